@@ -1,0 +1,137 @@
+#pragma once
+// Everything the IKE endpoint asks of the world, and what the world may answer or command. A closed
+// variant: adding an action breaks every driver at compile time, on purpose.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/address.h"
+#include "base/event.h"
+#include "base/secret.h"
+#include "base/strong.h"
+#include "crypto/registry.h"
+#include "policy/child_sa.h"
+#include "policy/identity.h"
+
+namespace caponier::ike {
+
+/// Names one IKE SA for the life of the process; never reused.
+using IkeSaId = base::Strong<struct IkeSaIdTag, std::uint64_t>;
+
+/// Send this as the payload of a UDP datagram. The non-ESP marker is already there when the local
+/// port is the NAT-T port.
+struct Transmit {
+  base::Path path;
+  base::ByteVec datagram;
+};
+
+/// Ask the keyholder for the AUTH value of RFC 7296 s2.15, of our own or of the peer's octets.
+/// Answered with AuthReply, at once or later; the SA waits.
+struct AuthRequest {
+  IkeSaId sa;
+  std::uint64_t request = 0;   ///< repeated in the reply
+  std::string connection;
+  crypto::PrfId prf{};
+  base::ByteVec signed_octets;  ///< InitiatorSignedOctets or ResponderSignedOctets
+};
+
+struct AuthReply {
+  IkeSaId sa;
+  std::uint64_t request = 0;
+  bool known = false;         ///< the keyholder has a key for this connection
+  base::SecretBytes auth;     ///< prf(prf(PSK, "Key Pad for IKEv2"), octets)
+};
+
+enum class EndReason : std::uint8_t {
+  timeout,            ///< no answer to a request
+  peer_refused,       ///< an error notify ended the negotiation
+  authentication,     ///< the peer's AUTH is wrong, or it said ours is
+  no_proposal,        ///< no common algorithms
+  selectors,          ///< no common traffic
+  local_request,      ///< a command of ours
+  peer_deleted,       ///< a DELETE payload of the peer
+  expired,            ///< a hard lifetime
+  replaced,           ///< a newer SA took its place
+  protocol_error,     ///< the peer broke RFC 7296
+  local_fault,        ///< our own keyholder or crypto failed
+};
+[[nodiscard]] std::string_view name_of(EndReason reason);
+
+/// State changes for the reconciliation loop above.
+struct IkeUp {
+  IkeSaId sa;
+  std::string connection;
+};
+struct IkeDown {
+  IkeSaId sa;
+  std::string connection;
+  EndReason reason{};
+  bool was_established = false;
+};
+struct ChildUp {
+  IkeSaId sa;
+  policy::ChildSaId child_sa;
+  std::string connection;
+  std::string child;
+};
+/// A child that could not be negotiated has no child_sa (value 0). The IKE SA lives on.
+struct ChildDown {
+  IkeSaId sa;
+  policy::ChildSaId child_sa;
+  std::string connection;
+  std::string child;
+  EndReason reason{};
+};
+
+/// Keys for Wireshark's ikev2_decryption_table; only when EndpointConfig::export_keys.
+struct KeysExported {
+  IkeSaId sa;
+  base::IkeSpi spi_i;
+  base::IkeSpi spi_r;
+  policy::IkeSuite suite;
+  base::SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
+};
+
+using Action =
+    std::variant<Transmit, policy::InstallSa, policy::RemoveSa, policy::MoveSa, AuthRequest, IkeUp,
+                 IkeDown, ChildUp, ChildDown, KeysExported, base::Event>;
+
+/// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
+/// connection is being negotiated or is up.
+struct Initiate {
+  std::string connection;
+  base::Path path;  ///< ports: ours and the peer's IKE port (500), or both NAT-T ports
+};
+/// CREATE_CHILD_SA for a configured child on the established IKE SA.
+struct InitiateChild {
+  std::string connection;
+  std::string child;
+};
+struct DeleteIke {
+  std::string connection;  ///< all its IKE SAs
+};
+struct DeleteChild {
+  policy::ChildSaId child_sa;
+};
+/// ESP authenticated by this Child SA arrived from a new address (RFC 7296 s2.23).
+struct PeerMoved {
+  policy::ChildSaId child_sa;
+  base::Path path;
+};
+/// Any authenticated ESP of this Child SA since the last call: the peer lives (s2.4).
+struct PeerHeard {
+  policy::ChildSaId child_sa;
+};
+/// Send an empty INFORMATIONAL now; the round-trip time appears in the snapshot.
+struct CheckLiveness {
+  std::string connection;
+};
+/// Delete everything at the peers and accept nothing new; done when poll_deadline() is empty.
+struct Shutdown {};
+
+using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, PeerMoved, PeerHeard,
+                             CheckLiveness, Shutdown>;
+
+}  // namespace caponier::ike

@@ -1,0 +1,72 @@
+#pragma once
+// What the IKE machines need to know of the configuration: values, validated above.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/time.h"
+#include "policy/child_sa.h"
+#include "policy/identity.h"
+#include "policy/proposal.h"
+#include "policy/traffic_selector.h"
+
+namespace caponier::ike {
+
+/// One wished Child SA.
+struct ChildConfig {
+  std::string name;
+  policy::SaMode mode = policy::SaMode::tunnel;
+  policy::Offers offers;               ///< ESP
+  policy::TrafficSelectors local;      ///< what we protect on our side
+  policy::TrafficSelectors remote;
+  policy::Lifetime lifetime;
+  std::uint32_t replay_window = 4096;
+};
+
+/// One peer.
+struct ConnectionConfig {
+  std::string name;
+  /// Null: any address of ours. A responder also matches on it.
+  std::optional<base::IpAddress> local_address;
+  /// The peer's addresses as far as known (a resolved name may have several); empty accepts any
+  /// source, and the connection is then responder-only.
+  std::vector<base::IpAddress> remote_addresses;
+  policy::Identity local_id;
+  std::optional<policy::Identity> remote_id;  ///< null: any identity that proves the key
+  policy::Offers offers;                      ///< IKE
+  std::vector<ChildConfig> children;          ///< the first is negotiated in IKE_AUTH
+  base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
+  bool force_encap = false;  ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
+};
+
+/// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
+struct IkeLimits {
+  std::size_t half_open_max = 1024;         ///< responder SAs without a verified AUTH
+  std::size_t cookie_threshold = 100;       ///< half-open SAs from which a cookie is demanded
+  std::size_t half_open_per_address_max = 16;
+  base::Duration half_open_timeout{std::chrono::seconds{30}};
+  std::size_t children_per_ike_max = 64;
+  std::size_t message_size_max = 65535;
+  std::size_t action_queue_max = 4096;
+  /// Retransmissions wait first, first*base, first*base^2 ... (RFC 7296 s2.4), then give up.
+  base::Duration retransmit_first{std::chrono::milliseconds{1000}};
+  double retransmit_base = 1.8;
+  unsigned retransmit_tries = 6;
+  base::Duration keepalive_interval{std::chrono::seconds{20}};  ///< RFC 3948 s4, when behind a NAT
+  base::Duration cookie_lifetime{std::chrono::seconds{60}};
+};
+
+struct EndpointConfig {
+  std::uint16_t ike_port = 500;
+  std::uint16_t natt_port = 4500;
+  IkeLimits limits;
+  bool export_keys = false;  ///< emit KeysExported actions (debug.allow_key_export and root only)
+};
+
+using Connections = std::vector<std::shared_ptr<const ConnectionConfig>>;
+
+}  // namespace caponier::ike

@@ -1,0 +1,95 @@
+#pragma once
+// All IKE SAs of one host: demultiplexing, cookies, half-open limits, and the door through which
+// the IKE machines are driven. Pure: bytes, time and luck come in, actions come out.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bounded.h"
+#include "base/drops.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "crypto/crypto.h"
+#include "ike/actions.h"
+#include "ike/config.h"
+
+namespace caponier::ike {
+
+enum class IkeState : std::uint8_t {
+  init_sent,        ///< initiator: IKE_SA_INIT request out
+  init_answered,    ///< responder: IKE_SA_INIT response out, half open
+  auth_pending,     ///< waiting for the keyholder
+  auth_sent,        ///< initiator: IKE_AUTH request out
+  established,
+  deleting,         ///< our DELETE is out
+  dead,
+};
+[[nodiscard]] std::string_view name_of(IkeState state);
+
+struct ChildSaInfo {
+  policy::ChildSaId id;
+  std::string name;
+  policy::SaMode mode{};
+  policy::ChildSuite suite;
+  base::Spi spi_in, spi_out;
+  bool udp_encap = false;
+  policy::TrafficSelectors local, remote;
+  base::Instant established_at;
+};
+
+/// A snapshot for status; values only.
+struct IkeSaInfo {
+  IkeSaId id;
+  std::string connection;
+  IkeState state{};
+  bool initiator = false;
+  base::IkeSpi spi_i, spi_r;
+  base::Path path;
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;
+  std::optional<policy::IkeSuite> suite;
+  std::optional<policy::Identity> remote_id;
+  std::optional<base::Instant> established_at;
+  std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
+  std::vector<ChildSaInfo> children;
+};
+
+class IkeSa;
+
+class IkeEndpoint {
+ public:
+  /// `rng` and `crypto` must outlive the endpoint.
+  IkeEndpoint(EndpointConfig config, base::Rng& rng, const crypto::CryptoProvider& crypto,
+              base::Instant now);
+  ~IkeEndpoint();
+  IkeEndpoint(const IkeEndpoint&) = delete;
+  IkeEndpoint& operator=(const IkeEndpoint&) = delete;
+
+  /// Replaces the configuration. SAs of connections that are gone or changed are the caller's to
+  /// delete; new negotiations use the new values.
+  void set_connections(Connections connections);
+
+  /// One IKE message, the non-ESP marker already removed.
+  void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);
+  void handle_command(const Command& command, base::Instant now);
+  void handle_auth_reply(AuthReply reply, base::Instant now);
+  /// Spurious and early calls are harmless.
+  void handle_deadline(base::Instant now);
+
+  [[nodiscard]] std::optional<Action> poll_action();
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+
+  [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  [[nodiscard]] std::size_t half_open_count() const;
+  [[nodiscard]] const base::DropCounters& drops() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caponier::ike

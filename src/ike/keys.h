@@ -1,0 +1,45 @@
+#pragma once
+// The key schedule (RFC 7296 s2.13-2.17).
+
+#include <expected>
+#include <memory>
+
+#include "base/secret.h"
+#include "base/strong.h"
+#include "crypto/crypto.h"
+#include "policy/child_sa.h"
+#include "policy/proposal.h"
+
+namespace caponier::ike {
+
+/// The seven secrets of an IKE SA (s2.14).
+struct IkeKeys {
+  base::SecretBytes sk_d, sk_ai, sk_ar, sk_ei, sk_er, sk_pi, sk_pr;
+};
+
+/// SKEYSEED = prf(Ni | Nr, g^ir), then prf+ over Ni | Nr | SPIi | SPIr.
+[[nodiscard]] std::expected<IkeKeys, crypto::CryptoError> derive_ike_keys(
+    const crypto::Prf& prf, const policy::IkeSuite& suite, base::Bytes shared_secret,
+    base::Bytes nonce_i, base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
+
+struct ChildKeys {
+  policy::DirectionKeys initiator_to_responder;
+  policy::DirectionKeys responder_to_initiator;
+};
+
+/// KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr) (s2.17); `shared_secret` is empty without a new KE.
+[[nodiscard]] std::expected<ChildKeys, crypto::CryptoError> derive_child_keys(
+    const crypto::Prf& prf, const policy::ChildSuite& suite, const base::SecretBytes& sk_d,
+    base::Bytes shared_secret, base::Bytes nonce_i, base::Bytes nonce_r);
+
+/// The octets one side signs (s2.15): its IKE_SA_INIT message | the other's nonce |
+/// prf(SK_p, its ID payload without the generic header).
+[[nodiscard]] base::ByteVec signed_octets(const crypto::Prf& prf, base::Bytes init_message,
+                                          base::Bytes other_nonce, const base::SecretBytes& sk_p,
+                                          const wire::IdPayload& id);
+
+/// AUTH of a shared key (s2.15): prf(prf(PSK, "Key Pad for IKEv2"), octets). The keyholder's half.
+[[nodiscard]] base::SecretBytes shared_key_auth(const crypto::Prf& prf, base::Bytes psk,
+                                                base::Bytes octets);
+
+}  // namespace caponier::ike

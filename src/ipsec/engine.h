@@ -1,0 +1,131 @@
+#pragma once
+// The userspace ESP engine (RFC 4301, 4303): policies, associations and the two batch operations,
+// protect (clear to ESP) and open (ESP to clear). Knows nothing of IKE.
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.h"
+#include "base/drops.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "crypto/crypto.h"
+#include "ipsec/packet.h"
+#include "policy/child_sa.h"
+
+namespace caponier::ipsec {
+
+enum class PolicyAction : std::uint8_t { protect, bypass, discard };
+
+/// One SPD entry (RFC 4301 s4.4.1), both directions; the first that matches decides.
+struct Policy {
+  PolicyAction action = PolicyAction::protect;
+  std::string connection;  ///< protect: the configured connection and child
+  std::string child;
+  policy::TrafficSelectors local;
+  policy::TrafficSelectors remote;
+};
+
+struct EngineLimits {
+  std::size_t associations_max = 65536;
+  std::size_t notice_queue_max = 1024;
+  /// An Acquire for the same child is not repeated within this time.
+  base::Duration acquire_interval{std::chrono::seconds{1}};
+};
+
+/// Clear traffic wants a child that is not there.
+struct Acquire {
+  std::string connection;
+  std::string child;
+};
+/// Replace this SA (soft), or it has just stopped working (hard).
+struct Expired {
+  policy::ChildSaId id;
+  bool hard = false;
+};
+/// An authenticated packet, newer than all before, came from another outer address.
+struct PeerMoved {
+  policy::ChildSaId id;
+  base::Path path;
+};
+using Notice = std::variant<Acquire, Expired, PeerMoved>;
+
+enum class Verdict : std::uint8_t { drop, forward, bypass };
+
+/// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and
+/// how to send it.
+struct ProtectItem {
+  PacketBuffer* packet = nullptr;
+  Verdict verdict = Verdict::drop;
+  base::DropReason drop{};
+  policy::ChildSaId sa;
+  base::Path path;
+  bool udp_encap = false;
+  std::uint8_t tos = 0;  ///< outer DSCP and ECN
+  bool dont_fragment = false;  ///< outer DF (IPv4)
+};
+
+/// One ESP packet. In: from the SPI on, and where it came from. Out, when forwarded: an IP packet.
+struct OpenItem {
+  PacketBuffer* packet = nullptr;
+  base::Path path;
+  std::uint8_t outer_tos = 0;
+  Verdict verdict = Verdict::drop;
+  base::DropReason drop{};
+  policy::ChildSaId sa;
+};
+
+struct SaCounters {
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes_in = 0;    ///< inner bytes
+  std::uint64_t packets_out = 0;
+  std::uint64_t bytes_out = 0;
+  std::optional<base::Instant> last_in;
+  std::optional<base::Instant> last_out;
+  base::DropCounters drops;
+};
+
+class Engine {
+ public:
+  /// `rng` and `crypto` must outlive the engine.
+  Engine(EngineLimits limits, base::Rng& rng, const crypto::CryptoProvider& crypto);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void set_policies(std::vector<Policy> policies);
+  /// The newest SA of a child carries outbound traffic; older ones keep receiving until removed.
+  std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);
+  void remove(policy::ChildSaId id);
+  void move(const policy::MoveSa& move);
+
+  /// Decides and protects in place. No item's failure touches another.
+  void protect(std::span<ProtectItem> items, base::Instant now);
+  /// Verifies, decrypts and checks in place.
+  void open(std::span<OpenItem> items, base::Instant now);
+
+  /// Time-based lifetimes.
+  void handle_deadline(base::Instant now);
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+  [[nodiscard]] std::optional<Notice> poll_notice();
+
+  /// The largest inner packet whose outer packet fits `path_mtu`; 0 for an unknown SA.
+  [[nodiscard]] std::size_t inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const;
+  [[nodiscard]] std::optional<SaCounters> counters(policy::ChildSaId id) const;
+  /// All drops, those without an SA included.
+  [[nodiscard]] const base::DropCounters& drops() const;
+  [[nodiscard]] std::size_t association_count() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caponier::ipsec

@@ -1,0 +1,74 @@
+#pragma once
+// Packets in memory we own, with room in front for outer headers and behind for padding and ICV, so
+// that protection happens in place.
+
+#include <cstddef>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+namespace caponier::ipsec {
+
+/// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused.
+class PacketBuffer {
+ public:
+  static constexpr std::size_t headroom = 128;   ///< outer IPv6 + UDP + ESP header + IV
+  static constexpr std::size_t tailroom = 320;   ///< ESP padding (255) + trailer + ICV
+  static constexpr std::size_t payload_max = 65535;
+
+  /// `payload_capacity`: the largest packet that will be written to it.
+  explicit PacketBuffer(std::size_t payload_capacity = 2048)
+      : storage_(std::make_unique<std::byte[]>(headroom + payload_capacity + tailroom)),
+        capacity_(headroom + payload_capacity + tailroom) {}
+
+  /// Where a driver reads a packet into; resize() afterwards tells how much came.
+  [[nodiscard]] base::MutBytes fill_area() {
+    return {storage_.get() + headroom, capacity_ - headroom - tailroom};
+  }
+  /// Makes the packet the first `size` bytes of fill_area().
+  void resize(std::size_t size) {
+    CAPONIER_ASSERT(size <= capacity_ - headroom - tailroom);
+    begin_ = headroom;
+    size_ = size;
+  }
+  /// Copies `data` in as the packet.
+  void assign(base::Bytes data) {
+    resize(data.size());
+    base::copy_into(bytes(), data);
+  }
+
+  [[nodiscard]] base::MutBytes bytes() { return {storage_.get() + begin_, size_}; }
+  [[nodiscard]] base::Bytes bytes() const { return {storage_.get() + begin_, size_}; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  [[nodiscard]] std::size_t front_space() const { return begin_; }
+  [[nodiscard]] std::size_t back_space() const { return capacity_ - begin_ - size_; }
+  /// Grows at an end; the caller has checked the space. The new bytes are indeterminate.
+  void grow_front(std::size_t count) {
+    CAPONIER_ASSERT(count <= begin_);
+    begin_ -= count;
+    size_ += count;
+  }
+  void grow_back(std::size_t count) {
+    CAPONIER_ASSERT(count <= back_space());
+    size_ += count;
+  }
+  void shrink_front(std::size_t count) {
+    CAPONIER_ASSERT(count <= size_);
+    begin_ += count;
+    size_ -= count;
+  }
+  void shrink_back(std::size_t count) {
+    CAPONIER_ASSERT(count <= size_);
+    size_ -= count;
+  }
+
+ private:
+  std::unique_ptr<std::byte[]> storage_;
+  std::size_t capacity_;
+  std::size_t begin_ = headroom;
+  std::size_t size_ = 0;
+};
+
+}  // namespace caponier::ipsec
