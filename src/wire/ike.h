@@ -15,8 +15,8 @@
 
 namespace caponier::wire {
 
-using base::ByteVec;
 using base::Bytes;
+using base::ByteVec;
 using base::Reader;
 using base::Wire;
 using base::Writer;
@@ -164,7 +164,7 @@ struct VendorIdPayload {  // s3.12
 /// RFC 7296 s3.13.1. `body` is kept for unknown types only; for the two IP types the addresses are.
 struct TrafficSelector {
   TsType type{};
-  std::uint8_t protocol = 0;    ///< IP protocol; 0 = any
+  std::uint8_t protocol = 0;  ///< IP protocol; 0 = any
   std::uint16_t first_port = 0;
   std::uint16_t last_port = 0xffff;
   base::IpAddress first;
