@@ -1,0 +1,128 @@
+#pragma once
+// The configuration: TOML in, one immutable validated Config out, or every mistake with its place
+// and its cure. Pure: files and secrets come through an interface.
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "policy/identity.h"
+#include "policy/proposal.h"
+
+namespace caponier::config {
+
+struct Place {
+  std::string file;
+  unsigned line = 0;    ///< from 1; 0 when the file as a whole is meant
+  unsigned column = 0;  ///< from 1
+  [[nodiscard]] std::string to_string() const;  ///< "file:line:column"
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+struct ConfigError {
+  Place where;
+  std::string message;  ///< what is wrong
+  std::string fix;      ///< what to write or do instead
+  /// "caponier.toml:3:1: unknown key 'remot' in [site.branch]\n  fix: did you mean 'remote'?"
+  [[nodiscard]] std::string to_string() const;
+};
+
+struct FileError {
+  std::string message;  ///< "No such file or directory", "readable by others (mode 0644)"
+  std::string fix;
+};
+
+/// The only door to the outside. The driver reads files; tests hold them in memory.
+class Source {
+ public:
+  virtual ~Source() = default;
+  [[nodiscard]] virtual std::expected<std::string, FileError> read_config(
+      const std::string& path) = 0;
+  /// *.toml below conf.d beside the configuration file, in lexical order; may be empty.
+  [[nodiscard]] virtual std::vector<std::string> list_fragments(const std::string& path) = 0;
+  /// A secret "@name" from the secrets folder, or "cred:name" from the service manager. Refuses a
+  /// file that others can read. Trailing newlines are the caller's to strip.
+  [[nodiscard]] virtual std::expected<base::SecretBytes, FileError> read_secret(
+      std::string_view reference) = 0;
+};
+
+enum class PeerKind : std::uint8_t {
+  site,  ///< [site.NAME]: tunnel mode between networks
+  host,  ///< [host.NAME]: transport mode between the two hosts
+};
+
+enum class Encap : std::uint8_t {
+  automatic,  ///< ESP in UDP when a NAT is found, native ESP otherwise
+  always,     ///< always ESP in UDP
+};
+
+/// host.NAME.ports: "tcp/5432", "udp/1000-2000", "tcp", "icmp".
+struct PortRule {
+  std::uint8_t protocol = 0;
+  std::uint16_t first = 0;
+  std::uint16_t last = 0xffff;
+  friend bool operator==(const PortRule&, const PortRule&) = default;
+};
+
+struct PeerConfig {
+  std::string name;
+  PeerKind kind = PeerKind::site;
+  Place where;
+  std::string remote;                               ///< as written: address, name, or "any"
+  std::optional<base::IpAddress> remote_address;    ///< when `remote` is an address
+  bool remote_any = false;                          ///< we only answer
+  std::uint16_t remote_port = 500;
+  std::optional<base::IpAddress> local;             ///< our outer address, when fixed
+  std::optional<policy::Identity> local_id;         ///< default: our outer address
+  std::optional<policy::Identity> remote_id;        ///< default: the remote, when an address or name
+  std::shared_ptr<const base::SecretBytes> psk;
+  std::vector<base::Prefix> local_nets;             ///< site
+  std::vector<base::Prefix> remote_nets;
+  std::vector<PortRule> ports;                      ///< host; empty = everything
+  policy::Offers ike;
+  policy::Offers esp;
+  Encap encap = Encap::automatic;
+  bool start = true;                                ///< bring it up without being asked
+  base::Duration dpd{std::chrono::seconds{30}};
+  base::Duration lifetime{std::chrono::hours{1}};   ///< soft lifetime of a Child SA
+  std::uint32_t replay_window = 4096;
+
+  /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
+  [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;
+};
+
+struct DaemonConfig {
+  std::vector<base::IpAddress> listen;   ///< empty = every address of both families
+  std::uint16_t ike_port = 500;
+  std::uint16_t natt_port = 4500;
+  std::string tun = "caponier%d";        ///< kernel picks the number
+  unsigned mtu = 0;                      ///< of the TUN; 0 = from the outer path and the overhead
+  bool allow_key_export = false;         ///< [debug] allow_key_export
+};
+
+struct Config {
+  DaemonConfig daemon;
+  std::vector<PeerConfig> peers;  ///< ordered by name
+};
+
+/// Reads `path` and its fragments. On any error nothing is returned but the full list of them.
+[[nodiscard]] std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(
+    const std::string& path, Source& source);
+
+/// What a reload must do.
+struct ConfigDiff {
+  std::vector<std::string> added;
+  std::vector<std::string> changed;
+  std::vector<std::string> removed;
+  bool daemon_changed = false;  ///< needs a restart
+};
+[[nodiscard]] ConfigDiff diff(const Config& before, const Config& after);
+
+}  // namespace caponier::config

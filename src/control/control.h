@@ -1,0 +1,93 @@
+#pragma once
+// The control protocol: one JSON document per line in both directions over a local stream. Pure:
+// lines in, lines out.
+//
+//   request   {"v":1,"verb":"status","args":{...}}
+//   response  {"v":1,"ok":true,"result":{...}} or
+//             {"v":1,"ok":false,"error":{"code":8,"message":"...","fix":"..."}}
+//   stream    {"v":1,"event":{...}} after a response with "streaming":true, until "end":true
+//
+// `code` is the exit code the command line ends with: 1 generic, 2 usage, 3 configuration,
+// 4 peer refused, 5 network, 7 permission, 8 not found, 9 degraded.
+
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/event.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "gateway/gateway.h"
+
+namespace caponier::control {
+
+inline constexpr std::size_t request_size_max = 65536;
+inline constexpr std::size_t event_history_max = 1000;
+inline constexpr std::size_t clients_max = 64;
+inline constexpr std::size_t client_backlog_max = 4 << 20;  ///< bytes waiting for a slow client
+
+/// Who asks; the driver knows from the socket.
+struct Caller {
+  bool may_change = false;  ///< uid 0 or the daemon's own user
+};
+
+/// An event with the wall-clock time the driver gave it.
+struct StampedEvent {
+  std::int64_t unix_microseconds = 0;
+  base::Event event;
+};
+/// The JSON form of an event (journald's field names, lower case), also used by log sinks.
+[[nodiscard]] std::string to_json(const StampedEvent& event);
+/// "2026-01-31 12:00:00.123 notice branch: IKE SA established ..." without colour.
+[[nodiscard]] std::string to_line(const StampedEvent& event);
+
+/// What the server needs the daemon to do beyond the gateway.
+class Daemon {
+ public:
+  virtual ~Daemon() = default;
+  /// Reads the configuration again and applies it; the errors when it was refused.
+  [[nodiscard]] virtual std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
+      base::Instant now) = 0;
+};
+
+using ClientId = std::uint64_t;
+
+/// All clients of the control socket. Requests that wait for something (up --wait, ping, log -f)
+/// are kept here and answered when it happens or their time is up.
+class Server {
+ public:
+  /// Both must outlive the server.
+  Server(gateway::Gateway& gateway, Daemon& daemon);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// False when clients_max is reached; the driver then closes the connection.
+  [[nodiscard]] bool connect(ClientId client, const Caller& caller);
+  void disconnect(ClientId client);
+  /// Raw bytes from the client; complete lines are answered.
+  void receive(ClientId client, std::string_view data, base::Instant now);
+  void handle_event(StampedEvent event);
+  /// Re-examines waiting requests; call after every change of the gateway and at poll_deadline().
+  void handle_progress(base::Instant now);
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+
+  struct Output {
+    ClientId client = 0;
+    std::string data;
+    bool close = false;  ///< after `data` has been written
+  };
+  [[nodiscard]] std::optional<Output> poll_output();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caponier::control

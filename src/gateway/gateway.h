@@ -1,0 +1,161 @@
+#pragma once
+// The whole product without I/O: the IKE endpoint, the ESP engine, the desired state that is made
+// true for ever, and the ports to the world as actions. The unit of simulation.
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.h"
+#include "base/drops.h"
+#include "base/event.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "crypto/crypto.h"
+#include "ike/endpoint.h"
+#include "ipsec/engine.h"
+
+namespace caponier::gateway {
+
+struct GatewayOptions {
+  ike::IkeLimits ike_limits;
+  ipsec::EngineLimits engine_limits;
+  /// A failed tunnel is tried again after first, doubled up to max, with a jitter of a quarter.
+  base::Duration retry_first{std::chrono::seconds{1}};
+  base::Duration retry_max{std::chrono::seconds{60}};
+  std::size_t capture_packets_max = 4096;
+};
+
+/// Traffic to `prefix` goes into the tunnel device. `source`: our address inside the protected
+/// networks or, for transport mode, our outer address; the driver may find one itself when empty.
+struct AddRoute {
+  base::Prefix prefix;
+  std::optional<base::IpAddress> source;
+  std::vector<base::Prefix> local_nets;  ///< where a fitting source address may be looked for
+};
+struct RemoveRoute {
+  base::Prefix prefix;
+};
+/// Resolve a name; answered with handle_lookup().
+struct Lookup {
+  std::string connection;
+  std::string name;
+};
+/// Which address of ours reaches `remote`? Answered with handle_source_address(); asked before each
+/// initiation whose local address is not configured.
+struct FindSource {
+  std::string connection;
+  base::IpAddress remote;
+};
+/// An IP packet for the clear side (an ICMP error of ours).
+struct DeliverClear {
+  base::ByteVec packet;
+};
+
+using Action = std::variant<ike::Transmit, ike::AuthRequest, AddRoute, RemoveRoute, Lookup,
+                            FindSource, DeliverClear, base::Event>;
+
+/// Three states are told apart: configured, negotiated, passing traffic.
+enum class PeerState : std::uint8_t {
+  off,         ///< not wanted: `down`, or waiting for the peer to start
+  connecting,  ///< wanted, being negotiated
+  down,        ///< wanted, last attempt failed, next one scheduled
+  idle,        ///< negotiated, no traffic yet or lately
+  up,          ///< negotiated and passing traffic
+};
+[[nodiscard]] std::string_view name_of(PeerState state);
+
+struct ChildStatus {
+  ike::ChildSaInfo sa;
+  ipsec::SaCounters counters;
+  std::size_t inner_mtu = 0;
+};
+
+struct PeerStatus {
+  std::string name;
+  config::PeerKind kind{};
+  std::string remote;             ///< as configured
+  PeerState state{};
+  base::Instant since;            ///< of the present state
+  std::optional<ike::IkeSaInfo> ike;
+  std::vector<ChildStatus> children;
+  std::string note;               ///< why it is down, in one line
+  unsigned attempts = 0;          ///< failed ones since it was last up
+  std::optional<base::Instant> next_attempt;
+};
+
+struct Status {
+  base::Instant now;
+  std::vector<PeerStatus> peers;  ///< every configured peer, ordered by name
+  base::DropCounters drops;
+  std::size_t half_open = 0;
+};
+
+/// The tables of Wireshark (`ikev2_decryption_table`, `esp_sa`), one line per entry.
+struct KeyTables {
+  std::string ikev2_decryption_table;
+  std::string esp_sa;
+};
+
+class Gateway {
+ public:
+  /// Everything referred to must outlive the gateway.
+  Gateway(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng,
+          base::Instant now);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Makes `config` the desired state. Unchanged tunnels are not touched; changed ones are torn
+  /// down and negotiated again; removed ones are deleted at the peer.
+  void apply(std::shared_ptr<const config::Config> config, base::Instant now);
+
+  /// One IKE message from UDP, the non-ESP marker removed.
+  void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
+  /// The data plane, in place and in batches.
+  void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
+  void open(std::span<ipsec::OpenItem> items, base::Instant now);
+
+  void handle_auth_reply(ike::AuthReply reply, base::Instant now);
+  void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
+                     base::Instant now);
+  void handle_source_address(const std::string& connection,
+                             std::optional<base::IpAddress> address, base::Instant now);
+  void handle_deadline(base::Instant now);
+
+  /// False: no peer of that name.
+  [[nodiscard]] bool up(const std::string& name, base::Instant now);
+  [[nodiscard]] bool down(const std::string& name, base::Instant now);
+  /// Sends a liveness check; the round trip shows in status. False: not established.
+  [[nodiscard]] bool ping(const std::string& name, base::Instant now);
+  /// Deletes every SA at its peer and takes every route away; finished when is_idle().
+  void shutdown(base::Instant now);
+  [[nodiscard]] bool is_idle() const;
+
+  [[nodiscard]] std::optional<Action> poll_action();
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+
+  [[nodiscard]] Status status(base::Instant now) const;
+  [[nodiscard]] std::shared_ptr<const config::Config> config() const;
+  /// The smallest inner MTU of all children for an outer path of `path_mtu` (1500 when none is up).
+  [[nodiscard]] std::size_t tunnel_mtu(std::size_t path_mtu) const;
+
+  /// Empty unless the configuration allows key export.
+  [[nodiscard]] std::optional<KeyTables> key_tables() const;
+  /// Outer packets in both directions as pcapng blocks (first the file's head), while switched on;
+  /// bounded, the oldest are lost first.
+  void set_capture(bool on, base::Instant now);
+  [[nodiscard]] std::optional<base::ByteVec> poll_capture();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace caponier::gateway
