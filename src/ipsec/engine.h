@@ -38,6 +38,11 @@ struct EngineLimits {
   std::size_t notice_queue_max = 1024;
   /// An Acquire for the same child is not repeated within this time.
   base::Duration acquire_interval{std::chrono::seconds{1}};
+  /// At most `too_big_burst_max` TooBig notices are made within one `too_big_interval`.
+  std::size_t too_big_burst_max = 32;
+  base::Duration too_big_interval{std::chrono::seconds{1}};
+  /// Lowers the MSS of TCP SYNs, both ways, to what fits the SA's path MTU.
+  bool clamp_mss = true;
 };
 
 /// Clear traffic wants a child that is not there.
@@ -55,7 +60,15 @@ struct PeerMoved {
   policy::ChildSaId id;
   base::Path path;
 };
-using Notice = std::variant<Acquire, Expired, PeerMoved>;
+/// A packet did not fit its SA's path MTU and must not be fragmented: the ICMP error (a whole IP
+/// packet) to hand to the clear side.
+struct TooBig {
+  base::ByteVec icmp_reply;
+};
+using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig>;
+
+/// What an SA sends towards until set_path_mtu() says otherwise.
+inline constexpr std::size_t path_mtu_default = 1500;
 
 enum class Verdict : std::uint8_t { drop, forward, bypass };
 
@@ -68,7 +81,7 @@ struct ProtectItem {
   policy::ChildSaId sa;
   base::Path path;
   bool udp_encap = false;
-  std::uint8_t tos = 0;  ///< outer DSCP and ECN
+  std::uint8_t tos = 0;        ///< outer DSCP and ECN
   bool dont_fragment = false;  ///< outer DF (IPv4)
 };
 
@@ -84,7 +97,7 @@ struct OpenItem {
 
 struct SaCounters {
   std::uint64_t packets_in = 0;
-  std::uint64_t bytes_in = 0;    ///< inner bytes
+  std::uint64_t bytes_in = 0;  ///< inner bytes
   std::uint64_t packets_out = 0;
   std::uint64_t bytes_out = 0;
   std::optional<base::Instant> last_in;
@@ -101,10 +114,18 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void set_policies(std::vector<Policy> policies);
-  /// The newest SA of a child carries outbound traffic; older ones keep receiving until removed.
+  /// The newest SA of a child whose negotiated selectors match carries outbound traffic; older ones
+  /// keep receiving until removed. Keys are wiped once the ciphers exist. An `id` or `spi_in` in
+  /// use, and more than associations_max, are refused as backend_failure.
   std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);
   void remove(policy::ChildSaId id);
   void move(const policy::MoveSa& move);
+  /// The largest outer IP packet the SA's path carries.
+  void set_path_mtu(policy::ChildSaId id, std::size_t path_mtu);
+  /// The next outbound packet gets a sequence number above `at_least`, and the key's packet count
+  /// goes on as if all up to it had been sent. For an SA taken over from a process or cluster node
+  /// that may have used them (RFC 6311 s5.1). Never goes back.
+  void advance_sequence(policy::ChildSaId id, std::uint64_t at_least);
 
   /// Decides and protects in place. No item's failure touches another.
   void protect(std::span<ProtectItem> items, base::Instant now);
