@@ -21,6 +21,16 @@ using base::Reader;
 using base::Wire;
 using base::Writer;
 
+/// What fits a UDP datagram or the length field of TCP encapsulation (RFC 9329 s3).
+inline constexpr std::size_t ike_message_size_max = 65535;
+/// More of one kind in one message are refused, on decoding and on encoding.
+inline constexpr std::size_t proposal_count_max = 255;
+inline constexpr std::size_t transform_count_max = 255;
+inline constexpr std::size_t transform_attribute_count_max = 32;
+inline constexpr std::size_t traffic_selector_count_max = 255;
+inline constexpr std::size_t delete_spi_count_max = 16384;
+inline constexpr std::size_t config_attribute_count_max = 1024;
+
 /// RFC 7296 s3.1. `length` is what the sender claims; decode checks only that 28 bytes are there.
 struct IkeHeader {
   static constexpr std::size_t size = 28;
@@ -161,7 +171,8 @@ struct VendorIdPayload {  // s3.12
   friend bool operator==(const VendorIdPayload&, const VendorIdPayload&) = default;
 };
 
-/// RFC 7296 s3.13.1. `body` is kept for unknown types only; for the two IP types the addresses are.
+/// RFC 7296 s3.13.1. `body` is kept for unknown types only (all after the selector length); for the
+/// two IP types the ports and addresses are.
 struct TrafficSelector {
   TsType type{};
   std::uint8_t protocol = 0;  ///< IP protocol; 0 = any
@@ -218,6 +229,7 @@ struct EapPayload {  // s3.16; the EAP packet whole, not looked into
   friend bool operator==(const EapPayload&, const EapPayload&) = default;
 };
 
+/// A payload without a codec here. Encoding one whose type has a codec fails.
 struct UnknownPayload {
   PayloadType type{};
   bool critical = false;

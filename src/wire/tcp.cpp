@@ -1,5 +1,7 @@
 #include "wire/tcp.h"
 
+#include <array>
+
 #include "wire/checksum.h"
 
 namespace caponier::wire {
@@ -59,10 +61,10 @@ bool clamp_tcp_mss(MutBytes segment, std::uint16_t mss_max) {
     checksum = checksum_update(checksum, old_mss, mss_max);
     base::store_be(&segment[at], mss_max);
   } else {  // after an odd number of no-operations the value straddles two words
-    base::ByteVec before{segment.begin() + static_cast<std::ptrdiff_t>(at) - 1,
-                         segment.begin() + static_cast<std::ptrdiff_t>(at) + 3};
+    std::array<std::byte, 4> before{};
+    base::copy_into(before, segment.subspan(at - 1, before.size()));
     base::store_be(&segment[at], mss_max);
-    checksum = checksum_update(checksum, before, segment.subspan(at - 1, 4));
+    checksum = checksum_update(checksum, before, segment.subspan(at - 1, before.size()));
   }
   base::store_be(&segment[16], checksum);
   return true;
