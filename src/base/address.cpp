@@ -89,9 +89,8 @@ std::optional<std::vector<std::uint16_t>> parse_groups(std::string_view text) {
 std::optional<IpAddress> parse_v6(std::string_view text) {
   const std::size_t gap = text.find("::");
   const auto head = parse_groups(text.substr(0, gap));
-  const auto tail = gap == std::string_view::npos
-                        ? std::optional{std::vector<std::uint16_t>{}}
-                        : parse_groups(text.substr(gap + 2));
+  const auto tail = gap == std::string_view::npos ? std::optional{std::vector<std::uint16_t>{}}
+                                                  : parse_groups(text.substr(gap + 2));
   if (!head || !tail) return std::nullopt;
   const std::size_t given = head->size() + tail->size();
   if (gap == std::string_view::npos ? given != 8 : given > 7) return std::nullopt;

@@ -33,8 +33,7 @@ template <std::unsigned_integral T>
 template <std::unsigned_integral T>
 constexpr void store_be(std::byte* to, T value) {
   for (std::size_t i = 0; i < sizeof(T); ++i) {
-    to[i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >>
-                                   (8 * (sizeof(T) - 1 - i)));
+    to[i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * (sizeof(T) - 1 - i)));
   }
 }
 
@@ -67,8 +66,8 @@ enum class WireFault : std::uint8_t {
 
 struct WireError {
   WireFault fault{};
-  std::size_t offset = 0;    ///< from the start of the outermost Reader
-  std::string_view field;    ///< static storage: "payload.part"
+  std::size_t offset = 0;  ///< from the start of the outermost Reader
+  std::string_view field;  ///< static storage: "payload.part"
 };
 
 template <class T>
@@ -83,7 +82,9 @@ class Reader {
   /// Position counted from the outermost Reader.
   [[nodiscard]] std::size_t offset() const { return base_ + at_; }
 
-  [[nodiscard]] Wire<std::uint8_t> u8(std::string_view field) { return integer<std::uint8_t>(field); }
+  [[nodiscard]] Wire<std::uint8_t> u8(std::string_view field) {
+    return integer<std::uint8_t>(field);
+  }
   [[nodiscard]] Wire<std::uint16_t> u16(std::string_view field) {
     return integer<std::uint16_t>(field);
   }

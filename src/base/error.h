@@ -13,23 +13,23 @@ namespace caponier::base {
 }  // namespace caponier::base
 
 /// An invariant that only our own code can break. Never on anything a peer can reach.
-#define CAPONIER_ASSERT(condition)                                                            \
-  (static_cast<bool>(condition)                                                               \
-       ? static_cast<void>(0)                                                                 \
+#define CAPONIER_ASSERT(condition) \
+  (static_cast<bool>(condition)    \
+       ? static_cast<void>(0)      \
        : ::caponier::base::assertion_failed(#condition, std::source_location::current()))
 
 /// Yields the value of a std::expected, or returns its error from the enclosing function.
 /// libstdc++ 12 has no monadic members, hence the macro.
-#define TRY(expression)                                                                       \
-  __extension__({                                                                             \
-    auto&& try_result_ = (expression);                                                        \
-    if (!try_result_.has_value()) return std::unexpected{std::move(try_result_).error()};     \
-    std::move(try_result_).value();                                                           \
+#define TRY(expression)                                                                   \
+  __extension__({                                                                         \
+    auto&& try_result_ = (expression);                                                    \
+    if (!try_result_.has_value()) return std::unexpected{std::move(try_result_).error()}; \
+    std::move(try_result_).value();                                                       \
   })
 
 /// The same for std::expected<void, E>.
-#define TRY_VOID(expression)                                                                  \
-  do {                                                                                        \
-    auto&& try_result_ = (expression);                                                        \
-    if (!try_result_.has_value()) return std::unexpected{std::move(try_result_).error()};     \
+#define TRY_VOID(expression)                                                              \
+  do {                                                                                    \
+    auto&& try_result_ = (expression);                                                    \
+    if (!try_result_.has_value()) return std::unexpected{std::move(try_result_).error()}; \
   } while (false)
