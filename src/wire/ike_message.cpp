@@ -188,6 +188,7 @@ Wire<std::vector<Payload>> decode_payloads(PayloadType first, Reader& in) {
     Reader body = TRY(in.sub(size - generic_header_size, "payload.body"));
     payloads.push_back(TRY(decode_body(header, body)));
     TRY_VOID(body.finish("payload.body"));
+    //= rfc7296#3.14-1
     if (closes_chain(type)) break;
     type = header.next;
   }
