@@ -48,10 +48,10 @@ struct InstallSa {
   base::Spi spi_out;
   DirectionKeys keys_in;
   DirectionKeys keys_out;
-  base::Path path;          ///< outer addresses; ports matter only with udp_encap
-  bool udp_encap = false;   ///< RFC 3948; else native ESP, IP protocol 50
+  base::Path path;               ///< outer addresses; ports matter only with udp_encap
+  bool udp_encap = false;        ///< RFC 3948; else native ESP, IP protocol 50
   bool peer_behind_nat = false;  ///< follow the peer's address and port once a packet proves it
-  TrafficSelectors local;   ///< negotiated: what we may send from and they to
+  TrafficSelectors local;        ///< negotiated: what we may send from and they to
   TrafficSelectors remote;
   /// The endpoints' addresses as the peers see themselves (before NAT), for transport-mode
   /// checksums (RFC 3948 s3.1.2); from the traffic selectors.

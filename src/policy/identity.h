@@ -14,7 +14,8 @@ struct Identity {
   wire::IdType type = wire::IdType::fqdn;
   base::ByteVec data;
 
-  /// An address, "user@host" (RFC822), "@name" or a bare name (FQDN), "keyid:hex".
+  /// An address, "user@host" (RFC822), "@name" or a bare name (FQDN), "keyid:hex"; a key id that is
+  /// not hexadecimal stands for its own characters.
   [[nodiscard]] static Identity parse(std::string_view text);
   [[nodiscard]] static Identity from_address(const base::IpAddress& address);
   [[nodiscard]] static Identity from_wire(const wire::IdPayload& payload);

@@ -22,12 +22,12 @@ struct Encryption {
 /// One proposal with its alternatives per transform type, each list in order of preference. AEAD
 /// and non-AEAD ciphers never share an offer (RFC 7296 s3.3).
 struct Offer {
-  wire::ProtocolId protocol{};            ///< ike or esp
+  wire::ProtocolId protocol{};  ///< ike or esp
   std::vector<Encryption> encryption;
-  std::vector<crypto::PrfId> prf;         ///< IKE only
-  std::vector<crypto::IntegId> integrity; ///< empty for AEAD
-  std::vector<crypto::KeGroup> ke;        ///< required for IKE; for ESP, PFS groups, may be empty
-  std::vector<bool> esn;                  ///< ESP only: acceptable values in order
+  std::vector<crypto::PrfId> prf;          ///< IKE only
+  std::vector<crypto::IntegId> integrity;  ///< empty for AEAD
+  std::vector<crypto::KeGroup> ke;         ///< required for IKE; for ESP, PFS groups, may be empty
+  std::vector<bool> esn;                   ///< ESP only: acceptable values in order
   friend bool operator==(const Offer&, const Offer&) = default;
 };
 
@@ -71,8 +71,8 @@ struct ChildSuite {
 template <class Suite>
 struct Choice {
   Suite suite;
-  base::ByteVec peer_spi;   ///< the SPI of the peer's chosen proposal
-  wire::Proposal answer;    ///< that proposal reduced to the chosen transforms; SPI still the peer's
+  base::ByteVec peer_spi;  ///< the SPI of the peer's chosen proposal
+  wire::Proposal answer;   ///< that proposal reduced to the chosen transforms; SPI still the peer's
 };
 
 /// Why nothing was chosen: the transform type that has no common value in the proposal that came
@@ -89,17 +89,15 @@ struct NoChoice {
                                                                    const Offers& ours,
                                                                    crypto::KeGroup preferred_ke);
 /// `in_ike_auth`: no KE is negotiated (s1.2).
-[[nodiscard]] std::expected<Choice<ChildSuite>, NoChoice> choose_child(const wire::SaPayload& theirs,
-                                                                       const Offers& ours,
-                                                                       crypto::KeGroup preferred_ke,
-                                                                       bool in_ike_auth);
+[[nodiscard]] std::expected<Choice<ChildSuite>, NoChoice> choose_child(
+    const wire::SaPayload& theirs, const Offers& ours, crypto::KeGroup preferred_ke,
+    bool in_ike_auth);
 
 /// The initiator's check of the answer: exactly one proposal, one transform of each type, and all
 /// of it offered by us.
 [[nodiscard]] std::expected<Choice<IkeSuite>, NoChoice> accept_ike(const wire::SaPayload& answer,
                                                                    const Offers& ours);
-[[nodiscard]] std::expected<Choice<ChildSuite>, NoChoice> accept_child(const wire::SaPayload& answer,
-                                                                       const Offers& ours,
-                                                                       bool in_ike_auth);
+[[nodiscard]] std::expected<Choice<ChildSuite>, NoChoice> accept_child(
+    const wire::SaPayload& answer, const Offers& ours, bool in_ike_auth);
 
 }  // namespace caponier::policy

@@ -10,7 +10,6 @@
 
 #include "base/address.h"
 #include "wire/ike.h"
-#include "wire/ip.h"
 
 namespace caponier::policy {
 
@@ -44,7 +43,8 @@ using TrafficSelectors = std::vector<TrafficSelector>;
 [[nodiscard]] bool contains(const TrafficSelectors& outer, const TrafficSelectors& inner);
 
 /// What a responder answers (s2.9): the pairwise intersections of `offered` and `allowed`, in the
-/// order of `offered`, without elements contained in another; empty means TS_UNACCEPTABLE.
+/// order of `offered`, without elements contained in another, at most
+/// wire::traffic_selector_count_max; empty means TS_UNACCEPTABLE.
 [[nodiscard]] TrafficSelectors narrow(const TrafficSelectors& offered,
                                       const TrafficSelectors& allowed);
 
@@ -55,7 +55,7 @@ using TrafficSelectors = std::vector<TrafficSelector>;
 [[nodiscard]] bool matches_any(const TrafficSelectors& selectors, const base::IpAddress& address,
                                std::uint8_t protocol, bool has_ports, std::uint16_t port);
 
-/// Skips selectors of unknown type, and those whose first address lies behind the last.
+/// Skips selectors of unknown type, and those whose first address or port lies behind the last.
 [[nodiscard]] TrafficSelectors from_wire(const wire::TsPayload& payload);
 [[nodiscard]] wire::TsPayload to_wire(const TrafficSelectors& selectors, bool initiator);
 [[nodiscard]] std::string to_string(const TrafficSelectors& selectors);
