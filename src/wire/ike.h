@@ -38,14 +38,14 @@ struct IkeHeader {
   static constexpr std::uint8_t flag_version = 0x10;
   static constexpr std::uint8_t flag_response = 0x20;
 
-  base::IkeSpi spi_i;
-  base::IkeSpi spi_r;
+  base::IkeSpi spi_i{};
+  base::IkeSpi spi_r{};
   PayloadType next_payload = PayloadType::none;
   std::uint8_t major_version = 2;
   std::uint8_t minor_version = 0;
   ExchangeType exchange{};
   std::uint8_t flags = 0;
-  base::MessageId message_id;
+  base::MessageId message_id{};
   std::uint32_t length = 0;
 
   [[nodiscard]] bool is_response() const { return (flags & flag_response) != 0; }
@@ -60,7 +60,7 @@ struct IkeHeader {
 struct TransformAttribute {
   std::uint16_t type = 0;  ///< without the AF bit
   bool is_tv = true;
-  ByteVec value;
+  ByteVec value{};
   friend bool operator==(const TransformAttribute&, const TransformAttribute&) = default;
 };
 
@@ -68,7 +68,7 @@ struct TransformAttribute {
 struct Transform {
   TransformType type{};
   std::uint16_t id = 0;
-  std::vector<TransformAttribute> attributes;
+  std::vector<TransformAttribute> attributes{};
 
   /// The Key Length attribute in bits, when present and well-formed.
   [[nodiscard]] std::optional<std::uint16_t> key_length() const;
@@ -83,13 +83,13 @@ struct Transform {
 struct Proposal {
   std::uint8_t number = 1;
   ProtocolId protocol{};
-  ByteVec spi;
-  std::vector<Transform> transforms;
+  ByteVec spi{};
+  std::vector<Transform> transforms{};
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 
 struct SaPayload {  // s3.3
-  std::vector<Proposal> proposals;
+  std::vector<Proposal> proposals{};
   static Wire<SaPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const SaPayload&, const SaPayload&) = default;
@@ -97,7 +97,7 @@ struct SaPayload {  // s3.3
 
 struct KePayload {  // s3.4
   std::uint16_t group = 0;
-  ByteVec data;
+  ByteVec data{};
   static Wire<KePayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const KePayload&, const KePayload&) = default;
@@ -106,7 +106,7 @@ struct KePayload {  // s3.4
 struct IdPayload {  // s3.5; `initiator` tells IDi from IDr
   bool initiator = true;
   IdType type{};
-  ByteVec data;
+  ByteVec data{};
   static Wire<IdPayload> decode(Reader& in, bool initiator);
   void encode(Writer& out) const;
   friend bool operator==(const IdPayload&, const IdPayload&) = default;
@@ -114,7 +114,7 @@ struct IdPayload {  // s3.5; `initiator` tells IDi from IDr
 
 struct CertPayload {  // s3.6
   std::uint8_t encoding = 0;
-  ByteVec data;
+  ByteVec data{};
   static Wire<CertPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const CertPayload&, const CertPayload&) = default;
@@ -122,7 +122,7 @@ struct CertPayload {  // s3.6
 
 struct CertReqPayload {  // s3.7
   std::uint8_t encoding = 0;
-  ByteVec authorities;  ///< concatenated 20-byte SHA-1 hashes for X.509
+  ByteVec authorities{};  ///< concatenated 20-byte SHA-1 hashes for X.509
   static Wire<CertReqPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const CertReqPayload&, const CertReqPayload&) = default;
@@ -130,7 +130,7 @@ struct CertReqPayload {  // s3.7
 
 struct AuthPayload {  // s3.8
   AuthMethod method{};
-  ByteVec data;
+  ByteVec data{};
   static Wire<AuthPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const AuthPayload&, const AuthPayload&) = default;
@@ -139,7 +139,7 @@ struct AuthPayload {  // s3.8
 struct NoncePayload {  // s3.9
   static constexpr std::size_t size_min = 16;
   static constexpr std::size_t size_max = 256;
-  ByteVec data;
+  ByteVec data{};
   static Wire<NoncePayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const NoncePayload&, const NoncePayload&) = default;
@@ -147,9 +147,9 @@ struct NoncePayload {  // s3.9
 
 struct NotifyPayload {  // s3.10
   ProtocolId protocol = ProtocolId::none;
-  ByteVec spi;
+  ByteVec spi{};
   NotifyType type{};
-  ByteVec data;
+  ByteVec data{};
   static Wire<NotifyPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const NotifyPayload&, const NotifyPayload&) = default;
@@ -158,14 +158,14 @@ struct NotifyPayload {  // s3.10
 struct DeletePayload {  // s3.11; all SPIs have `spi_size` bytes, none for IKE
   ProtocolId protocol{};
   std::uint8_t spi_size = 0;
-  std::vector<ByteVec> spis;
+  std::vector<ByteVec> spis{};
   static Wire<DeletePayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const DeletePayload&, const DeletePayload&) = default;
 };
 
 struct VendorIdPayload {  // s3.12
-  ByteVec data;
+  ByteVec data{};
   static Wire<VendorIdPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const VendorIdPayload&, const VendorIdPayload&) = default;
@@ -178,15 +178,15 @@ struct TrafficSelector {
   std::uint8_t protocol = 0;  ///< IP protocol; 0 = any
   std::uint16_t first_port = 0;
   std::uint16_t last_port = 0xffff;
-  base::IpAddress first;
-  base::IpAddress last;
-  ByteVec body;
+  base::IpAddress first{};
+  base::IpAddress last{};
+  ByteVec body{};
   friend bool operator==(const TrafficSelector&, const TrafficSelector&) = default;
 };
 
 struct TsPayload {  // s3.13; `initiator` tells TSi from TSr
   bool initiator = true;
-  std::vector<TrafficSelector> selectors;
+  std::vector<TrafficSelector> selectors{};
   static Wire<TsPayload> decode(Reader& in, bool initiator);
   void encode(Writer& out) const;
   friend bool operator==(const TsPayload&, const TsPayload&) = default;
@@ -195,7 +195,7 @@ struct TsPayload {  // s3.13; `initiator` tells TSi from TSr
 /// s3.14. `body` = IV, ciphertext (with padding and pad length) and ICV, still protected.
 struct SkPayload {
   PayloadType first_inner = PayloadType::none;
-  ByteVec body;
+  ByteVec body{};
   friend bool operator==(const SkPayload&, const SkPayload&) = default;
 };
 
@@ -204,26 +204,26 @@ struct SkfPayload {
   PayloadType first_inner = PayloadType::none;
   std::uint16_t fragment_number = 0;
   std::uint16_t total_fragments = 0;
-  ByteVec body;
+  ByteVec body{};
   friend bool operator==(const SkfPayload&, const SkfPayload&) = default;
 };
 
 struct ConfigAttribute {  // s3.15.1
   std::uint16_t type = 0;
-  ByteVec value;
+  ByteVec value{};
   friend bool operator==(const ConfigAttribute&, const ConfigAttribute&) = default;
 };
 
 struct ConfigPayload {  // s3.15
   std::uint8_t cfg_type = 0;
-  std::vector<ConfigAttribute> attributes;
+  std::vector<ConfigAttribute> attributes{};
   static Wire<ConfigPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const ConfigPayload&, const ConfigPayload&) = default;
 };
 
 struct EapPayload {  // s3.16; the EAP packet whole, not looked into
-  ByteVec data;
+  ByteVec data{};
   static Wire<EapPayload> decode(Reader& in);
   void encode(Writer& out) const;
   friend bool operator==(const EapPayload&, const EapPayload&) = default;
@@ -233,7 +233,7 @@ struct EapPayload {  // s3.16; the EAP packet whole, not looked into
 struct UnknownPayload {
   PayloadType type{};
   bool critical = false;
-  ByteVec data;
+  ByteVec data{};
   friend bool operator==(const UnknownPayload&, const UnknownPayload&) = default;
 };
 
@@ -258,7 +258,7 @@ void encode_payloads(const std::vector<Payload>& payloads, Writer& out);
 /// A whole message, its SK payload still closed.
 struct IkeMessage {
   IkeHeader header;
-  std::vector<Payload> payloads;
+  std::vector<Payload> payloads{};
 
   /// Fails when header.length differs from the bytes given.
   static Wire<IkeMessage> decode(Bytes datagram);

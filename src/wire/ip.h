@@ -149,8 +149,8 @@ struct UpperLayer {
 
 /// What an SPD lookup compares (RFC 4301 s4.4.1.1).
 struct PacketSelectorFields {
-  IpAddress source;
-  IpAddress destination;
+  IpAddress source{};
+  IpAddress destination{};
   std::uint8_t protocol = 0;
   bool is_fragment = false;
   bool is_first_fragment = false;
@@ -167,8 +167,8 @@ struct PacketSelectorFields {
 [[nodiscard]] Wire<PacketSelectorFields> selector_fields(Bytes ip_packet);
 
 struct Ipv4Header {
-  IpAddress source;
-  IpAddress destination;
+  IpAddress source{};
+  IpAddress destination{};
   std::uint8_t protocol = 0;
   std::uint16_t total_length = 0;
   std::uint8_t ttl = 64;
@@ -183,8 +183,8 @@ struct Ipv4Header {
 void write_ipv4_header(MutBytes to, const Ipv4Header& header);
 
 struct Ipv6Header {
-  IpAddress source;
-  IpAddress destination;
+  IpAddress source{};
+  IpAddress destination{};
   std::uint8_t next_header = 0;
   std::uint16_t payload_length = 0;
   std::uint8_t hop_limit = 64;
