@@ -13,8 +13,8 @@ namespace caponier::ipsec {
 /// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused.
 class PacketBuffer {
  public:
-  static constexpr std::size_t headroom = 128;   ///< outer IPv6 + UDP + ESP header + IV
-  static constexpr std::size_t tailroom = 320;   ///< ESP padding (255) + trailer + ICV
+  static constexpr std::size_t headroom = 128;  ///< outer IPv6 + UDP + ESP header + IV
+  static constexpr std::size_t tailroom = 320;  ///< ESP padding (255) + trailer + ICV
   static constexpr std::size_t payload_max = 65535;
 
   /// `payload_capacity`: the largest packet that will be written to it.

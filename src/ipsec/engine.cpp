@@ -1,0 +1,100 @@
+#include "ipsec/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ipsec/esp_inbound.h"
+#include "ipsec/esp_outbound.h"
+#include "ipsec/notices.h"
+#include "ipsec/sad.h"
+#include "ipsec/spd.h"
+
+namespace caponier::ipsec {
+
+class Engine::Impl {
+ public:
+  Impl(const EngineLimits& limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
+      : notices(limits),
+        sad(limits, rng, crypto, notices),
+        outbound(limits.clamp_mss, spd, sad, notices, drops),
+        inbound(limits.clamp_mss, sad, notices, drops) {}
+
+  Spd spd;
+  Notices notices;
+  Sad sad;
+  base::DropCounters drops;
+  EspOutbound outbound;
+  EspInbound inbound;
+};
+
+Engine::Engine(EngineLimits limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
+    : impl_(std::make_unique<Impl>(limits, rng, crypto)) {}
+
+Engine::~Engine() = default;
+
+void Engine::set_policies(std::vector<Policy> policies) {
+  impl_->spd.set(std::move(policies));
+  impl_->notices.keep_children(impl_->spd.children());
+}
+
+std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, base::Instant now) {
+  return impl_->sad.install(std::move(sa), now);
+}
+
+void Engine::remove(policy::ChildSaId id) { impl_->sad.remove(id); }
+
+void Engine::move(const policy::MoveSa& move) {
+  Sa* const sa = impl_->sad.find(move.id);
+  if (sa == nullptr) return;
+  sa->params.path = move.path;
+  sa->params.udp_encap = move.udp_encap;
+  sa->moved_to.reset();
+  sa->update_inner_mtu();
+}
+
+void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
+  Sa* const sa = impl_->sad.find(id);
+  if (sa == nullptr) return;
+  sa->path_mtu = path_mtu;
+  sa->update_inner_mtu();
+}
+
+void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
+  Sa* const sa = impl_->sad.find(id);
+  if (sa == nullptr || at_least <= sa->sequence_out) return;
+  const std::uint64_t target = std::min(at_least, sa->sequence_out_max);
+  const std::uint64_t skipped = target - sa->sequence_out;
+  sa->sequence_out = target;
+  // Each skipped number may have sealed a packet with its own IV.
+  sa->iv_counter += skipped;
+  sa->use_out.packets += skipped;
+}
+
+void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
+  impl_->outbound.run(items, now);
+}
+
+void Engine::open(std::span<OpenItem> items, base::Instant now) { impl_->inbound.run(items, now); }
+
+void Engine::handle_deadline(base::Instant now) { impl_->sad.handle_deadline(now); }
+
+std::optional<base::Deadline> Engine::poll_deadline() const { return impl_->sad.poll_deadline(); }
+
+std::optional<Notice> Engine::poll_notice() { return impl_->notices.poll(); }
+
+std::size_t Engine::inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const {
+  const Sa* const sa = impl_->sad.find(id);
+  return sa == nullptr ? 0 : inner_mtu_of(*sa, path_mtu);
+}
+
+std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
+  const Sa* const sa = impl_->sad.find(id);
+  if (sa == nullptr) return std::nullopt;
+  return sa->counters;
+}
+
+const base::DropCounters& Engine::drops() const { return impl_->drops; }
+
+std::size_t Engine::association_count() const { return impl_->sad.size(); }
+
+}  // namespace caponier::ipsec

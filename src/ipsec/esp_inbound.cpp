@@ -1,0 +1,230 @@
+#include "ipsec/esp_inbound.h"
+
+#include <expected>
+
+#include "ipsec/ecn.h"
+#include "ipsec/esp_run.h"
+#include "ipsec/esp_size.h"
+#include "ipsec/mss.h"
+#include "ipsec/spd.h"
+#include "ipsec/transport.h"
+#include "wire/checksum.h"
+#include "wire/esp.h"
+#include "wire/ip.h"
+
+namespace caponier::ipsec {
+
+namespace {
+
+using base::DropReason;
+
+constexpr std::size_t ipv4_checksum_at = 10;
+
+struct Trailer {
+  std::size_t size = 0;  ///< padding, Pad Length and Next Header
+  std::uint8_t next_header = 0;
+};
+
+/// `text` is at least esp_trailer_size long. Empty unless the padding counts 1, 2, 3 ... (RFC 4303
+/// s2.4).
+std::optional<Trailer> read_trailer(base::Bytes text) {
+  const std::size_t padding = std::to_integer<std::size_t>(text[text.size() - 2]);
+  const Trailer trailer{padding + esp_trailer_size,
+                        std::to_integer<std::uint8_t>(text[text.size() - 1])};
+  if (trailer.size > text.size()) return std::nullopt;
+  const base::Bytes pad = text.last(trailer.size).first(padding);
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < padding; ++i) {
+    difference |= std::to_integer<unsigned>(pad[i]) ^ static_cast<unsigned>((i + 1) & 0xff);
+  }
+  if (difference != 0) return std::nullopt;
+  return trailer;
+}
+
+void set_ecn(base::MutBytes ip_packet, wire::Ecn ecn) {
+  const std::uint16_t old_word = base::load_be<std::uint16_t>(ip_packet.data());
+  const bool v4 = wire::ip_version(ip_packet) == 4;
+  // The ECN field ends the second octet of IPv4, and the traffic class of IPv6 lies 4 bits higher.
+  const unsigned shift = v4 ? 0 : 4;
+  const auto new_word = static_cast<std::uint16_t>((old_word & ~(3U << shift)) |
+                                                   (static_cast<unsigned>(ecn) << shift));
+  if (new_word == old_word) return;
+  base::store_be(ip_packet.data(), new_word);
+  if (!v4) return;
+  std::byte* const checksum = ip_packet.data() + ipv4_checksum_at;
+  base::store_be(checksum,
+                 wire::checksum_update(base::load_be<std::uint16_t>(checksum), old_word, new_word));
+}
+
+std::optional<DropReason> check_selectors(base::Bytes ip_packet, const Sa& sa) {
+  const auto fields = wire::selector_fields(ip_packet);
+  if (!fields.has_value()) return DropReason::esp_bad_inner;
+  if (!is_inbound_match(sa.params.local, sa.params.remote, *fields)) {
+    return DropReason::esp_selector;
+  }
+  return std::nullopt;
+}
+
+/// The inner packet's own length, without what RFC 4303 s2.7 lets the sender add behind it.
+std::optional<std::size_t> inner_size(base::Bytes payload, std::uint8_t next_header) {
+  if (next_header == wire::ip_protocol::ipv4) {
+    const auto view = wire::Ipv4View::checked(payload);
+    return view.has_value() ? std::optional{view->packet().size()} : std::nullopt;
+  }
+  if (next_header == wire::ip_protocol::ipv6) {
+    const auto view = wire::Ipv6View::checked(payload);
+    return view.has_value() ? std::optional{view->packet().size()} : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<DropReason> unwrap_tunnel(OpenItem& item, const Sa& sa, std::uint8_t next_header) {
+  PacketBuffer& packet = *item.packet;
+  const auto size = inner_size(packet.bytes(), next_header);
+  if (!size.has_value()) return DropReason::esp_bad_inner;
+  packet.shrink_back(packet.size() - *size);
+  if (const auto reason = check_selectors(packet.bytes(), sa)) return reason;
+  const base::MutBytes inner = packet.bytes();
+  const unsigned first_word = base::load_be<std::uint16_t>(inner.data());
+  const auto inner_ecn = static_cast<wire::Ecn>(
+      (next_header == wire::ip_protocol::ipv4 ? first_word : first_word >> 4) & 3);
+  const auto ecn = decapsulated_ecn(inner_ecn, static_cast<wire::Ecn>(item.outer_tos & 3));
+  if (!ecn.has_value()) return DropReason::esp_congestion;
+  set_ecn(inner, *ecn);
+  return std::nullopt;
+}
+
+std::optional<DropReason> unwrap_transport(OpenItem& item, const Sa& sa, std::uint8_t next_header) {
+  PacketBuffer& packet = *item.packet;
+  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
+  if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header, item.outer_tos)) {
+    return DropReason::esp_bad_inner;
+  }
+  if (const auto reason = check_selectors(packet.bytes(), sa)) return reason;
+  if (sa.params.udp_encap) fix_transport_checksum(packet.bytes());
+  return std::nullopt;
+}
+
+}  // namespace
+
+EspInbound::EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops)
+    : clamp_mss_(clamp_mss), sad_(sad), notices_(notices), drops_(drops) {
+  jobs_.reserve(run_packets_max);
+  pending_.reserve(run_packets_max);
+}
+
+void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
+  for (OpenItem& item : items) {
+    Sa* sa = find_sa(item, now);
+    if (sa == nullptr) continue;
+    if (sa != run_sa_ || jobs_.size() >= run_packets_max) flush(now);
+    run_sa_ = sa;
+    prepare(item, *sa);
+  }
+  flush(now);
+}
+
+Sa* EspInbound::find_sa(OpenItem& item, base::Instant now) {
+  const auto esp = wire::EspView::checked(item.packet->bytes());
+  if (!esp.has_value()) {
+    drop(item, nullptr, DropReason::esp_malformed);
+    return nullptr;
+  }
+  Sa* const sa = sad_.find_inbound(esp->spi());
+  if (sa == nullptr) {
+    drop(item, nullptr, DropReason::esp_no_sa);
+    return nullptr;
+  }
+  sad_.expire_by_time(*sa, now);
+  if (sa->is_expired) {
+    sad_.announce_hard(*sa);
+    drop(item, sa, DropReason::esp_expired);
+    return nullptr;
+  }
+  return sa;
+}
+
+void EspInbound::prepare(OpenItem& item, Sa& sa) {
+  const base::MutBytes esp = item.packet->bytes();
+  const std::size_t fixed = wire::esp_header_size + sa.shape.iv + sa.shape.icv;
+  if (esp.size() < fixed + sa.shape.alignment || (esp.size() - fixed) % sa.shape.alignment != 0) {
+    return drop(item, &sa, DropReason::esp_malformed);
+  }
+  const auto sequence = sa.replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
+  if (!sequence.has_value() || !sa.replay.is_acceptable(*sequence)) {
+    return drop(item, &sa, DropReason::esp_replay);
+  }
+  crypto::PacketJob job;
+  job.header = esp.first(wire::esp_header_size);
+  if (sa.params.suite.esn) job.esn_high = static_cast<std::uint32_t>(*sequence >> 32);
+  job.iv = esp.subspan(wire::esp_header_size, sa.shape.iv);
+  job.text = esp.subspan(wire::esp_header_size + sa.shape.iv, esp.size() - fixed);
+  job.icv = esp.last(sa.shape.icv);
+  jobs_.push_back(job);
+  pending_.push_back({&item, *sequence});
+}
+
+void EspInbound::flush(base::Instant now) {
+  if (jobs_.empty()) return;
+  Sa& sa = *run_sa_;
+  sa.opener->open(jobs_);
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    OpenItem& item = *pending_[i].item;
+    if (const auto reason = finish(pending_[i], jobs_[i], sa, now)) {
+      drop(item, &sa, *reason);
+      continue;
+    }
+    if (clamp_mss_) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+    item.verdict = Verdict::forward;
+    item.sa = sa.params.id;
+    ++sa.counters.packets_in;
+    sa.counters.bytes_in += item.packet->size();
+  }
+  jobs_.clear();
+  pending_.clear();
+}
+
+std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypto::PacketJob& job,
+                                             Sa& sa, base::Instant now) {
+  if (!job.ok) return DropReason::esp_bad_icv;
+  const bool is_newest = pending.sequence > sa.replay.highest();
+  if (!sa.replay.accept(pending.sequence)) return DropReason::esp_replay;
+  if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this run
+  sa.counters.last_in = now;
+  if (is_newest) note_path(*pending.item, sa);
+  sad_.count_use(sa, sa.use_in, job.text.size());
+
+  const auto trailer = read_trailer(job.text);
+  if (!trailer.has_value()) return DropReason::esp_bad_padding;
+  if (trailer->next_header == wire::ip_protocol::no_next_header) return DropReason::esp_dummy;
+  PacketBuffer& packet = *pending.item->packet;
+  packet.shrink_front(wire::esp_header_size + sa.shape.iv);
+  packet.shrink_back(sa.shape.icv + trailer->size);
+  switch (sa.params.mode) {
+    case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
+    case policy::SaMode::transport:
+      return unwrap_transport(*pending.item, sa, trailer->next_header);
+  }
+  return DropReason::esp_bad_inner;
+}
+
+void EspInbound::note_path(const OpenItem& item, Sa& sa) {
+  if (!sa.params.peer_behind_nat) return;
+  const base::Endpoint& remote = item.path.remote;
+  if (remote == sa.params.path.remote) {
+    sa.moved_to.reset();
+  } else if (sa.moved_to != remote && notices_.peer_moved(sa.params.id, item.path)) {
+    sa.moved_to = remote;
+  }
+}
+
+void EspInbound::drop(OpenItem& item, Sa* sa, DropReason reason) {
+  item.verdict = Verdict::drop;
+  item.drop = reason;
+  drops_.add(reason);
+  if (sa == nullptr) return;
+  item.sa = sa->params.id;
+  sa->counters.drops.add(reason);
+}
+
+}  // namespace caponier::ipsec

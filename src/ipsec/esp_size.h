@@ -1,0 +1,51 @@
+#pragma once
+// How long an ESP packet becomes (RFC 4303 s2): exact, without looking at a packet.
+
+#include <algorithm>
+#include <cstddef>
+
+#include "wire/esp.h"
+#include "wire/ip.h"
+#include "wire/udp.h"
+
+namespace caponier::ipsec {
+
+inline constexpr std::size_t esp_trailer_size = 2;  ///< Pad Length and Next Header
+
+/// What one SA adds to a packet.
+struct EspShape {
+  std::size_t iv = 0;
+  std::size_t icv = 0;
+  /// Payload, padding and trailer are a multiple of this: the cipher's block and 4 (s2.4).
+  std::size_t alignment = 4;
+
+  [[nodiscard]] std::size_t padding(std::size_t payload) const {
+    return (alignment - (payload + esp_trailer_size) % alignment) % alignment;
+  }
+  /// From the SPI to the end of the ICV.
+  [[nodiscard]] std::size_t esp_size(std::size_t payload) const {
+    return wire::esp_header_size + iv + payload + padding(payload) + esp_trailer_size + icv;
+  }
+  /// The largest payload whose esp_size() is at most `room`; 0 when there is none.
+  [[nodiscard]] std::size_t payload_max(std::size_t room) const {
+    const std::size_t fixed = wire::esp_header_size + iv + icv;
+    if (room < fixed + alignment) return 0;
+    return (room - fixed) / alignment * alignment - esp_trailer_size;
+  }
+};
+
+/// The cipher's alignment and ESP's own.
+[[nodiscard]] inline std::size_t esp_alignment(std::size_t block) {
+  return std::max<std::size_t>(block, 4);
+}
+
+[[nodiscard]] inline std::size_t ip_header_size(base::Family family) {
+  return family == base::Family::v4 ? wire::ipv4_header_size_min : wire::ipv6_header_size;
+}
+
+/// The headers in front of the SPI.
+[[nodiscard]] inline std::size_t outer_header_size(base::Family family, bool udp_encap) {
+  return ip_header_size(family) + (udp_encap ? wire::udp_header_size : 0);
+}
+
+}  // namespace caponier::ipsec
