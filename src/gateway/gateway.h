@@ -30,6 +30,8 @@ struct GatewayOptions {
   base::Duration retry_first{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   std::size_t capture_packets_max = 4096;
+  /// The wall-clock time (since 1970) of the instants' origin, for the times in captures.
+  base::Duration unix_origin{0};
 };
 
 /// Traffic to `prefix` goes into the tunnel device. `source`: our address inside the protected
@@ -80,13 +82,13 @@ struct ChildStatus {
 struct PeerStatus {
   std::string name;
   config::PeerKind kind{};
-  std::string remote;             ///< as configured
+  std::string remote;  ///< as configured
   PeerState state{};
-  base::Instant since;            ///< of the present state
+  base::Instant since;  ///< of the present state
   std::optional<ike::IkeSaInfo> ike;
   std::vector<ChildStatus> children;
-  std::string note;               ///< why it is down, in one line
-  unsigned attempts = 0;          ///< failed ones since it was last up
+  std::string note;       ///< why it is down, in one line
+  unsigned attempts = 0;  ///< failed ones since it was last up
   std::optional<base::Instant> next_attempt;
 };
 
@@ -95,6 +97,8 @@ struct Status {
   std::vector<PeerStatus> peers;  ///< every configured peer, ordered by name
   base::DropCounters drops;
   std::size_t half_open = 0;
+  std::size_t ike_sas = 0;       ///< in any state
+  std::size_t associations = 0;  ///< Child SAs in the engine
 };
 
 /// The tables of Wireshark (`ikev2_decryption_table`, `esp_sa`), one line per entry.
@@ -125,8 +129,8 @@ class Gateway {
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);
-  void handle_source_address(const std::string& connection,
-                             std::optional<base::IpAddress> address, base::Instant now);
+  void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
+                             base::Instant now);
   void handle_deadline(base::Instant now);
 
   /// False: no peer of that name.

@@ -1,0 +1,261 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/gateway_impl.h"
+#include "wire/ike.h"
+#include "wire/natt.h"
+
+namespace caponier::gateway {
+
+Peer* Gateway::Impl::find(const std::string& name) {
+  const auto found = peers_.find(name);
+  if (found == peers_.end()) return nullptr;
+  touched_.insert(name);
+  return &found->second;
+}
+
+void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Instant now) {
+  ike::EndpointConfig endpoint;
+  endpoint.ike_port = daemon.ike_port;
+  endpoint.natt_port = daemon.natt_port;
+  endpoint.limits = options_.ike_limits;
+  endpoint.export_keys = daemon.allow_key_export;
+  endpoint_ = std::make_unique<ike::IkeEndpoint>(std::move(endpoint), *rng_, *crypto_, now);
+}
+
+void Gateway::Impl::add_peer(const config::PeerConfig& config, bool stay_down, bool old_sas,
+                             base::Instant now) {
+  const Peer::Options options{options_.retry_first, options_.retry_max, config_->daemon.ike_port,
+                              config_->daemon.natt_port, options_.ike_limits.retransmit_tries};
+  Peer& peer = peers_.try_emplace(config.name, config, options, *rng_, old_sas, now).first->second;
+  if (stay_down) peer.stay_down();
+  touched_.insert(config.name);
+}
+
+void Gateway::Impl::remove_peer(const std::string& name, base::Instant now) {
+  peers_.erase(name);
+  touched_.erase(name);
+  command(ike::DeleteIke{name}, now);
+}
+
+void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::Instant now) {
+  if (shutting_down_) return;
+  const std::shared_ptr<const config::Config> before =
+      config_ ? std::exchange(config_, config) : std::make_shared<const config::Config>();
+  config_ = std::move(config);
+  if (!endpoint_) make_endpoint(config_->daemon, now);
+  endpoint_->set_export_keys(config_->daemon.allow_key_export);
+  if (!config_->daemon.allow_key_export) {
+    keys_.reset();
+  } else if (!keys_) {
+    keys_.emplace();
+  }
+  const config::ConfigDiff diff = config::diff(*before, *config_);
+  for (const std::string& name : diff.removed) remove_peer(name, now);
+  for (const config::PeerConfig& peer : config_->peers) {
+    const auto is_this = [&](const std::string& name) { return name == peer.name; };
+    const bool changed = std::any_of(diff.changed.begin(), diff.changed.end(), is_this);
+    if (!changed && peers_.contains(peer.name)) continue;
+    const Peer* old = find(peer.name);
+    const bool stay_down = old != nullptr && old->is_off();
+    const bool old_sas = old != nullptr && old->state() != PeerState::off;
+    if (old != nullptr) remove_peer(peer.name, now);
+    add_peer(peer, stay_down, old_sas, now);
+  }
+  refresh_due_ = true;
+  pump(now);
+}
+
+void Gateway::Impl::command(const ike::Command& command, base::Instant now) {
+  if (endpoint_) endpoint_->handle_command(command, now);
+}
+
+/// The address at which a peer first reaches us may be the one thing its connection still lacks.
+void Gateway::Impl::knock(const base::Path& path, base::Bytes message, base::Instant now) {
+  base::Reader reader{message};
+  const auto header = wire::IkeHeader::decode(reader);
+  if (!header || header->exchange != wire::ExchangeType::ike_sa_init || header->is_response()) {
+    return;
+  }
+  for (auto& [name, peer] : peers_) {
+    peer.handle_knock(path, now);
+    touched_.insert(name);
+  }
+  pump_peers(now);
+  refresh();
+}
+
+void Gateway::Impl::handle_ike(const base::Path& path, base::Bytes message, base::Instant now) {
+  if (!endpoint_) return;
+  if (capture_.is_on()) {
+    base::ByteVec payload;
+    const bool marked = path.local.port != config_->daemon.ike_port;
+    if (marked) base::append(payload, wire::non_esp_marker);
+    base::append(payload, message);
+    capture_.add_udp(path, wire::PcapngDirection::inbound, payload, now);
+  }
+  knock(path, message, now);
+  endpoint_->handle_datagram(path, message, now);
+  pump(now);
+}
+
+void Gateway::Impl::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
+  engine_.protect(items, now);
+  if (capture_.is_on()) {
+    for (const ipsec::ProtectItem& item : items) record(item, now);
+  }
+  if (auto notice = engine_.poll_notice()) {
+    route(std::move(*notice), now);
+    pump(now);
+  }
+}
+
+void Gateway::Impl::open(std::span<ipsec::OpenItem> items, base::Instant now) {
+  if (capture_.is_on()) {
+    for (const ipsec::OpenItem& item : items) record(item, now);
+  }
+  engine_.open(items, now);
+  hear(items, now);
+  if (auto notice = engine_.poll_notice()) {
+    route(std::move(*notice), now);
+    pump(now);
+  }
+}
+
+void Gateway::Impl::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
+  if (!endpoint_) return;
+  endpoint_->handle_auth_reply(std::move(reply), now);
+  pump(now);
+}
+
+void Gateway::Impl::handle_lookup(const std::string& connection,
+                                  const std::vector<base::IpAddress>& addresses,
+                                  base::Instant now) {
+  if (Peer* peer = find(connection)) peer->handle_lookup(addresses, now);
+  pump(now);
+}
+
+void Gateway::Impl::handle_source_address(const std::string& connection,
+                                          std::optional<base::IpAddress> address,
+                                          base::Instant now) {
+  if (Peer* peer = find(connection)) peer->handle_source_address(address, now);
+  pump(now);
+}
+
+void Gateway::Impl::handle_deadline(base::Instant now) {
+  if (endpoint_) endpoint_->handle_deadline(now);
+  engine_.handle_deadline(now);
+  if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
+    for (auto& [name, peer] : peers_) {
+      const auto deadline = peer.poll_deadline();
+      if (!deadline || deadline->at > now) continue;
+      peer.handle_deadline(now);
+      touched_.insert(name);
+    }
+  }
+  pump(now);
+}
+
+bool Gateway::Impl::up(const std::string& name, base::Instant now) {
+  Peer* peer = find(name);
+  if (peer == nullptr || shutting_down_) return false;
+  peer->up(now);
+  pump(now);
+  return true;
+}
+
+bool Gateway::Impl::down(const std::string& name, base::Instant now) {
+  Peer* peer = find(name);
+  if (peer == nullptr || shutting_down_) return false;
+  peer->down(now);
+  pump(now);
+  return true;
+}
+
+bool Gateway::Impl::ping(const std::string& name, base::Instant now) {
+  const Peer* peer = find(name);
+  if (peer == nullptr) return false;
+  const PeerState state = peer->state();
+  if (state != PeerState::idle && state != PeerState::up) return false;
+  command(ike::CheckLiveness{name}, now);
+  pump(now);
+  return true;
+}
+
+void Gateway::Impl::shutdown(base::Instant now) {
+  if (std::exchange(shutting_down_, true)) return;
+  peers_.clear();
+  touched_.clear();
+  engine_.set_policies({});
+  set_routes({});
+  command(ike::Shutdown{}, now);
+  pump(now);
+}
+
+bool Gateway::Impl::is_idle() const {
+  return shutting_down_ && actions_.empty() &&
+         (!endpoint_ || !endpoint_->poll_deadline().has_value());
+}
+
+std::optional<Action> Gateway::Impl::poll_action() {
+  if (actions_.empty()) return std::nullopt;
+  std::optional<Action> action{std::move(actions_.front())};
+  actions_.pop_front();
+  return action;
+}
+
+std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
+  std::optional<base::Deadline> earliest = peer_deadline_;
+  const auto consider = [&](const std::optional<base::Deadline>& other) {
+    if (other && (!earliest || other->at < earliest->at)) earliest = other;
+  };
+  consider(engine_.poll_deadline());
+  if (endpoint_) consider(endpoint_->poll_deadline());
+  return earliest;
+}
+
+Gateway::Gateway(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng,
+                 base::Instant)
+    : impl_(std::make_unique<Impl>(options, crypto, rng)) {}
+
+Gateway::~Gateway() = default;
+
+void Gateway::apply(std::shared_ptr<const config::Config> config, base::Instant now) {
+  impl_->apply(std::move(config), now);
+}
+void Gateway::handle_ike(const base::Path& path, base::Bytes message, base::Instant now) {
+  impl_->handle_ike(path, message, now);
+}
+void Gateway::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
+  impl_->protect(items, now);
+}
+void Gateway::open(std::span<ipsec::OpenItem> items, base::Instant now) { impl_->open(items, now); }
+void Gateway::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
+  impl_->handle_auth_reply(std::move(reply), now);
+}
+void Gateway::handle_lookup(const std::string& connection,
+                            const std::vector<base::IpAddress>& addresses, base::Instant now) {
+  impl_->handle_lookup(connection, addresses, now);
+}
+void Gateway::handle_source_address(const std::string& connection,
+                                    std::optional<base::IpAddress> address, base::Instant now) {
+  impl_->handle_source_address(connection, std::move(address), now);
+}
+void Gateway::handle_deadline(base::Instant now) { impl_->handle_deadline(now); }
+bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }
+bool Gateway::down(const std::string& name, base::Instant now) { return impl_->down(name, now); }
+bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
+void Gateway::shutdown(base::Instant now) { impl_->shutdown(now); }
+bool Gateway::is_idle() const { return impl_->is_idle(); }
+std::optional<Action> Gateway::poll_action() { return impl_->poll_action(); }
+std::optional<base::Deadline> Gateway::poll_deadline() const { return impl_->poll_deadline(); }
+Status Gateway::status(base::Instant now) const { return impl_->status(now); }
+std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
+std::size_t Gateway::tunnel_mtu(std::size_t path_mtu) const { return impl_->tunnel_mtu(path_mtu); }
+std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }
+void Gateway::set_capture(bool on, base::Instant) { impl_->set_capture(on); }
+std::optional<base::ByteVec> Gateway::poll_capture() { return impl_->poll_capture(); }
+
+}  // namespace caponier::gateway

@@ -1,0 +1,116 @@
+#pragma once
+// The inside of Gateway: who is told what. gateway.cpp drives, gateway_routing.cpp carries actions
+// between endpoint, engine and peers, gateway_status.cpp describes.
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "gateway/capture.h"
+#include "gateway/gateway.h"
+#include "gateway/key_tables.h"
+#include "gateway/peer.h"
+
+namespace caponier::gateway {
+
+/// Actions waiting for the driver; behind this many, datagrams and events are lost and counted.
+inline constexpr std::size_t action_queue_max = 65536;
+/// ESP tells the endpoint that a peer lives at most once in this time per Child SA.
+inline constexpr base::Duration heard_interval{std::chrono::seconds{1}};
+
+class Gateway::Impl {
+ public:
+  Impl(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng)
+      : options_(options),
+        crypto_(&crypto),
+        rng_(&rng),
+        engine_(options.engine_limits, rng, crypto),
+        capture_(options.capture_packets_max, options.unix_origin) {}
+
+  void apply(std::shared_ptr<const config::Config> config, base::Instant now);
+  void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
+  void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
+  void open(std::span<ipsec::OpenItem> items, base::Instant now);
+  void handle_auth_reply(ike::AuthReply reply, base::Instant now);
+  void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
+                     base::Instant now);
+  void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
+                             base::Instant now);
+  void handle_deadline(base::Instant now);
+  [[nodiscard]] bool up(const std::string& name, base::Instant now);
+  [[nodiscard]] bool down(const std::string& name, base::Instant now);
+  [[nodiscard]] bool ping(const std::string& name, base::Instant now);
+  void shutdown(base::Instant now);
+  [[nodiscard]] bool is_idle() const;
+  [[nodiscard]] std::optional<Action> poll_action();
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+
+  [[nodiscard]] Status status(base::Instant now) const;
+  [[nodiscard]] std::shared_ptr<const config::Config> config() const { return config_; }
+  [[nodiscard]] std::size_t tunnel_mtu(std::size_t path_mtu) const;
+  [[nodiscard]] std::optional<KeyTables> key_tables() const;
+  void set_capture(bool on) { capture_.set(on); }
+  [[nodiscard]] std::optional<base::ByteVec> poll_capture() { return capture_.poll(); }
+
+ private:
+  [[nodiscard]] Peer* find(const std::string& name);
+  void make_endpoint(const config::DaemonConfig& daemon, base::Instant now);
+  void add_peer(const config::PeerConfig& config, bool stay_down, bool old_sas, base::Instant now);
+  void remove_peer(const std::string& name, base::Instant now);
+  void command(const ike::Command& command, base::Instant now);
+  void knock(const base::Path& path, base::Bytes message, base::Instant now);
+
+  /// Carries everything between endpoint, engine and peers until all are quiet.
+  void pump(base::Instant now);
+  void pump_peers(base::Instant now);
+  void refresh();
+  void set_routes(std::map<base::Prefix, AddRoute> wanted);
+  void update_deadline();
+
+  void route(ike::Action action, base::Instant now);
+  void route(ipsec::Notice notice, base::Instant now);
+  void install(policy::InstallSa sa, base::Instant now);
+  void transmit(ike::Transmit transmit, base::Instant now);
+  void on_ike_up(const ike::IkeUp& up, base::Instant now);
+  void on_child_up(const ike::ChildUp& up, base::Instant now);
+  void on_event(base::Event event);
+  void export_keys(const ike::KeysExported& keys);
+  void note_not_exported(const std::string& peer);
+  template <class Input>
+  void to_peer(const std::string& name, const Input& input, base::Instant now);
+  void hear(std::span<const ipsec::OpenItem> items, base::Instant now);
+  void record(const ipsec::ProtectItem& item, base::Instant now);
+  void record(const ipsec::OpenItem& item, base::Instant now);
+
+  void emit(Action action);
+  void emit(base::EventKind kind, const std::string& peer, std::string text);
+  [[nodiscard]] PeerStatus describe(const Peer& peer, const std::vector<const ike::IkeSaInfo*>& sas,
+                                    base::Instant now) const;
+  [[nodiscard]] std::string describe_up(const ike::ChildUp& up, const Peer& peer,
+                                        base::Instant now) const;
+
+  GatewayOptions options_;
+  const crypto::CryptoProvider* crypto_;
+  base::Rng* rng_;
+  ipsec::Engine engine_;
+  Capture capture_;
+  std::unique_ptr<ike::IkeEndpoint> endpoint_;  ///< from the first configuration on
+  std::shared_ptr<const config::Config> config_;
+  std::map<std::string, Peer> peers_;
+  /// Peers with requests to be read, or whose deadline may have changed.
+  std::set<std::string> touched_;
+  std::map<base::Prefix, AddRoute> routes_;
+  std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
+  std::map<policy::ChildSaId, base::Instant> heard_;
+  std::optional<KeyTableLog> keys_;
+  std::deque<Action> actions_;
+  base::DropCounters drops_;
+  std::optional<base::Deadline> peer_deadline_;
+  bool refresh_due_ = false;
+  bool shutting_down_ = false;
+};
+
+/// ESP arrived or left on this path in UDP.
+[[nodiscard]] inline bool is_in_udp(const base::Path& path) { return path.local.port != 0; }
+
+}  // namespace caponier::gateway

@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <utility>
+
+#include "gateway/gateway_impl.h"
+
+namespace caponier::gateway {
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+void Gateway::Impl::emit(Action action) {
+  const bool may_be_lost = std::holds_alternative<ike::Transmit>(action) ||
+                           std::holds_alternative<DeliverClear>(action) ||
+                           std::holds_alternative<base::Event>(action);
+  if (may_be_lost && actions_.size() >= action_queue_max) {
+    drops_.add(base::DropReason::io_queue_full);
+    return;
+  }
+  actions_.push_back(std::move(action));
+}
+
+void Gateway::Impl::emit(base::EventKind kind, const std::string& peer, std::string text) {
+  emit(base::Event{kind, peer, std::move(text), {}});
+}
+
+void Gateway::Impl::pump(base::Instant now) {
+  for (;;) {
+    pump_peers(now);
+    refresh();
+    bool quiet = true;
+    if (endpoint_) {
+      while (auto action = endpoint_->poll_action()) {
+        route(std::move(*action), now);
+        quiet = false;
+      }
+    }
+    while (auto notice = engine_.poll_notice()) {
+      route(std::move(*notice), now);
+      quiet = false;
+    }
+    if (quiet) break;
+  }
+  update_deadline();
+}
+
+void Gateway::Impl::pump_peers(base::Instant now) {
+  const Overloaded carry{
+      [&](const ike::Command& request) { command(request, now); },
+      [&](Lookup& request) { emit(std::move(request)); },
+      [&](FindSource& request) { emit(std::move(request)); },
+      [&](const Refresh&) { refresh_due_ = true; },
+  };
+  for (const std::string& name : std::exchange(touched_, {})) {
+    const auto found = peers_.find(name);
+    if (found == peers_.end()) continue;
+    while (auto request = found->second.poll_request()) {
+      // What a request refers to must be known to the endpoint before it arrives there.
+      if (refresh_due_ && std::holds_alternative<ike::Command>(*request)) refresh();
+      std::visit(carry, *request);
+    }
+  }
+}
+
+void Gateway::Impl::refresh() {
+  if (!std::exchange(refresh_due_, false)) return;
+  ike::Connections connections;
+  std::vector<ipsec::Policy> host_policies;
+  std::vector<ipsec::Policy> site_policies;
+  std::map<base::Prefix, AddRoute> routes;
+  for (const auto& [name, peer] : peers_) {
+    if (auto connection = peer.connection()) connections.push_back(std::move(connection));
+    auto& list = peer.config().kind == config::PeerKind::host ? host_policies : site_policies;
+    for (ipsec::Policy& policy : peer.policies()) list.push_back(std::move(policy));
+    for (AddRoute& route : peer.routes()) routes.try_emplace(route.prefix, std::move(route));
+  }
+  // A host may lie inside a site's network, never the other way round.
+  std::move(site_policies.begin(), site_policies.end(), std::back_inserter(host_policies));
+  if (endpoint_) endpoint_->set_connections(std::move(connections));
+  engine_.set_policies(std::move(host_policies));
+  set_routes(std::move(routes));
+}
+
+void Gateway::Impl::set_routes(std::map<base::Prefix, AddRoute> wanted) {
+  for (const auto& [prefix, route] : routes_) {
+    if (!wanted.contains(prefix)) emit(RemoveRoute{prefix});
+  }
+  for (const auto& [prefix, route] : wanted) {
+    const auto old = routes_.find(prefix);
+    const bool same = old != routes_.end() && old->second.source == route.source &&
+                      old->second.local_nets == route.local_nets;
+    if (!same) emit(route);
+  }
+  routes_ = std::move(wanted);
+}
+
+void Gateway::Impl::update_deadline() {
+  peer_deadline_.reset();
+  if (shutting_down_) return;
+  for (const auto& [name, peer] : peers_) {
+    const auto deadline = peer.poll_deadline();
+    if (deadline && (!peer_deadline_ || deadline->at < peer_deadline_->at)) {
+      peer_deadline_ = deadline;
+    }
+  }
+}
+
+template <class Input>
+void Gateway::Impl::to_peer(const std::string& name, const Input& input, base::Instant now) {
+  if (Peer* peer = find(name)) peer->handle(input, now);
+}
+
+void Gateway::Impl::route(ike::Action action, base::Instant now) {
+  std::visit(Overloaded{
+                 [&](ike::Transmit& transmit_now) { transmit(std::move(transmit_now), now); },
+                 [&](policy::InstallSa& sa) { install(std::move(sa), now); },
+                 [&](const policy::RemoveSa& sa) {
+                   engine_.remove(sa.id);
+                   children_.erase(sa.id);
+                   heard_.erase(sa.id);
+                 },
+                 [&](const policy::MoveSa& move) { engine_.move(move); },
+                 [&](ike::AuthRequest& request) { emit(std::move(request)); },
+                 [&](const ike::IkeUp& up) { on_ike_up(up, now); },
+                 [&](const ike::IkeDown& down) { to_peer(down.connection, down, now); },
+                 [&](const ike::ChildUp& up) { on_child_up(up, now); },
+                 [&](const ike::ChildDown& down) { to_peer(down.connection, down, now); },
+                 [&](const ike::KeysExported& keys) { export_keys(keys); },
+                 [&](base::Event& event) { on_event(std::move(event)); },
+             },
+             action);
+}
+
+void Gateway::Impl::route(ipsec::Notice notice, base::Instant now) {
+  const auto peer_of = [&](policy::ChildSaId id) -> Peer* {
+    const auto found = children_.find(id);
+    return found == children_.end() ? nullptr : find(found->second);
+  };
+  std::visit(Overloaded{
+                 [&](const ipsec::Acquire& acquire) {
+                   if (Peer* peer = find(acquire.connection)) peer->handle_acquire(now);
+                 },
+                 [&](const ipsec::Expired& expired) {
+                   if (Peer* peer = peer_of(expired.id)) {
+                     peer->handle_expired(expired.id, expired.hard, now);
+                   }
+                 },
+                 [&](const ipsec::PeerMoved& moved) {
+                   command(ike::PeerMoved{moved.id, moved.path}, now);
+                 },
+                 [&](ipsec::TooBig& too_big) { emit(DeliverClear{std::move(too_big.icmp_reply)}); },
+             },
+             notice);
+}
+
+void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
+  if (keys_ && !keys_->add(sa)) note_not_exported(sa.connection);
+  const policy::ChildSaId id = sa.id;
+  const std::string connection = sa.connection;
+  const auto installed = engine_.install(std::move(sa), now);
+  if (!installed) {
+    emit(base::EventKind::local_fault, connection,
+         connection + ": the data plane refused a Child SA (" +
+             std::string{crypto::name_of(installed.error())} + ")");
+    command(ike::DeleteChild{id}, now);
+    return;
+  }
+  children_[id] = connection;
+}
+
+void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
+  if (capture_.is_on()) {
+    capture_.add_udp(transmit.path, wire::PcapngDirection::outbound, transmit.datagram, now);
+  }
+  emit(std::move(transmit));
+}
+
+void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
+  Peer* peer = find(up.connection);
+  if (peer == nullptr) return;
+  base::Path path;
+  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
+    if (sa.id == up.sa) path = sa.path;
+  }
+  peer->handle(up, path, now);
+}
+
+void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
+  Peer* peer = find(up.connection);
+  if (peer == nullptr) return;
+  const bool is_first = peer->state() != PeerState::idle;
+  peer->handle(up, now);
+  if (is_first) emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, now));
+}
+
+void Gateway::Impl::on_event(base::Event event) {
+  using enum base::EventKind;
+  const bool explains = event.kind == ike_failed || event.kind == ike_auth_failed ||
+                        event.kind == ike_no_proposal || event.kind == child_failed;
+  if (explains && !event.peer.empty()) {
+    if (Peer* peer = find(event.peer)) peer->handle_failure_text(event.text);
+  }
+  emit(std::move(event));
+}
+
+void Gateway::Impl::export_keys(const ike::KeysExported& keys) {
+  if (keys_ && !keys_->add(keys)) note_not_exported({});
+}
+
+void Gateway::Impl::note_not_exported(const std::string& peer) {
+  emit(base::EventKind::ike_notify_hint, peer,
+       "keys not exported: Wireshark cannot decrypt this algorithm; use AES-GCM for captures");
+}
+
+void Gateway::Impl::hear(std::span<const ipsec::OpenItem> items, base::Instant now) {
+  std::optional<policy::ChildSaId> last;
+  bool told = false;
+  for (const ipsec::OpenItem& item : items) {
+    if (item.verdict != ipsec::Verdict::forward || item.sa == last) continue;
+    last = item.sa;
+    const auto [found, fresh] = heard_.try_emplace(item.sa, now);
+    if (!fresh && now - found->second < heard_interval) continue;
+    found->second = now;
+    command(ike::PeerHeard{item.sa}, now);
+    told = true;
+  }
+  if (told) pump(now);
+}
+
+void Gateway::Impl::record(const ipsec::ProtectItem& item, base::Instant now) {
+  if (item.verdict != ipsec::Verdict::forward) return;
+  const auto packet = std::as_const(*item.packet).bytes();
+  if (item.udp_encap) {
+    capture_.add_udp(item.path, wire::PcapngDirection::outbound, packet, now);
+  } else {
+    capture_.add_esp(item.path, wire::PcapngDirection::outbound, packet, now);
+  }
+}
+
+void Gateway::Impl::record(const ipsec::OpenItem& item, base::Instant now) {
+  const auto packet = std::as_const(*item.packet).bytes();
+  if (is_in_udp(item.path)) {
+    capture_.add_udp(item.path, wire::PcapngDirection::inbound, packet, now);
+  } else {
+    capture_.add_esp(item.path, wire::PcapngDirection::inbound, packet, now);
+  }
+}
+
+}  // namespace caponier::gateway

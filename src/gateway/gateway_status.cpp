@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/gateway_impl.h"
+
+namespace caponier::gateway {
+
+std::string_view name_of(PeerState state) {
+  switch (state) {
+    case PeerState::off: return "off";
+    case PeerState::connecting: return "connecting";
+    case PeerState::down: return "down";
+    case PeerState::idle: return "idle";
+    case PeerState::up: return "up";
+  }
+  return "unknown";
+}
+
+PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike::IkeSaInfo*>& sas,
+                                   base::Instant now) const {
+  PeerStatus status;
+  status.name = peer.config().name;
+  status.kind = peer.config().kind;
+  status.remote = peer.config().remote;
+  status.state = peer.state();
+  status.since = peer.since();
+  status.note = peer.note();
+  status.attempts = peer.attempts();
+  if (const auto next = peer.next_attempt()) status.next_attempt = std::max(*next, now);
+  for (const ike::IkeSaInfo* sa : sas) {
+    // Of several, the newest established one is shown.
+    if (!status.ike || sa->state == ike::IkeState::established) status.ike = *sa;
+    for (const ike::ChildSaInfo& child : sa->children) {
+      ChildStatus entry{child, {}, engine_.inner_mtu(child.id, ipsec::path_mtu_default)};
+      if (const auto counters = engine_.counters(child.id)) entry.counters = *counters;
+      const auto& heard = entry.counters.last_in;
+      if (status.state == PeerState::idle && heard && now - *heard < traffic_memory) {
+        status.state = PeerState::up;
+      }
+      status.children.push_back(std::move(entry));
+    }
+  }
+  return status;
+}
+
+Status Gateway::Impl::status(base::Instant now) const {
+  Status status;
+  status.now = now;
+  const std::vector<ike::IkeSaInfo> snapshot =
+      endpoint_ ? endpoint_->snapshot() : std::vector<ike::IkeSaInfo>{};
+  std::map<std::string_view, std::vector<const ike::IkeSaInfo*>> by_connection;
+  for (const ike::IkeSaInfo& sa : snapshot) by_connection[sa.connection].push_back(&sa);
+  for (const auto& [name, peer] : peers_) {
+    status.peers.push_back(describe(peer, by_connection[name], now));
+  }
+  status.drops = drops_;
+  status.drops.add(engine_.drops());
+  if (endpoint_) {
+    status.drops.add(endpoint_->drops());
+    status.half_open = endpoint_->half_open_count();
+  }
+  status.ike_sas = snapshot.size();
+  status.associations = engine_.association_count();
+  return status;
+}
+
+std::size_t Gateway::Impl::tunnel_mtu(std::size_t path_mtu) const {
+  std::optional<std::size_t> smallest;
+  for (const auto& [id, connection] : children_) {
+    const std::size_t mtu = engine_.inner_mtu(id, path_mtu);
+    if (mtu > 0 && (!smallest || mtu < *smallest)) smallest = mtu;
+  }
+  return smallest.value_or(ipsec::path_mtu_default);
+}
+
+std::optional<KeyTables> Gateway::Impl::key_tables() const {
+  if (!keys_) return std::nullopt;
+  return keys_->tables();
+}
+
+std::string Gateway::Impl::describe_up(const ike::ChildUp& up, const Peer& peer,
+                                       base::Instant now) const {
+  std::string text = fmt::format("{}: tunnel up", up.connection);
+  if (const auto started = peer.attempt_started()) {
+    text += fmt::format(" in {:.2f} s", base::seconds_of(now - *started));
+  }
+  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
+    if (sa.id != up.sa) continue;
+    for (const ike::ChildSaInfo& child : sa.children) {
+      if (child.id != up.child_sa) continue;
+      text += fmt::format(", {}, {} <-> {}", crypto::to_string(child.suite.cipher),
+                          policy::to_string(child.local), policy::to_string(child.remote));
+      if (!child.udp_encap) continue;
+      text += ", ESP in UDP";
+      if (sa.local_behind_nat && sa.remote_behind_nat) {
+        text += " (both behind NAT)";
+      } else if (sa.local_behind_nat) {
+        text += " (we are behind NAT)";
+      } else if (sa.remote_behind_nat) {
+        text += " (peer behind NAT)";
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace caponier::gateway

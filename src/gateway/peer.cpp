@@ -1,0 +1,393 @@
+#include "gateway/peer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace caponier::gateway {
+namespace {
+
+/// `value`, up to a quarter more or less.
+base::Duration jittered(base::Duration value, base::Rng& rng) {
+  const auto quarter = static_cast<std::uint64_t>(value.count()) / 4;
+  if (quarter == 0) return value;
+  return value - base::Duration{quarter} + base::Duration{rng.public_below(2 * quarter)};
+}
+
+/// Soft lifetimes differ by up to a tenth, so that not all tunnels of a host expire together.
+base::Duration shortened(base::Duration lifetime, base::Rng& rng) {
+  const auto tenth = static_cast<std::uint64_t>(lifetime.count()) / 10;
+  return tenth == 0 ? lifetime : lifetime - base::Duration{rng.public_below(tenth)};
+}
+
+}  // namespace
+
+Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, bool old_sas,
+           base::Instant now)
+    : config_(std::move(config)), options_(options), rng_(&rng), since_(now) {
+  lifetime_ = shortened(config_.lifetime, rng);
+  wish_ = config_.start ? Wish::start : Wish::on_demand;
+  outer_.local = config_.local;
+  if (config_.remote_address) outer_.remote = {*config_.remote_address};
+  // Initiate is ignored while the old SA is there; its end starts us, or at the latest this.
+  if (old_sas) next_attempt_ = now + acquire_patience;
+  rebuild();
+  requests_.clear();
+  requests_.emplace_back(Refresh{});
+  note_state(now);
+}
+
+bool Peer::is_wanted() const {
+  return wish_ == Wish::start || (wish_ == Wish::on_demand && demanded_);
+}
+
+bool Peer::has_live_child() const {
+  return std::any_of(children_.begin(), children_.end(),
+                     [](const auto& entry) { return !entry.second.expiring; });
+}
+
+base::Duration Peer::back_off(unsigned failures) {
+  base::Duration wait = options_.retry_first;
+  for (unsigned i = 1; i < failures && wait < options_.retry_max; ++i) wait *= 2;
+  return jittered(std::min(wait, options_.retry_max), *rng_);
+}
+
+void Peer::up(base::Instant now) {
+  const bool was_off = wish_ == Wish::down;
+  wish_ = Wish::start;
+  attempts_ = 0;
+  child_failures_ = 0;
+  next_attempt_ = now;
+  child_retry_at_.reset();
+  if (was_off) {
+    rebuild();
+    requests_.emplace_back(Refresh{});
+  }
+  reconcile(now);
+}
+
+void Peer::down(base::Instant now) {
+  wish_ = Wish::down;
+  demanded_ = false;
+  attempts_ = 0;
+  next_attempt_.reset();
+  attempt_started_.reset();
+  child_pending_until_.reset();
+  note_.clear();
+  requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
+  requests_.emplace_back(Refresh{});
+  enter(Phase::waiting, now);
+}
+
+void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now) {
+  if (phase_ != Phase::resolving) return;
+  if (addresses.empty()) {
+    return fail(fmt::format("the name {} does not resolve", config_.remote), now);
+  }
+  OuterAddresses outer = outer_;
+  outer.remote = addresses;
+  set_outer(std::move(outer));
+  if (is_wanted()) return find_source_or_initiate(now);
+  attempt_started_.reset();
+  enter(Phase::waiting, now);
+}
+
+void Peer::handle_source_address(std::optional<base::IpAddress> address, base::Instant now) {
+  if (phase_ != Phase::finding_source) return;
+  if (!address) return fail(fmt::format("no route to {}", target_->to_string()), now);
+  OuterAddresses outer = outer_;
+  outer.local = address;
+  set_outer(std::move(outer));
+  initiate(now);
+}
+
+void Peer::handle_knock(const base::Path& path, base::Instant now) {
+  if (config_.local || outer_.local == path.local.address) return;
+  // An address we are using is not given up for a datagram that nobody has authenticated.
+  if (!ikes_.empty() || phase_ == Phase::negotiating) return;
+  const auto& known = outer_.remote;
+  const bool is_peer = config_.remote_any ||
+                       std::find(known.begin(), known.end(), path.remote.address) != known.end();
+  if (!is_peer) return;
+  OuterAddresses outer = outer_;
+  outer.local = path.local.address;
+  set_outer(std::move(outer));
+  note_state(now);
+}
+
+void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
+  if (wish_ == Wish::down) return;
+  ikes_.insert(up.sa);
+  attempts_ = 0;
+  next_attempt_.reset();
+  note_.clear();
+  failure_text_.clear();
+  child_failures_ = 0;
+  child_pending_until_.reset();
+  // The first child comes with the IKE SA; only when it does not is it asked for again.
+  child_retry_at_ = now + options_.retry_first;
+  if (config_.remote_any) {
+    OuterAddresses outer = outer_;
+    outer.remote = {path.remote.address};
+    set_outer(std::move(outer));
+  }
+  enter(Phase::waiting, now);
+}
+
+void Peer::handle(const ike::IkeDown& down, base::Instant now) {
+  const bool was_ours = ikes_.erase(down.sa) > 0;
+  std::erase_if(children_, [&](const auto& entry) { return entry.second.ike == down.sa; });
+  if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
+  child_pending_until_.reset();
+  if (!was_ours && !down.was_established) {
+    const bool is_attempt = phase_ == Phase::negotiating;
+    if (is_attempt) return fail(explain(down.reason), now);
+    note_ = explain(down.reason);
+    return reconcile(now);
+  }
+  note_ = explain(down.reason);
+  demanded_ = false;
+  attempts_ = 0;
+  const bool is_ours_to_repeat =
+      down.reason == ike::EndReason::expired || down.reason == ike::EndReason::local_request;
+  next_attempt_ = is_ours_to_repeat ? now : now + back_off(1);
+  enter(Phase::waiting, now);
+}
+
+void Peer::handle(const ike::ChildUp& up, base::Instant now) {
+  if (wish_ == Wish::down) return;
+  for (auto& [id, child] : children_) {
+    if (child.expiring && !child.delete_at) child.delete_at = now + replaced_child_linger;
+  }
+  children_[up.child_sa] = Child{up.sa, false, std::nullopt};
+  child_pending_until_.reset();
+  child_retry_at_.reset();
+  child_failures_ = 0;
+  note_.clear();
+  failure_text_.clear();
+  reconcile(now);
+}
+
+void Peer::handle(const ike::ChildDown& down, base::Instant now) {
+  const bool was_ours = children_.erase(down.child_sa) > 0;
+  if (was_ours) {
+    child_retry_at_ = now + back_off(1);
+  } else if (down.child_sa.value == 0) {
+    child_pending_until_.reset();
+    child_retry_at_ = now + back_off(++child_failures_);
+    note_ = explain(down.reason);
+  }
+  reconcile(now);
+}
+
+void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
+  const auto found = children_.find(id);
+  if (found == children_.end()) return;
+  found->second.expiring = true;
+  if (hard) {
+    found->second.delete_at = now;
+  } else if (has_live_child()) {
+    found->second.delete_at = now + replaced_child_linger;
+  } else {
+    child_retry_at_.reset();
+  }
+  reconcile(now);
+}
+
+void Peer::handle_acquire(base::Instant now) {
+  if (wish_ == Wish::down) return;
+  demanded_ = true;
+  if (next_attempt_ && attempts_ > 0) {
+    next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + acquire_patience));
+  }
+  reconcile(now);
+}
+
+std::optional<base::Instant> Peer::child_due() const {
+  if (!is_wanted() || has_live_child()) return std::nullopt;
+  if (child_pending_until_) return child_pending_until_;
+  return child_retry_at_.value_or(base::Instant{});
+}
+
+void Peer::reconcile(base::Instant now) {
+  if (wish_ == Wish::down) return note_state(now);
+  if (phase_ != Phase::waiting && phase_deadline_ <= now) {
+    switch (phase_) {
+      case Phase::waiting: break;
+      case Phase::resolving:
+        fail(fmt::format("the name {} was not resolved in time", config_.remote), now);
+        break;
+      case Phase::finding_source: fail("no source address was found in time", now); break;
+      case Phase::negotiating: fail("the negotiation did not end in time", now); break;
+    }
+  }
+  if (!ikes_.empty()) {
+    reconcile_child(now);
+  } else if (phase_ == Phase::waiting && !config_.remote_any && (is_wanted() || must_resolve()) &&
+             (!next_attempt_ || *next_attempt_ <= now)) {
+    start_attempt(now);
+  }
+  note_state(now);
+}
+
+void Peer::reconcile_child(base::Instant now) {
+  delete_replaced(now);
+  const auto due = child_due();
+  if (!due || *due > now) return;
+  if (child_pending_until_) {
+    child_pending_until_.reset();
+    child_retry_at_ = now + back_off(++child_failures_);
+    return;
+  }
+  child_pending_until_ = now + negotiation_timeout;
+  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, config_.name}});
+}
+
+void Peer::delete_replaced(base::Instant now) {
+  for (auto& [id, child] : children_) {
+    if (!child.delete_at || *child.delete_at > now) continue;
+    requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
+    // Asked once; the entry goes with ChildDown.
+    child.delete_at.reset();
+  }
+}
+
+void Peer::start_attempt(base::Instant now) {
+  attempt_started_ = now;
+  next_attempt_.reset();
+  if (!has_name()) return find_source_or_initiate(now);
+  phase_deadline_ = now + lookup_timeout;
+  requests_.emplace_back(Lookup{config_.name, config_.remote});
+  enter(Phase::resolving, now);
+}
+
+void Peer::find_source_or_initiate(base::Instant now) {
+  // A name may have several addresses; each attempt takes the next.
+  target_ = outer_.remote[attempts_ % outer_.remote.size()];
+  if (config_.local) return initiate(now);
+  phase_deadline_ = now + lookup_timeout;
+  requests_.emplace_back(FindSource{config_.name, *target_});
+  enter(Phase::finding_source, now);
+}
+
+void Peer::initiate(base::Instant now) {
+  if (!connection_) return fail("our address and the peer's are of two families", now);
+  const bool natt = config_.remote_port == options_.natt_port;
+  const base::Path path{{*outer_.local, natt ? options_.natt_port : options_.ike_port},
+                        {*target_, config_.remote_port}};
+  phase_deadline_ = now + negotiation_timeout;
+  requests_.emplace_back(ike::Command{ike::Initiate{config_.name, path}});
+  enter(Phase::negotiating, now);
+}
+
+void Peer::fail(std::string note, base::Instant now) {
+  note_ = std::move(note);
+  demanded_ = false;
+  ++attempts_;
+  last_failure_ = now;
+  next_attempt_ = now + back_off(attempts_);
+  attempt_started_.reset();
+  phase_ = Phase::waiting;
+  note_state(now);
+}
+
+void Peer::set_outer(OuterAddresses outer) {
+  if (outer == outer_) return;
+  outer_ = std::move(outer);
+  rebuild();
+  requests_.emplace_back(Refresh{});
+}
+
+void Peer::enter(Phase phase, base::Instant now) {
+  phase_ = phase;
+  note_state(now);
+}
+
+void Peer::rebuild() { connection_ = make_connection(config_, outer_, lifetime_); }
+
+std::optional<base::Instant> Peer::next_attempt() const {
+  if (config_.remote_any || wish_ == Wish::down || phase_ != Phase::waiting || !ikes_.empty()) {
+    return std::nullopt;
+  }
+  if (!is_wanted() && !must_resolve()) return std::nullopt;
+  return next_attempt_.value_or(base::Instant{});
+}
+
+std::optional<base::Deadline> Peer::poll_deadline() const {
+  if (wish_ == Wish::down) return std::nullopt;
+  if (phase_ != Phase::waiting) return base::Deadline{phase_deadline_, "an attempt's time is up"};
+  std::optional<base::Deadline> earliest;
+  const auto consider = [&](std::optional<base::Instant> at, std::string_view reason) {
+    if (at && (!earliest || *at < earliest->at)) earliest = base::Deadline{*at, reason};
+  };
+  consider(next_attempt(), "next attempt");
+  if (!ikes_.empty()) {
+    consider(child_due(), "missing child");
+    for (const auto& [id, child] : children_) consider(child.delete_at, "replaced child");
+  }
+  return earliest;
+}
+
+std::optional<PeerRequest> Peer::poll_request() {
+  if (requests_.empty()) return std::nullopt;
+  PeerRequest request = std::move(requests_.front());
+  requests_.pop_front();
+  return request;
+}
+
+std::shared_ptr<const ike::ConnectionConfig> Peer::connection() const {
+  return wish_ == Wish::down ? nullptr : connection_;
+}
+
+std::vector<ipsec::Policy> Peer::policies() const {
+  if (wish_ == Wish::down) return {};
+  return make_policies(config_, outer_);
+}
+
+std::vector<AddRoute> Peer::routes() const {
+  if (wish_ == Wish::down) return {};
+  return make_routes(config_, outer_);
+}
+
+PeerState Peer::state() const {
+  if (wish_ == Wish::down) return PeerState::off;
+  if (!ikes_.empty() && !children_.empty()) return PeerState::idle;
+  if (phase_ != Phase::waiting && is_wanted()) return PeerState::connecting;
+  if (!ikes_.empty())
+    return attempts_ + child_failures_ > 0 ? PeerState::down : PeerState::connecting;
+  if (!is_wanted() || config_.remote_any) return PeerState::off;
+  return attempts_ > 0 ? PeerState::down : PeerState::connecting;
+}
+
+void Peer::note_state(base::Instant now) {
+  const PeerState state = this->state();
+  if (state == shown_state_) return;
+  shown_state_ = state;
+  since_ = now;
+}
+
+std::string Peer::explain(ike::EndReason reason) const {
+  const std::string who =
+      target_ ? base::Endpoint{*target_, config_.remote_port}.to_string() : config_.remote;
+  if (reason != ike::EndReason::timeout && !failure_text_.empty()) return failure_text_;
+  switch (reason) {
+    case ike::EndReason::timeout:
+      return fmt::format("no answer from {} after {} tries", who, options_.tries);
+    case ike::EndReason::peer_refused: return "the peer refused the negotiation";
+    case ike::EndReason::authentication:
+      return "authentication failed: the keys or the identities differ (AUTHENTICATION_FAILED)";
+    case ike::EndReason::no_proposal:
+      return "no algorithms in common with the peer (NO_PROPOSAL_CHOSEN)";
+    case ike::EndReason::selectors: return "no common networks with the peer (TS_UNACCEPTABLE)";
+    case ike::EndReason::local_request: return "taken down here";
+    case ike::EndReason::peer_deleted: return "the peer took it down";
+    case ike::EndReason::expired: return "its lifetime ended";
+    case ike::EndReason::replaced: return "a newer one took its place";
+    case ike::EndReason::protocol_error: return "the peer broke the protocol";
+    case ike::EndReason::local_fault: return "a fault of our own; see the log";
+  }
+  return {};
+}
+
+}  // namespace caponier::gateway

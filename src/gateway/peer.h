@@ -1,0 +1,147 @@
+#pragma once
+// One peer's wish and what is done to make it true: the reconciliation loop of one tunnel. Values
+// in, requests out; it knows the IKE endpoint only by its actions and commands.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "base/rng.h"
+#include "gateway/gateway.h"
+#include "gateway/translate.h"
+
+namespace caponier::gateway {
+
+/// A name that does not resolve, or a source address that is not found, in this time is a failure.
+inline constexpr base::Duration lookup_timeout{std::chrono::seconds{15}};
+/// No negotiation is waited for longer; the endpoint gives up long before.
+inline constexpr base::Duration negotiation_timeout{std::chrono::seconds{180}};
+/// How long a replaced Child SA still receives what was under way.
+inline constexpr base::Duration replaced_child_linger{std::chrono::seconds{3}};
+/// Traffic may bring the next attempt this near to the last failure, however long the back-off is.
+inline constexpr base::Duration acquire_patience{std::chrono::seconds{5}};
+/// A tunnel through which something arrived within this time passes traffic.
+inline constexpr base::Duration traffic_memory{std::chrono::seconds{60}};
+
+/// Connections, policies or routes of this peer are to be read again.
+struct Refresh {};
+using PeerRequest = std::variant<ike::Command, Lookup, FindSource, Refresh>;
+
+class Peer {
+ public:
+  struct Options {
+    base::Duration retry_first;
+    base::Duration retry_max;
+    std::uint16_t ike_port;
+    std::uint16_t natt_port;
+    unsigned tries;  ///< of one request, for people
+  };
+
+  /// `rng` must outlive the peer. `old_sas`: SAs of a former configuration are still being deleted.
+  Peer(config::PeerConfig config, const Options& options, base::Rng& rng, bool old_sas,
+       base::Instant now);
+
+  [[nodiscard]] const config::PeerConfig& config() const { return config_; }
+  [[nodiscard]] bool is_off() const { return wish_ == Wish::down; }
+
+  void up(base::Instant now);
+  void down(base::Instant now);
+  /// `down` without the deletion, to carry a person's word over to a changed configuration.
+  void stay_down() { wish_ = Wish::down; }
+
+  void handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now);
+  void handle_source_address(std::optional<base::IpAddress> address, base::Instant now);
+  /// Somebody at path.remote wants to negotiate with us at path.local.
+  void handle_knock(const base::Path& path, base::Instant now);
+  void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);
+  void handle(const ike::IkeDown& down, base::Instant now);
+  void handle(const ike::ChildUp& up, base::Instant now);
+  void handle(const ike::ChildDown& down, base::Instant now);
+  void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
+  void handle_acquire(base::Instant now);
+  /// A failure the endpoint has explained; shown until the next success.
+  void handle_failure_text(const std::string& text) { failure_text_ = text; }
+
+  void handle_deadline(base::Instant now) { reconcile(now); }
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+  [[nodiscard]] std::optional<PeerRequest> poll_request();
+
+  /// Null when the peer is off or its addresses are not known yet. The same object until something
+  /// in it changes.
+  [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> connection() const;
+  [[nodiscard]] std::vector<ipsec::Policy> policies() const;
+  [[nodiscard]] std::vector<AddRoute> routes() const;
+
+  /// `idle` for an established one: whether traffic passes is the engine's knowledge.
+  [[nodiscard]] PeerState state() const;
+  [[nodiscard]] base::Instant since() const { return since_; }
+  [[nodiscard]] const std::string& note() const { return note_; }
+  [[nodiscard]] unsigned attempts() const { return attempts_; }
+  [[nodiscard]] std::optional<base::Instant> next_attempt() const;
+  /// When the negotiation that is under way, or has just succeeded, was started by us.
+  [[nodiscard]] std::optional<base::Instant> attempt_started() const { return attempt_started_; }
+
+ private:
+  enum class Wish : std::uint8_t { start, on_demand, down };
+  enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
+  struct Child {
+    ike::IkeSaId ike;
+    bool expiring = false;
+    std::optional<base::Instant> delete_at;
+  };
+
+  [[nodiscard]] bool has_name() const { return !config_.remote_any && !config_.remote_address; }
+  [[nodiscard]] bool is_wanted() const;
+  [[nodiscard]] bool must_resolve() const { return has_name() && outer_.remote.empty(); }
+  [[nodiscard]] bool has_live_child() const;
+  [[nodiscard]] base::Duration back_off(unsigned failures);
+  [[nodiscard]] std::optional<base::Instant> child_due() const;
+
+  void reconcile(base::Instant now);
+  void reconcile_child(base::Instant now);
+  void delete_replaced(base::Instant now);
+  void start_attempt(base::Instant now);
+  void find_source_or_initiate(base::Instant now);
+  void initiate(base::Instant now);
+  void fail(std::string note, base::Instant now);
+  void set_outer(OuterAddresses outer);
+  void enter(Phase phase, base::Instant now);
+  void rebuild();
+  void note_state(base::Instant now);
+  [[nodiscard]] std::string explain(ike::EndReason reason) const;
+
+  config::PeerConfig config_;
+  Options options_;
+  base::Rng* rng_;
+  base::Duration lifetime_{};
+  Wish wish_ = Wish::start;
+  bool demanded_ = false;  ///< on demand, and traffic has asked
+  Phase phase_ = Phase::waiting;
+  base::Instant phase_deadline_;
+  OuterAddresses outer_;
+  std::optional<base::IpAddress> target_;  ///< of the present or last attempt
+  std::shared_ptr<const ike::ConnectionConfig> connection_;
+  std::set<ike::IkeSaId> ikes_;
+  std::map<policy::ChildSaId, Child> children_;
+
+  unsigned attempts_ = 0;
+  std::optional<base::Instant> next_attempt_;
+  base::Instant last_failure_;
+  std::optional<base::Instant> attempt_started_;
+
+  std::optional<base::Instant> child_pending_until_;
+  std::optional<base::Instant> child_retry_at_;
+  unsigned child_failures_ = 0;
+
+  std::string note_;
+  std::string failure_text_;
+  PeerState shown_state_ = PeerState::off;
+  base::Instant since_;
+  std::deque<PeerRequest> requests_;
+};
+
+}  // namespace caponier::gateway

@@ -1,0 +1,168 @@
+#include "gateway/translate.h"
+
+#include <algorithm>
+
+namespace caponier::gateway {
+namespace {
+
+using base::IpAddress;
+using policy::TrafficSelector;
+using policy::TrafficSelectors;
+
+base::Prefix whole(const IpAddress& address) { return {address, address.bit_count()}; }
+
+TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
+  TrafficSelectors selectors;
+  for (const base::Prefix& net : nets) selectors.push_back(TrafficSelector::from_prefix(net));
+  return selectors;
+}
+
+/// The addresses of one family: a transport-mode selector must not mix them.
+std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses, base::Family family) {
+  std::vector<IpAddress> chosen;
+  std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(chosen),
+               [&](const IpAddress& address) { return address.family() == family; });
+  return chosen;
+}
+
+/// One end of a host's Child SA. Selectors of both ends form a product, so "either end has this
+/// port" cannot be one SA: the SA covers the protocols, and the policies below the ports.
+TrafficSelectors host_selectors(const config::PeerConfig& peer,
+                                const std::vector<IpAddress>& addresses) {
+  TrafficSelectors selectors;
+  for (const IpAddress& address : addresses) {
+    if (peer.ports.empty()) selectors.push_back(TrafficSelector::from_prefix(whole(address)));
+    for (const config::PortRule& rule : peer.ports) {
+      const auto selector = TrafficSelector::from_prefix(whole(address), rule.protocol);
+      if (std::find(selectors.begin(), selectors.end(), selector) == selectors.end()) {
+        selectors.push_back(selector);
+      }
+    }
+  }
+  return selectors;
+}
+
+policy::Lifetime lifetime_of(base::Duration soft) {
+  policy::Lifetime lifetime;
+  lifetime.soft_time = soft;
+  lifetime.hard_time = soft + soft / 4;
+  return lifetime;
+}
+
+/// Complete, or nothing: a host's child needs both addresses.
+std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
+                                           const OuterAddresses& outer, base::Duration lifetime) {
+  ike::ChildConfig child;
+  child.name = peer.name;
+  child.offers = peer.esp;
+  child.lifetime = lifetime_of(lifetime);
+  child.replay_window = peer.replay_window;
+  switch (peer.kind) {
+    case config::PeerKind::site:
+      child.local = selectors_of(peer.local_nets);
+      child.remote = selectors_of(peer.remote_nets);
+      return child;
+    case config::PeerKind::host: {
+      if (!outer.local) return std::nullopt;
+      const auto remotes = of_family(outer.remote, outer.local->family());
+      child.mode = policy::SaMode::transport;
+      child.local = host_selectors(peer, {*outer.local});
+      // A responder to anybody takes the peer's address from its offer, by narrowing.
+      child.remote = peer.remote_any ? TrafficSelectors{TrafficSelector::any(outer.local->family())}
+                                     : host_selectors(peer, remotes);
+      if (child.remote.empty()) return std::nullopt;
+      return child;
+    }
+  }
+  return std::nullopt;
+}
+
+ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
+                      TrafficSelectors remote) {
+  return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local), std::move(remote)};
+}
+
+TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
+  selector.protocol = rule.protocol;
+  selector.first_port = rule.first;
+  selector.last_port = rule.last;
+  return selector;
+}
+
+void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
+                       const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
+  const auto here = TrafficSelector::from_prefix(whole(local));
+  const auto there = TrafficSelector::from_prefix(whole(remote));
+  if (peer.ports.empty()) {
+    policies.push_back(protect(peer, {here}, {there}));
+    return;
+  }
+  for (const config::PortRule& rule : peer.ports) {
+    const config::PortRule any_port{.protocol = rule.protocol};
+    policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
+    if (rule.first == any_port.first && rule.last == any_port.last) continue;
+    policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
+  }
+  policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
+}
+
+}  // namespace
+
+std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerConfig& peer,
+                                                             const OuterAddresses& outer,
+                                                             base::Duration lifetime) {
+  if (!peer.remote_any && outer.remote.empty()) return nullptr;
+  if (!peer.local_id && !outer.local) return nullptr;
+  auto child = make_child(peer, outer, lifetime);
+  if (!child) return nullptr;
+  auto connection = std::make_shared<ike::ConnectionConfig>();
+  connection->name = peer.name;
+  connection->local_address = peer.local;
+  if (!peer.remote_any) connection->remote_addresses = outer.remote;
+  connection->local_id =
+      peer.local_id ? *peer.local_id : policy::Identity::from_address(*outer.local);
+  connection->remote_id = peer.remote_id;
+  connection->offers = peer.ike;
+  connection->children.push_back(std::move(*child));
+  connection->dpd_interval = peer.dpd;
+  connection->force_encap = peer.encap == config::Encap::always;
+  return connection;
+}
+
+std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
+                                         const OuterAddresses& outer) {
+  std::vector<ipsec::Policy> policies;
+  switch (peer.kind) {
+    case config::PeerKind::site:
+      policies.push_back(
+          protect(peer, selectors_of(peer.local_nets), selectors_of(peer.remote_nets)));
+      break;
+    case config::PeerKind::host:
+      if (!outer.local) break;
+      for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
+        add_host_policies(peer, *outer.local, remote, policies);
+      }
+      break;
+  }
+  return policies;
+}
+
+std::vector<AddRoute> make_routes(const config::PeerConfig& peer, const OuterAddresses& outer) {
+  std::vector<AddRoute> routes;
+  switch (peer.kind) {
+    case config::PeerKind::site:
+      for (const base::Prefix& net : peer.remote_nets) {
+        routes.push_back({net, std::nullopt, peer.local_nets});
+      }
+      break;
+    case config::PeerKind::host:
+      if (!outer.local) break;
+      for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
+        routes.push_back({whole(remote), outer.local, {whole(*outer.local)}});
+      }
+      break;
+  }
+  return routes;
+}
+
+}  // namespace caponier::gateway

@@ -1,0 +1,36 @@
+#pragma once
+// From what a person configured to what the IKE endpoint, the engine and the routes need.
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/address.h"
+#include "config/config.h"
+#include "gateway/gateway.h"
+#include "ike/config.h"
+#include "ipsec/engine.h"
+
+namespace caponier::gateway {
+
+/// The outer addresses of a peer's tunnel as far as they are known.
+struct OuterAddresses {
+  std::optional<base::IpAddress> local;
+  std::vector<base::IpAddress> remote;
+  friend bool operator==(const OuterAddresses&, const OuterAddresses&) = default;
+};
+
+/// Every peer has one Child SA, called like the peer. `lifetime` is its soft lifetime after jitter.
+/// Null while an address is missing that the connection cannot do without.
+[[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
+    const config::PeerConfig& peer, const OuterAddresses& outer, base::Duration lifetime);
+
+/// Empty while a host's addresses are unknown.
+[[nodiscard]] std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
+                                                       const OuterAddresses& outer);
+
+/// What must go into the tunnel device and nowhere else while the tunnel is wished for.
+[[nodiscard]] std::vector<AddRoute> make_routes(const config::PeerConfig& peer,
+                                                const OuterAddresses& outer);
+
+}  // namespace caponier::gateway

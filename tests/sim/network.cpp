@@ -1,0 +1,177 @@
+#include "sim/network.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace caponier::sim {
+
+void Trace::mix(base::Bytes data) {
+  for (const std::byte byte : data) {
+    hash_ ^= std::to_integer<std::uint64_t>(byte);
+    hash_ *= 0x100000001b3U;
+  }
+}
+
+void Trace::add(base::Instant now, std::string_view what, base::Bytes data) {
+  std::array<std::byte, 8> time{};
+  base::store_be<std::uint64_t>(time.data(), static_cast<std::uint64_t>(now.since_origin.count()));
+  mix(time);
+  mix(base::as_bytes(what));
+  mix(data);
+  ++count_;
+}
+
+bool Link::swallows(HostId sender, const Datagram& datagram) {
+  if (parted_) return true;
+  if (drop_next_ > 0) {
+    --drop_next_;
+    return true;
+  }
+  if (const auto found = drop_next_from_.find(sender);
+      found != drop_next_from_.end() && found->second > 0) {
+    --found->second;
+    return true;
+  }
+  return filter_ && filter_(datagram);
+}
+
+void Nat::rebind() {
+  mappings_.clear();
+  next_port_ = static_cast<std::uint16_t>(next_port_ + 1000);
+}
+
+std::optional<std::uint16_t> Nat::forwarded_port(const base::Endpoint& inside) const {
+  for (const auto& [port, target] : forwards_) {
+    if (target == inside) return port;
+  }
+  return std::nullopt;
+}
+
+base::Endpoint Nat::outbound(const base::Endpoint& inside, const base::Endpoint& destination,
+                             base::Instant now) {
+  if (const auto port = forwarded_port(inside)) return {outside_, *port};
+  for (auto& [port, mapping] : mappings_) {
+    if (mapping.inside != inside || now - mapping.last_used > timeout_) continue;
+    mapping.last_used = now;
+    mapping.contacted[destination.address] = now;
+    return {outside_, port};
+  }
+  const std::uint16_t port = next_port_++;
+  mappings_[port] = Mapping{inside, now, {{destination.address, now}}};
+  return {outside_, port};
+}
+
+std::optional<base::Endpoint> Nat::inbound(const base::Endpoint& from, std::uint16_t port,
+                                           base::Instant now) const {
+  if (const auto found = forwards_.find(port); found != forwards_.end()) return found->second;
+  const auto found = mappings_.find(port);
+  if (found == mappings_.end() || now - found->second.last_used > timeout_) return std::nullopt;
+  if (!found->second.contacted.contains(from.address)) return std::nullopt;
+  return found->second.inside;
+}
+
+HostId Network::add_host(const base::IpAddress& address) {
+  hosts_.push_back({address, nullptr});
+  return hosts_.size() - 1;
+}
+
+void Network::set_address(HostId host, const base::IpAddress& address) {
+  hosts_[host].address = address;
+}
+
+Nat& Network::put_behind_nat(HostId host, const base::IpAddress& outside,
+                             base::Duration mapping_timeout) {
+  nats_.push_back(std::make_unique<Nat>(outside, mapping_timeout));
+  hosts_[host].nat = nats_.back().get();
+  return *nats_.back();
+}
+
+Link& Network::link(HostId a, HostId b) {
+  const std::pair key{std::min(a, b), std::max(a, b)};
+  const auto [found, fresh] = links_.try_emplace(key);
+  if (fresh) found->second.quality = quality_;
+  return found->second;
+}
+
+void Network::set_quality(const LinkQuality& quality) {
+  quality_ = quality;
+  for (auto& [ends, link] : links_) link.quality = quality;
+}
+
+bool Network::chance(double probability) {
+  constexpr std::uint64_t steps = 1'000'000;
+  return static_cast<double>(rng_.public_below(steps)) < probability * static_cast<double>(steps);
+}
+
+base::Duration Network::up_to(base::Duration limit) {
+  if (limit <= 0ns) return 0ns;
+  return base::Duration{rng_.public_below(static_cast<std::uint64_t>(limit.count()) + 1)};
+}
+
+std::optional<std::pair<HostId, base::Endpoint>> Network::deliver_to(const Datagram& datagram,
+                                                                     base::Instant now) const {
+  for (HostId id = 0; id < hosts_.size(); ++id) {
+    const Host& host = hosts_[id];
+    if (host.nat == nullptr) {
+      if (host.address == datagram.destination.address) return {{id, datagram.destination}};
+      continue;
+    }
+    if (host.nat->outside() != datagram.destination.address) continue;
+    if (datagram.carrier != Carrier::udp) return std::nullopt;
+    const auto inside = host.nat->inbound(datagram.source, datagram.destination.port, now);
+    if (inside && inside->address == host.address) return {{id, *inside}};
+  }
+  return std::nullopt;
+}
+
+void Network::lose(const Datagram& datagram, std::string_view why, base::Instant now) {
+  ++lost_;
+  trace_->add(now, why, datagram.payload);
+}
+
+void Network::schedule(const Link& link, const Datagram& datagram, base::Instant now) {
+  base::Duration delay = link.quality.delay + up_to(link.quality.jitter);
+  if (chance(link.quality.reorder)) delay += up_to(4 * link.quality.delay);
+  queue_.emplace(std::pair{now + delay, sequence_++}, datagram);
+}
+
+void Network::send(HostId from, Datagram datagram, base::Instant now) {
+  ++sent_;
+  trace_->add(now, "send", datagram.payload);
+  const Host& sender = hosts_[from];
+  if (datagram.source.address != sender.address) return lose(datagram, "wrong source", now);
+  if (sender.nat != nullptr) {
+    if (datagram.carrier != Carrier::udp) return lose(datagram, "ESP at a NAT", now);
+    datagram.source = sender.nat->outbound(datagram.source, datagram.destination, now);
+  }
+  const auto target = deliver_to(datagram, now);
+  if (!target) return lose(datagram, "unreachable", now);
+  Link& between = link(from, target->first);
+  if (between.swallows(from, datagram)) return lose(datagram, "swallowed", now);
+  if (chance(between.quality.loss)) return lose(datagram, "lost", now);
+  schedule(between, datagram, now);
+  if (chance(between.quality.duplicate)) schedule(between, datagram, now);
+}
+
+std::optional<base::Instant> Network::next_arrival() const {
+  if (queue_.empty()) return std::nullopt;
+  return queue_.begin()->first.first;
+}
+
+std::optional<Network::Arrival> Network::poll_arrival(base::Instant now) {
+  CAPONIER_ASSERT(!queue_.empty() && queue_.begin()->first.first <= now);
+  Datagram datagram = std::move(queue_.begin()->second);
+  queue_.erase(queue_.begin());
+  const auto target = deliver_to(datagram, now);
+  if (!target) {
+    lose(datagram, "nobody there", now);
+    return std::nullopt;
+  }
+  datagram.destination = target->second;
+  trace_->add(now, "arrive", datagram.payload);
+  return Arrival{target->first, std::move(datagram)};
+}
+
+}  // namespace caponier::sim
