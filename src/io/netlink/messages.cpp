@@ -1,0 +1,199 @@
+#include "io/netlink/messages.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+namespace caponier::io {
+namespace {
+
+/// Every message we build fits easily: a header and a handful of attributes.
+constexpr std::size_t message_size_max = 512;
+
+class Builder {
+ public:
+  template <class Body>
+  Builder(int type, int flags, const Body& body) : header_(mnl_nlmsg_put_header(buffer_.data())) {
+    header_->nlmsg_type = static_cast<std::uint16_t>(type);
+    header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    std::memcpy(mnl_nlmsg_put_extra_header(header_, sizeof body), &body, sizeof body);
+  }
+  Builder(const Builder&) = delete;
+  Builder& operator=(const Builder&) = delete;
+
+  Builder& u32(int type, std::uint32_t value) {
+    mnl_attr_put_u32(header_, static_cast<std::uint16_t>(type), value);
+    return *this;
+  }
+  Builder& u8(int type, std::uint8_t value) {
+    mnl_attr_put_u8(header_, static_cast<std::uint16_t>(type), value);
+    return *this;
+  }
+  Builder& address(int type, const base::IpAddress& value) {
+    const base::Bytes raw = value.bytes();
+    mnl_attr_put(header_, static_cast<std::uint16_t>(type), raw.size(), raw.data());
+    return *this;
+  }
+  [[nodiscard]] nlmsghdr* header() { return header_; }
+  [[nodiscard]] base::ByteVec take() const {
+    const auto all = std::as_bytes(std::span{buffer_});
+    return base::to_vec(all.first(header_->nlmsg_len));
+  }
+
+ private:
+  alignas(nlmsghdr) std::array<char, message_size_max> buffer_{};
+  nlmsghdr* header_;
+};
+
+std::uint8_t family_number(base::Family family) {
+  return family == base::Family::v4 ? AF_INET : AF_INET6;
+}
+
+int flags_of(Change change) {
+  return change == Change::add ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK;
+}
+
+/// The message's fixed part, if the message is of this type and long enough.
+template <class Body>
+const Body* body_of(base::Bytes message, int type) {
+  if (message.size() < sizeof(nlmsghdr) + sizeof(Body)) return nullptr;
+  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
+  if (header->nlmsg_type != type || header->nlmsg_len > message.size()) return nullptr;
+  return static_cast<const Body*>(mnl_nlmsg_get_payload(header));
+}
+
+template <class Body>
+const nlattr* find_attribute(base::Bytes message, int type) {
+  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
+  const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(header));
+  const auto* at = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(header, sizeof(Body)));
+  while (mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at)))) {
+    if (mnl_attr_get_type(at) == type) return at;
+    at = mnl_attr_next(at);
+  }
+  return nullptr;
+}
+
+template <class Body>
+std::optional<std::uint32_t> find_u32(base::Bytes message, int type) {
+  const nlattr* found = find_attribute<Body>(message, type);
+  if (found == nullptr || mnl_attr_get_payload_len(found) != 4) return std::nullopt;
+  return mnl_attr_get_u32(found);
+}
+
+template <class Body>
+std::optional<base::IpAddress> find_address(base::Bytes message, int type) {
+  const nlattr* found = find_attribute<Body>(message, type);
+  if (found == nullptr) return std::nullopt;
+  const std::size_t size = mnl_attr_get_payload_len(found);
+  if (size != 4 && size != 16) return std::nullopt;
+  return base::IpAddress::from_bytes(
+      {static_cast<const std::byte*>(mnl_attr_get_payload(found)), size});
+}
+
+}  // namespace
+
+base::ByteVec make_route(Change change, const RouteMessage& route) {
+  const bool is_throw = route.interface == 0;
+  rtmsg body{};
+  body.rtm_family = family_number(route.prefix.address.family());
+  body.rtm_dst_len = static_cast<std::uint8_t>(route.prefix.length);
+  body.rtm_protocol = route_protocol;
+  body.rtm_scope = is_throw ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+  body.rtm_type = is_throw ? RTN_THROW : RTN_UNICAST;
+  Builder out{change == Change::add ? RTM_NEWROUTE : RTM_DELROUTE, flags_of(change), body};
+  out.u32(RTA_TABLE, route.table).address(RTA_DST, route.prefix.address);
+  if (!is_throw) out.u32(RTA_OIF, route.interface);
+  if (route.source) out.address(RTA_PREFSRC, *route.source);
+  return out.take();
+}
+
+base::ByteVec make_rule(Change change, const RuleMessage& rule) {
+  fib_rule_hdr body{};
+  body.family = family_number(rule.family);
+  body.action = FR_ACT_TO_TBL;
+  body.flags = FIB_RULE_INVERT;
+  const int flags = change == Change::add ? NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL : NLM_F_ACK;
+  Builder out{change == Change::add ? RTM_NEWRULE : RTM_DELRULE, flags, body};
+  out.u32(FRA_PRIORITY, rule.priority)
+      .u32(FRA_FWMARK, rule.mark)
+      .u32(FRA_FWMASK, 0xffffffffU)
+      .u32(FRA_TABLE, rule.table)
+      .u8(FRA_PROTOCOL, route_protocol);
+  return out.take();
+}
+
+base::ByteVec make_rule_dump(base::Family family) {
+  fib_rule_hdr body{};
+  body.family = family_number(family);
+  return Builder{RTM_GETRULE, NLM_F_DUMP, body}.take();
+}
+
+std::optional<RuleMessage> read_own_rule(base::Bytes message) {
+  const auto* body = body_of<fib_rule_hdr>(message, RTM_NEWRULE);
+  if (body == nullptr) return std::nullopt;
+  const nlattr* protocol = find_attribute<fib_rule_hdr>(message, FRA_PROTOCOL);
+  if (protocol == nullptr || mnl_attr_get_payload_len(protocol) != 1 ||
+      mnl_attr_get_u8(protocol) != route_protocol) {
+    return std::nullopt;
+  }
+  RuleMessage rule;
+  rule.family = body->family == AF_INET ? base::Family::v4 : base::Family::v6;
+  rule.priority = find_u32<fib_rule_hdr>(message, FRA_PRIORITY).value_or(0);
+  rule.mark = find_u32<fib_rule_hdr>(message, FRA_FWMARK).value_or(0);
+  rule.table = find_u32<fib_rule_hdr>(message, FRA_TABLE).value_or(0);
+  return rule;
+}
+
+base::ByteVec make_source_query(const base::IpAddress& remote, std::uint32_t mark) {
+  rtmsg body{};
+  body.rtm_family = family_number(remote.family());
+  body.rtm_dst_len = static_cast<std::uint8_t>(remote.bit_count());
+  return Builder{RTM_GETROUTE, NLM_F_ACK, body}.address(RTA_DST, remote).u32(RTA_MARK, mark).take();
+}
+
+std::optional<base::IpAddress> read_source(base::Bytes message) {
+  if (body_of<rtmsg>(message, RTM_NEWROUTE) == nullptr) return std::nullopt;
+  return find_address<rtmsg>(message, RTA_PREFSRC);
+}
+
+base::ByteVec make_address_dump() {
+  const ifaddrmsg body{};
+  return Builder{RTM_GETADDR, NLM_F_DUMP, body}.take();
+}
+
+std::optional<base::IpAddress> read_address(base::Bytes message) {
+  const auto* body = body_of<ifaddrmsg>(message, RTM_NEWADDR);
+  if (body == nullptr || body->ifa_scope == RT_SCOPE_LINK) return std::nullopt;
+  if ((body->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DEPRECATED)) != 0) return std::nullopt;
+  // On point-to-point links IFA_ADDRESS is the other end.
+  if (const auto local = find_address<ifaddrmsg>(message, IFA_LOCAL)) return local;
+  return find_address<ifaddrmsg>(message, IFA_ADDRESS);
+}
+
+base::ByteVec make_link_setup(unsigned interface, unsigned mtu, bool without_ipv6_addresses) {
+  ifinfomsg body{};
+  body.ifi_family = AF_UNSPEC;
+  body.ifi_index = static_cast<int>(interface);
+  body.ifi_flags = IFF_UP;
+  body.ifi_change = IFF_UP;
+  Builder out{RTM_NEWLINK, NLM_F_ACK, body};
+  out.u32(IFLA_MTU, mtu);
+  if (without_ipv6_addresses) {
+    nlattr* families = mnl_attr_nest_start(out.header(), IFLA_AF_SPEC);
+    nlattr* v6 = mnl_attr_nest_start(out.header(), AF_INET6);
+    out.u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    mnl_attr_nest_end(out.header(), v6);
+    mnl_attr_nest_end(out.header(), families);
+  }
+  return out.take();
+}
+
+}  // namespace caponier::io

@@ -1,0 +1,49 @@
+#pragma once
+// rtnetlink messages as bytes: built here, and the few answers we read. No sockets.
+
+#include <cstdint>
+#include <optional>
+
+#include "base/address.h"
+#include "base/bytes.h"
+
+namespace caponier::io {
+
+/// Marks routes and rules as ours (rtm_protocol, FRA_PROTOCOL); unassigned in iproute2's list.
+inline constexpr std::uint8_t route_protocol = 145;
+
+enum class Change : std::uint8_t { add, remove };
+
+struct RouteMessage {
+  base::Prefix prefix;
+  std::uint32_t table = 0;
+  unsigned interface = 0;  ///< 0: a "throw" route, which ends the search in this table
+  std::optional<base::IpAddress> source;
+};
+[[nodiscard]] base::ByteVec make_route(Change change, const RouteMessage& route);
+
+/// "not fwmark MARK lookup TABLE".
+struct RuleMessage {
+  base::Family family{};
+  std::uint32_t priority = 0;
+  std::uint32_t mark = 0;
+  std::uint32_t table = 0;
+};
+[[nodiscard]] base::ByteVec make_rule(Change change, const RuleMessage& rule);
+[[nodiscard]] base::ByteVec make_rule_dump(base::Family family);
+/// Empty unless the message is a rule with our protocol number.
+[[nodiscard]] std::optional<RuleMessage> read_own_rule(base::Bytes message);
+
+/// Asks by which source address `remote` is reached by a packet with `mark`.
+[[nodiscard]] base::ByteVec make_source_query(const base::IpAddress& remote, std::uint32_t mark);
+[[nodiscard]] std::optional<base::IpAddress> read_source(base::Bytes message);
+
+[[nodiscard]] base::ByteVec make_address_dump();
+/// The address of an RTM_NEWADDR message; empty for link-local and tentative ones.
+[[nodiscard]] std::optional<base::IpAddress> read_address(base::Bytes message);
+
+/// Link up with an MTU; `without_ipv6_addresses` keeps the kernel from inventing a link-local one.
+[[nodiscard]] base::ByteVec make_link_setup(unsigned interface, unsigned mtu,
+                                            bool without_ipv6_addresses);
+
+}  // namespace caponier::io

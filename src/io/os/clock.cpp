@@ -1,0 +1,19 @@
+#include "io/os/clock.h"
+
+#include <time.h>
+
+namespace caponier::io {
+
+base::Instant monotonic_now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return {std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
+}
+
+std::int64_t unix_microseconds_now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
+}
+
+}  // namespace caponier::io

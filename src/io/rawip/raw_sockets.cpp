@@ -1,0 +1,64 @@
+#include "io/rawip/raw_sockets.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "io/socket/sockaddr.h"
+
+namespace caponier::io {
+namespace {
+
+Fd open_clear(int family, std::uint32_t mark) {
+  Fd fd{::socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW)};
+  const int value = static_cast<int>(mark);
+  if (fd.is_open() && ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &value, sizeof value) != 0) {
+    fd.reset();
+  }
+  return fd;
+}
+
+}  // namespace
+
+Io<RawSockets> RawSockets::open(const RawOptions& options) {
+  RawSockets result;
+  for (const base::IpAddress& address : options.listen) {
+    result.sockets_.push_back(
+        TRY(IpSocket::open({IpSocketKind::esp, address.family(), address, 0, options.mark})));
+  }
+  if (options.listen.empty()) {
+    result.sockets_.push_back(
+        TRY(IpSocket::open({IpSocketKind::esp, base::Family::v4, std::nullopt, 0, options.mark})));
+    auto v6 = IpSocket::open({IpSocketKind::esp, base::Family::v6, std::nullopt, 0, options.mark});
+    if (v6) result.sockets_.push_back(std::move(*v6));
+  }
+  result.clear_v4_ = open_clear(AF_INET, options.mark);
+  result.clear_v6_ = open_clear(AF_INET6, options.mark);
+  return result;
+}
+
+IpSocket* RawSockets::find(const base::IpAddress& local) {
+  for (IpSocket& socket : sockets_) {
+    if (socket.serves({local, 0})) return &socket;
+  }
+  return nullptr;
+}
+
+bool RawSockets::send_clear(base::Bytes packet) {
+  const bool is_v4 = !packet.empty() && (packet[0] >> 4) == std::byte{4};
+  if (packet.size() < (is_v4 ? 20U : 40U)) return false;
+  const auto address =
+      base::IpAddress::from_bytes(is_v4 ? packet.subspan(16, 4) : packet.subspan(24, 16));
+  const SocketAddress to{{address, 0}};
+  const int fd = is_v4 ? clear_v4_.get() : clear_v6_.get();
+  for (;;) {
+    const ssize_t sent =
+        ::sendto(fd, packet.data(), packet.size(), MSG_DONTWAIT, to.get(), to.size());
+    if (sent >= 0) return true;
+    if (errno != EINTR) return false;
+  }
+}
+
+}  // namespace caponier::io
