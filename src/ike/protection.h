@@ -36,10 +36,11 @@ class MessageProtection {
   [[nodiscard]] std::expected<std::vector<wire::Payload>, OpenError> open(base::Bytes datagram);
 
  private:
+  MessageProtection() = default;
+
   std::unique_ptr<crypto::PacketCipher> seal_cipher_;
   std::unique_ptr<crypto::PacketCipher> open_cipher_;
   std::uint64_t iv_counter_ = 0;
-  base::Rng* rng_ = nullptr;
 };
 
 }  // namespace caponier::ike

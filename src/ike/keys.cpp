@@ -1,0 +1,118 @@
+#include "ike/keys.h"
+
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+
+namespace caponier::ike {
+
+namespace {
+
+using base::Bytes;
+using base::SecretBytes;
+using crypto::CryptoError;
+
+/// Deals out consecutive pieces of keying material.
+class Pieces {
+ public:
+  explicit Pieces(Bytes material) : rest_(material) {}
+  SecretBytes take(std::size_t size) {
+    CAPONIER_ASSERT(size <= rest_.size());
+    SecretBytes piece{rest_.first(size)};
+    rest_ = rest_.subspan(size);
+    return piece;
+  }
+
+ private:
+  Bytes rest_;
+};
+
+std::array<std::byte, 8> octets_of(base::IkeSpi spi) {
+  std::array<std::byte, 8> octets{};
+  base::store_be(octets.data(), spi.value);
+  return octets;
+}
+
+SecretBytes joined(Bytes a, Bytes b) {
+  SecretBytes out{a.size() + b.size()};
+  base::copy_into(out.reveal_mutable(), a);
+  base::copy_into(out.reveal_mutable().subspan(a.size()), b);
+  return out;
+}
+
+policy::DirectionKeys take_direction(Pieces& keymat, const crypto::CipherSuite& cipher) {
+  policy::DirectionKeys keys;
+  keys.encr = keymat.take(crypto::encr_key_size(cipher));
+  keys.integ = keymat.take(crypto::integ_key_size(cipher));
+  return keys;
+}
+
+}  // namespace
+
+std::expected<IkeKeys, CryptoError> derive_ike_keys(const crypto::Prf& prf,
+                                                    const policy::IkeSuite& suite,
+                                                    Bytes shared_secret, Bytes nonce_i,
+                                                    Bytes nonce_r, base::IkeSpi spi_i,
+                                                    base::IkeSpi spi_r) {
+  if (!crypto::is_valid(suite.cipher)) return std::unexpected{CryptoError::unsupported};
+  const SecretBytes nonces = joined(nonce_i, nonce_r);
+  const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
+  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
+
+  const auto octets_i = octets_of(spi_i);
+  const auto octets_r = octets_of(spi_r);
+  const std::array<Bytes, 4> seed{nonce_i, nonce_r, octets_i, octets_r};
+  const std::size_t integ_size = crypto::integ_key_size(suite.cipher);
+  const std::size_t encr_size = crypto::encr_key_size(suite.cipher);
+  const std::size_t size = 3 * prf.size() + 2 * integ_size + 2 * encr_size;
+  const SecretBytes material = TRY(crypto::prf_plus(prf, skeyseed.reveal(), seed, size));
+
+  Pieces pieces{material.reveal()};
+  IkeKeys keys;
+  keys.sk_d = pieces.take(prf.size());
+  keys.sk_ai = pieces.take(integ_size);
+  keys.sk_ar = pieces.take(integ_size);
+  keys.sk_ei = pieces.take(encr_size);
+  keys.sk_er = pieces.take(encr_size);
+  keys.sk_pi = pieces.take(prf.size());
+  keys.sk_pr = pieces.take(prf.size());
+  return keys;
+}
+
+std::expected<ChildKeys, CryptoError> derive_child_keys(const crypto::Prf& prf,
+                                                        const policy::ChildSuite& suite,
+                                                        const SecretBytes& sk_d,
+                                                        Bytes shared_secret, Bytes nonce_i,
+                                                        Bytes nonce_r) {
+  if (!crypto::is_valid(suite.cipher)) return std::unexpected{CryptoError::unsupported};
+  const std::array<Bytes, 3> seed{shared_secret, nonce_i, nonce_r};
+  const std::size_t size =
+      2 * (crypto::encr_key_size(suite.cipher) + crypto::integ_key_size(suite.cipher));
+  const SecretBytes material = TRY(crypto::prf_plus(prf, sk_d.reveal(), seed, size));
+  //= rfc7296#2.17
+  Pieces keymat{material.reveal()};
+  ChildKeys keys;
+  keys.initiator_to_responder = take_direction(keymat, suite.cipher);
+  keys.responder_to_initiator = take_direction(keymat, suite.cipher);
+  return keys;
+}
+
+base::ByteVec signed_octets(const crypto::Prf& prf, Bytes init_message, Bytes other_nonce,
+                            const SecretBytes& sk_p, const wire::IdPayload& id) {
+  base::Writer id_body;
+  id.encode(id_body);
+  const SecretBytes maced_id = prf.compute(sk_p.reveal(), std::array{id_body.view()});
+  base::ByteVec octets = base::to_vec(init_message);
+  base::append(octets, other_nonce);
+  base::append(octets, maced_id.reveal());
+  return octets;
+}
+
+SecretBytes shared_key_auth(const crypto::Prf& prf, Bytes psk, Bytes octets) {
+  const Bytes key_pad = base::as_bytes("Key Pad for IKEv2");
+  const SecretBytes key = prf.compute(psk, std::array{key_pad});
+  return prf.compute(key.reveal(), std::array{octets});
+}
+
+}  // namespace caponier::ike
