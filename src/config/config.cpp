@@ -1,0 +1,67 @@
+#include "config/config.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace caponier::config {
+
+std::string Place::to_string() const {
+  if (line == 0) return file;
+  if (column == 0) return fmt::format("{}:{}", file, line);
+  return fmt::format("{}:{}:{}", file, line, column);
+}
+
+std::string ConfigError::to_string() const {
+  const std::string text = fmt::format("{}: {}", where.to_string(), message);
+  return fix.empty() ? text : fmt::format("{}\n  fix: {}", text, fix);
+}
+
+namespace {
+
+bool is_same_psk(const std::shared_ptr<const base::SecretBytes>& a,
+                 const std::shared_ptr<const base::SecretBytes>& b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return base::equal_constant_time(a->reveal(), b->reveal());
+}
+
+auto comparable(const PeerConfig& peer) {
+  return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
+                  peer.remote_port, peer.local, peer.local_id, peer.remote_id, peer.local_nets,
+                  peer.remote_nets, peer.ports, peer.ike, peer.esp, peer.encap, peer.start,
+                  peer.dpd, peer.lifetime, peer.replay_window);
+}
+
+/// Key export is read at each export, so that it needs no restart.
+auto needing_restart(const DaemonConfig& daemon) {
+  return std::tie(daemon.listen, daemon.ike_port, daemon.natt_port, daemon.tun, daemon.mtu);
+}
+
+}  // namespace
+
+bool PeerConfig::same_tunnel(const PeerConfig& other) const {
+  return comparable(*this) == comparable(other) && is_same_psk(psk, other.psk);
+}
+
+ConfigDiff diff(const Config& before, const Config& after) {
+  ConfigDiff result;
+  auto old_peer = before.peers.begin();
+  auto new_peer = after.peers.begin();
+  while (old_peer != before.peers.end() || new_peer != after.peers.end()) {
+    if (new_peer == after.peers.end() ||
+        (old_peer != before.peers.end() && old_peer->name < new_peer->name)) {
+      result.removed.push_back((old_peer++)->name);
+    } else if (old_peer == before.peers.end() || new_peer->name < old_peer->name) {
+      result.added.push_back((new_peer++)->name);
+    } else {
+      if (!old_peer->same_tunnel(*new_peer)) result.changed.push_back(new_peer->name);
+      ++old_peer;
+      ++new_peer;
+    }
+  }
+  result.daemon_changed = needing_restart(before.daemon) != needing_restart(after.daemon);
+  return result;
+}
+
+}  // namespace caponier::config

@@ -1,0 +1,183 @@
+#include "config/document.h"
+
+#include <algorithm>
+#include <exception>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "base/event.h"
+
+namespace caponier::config {
+
+std::string_view name_of(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::string: return "a string";
+    case NodeKind::integer: return "an integer";
+    case NodeKind::floating: return "a decimal number";
+    case NodeKind::boolean: return "a boolean";
+    case NodeKind::date_time: return "a date or time";
+    case NodeKind::array: return "an array";
+    case NodeKind::table: return "a table";
+  }
+  return "an unknown value";
+}
+
+const Entry* Node::find(std::string_view key) const {
+  const auto found = std::ranges::find(entries, key, &Entry::key);
+  return found == entries.end() ? nullptr : &*found;
+}
+
+namespace {
+
+Place place_of(const std::string& file, const toml::source_position& at) {
+  return {file, at.line, at.column};
+}
+
+Node convert(const std::string& file, const toml::node& from);
+
+std::vector<Entry> convert_table(const std::string& file, const toml::table& from) {
+  std::vector<Entry> entries;
+  entries.reserve(from.size());
+  for (auto&& [key, value] : from) {
+    entries.push_back(
+        {std::string{key.str()}, place_of(file, key.source().begin), convert(file, value)});
+  }
+  std::ranges::stable_sort(entries, {}, [](const Entry& entry) {
+    return std::tuple{entry.where.line, entry.where.column};
+  });
+  return entries;
+}
+
+Node convert(const std::string& file, const toml::node& from) {
+  Node node;
+  node.where = place_of(file, from.source().begin);
+  if (const auto* table = from.as_table()) {
+    node.entries = convert_table(file, *table);
+  } else if (const auto* array = from.as_array()) {
+    node.kind = NodeKind::array;
+    for (const toml::node& item : *array) node.items.push_back(convert(file, item));
+  } else if (const auto* string = from.as_string()) {
+    node.kind = NodeKind::string;
+    node.text = string->get();
+  } else if (const auto* integer = from.as_integer()) {
+    node.kind = NodeKind::integer;
+    node.integer = integer->get();
+  } else if (const auto* boolean = from.as_boolean()) {
+    node.kind = NodeKind::boolean;
+    node.boolean = boolean->get();
+  } else if (from.is_floating_point()) {
+    node.kind = NodeKind::floating;
+  } else {
+    node.kind = NodeKind::date_time;
+  }
+  return node;
+}
+
+/// Where a dotted key has more than key_depth_max segments. Strings and comments are passed over;
+/// a string is taken to end with its line at the latest.
+std::optional<Place> find_deep_key(const std::string& file, std::string_view text) {
+  Place at{file, 1, 0};
+  std::size_t dots = 0;
+  char quote = 0;
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    ++at.column;
+    if (c == '\n') {
+      at = {file, at.line + 1, 0};
+      dots = 0;
+      quote = 0;
+      comment = false;
+    } else if (comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == quote) quote = 0;
+      if (c == '\\' && quote == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
+        ++i;
+        ++at.column;
+      }
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '.') {
+      if (++dots >= key_depth_max) return at;
+    } else if (std::string_view{"=,[]{}"}.find(c) != std::string_view::npos) {
+      dots = 0;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view line_of(std::string_view text, unsigned line) {
+  for (unsigned i = 1; i < line; ++i) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+std::string fix_for_syntax(std::string_view description) {
+  const auto says = [&](std::string_view part) {
+    return description.find(part) != std::string_view::npos;
+  };
+  if (says("redefine")) return "keep one of the two definitions";
+  if (says("control character")) return "end the string with a quote on the same line";
+  if (says("escape sequence")) return "write \\\\ for a backslash, or use 'single quotes'";
+  if (says("utf-8")) return "save the file as UTF-8";
+  if (says("boolean")) return "write true or false, in lower case and without quotes";
+  if (says("could not determine value type") || says("expected value") || says("expected digit") ||
+      says("expected decimal digit")) {
+    return "put the value in quotes: key = \"value\"";
+  }
+  if (says("expected '='")) return "write key = value";
+  if (says("expected ']'")) return "close the header with ]";
+  if (says("array")) return "close the list with ] and separate its elements with commas";
+  if (says("whitespace")) return "start a new line after the value";
+  return "correct the TOML here: sections are [site.NAME], lines are key = value";
+}
+
+ConfigError syntax_error(const std::string& file, std::string_view text,
+                         const toml::parse_error& error) {
+  const Place where = place_of(file, error.source().begin);
+  std::string_view description = error.description();
+  const std::string fix = fix_for_syntax(description);
+  if (line_of(text, where.line).find("psk") != std::string_view::npos) {
+    // The library quotes the text it stumbled over, which may be somebody's secret.
+    description = "the line with 'psk' is not valid TOML";
+  } else if (const std::size_t colon = description.find(": ");
+             description.starts_with("Error while parsing") && colon != std::string_view::npos) {
+    description.remove_prefix(std::string_view{"Error while parsing "}.size());
+  }
+  return {where, fmt::format("TOML syntax: {}", base::printable(description)), fix};
+}
+
+}  // namespace
+
+std::expected<Node, ConfigError> parse_document(const std::string& file, std::string_view text) {
+  if (text.size() > config_size_max) {
+    return std::unexpected{ConfigError{
+        {file, 0, 0},
+        fmt::format("the file has {} bytes, more than {}", text.size(), config_size_max),
+        "spread the configuration over files below conf.d"}};
+  }
+  if (const auto deep = find_deep_key(file, text)) {
+    return std::unexpected{ConfigError{
+        *deep, fmt::format("TOML syntax: a dotted key with more than {} parts", key_depth_max),
+        "sections are [site.NAME]; no key needs more than three parts"}};
+  }
+  try {
+    const toml::table root = toml::parse(text, std::string_view{file});
+    return convert(file, root);
+  } catch (const toml::parse_error& error) {
+    return std::unexpected{syntax_error(file, text, error)};
+  } catch (const std::exception&) {
+    return std::unexpected{ConfigError{
+        {file, 0, 0}, "the TOML library gave up on the file", "check the file for damage"}};
+  }
+}
+
+}  // namespace caponier::config

@@ -1,0 +1,159 @@
+// From files to a Config, or to every mistake in them.
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/event.h"
+#include "config/document.h"
+#include "config/errors.h"
+#include "config/peer.h"
+
+namespace caponier::config {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> section_names = {"site", "host", "daemon", "debug"};
+
+constexpr std::size_t fragments_max = 1024;
+
+struct Loader {
+  Source& source;
+  Errors errors;
+  std::vector<Node> documents;
+  std::vector<std::pair<PeerKind, const Entry*>> peers;  ///< in the order of the files
+  std::map<std::string, Place> tables;                   ///< defined so far, by path
+  std::map<std::string, Place> peer_names;
+  DaemonDraft daemon;
+
+  void read_file(const std::string& path);
+  void read_root(const Node& root);
+  void read_section(const Entry& entry);
+  void read_peers(PeerKind kind, const Entry& entry);
+  /// False, and noted, when a table of this title stands already elsewhere.
+  bool define(const std::string& title, const Place& where);
+};
+
+void Loader::read_file(const std::string& path) {
+  errors.add_file(path);
+  const auto text = source.read_config(path);
+  if (!text) {
+    const FileError& error = text.error();
+    errors.add({path, 0, 0}, fmt::format("cannot read the configuration: {}", error.message),
+               error.fix.empty() ? "check that the file exists and may be read" : error.fix);
+    return;
+  }
+  auto document = parse_document(path, *text);
+  if (document) {
+    documents.push_back(std::move(*document));
+  } else {
+    errors.add(std::move(document).error());
+  }
+}
+
+bool Loader::define(const std::string& title, const Place& where) {
+  const auto [first, is_new] = tables.emplace(title, where);
+  if (is_new) return true;
+  errors.add(where, fmt::format("{} is already defined at {}", title, first->second.to_string()),
+             "keep one of the two, or rename one");
+  return false;
+}
+
+void Loader::read_root(const Node& root) {
+  for (const Entry& entry : root.entries) read_section(entry);
+}
+
+void Loader::read_section(const Entry& entry) {
+  const bool is_known = std::ranges::find(section_names, entry.key) != section_names.end();
+  if (!is_known && entry.value.kind != NodeKind::table && entry.value.kind != NodeKind::array) {
+    errors.add(entry.where, fmt::format("key {} stands outside any section", quoted(entry.key)),
+               "put it below a header such as [site.NAME]");
+    return;
+  }
+  if (!is_known) {
+    errors.add(entry.where, fmt::format("unknown section [{}]", base::printable(entry.key)),
+               suggest(entry.key, section_names,
+                       "the sections are [site.NAME], [host.NAME], [daemon] and [debug]"));
+    return;
+  }
+  const bool is_peer = entry.key == "site" || entry.key == "host";
+  if (entry.value.kind != NodeKind::table) {
+    errors.add(entry.value.where,
+               fmt::format("{}: expected a table, got {}", entry.key, name_of(entry.value.kind)),
+               fmt::format("write it as a header: [{}{}]", entry.key, is_peer ? ".NAME" : ""));
+    return;
+  }
+  if (is_peer) {
+    read_peers(entry.key == "site" ? PeerKind::site : PeerKind::host, entry);
+    return;
+  }
+  if (!define(fmt::format("[{}]", entry.key), entry.value.where)) return;
+  if (entry.key == "daemon") {
+    read_daemon(entry.value, daemon, errors);
+  } else {
+    read_debug(entry.value, daemon, errors);
+  }
+}
+
+void Loader::read_peers(PeerKind kind, const Entry& section) {
+  for (const Entry& entry : section.value.entries) {
+    const std::string title = fmt::format("[{}.{}]", section.key, base::printable(entry.key));
+    if (entry.value.kind != NodeKind::table) {
+      errors.add(entry.where,
+                 fmt::format("{} in [{}]: expected a table, got {}", quoted(entry.key), section.key,
+                             name_of(entry.value.kind)),
+                 fmt::format("each peer has its own table: [{}.NAME]", section.key));
+      continue;
+    }
+    if (!is_name(entry.key)) {
+      errors.add(entry.where, fmt::format("{} is not a name for a peer", quoted(entry.key)),
+                 "use 1 to 64 of A-Z a-z 0-9 . _ -");
+    }
+    if (!define(title, entry.value.where)) continue;
+    const auto [first, is_new] = peer_names.emplace(entry.key, entry.value.where);
+    if (!is_new) {
+      errors.add(entry.value.where,
+                 fmt::format("the name of {} is taken by the peer at {}", title,
+                             first->second.to_string()),
+                 "sites and hosts share their names: rename one of them");
+    }
+    peers.emplace_back(kind, &entry);
+  }
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(const std::string& path,
+                                                                            Source& source) {
+  Loader loader{source, {}, {}, {}, {}, {}, {}};
+  loader.read_file(path);
+  std::vector<std::string> fragments = source.list_fragments(path);
+  std::ranges::sort(fragments);
+  if (fragments.size() > fragments_max) {
+    loader.errors.add(
+        {path, 0, 0},
+        fmt::format("conf.d holds {} files, more than {}", fragments.size(), fragments_max),
+        "combine some of them");
+    fragments.resize(fragments_max);
+  }
+  for (const std::string& fragment : fragments) loader.read_file(fragment);
+  for (const Node& document : loader.documents) loader.read_root(document);
+
+  Secrets secrets{source};
+  std::vector<PeerDraft> drafts;
+  for (const auto& [kind, entry] : loader.peers) {
+    drafts.push_back(read_peer(kind, *entry, secrets, loader.errors));
+  }
+  check_relations(drafts, loader.daemon, loader.errors);
+  if (!loader.errors.empty()) return std::unexpected{loader.errors.take()};
+
+  auto config = std::make_shared<Config>();
+  config->daemon = std::move(loader.daemon.daemon);
+  for (PeerDraft& draft : drafts) config->peers.push_back(std::move(draft.peer));
+  std::ranges::sort(config->peers, {}, &PeerConfig::name);
+  return config;
+}
+
+}  // namespace caponier::config

@@ -1,0 +1,268 @@
+#include "config/peer.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/event.h"
+
+namespace caponier::config {
+
+namespace {
+
+using Example = std::string_view;
+
+constexpr KeySpec required(std::string_view name, Example example) { return {name, true, example}; }
+constexpr KeySpec optional(std::string_view name, Example example) {
+  return {name, false, example};
+}
+
+constexpr std::array common_keys = {
+    required("remote", "\"203.0.113.9\""),
+    required("psk", "\"@NAME\""),
+    optional("local", "\"198.51.100.1\""),
+    optional("local_id", "\"gw.example.org\""),
+    optional("remote_id", "\"branch.example.org\""),
+    optional("remote_port", "500"),
+    optional("ike", "[\"aes256gcm16-prfsha384-x25519\"]"),
+    optional("esp", "[\"aes256gcm16\"]"),
+    optional("encap", "\"auto\""),
+    optional("start", "true"),
+    optional("dpd", "\"30s\""),
+    optional("lifetime", "\"1h\""),
+    optional("replay_window", "4096"),
+};
+
+constexpr std::array site_keys = {
+    required("local_nets", "[\"10.1.0.0/16\"]"),
+    required("remote_nets", "[\"10.2.0.0/16\"]"),
+};
+
+constexpr std::array host_keys = {
+    optional("ports", "[\"tcp/5432\"]"),
+};
+
+constexpr std::array daemon_keys = {
+    optional("listen", "[\"198.51.100.1\"]"),
+    optional("ike_port", "500"),
+    optional("natt_port", "4500"),
+    optional("tun", "\"caponier%d\""),
+    optional("mtu", "1400"),
+};
+
+constexpr std::array debug_keys = {
+    optional("allow_key_export", "true"),
+};
+
+std::vector<KeySpec> schema_of(PeerKind kind) {
+  std::vector<KeySpec> schema{common_keys.begin(), common_keys.end()};
+  switch (kind) {
+    case PeerKind::site: schema.insert(schema.end(), site_keys.begin(), site_keys.end()); break;
+    case PeerKind::host: schema.insert(schema.end(), host_keys.begin(), host_keys.end()); break;
+  }
+  return schema;
+}
+
+std::string title_of(PeerKind kind, std::string_view name) {
+  return fmt::format("[{}.{}]", kind == PeerKind::site ? "site" : "host", base::printable(name));
+}
+
+void read_remote(Section& section, PeerDraft& draft) {
+  PeerConfig& peer = draft.peer;
+  auto remote = section.text("remote", parse_remote);
+  if (remote) {
+    draft.remote = remote->where;
+    peer.remote = std::move(remote->value.text);
+    peer.remote_address = remote->value.address;
+    peer.remote_any = remote->value.any;
+  }
+  if (const auto local = section.text("local", parse_address)) {
+    draft.local = local->where;
+    peer.local = local->value;
+  }
+  constexpr std::int64_t port_max = 0xffff;
+  if (const auto port = section.integer("remote_port", 1, port_max)) {
+    peer.remote_port = static_cast<std::uint16_t>(*port);
+  }
+}
+
+std::optional<policy::Identity> default_remote_id(const PeerConfig& peer) {
+  if (peer.remote_address) return policy::Identity::from_address(*peer.remote_address);
+  if (peer.remote_any || peer.remote.empty()) return std::nullopt;
+  std::string_view name = peer.remote;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return policy::Identity::parse(fmt::format("@{}", name));
+}
+
+void read_identities(Section& section, PeerDraft& draft) {
+  auto local_id = section.text("local_id", parse_identity);
+  auto remote_id = section.text("remote_id", parse_identity);
+  draft.ids_known = local_id.has_value() == section.has("local_id") &&
+                    remote_id.has_value() == section.has("remote_id");
+  if (local_id) draft.peer.local_id = std::move(local_id->value);
+  if (remote_id) {
+    draft.peer.remote_id = std::move(remote_id->value);
+  } else {
+    draft.peer.remote_id = default_remote_id(draft.peer);
+  }
+}
+
+void read_psk(Section& section, PeerDraft& draft, Secrets& secrets) {
+  const auto reference = section.text(
+      "psk", [&](std::string_view text) { return parse_secret_reference(text, draft.peer.name); });
+  if (!reference) return;
+  const auto& psk = secrets.get(reference->value);
+  if (psk) {
+    draft.peer.psk = *psk;
+  } else {
+    section.note(reference->where, "psk", psk.error());
+  }
+}
+
+policy::Offers read_offers(Section& section, std::string_view key, wire::ProtocolId protocol,
+                           policy::Offers otherwise) {
+  auto offers =
+      section.list(key, [&](std::string_view text) { return parse_suite(text, protocol); });
+  if (offers.empty()) return otherwise;
+  policy::Offers values;
+  for (auto& offer : offers) values.push_back(std::move(offer.value));
+  return values;
+}
+
+void read_duration(Section& section, std::string_view key, base::Duration min, base::Duration max,
+                   base::Duration& to) {
+  const auto duration = section.text(key, [&](std::string_view text) -> Parsed<base::Duration> {
+    auto parsed = parse_duration(text);
+    if (!parsed || (*parsed >= min && *parsed <= max)) return parsed;
+    const auto seconds = [](base::Duration span) {
+      return std::chrono::duration_cast<std::chrono::seconds>(span).count();
+    };
+    return std::unexpected{
+        Fault{fmt::format("{} is outside {}s to {}s", quoted(text), seconds(min), seconds(max)),
+              fmt::format("write for example \"{}s\"", seconds(to))}};
+  });
+  if (duration) to = duration->value;
+}
+
+void read_timing(Section& section, PeerConfig& peer) {
+  using std::chrono::days;
+  using std::chrono::seconds;
+  read_duration(section, "dpd", seconds{1}, days{1}, peer.dpd);
+  read_duration(section, "lifetime", seconds{10}, days{30}, peer.lifetime);
+
+  constexpr std::int64_t window_min = 32;
+  constexpr std::int64_t window_max = 65536;
+  const auto window = section.integer("replay_window");
+  if (!window) return;
+  if (window->value != 0 && (window->value < window_min || window->value > window_max)) {
+    section.note(
+        window->where, "replay_window",
+        {fmt::format("{} is neither 0 nor within {} to {}", window->value, window_min, window_max),
+         "write 4096, or 0 to switch the check off"});
+    return;
+  }
+  peer.replay_window = static_cast<std::uint32_t>(window->value);
+}
+
+void read_start(Section& section, PeerConfig& peer) {
+  const auto start = section.boolean("start");
+  if (start && start->value && peer.remote_any) {
+    section.note(start->where, "start",
+                 {"a tunnel with remote = \"any\" cannot be started from here",
+                  "write start = false, or name the remote"});
+  }
+  peer.start = start ? start->value : !peer.remote_any;
+}
+
+std::vector<base::Prefix> values_of(const std::vector<Located<base::Prefix>>& nets) {
+  std::vector<base::Prefix> values;
+  for (const auto& net : nets) values.push_back(net.value);
+  return values;
+}
+
+void read_ports(Section& section, PeerConfig& peer) {
+  const auto rules = section.list("ports", parse_port_rule);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const PortRule& rule = rules[i].value;
+    for (std::size_t j = 0; j < i; ++j) {
+      const PortRule& other = rules[j].value;
+      if (rule.protocol != other.protocol || rule.first > other.last || other.first > rule.last) {
+        continue;
+      }
+      section.note(rules[i].where, "ports",
+                   {fmt::format("overlaps the ports at {}", rules[j].where.to_string()),
+                    "write one range that covers both"});
+      break;
+    }
+    peer.ports.push_back(rule);
+  }
+}
+
+}  // namespace
+
+PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors& errors) {
+  PeerDraft draft;
+  PeerConfig& peer = draft.peer;
+  peer.name = entry.key;
+  peer.kind = kind;
+  peer.where = entry.value.where;
+  const std::vector<KeySpec> schema = schema_of(kind);
+  Section section{entry.value, title_of(kind, entry.key), schema, errors};
+  read_remote(section, draft);
+  read_identities(section, draft);
+  read_psk(section, draft, secrets);
+  peer.ike = read_offers(section, "ike", wire::ProtocolId::ike, policy::default_ike_offers());
+  peer.esp = read_offers(section, "esp", wire::ProtocolId::esp, policy::default_esp_offers());
+  if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
+  read_start(section, peer);
+  read_timing(section, peer);
+  if (kind == PeerKind::site) {
+    draft.local_nets = section.list("local_nets", parse_prefix);
+    draft.remote_nets = section.list("remote_nets", parse_prefix);
+    peer.local_nets = values_of(draft.local_nets);
+    peer.remote_nets = values_of(draft.remote_nets);
+  } else {
+    read_ports(section, peer);
+  }
+  return draft;
+}
+
+void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
+  constexpr std::int64_t port_max = 0xffff;
+  constexpr std::int64_t mtu_min = 576;
+  constexpr std::int64_t mtu_max = 9000;
+  DaemonConfig& daemon = draft.daemon;
+  Section section{table, "[daemon]", daemon_keys, errors};
+  draft.listen = section.list("listen", [](std::string_view text) -> Parsed<base::IpAddress> {
+    const auto address = base::IpAddress::parse(text);
+    if (address && address->is_unspecified()) {
+      return std::unexpected{Fault{fmt::format("{} is no address of its own", quoted(text)),
+                                   "leave out listen to listen on every address"}};
+    }
+    return parse_address(text);
+  });
+  for (const auto& address : draft.listen) daemon.listen.push_back(address.value);
+  const auto ike_port = section.integer("ike_port", 1, port_max);
+  const auto natt_port = section.integer("natt_port", 1, port_max);
+  if (ike_port) daemon.ike_port = static_cast<std::uint16_t>(*ike_port);
+  if (natt_port) daemon.natt_port = static_cast<std::uint16_t>(*natt_port);
+  if (daemon.ike_port == daemon.natt_port) {
+    const Entry* entry = table.find(natt_port ? "natt_port" : "ike_port");
+    errors.add(entry->value.where, "ike_port and natt_port are the same",
+               "write two different ports, such as 500 and 4500");
+  }
+  if (auto tun = section.text("tun", parse_tun_name)) daemon.tun = std::move(tun->value);
+  if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
+    daemon.mtu = static_cast<unsigned>(*mtu);
+    draft.mtu = table.find("mtu")->value.where;
+  }
+}
+
+void read_debug(const Node& table, DaemonDraft& draft, Errors& errors) {
+  Section section{table, "[debug]", debug_keys, errors};
+  if (const auto allow = section.boolean("allow_key_export")) {
+    draft.daemon.allow_key_export = allow->value;
+  }
+}
+
+}  // namespace caponier::config

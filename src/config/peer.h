@@ -1,0 +1,52 @@
+#pragma once
+// Reading one [site.NAME] or [host.NAME], the secrets they name, and what they must not do to
+// each other.
+
+#include <map>
+#include <span>
+
+#include "config/section.h"
+#include "config/values.h"
+
+namespace caponier::config {
+
+/// Reads and judges each secret once, however many peers use it.
+class Secrets {
+ public:
+  explicit Secrets(Source& source) : source_(source) {}
+  using Psk = std::shared_ptr<const base::SecretBytes>;
+  [[nodiscard]] const Parsed<Psk>& get(const std::string& reference);
+
+ private:
+  [[nodiscard]] Parsed<Psk> read(const std::string& reference);
+  Source& source_;
+  std::map<std::string, Parsed<Psk>> known_;
+};
+
+/// A peer with the places of what it says. Nothing that could not be read takes part in the checks
+/// between peers.
+struct PeerDraft {
+  PeerConfig peer;
+  std::optional<Place> remote;
+  std::optional<Place> local;
+  std::vector<Located<base::Prefix>> local_nets;
+  std::vector<Located<base::Prefix>> remote_nets;
+  bool ids_known = true;
+};
+
+[[nodiscard]] PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets,
+                                  Errors& errors);
+
+struct DaemonDraft {
+  DaemonConfig daemon;
+  std::vector<Located<base::IpAddress>> listen;
+  std::optional<Place> mtu;
+};
+
+void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors);
+void read_debug(const Node& table, DaemonDraft& draft, Errors& errors);
+
+/// Everything that needs more than one value to be seen. `peers` in the order of the files.
+void check_relations(std::span<const PeerDraft> peers, const DaemonDraft& daemon, Errors& errors);
+
+}  // namespace caponier::config
