@@ -65,20 +65,17 @@ bool enter_fragment(Bytes packet, UpperLayer& upper) {
   return has_offset;
 }
 
-Wire<UpperLayer> upper_layer_v4(const Ipv4View& ip) {
-  UpperLayer upper;
+void locate_v4(const Ipv4View& ip, UpperLayer& upper) {
   upper.protocol = ip.protocol();
   upper.protocol_at = 9;
   upper.offset = ip.header_length();
   upper.end = ip.total_length();
   upper.is_fragment = ip.is_fragment();
   upper.is_first_fragment = upper.is_fragment && ip.fragment_offset() == 0;
-  return upper;
 }
 
-Wire<UpperLayer> upper_layer_v6(const Ipv6View& ip) {
+Wire<void> locate_v6(const Ipv6View& ip, UpperLayer& upper) {
   const Bytes packet = ip.packet();
-  UpperLayer upper;
   upper.protocol = ip.next_header();
   upper.protocol_at = 6;
   upper.offset = ipv6_header_size;
@@ -103,7 +100,14 @@ Wire<UpperLayer> upper_layer_v6(const Ipv6View& ip) {
     upper.offset += size;
     if (stop) break;
   }
-  return upper;
+  return {};
+}
+
+/// By reference, as a copy right after byte-wide stores would stall the per-packet path.
+Wire<void> locate(Bytes ip_packet, UpperLayer& upper) {
+  if (ip_version(ip_packet) == 6) return locate_v6(TRY(Ipv6View::checked(ip_packet)), upper);
+  locate_v4(TRY(Ipv4View::checked(ip_packet)), upper);
+  return {};
 }
 
 /// Fills the ports from the upper layer's first octets.
@@ -139,26 +143,30 @@ Wire<void> read_ports(Bytes packet, const UpperLayer& upper, PacketSelectorField
 }  // namespace
 
 Wire<UpperLayer> upper_layer(Bytes ip_packet) {
-  if (ip_version(ip_packet) == 6) return upper_layer_v6(TRY(Ipv6View::checked(ip_packet)));
-  return upper_layer_v4(TRY(Ipv4View::checked(ip_packet)));
+  Wire<UpperLayer> upper;
+  TRY_VOID(locate(ip_packet, *upper));
+  return upper;
 }
 
 Wire<PacketSelectorFields> selector_fields(Bytes ip_packet) {
-  const UpperLayer upper = TRY(upper_layer(ip_packet));
-  PacketSelectorFields fields;
-  const bool is_v6 = ip_version(ip_packet) == 6;
-  const std::size_t address_at = is_v6 ? 8 : 12;
-  const std::size_t address_size = is_v6 ? 16 : 4;
-  fields.source = IpAddress::from_bytes(ip_packet.subspan(address_at, address_size));
-  fields.destination =
-      IpAddress::from_bytes(ip_packet.subspan(address_at + address_size, address_size));
+  UpperLayer upper;
+  TRY_VOID(locate(ip_packet, upper));
+  Wire<PacketSelectorFields> result;
+  PacketSelectorFields& fields = *result;
+  if (ip_version(ip_packet) == 6) {
+    fields.source = IpAddress::from_bytes(ip_packet.subspan(8, 16));
+    fields.destination = IpAddress::from_bytes(ip_packet.subspan(24, 16));
+  } else {
+    fields.source = IpAddress::v4(load_be<std::uint32_t>(ip_packet.data() + 12));
+    fields.destination = IpAddress::v4(load_be<std::uint32_t>(ip_packet.data() + 16));
+  }
   fields.protocol = upper.protocol;
   fields.is_fragment = upper.is_fragment;
   fields.is_first_fragment = upper.is_first_fragment;
   if (!upper.is_fragment || upper.is_first_fragment) {
     TRY_VOID(read_ports(ip_packet, upper, fields));
   }
-  return fields;
+  return result;
 }
 
 void write_ipv4_header(MutBytes to, const Ipv4Header& header) {
