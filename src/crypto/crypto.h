@@ -38,7 +38,8 @@ struct PacketJob {
   Bytes header;    ///< authenticated, not encrypted: the 8-byte ESP header, or IKE header up to the IV
   std::optional<std::uint32_t> esn_high;  ///< upper half of the sequence number, implicit (ESN only)
   MutBytes iv;     ///< as on the wire; seal() writes it from `iv_counter` or, for CBC, from the Rng
-  MutBytes text;   ///< plaintext with padding on seal, ciphertext on open; same size
+  MutBytes text;   ///< plaintext with padding on seal, ciphertext on open; same size; for a block
+                   ///< cipher at least one block
   MutBytes icv;    ///< written by seal, checked in constant time by open
   std::uint64_t iv_counter = 0;  ///< seal only: unique per key for counter-mode ciphers
   bool ok = false;               ///< set by seal and open; on a failed open `text` is unspecified

@@ -40,7 +40,7 @@ struct EncrInfo {
   std::string_view iana_name;   ///< "ENCR_AES_GCM_16"
   bool aead;
   bool key_length_attribute;    ///< the proposal must carry Key Length
-  std::uint16_t default_key_bits;
+  std::uint16_t default_key_bits;  ///< 0 where the algorithm has one fixed size
   std::size_t salt_size;        ///< bytes of keying material behind the key
   std::size_t iv_size;          ///< bytes on the wire
   std::size_t block_size;

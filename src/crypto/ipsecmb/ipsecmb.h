@@ -1,0 +1,47 @@
+#pragma once
+// The per-thread manager and the parts of this back end. Private to crypto/ipsecmb.
+
+#include <array>
+#include <memory>
+
+#define NO_COMPAT_IMB_API_053  // its macros are called GCM, NULL_HASH, MAX_JOBS ...
+#include <intel-ipsec-mb.h>
+
+#include "crypto/crypto.h"
+#include "crypto/suite_cipher.h"
+
+namespace caponier::crypto::ipsecmb {
+
+[[nodiscard]] inline const std::uint8_t* octets(Bytes bytes) {
+  return static_cast<const std::uint8_t*>(static_cast<const void*>(bytes.data()));
+}
+[[nodiscard]] inline std::uint8_t* mutable_octets(MutBytes bytes) {
+  return static_cast<std::uint8_t*>(static_cast<void*>(bytes.data()));
+}
+
+/// How many packets one burst keeps in flight; half of the library's queue.
+inline constexpr std::size_t burst_max = IMB_MAX_BURST_SIZE;
+
+/// What one packet of a burst needs besides the job until the library is done with it.
+struct Slot {
+  PacketJob* job = nullptr;
+  std::array<std::byte, 12> nonce{};
+  EsnAad aad{};
+  std::array<std::byte, 64> tag{};
+  std::array<std::byte, 4> icv_head{};  ///< the ICV's bytes below a temporary esn_high
+};
+
+/// This thread's manager, or null when the library or the memory for it is missing. Its function
+/// pointers are those of the best instruction set this processor has.
+[[nodiscard]] IMB_MGR* manager();
+/// This thread's slots, burst_max of them; used only within one seal or open.
+[[nodiscard]] std::span<Slot> slots();
+
+// Null when the library refuses; suites and keys have been checked.
+[[nodiscard]] std::unique_ptr<PacketCipher> make_gcm(const CipherSuite& suite, Bytes encr_key);
+[[nodiscard]] std::unique_ptr<PacketCipher> make_chacha20_poly1305(const CipherSuite& suite,
+                                                                   Bytes encr_key);
+[[nodiscard]] std::unique_ptr<PacketCipher> make_cbc_hmac(const CipherSuite& suite, Bytes encr_key,
+                                                          Bytes integ_key, base::Rng& rng);
+
+}  // namespace caponier::crypto::ipsecmb

@@ -1,0 +1,127 @@
+// AES-CBC (RFC 3602), AES-CTR (RFC 3686) and NULL (RFC 2410), each with HMAC-SHA2 (RFC 4868).
+
+#include "crypto/openssl/ossl.h"
+#include "crypto/suite_cipher.h"
+
+namespace caponier::crypto::ossl {
+
+namespace {
+
+constexpr std::size_t aes_block_size = 16;
+constexpr std::size_t ctr_nonce_size = 4;
+using Block = std::array<std::byte, aes_block_size>;
+
+const EVP_CIPHER* cbc_of(std::uint16_t key_bits) {
+  switch (key_bits) {
+    case 128: return EVP_aes_128_cbc();
+    case 192: return EVP_aes_192_cbc();
+    case 256: return EVP_aes_256_cbc();
+  }
+  return nullptr;
+}
+
+const EVP_CIPHER* ctr_of(std::uint16_t key_bits) {
+  switch (key_bits) {
+    case 128: return EVP_aes_128_ctr();
+    case 192: return EVP_aes_192_ctr();
+    case 256: return EVP_aes_256_ctr();
+  }
+  return nullptr;
+}
+
+class EtmCipher final : public SuiteCipher {
+ public:
+  EtmCipher(const CipherSuite& suite, base::Rng& rng)
+      : SuiteCipher(suite), encr_(suite.encr), ivs_(rng) {}
+
+  bool init(const CipherSuite& suite, Bytes encr_key, Bytes integ_key) {
+    if (!hmac_.init(digest_of(suite.integ), integ_key)) return false;
+    if (encr_ == EncrId::null) return true;
+    const bool counter_mode = encr_ == EncrId::aes_ctr;
+    const std::size_t key_size = encr_key.size() - (counter_mode ? ctr_nonce_size : 0);
+    base::copy_into(base::MutBytes{ctr_nonce_.reveal_mutable()}, encr_key.subspan(key_size));
+    const EVP_CIPHER* algorithm = counter_mode ? ctr_of(suite.key_bits) : cbc_of(suite.key_bits);
+    encrypt_.reset(EVP_CIPHER_CTX_new());
+    decrypt_.reset(EVP_CIPHER_CTX_new());
+    if (algorithm == nullptr || encrypt_ == nullptr || decrypt_ == nullptr) return false;
+    const unsigned char* key = raw(encr_key);
+    return EVP_EncryptInit_ex(encrypt_.get(), algorithm, nullptr, key, nullptr) == 1 &&
+           EVP_DecryptInit_ex(decrypt_.get(), algorithm, nullptr, key, nullptr) == 1 &&
+           EVP_CIPHER_CTX_set_padding(encrypt_.get(), 0) == 1 &&
+           EVP_CIPHER_CTX_set_padding(decrypt_.get(), 0) == 1;
+  }
+
+  void seal(std::span<PacketJob> jobs) override {
+    for (PacketJob& job : jobs) job.ok = is_well_formed(job) && seal_one(job);
+  }
+  void open(std::span<PacketJob> jobs) override {
+    for (PacketJob& job : jobs) job.ok = is_well_formed(job) && open_one(job);
+  }
+
+ private:
+  using Tag = std::array<std::byte, Hmac::size_max>;
+
+  bool seal_one(PacketJob& job) {
+    if (encr_ == EncrId::aes_cbc) ivs_.take(job.iv);
+    if (encr_ == EncrId::aes_ctr) base::store_be(job.iv.data(), job.iv_counter);
+    Tag tag{};
+    if (!crypt(encrypt_.get(), job) || !mac_of(job, tag)) return false;
+    base::copy_into(job.icv, Bytes{tag}.first(job.icv.size()));
+    return true;
+  }
+
+  bool open_one(PacketJob& job) {
+    Tag tag{};
+    const bool genuine =
+        mac_of(job, tag) && base::equal_constant_time(Bytes{tag}.first(job.icv.size()), job.icv);
+    base::wipe(tag);  // of a forgery, this is the ICV that would have passed
+    return genuine && crypt(decrypt_.get(), job);
+  }
+
+  bool mac_of(const PacketJob& job, Tag& tag) {
+    std::array<std::byte, 4> esn_high{};
+    base::store_be(esn_high.data(), job.esn_high.value_or(0));
+    const std::array<Bytes, 2> parts{authenticated_text(job),
+                                     job.esn_high ? Bytes{esn_high} : Bytes{}};
+    return hmac_.compute(parts, tag);
+  }
+
+  bool crypt(EVP_CIPHER_CTX* ctx, PacketJob& job) {
+    if (encr_ == EncrId::null || job.text.empty()) return true;
+    const Block iv = initial_block(job);
+    int size = 0;
+    return EVP_CipherInit_ex(ctx, nullptr, nullptr, nullptr, raw(Bytes{iv}), -1) == 1 &&
+           EVP_CipherUpdate(ctx, raw(job.text), &size, raw(job.text), size_of(job.text)) == 1 &&
+           size == size_of(job.text);
+  }
+
+  Block initial_block(const PacketJob& job) const {
+    Block block{};
+    if (encr_ == EncrId::aes_ctr) {  // RFC 3686 s4: nonce | IV | 1
+      base::copy_into(block, ctr_nonce_.reveal());
+      base::copy_into(base::MutBytes{block}.subspan(ctr_nonce_size), job.iv);
+      block.back() = std::byte{1};
+    } else {
+      base::copy_into(block, job.iv);
+    }
+    return block;
+  }
+
+  EncrId encr_;
+  IvPool ivs_;
+  Hmac hmac_;
+  base::Secret<ctr_nonce_size> ctr_nonce_;
+  CipherCtx encrypt_;
+  CipherCtx decrypt_;
+};
+
+}  // namespace
+
+std::unique_ptr<PacketCipher> make_encrypt_then_mac(const CipherSuite& suite, Bytes encr_key,
+                                                    Bytes integ_key, base::Rng& rng) {
+  auto cipher = std::make_unique<EtmCipher>(suite, rng);
+  if (!cipher->init(suite, encr_key, integ_key)) return nullptr;
+  return cipher;
+}
+
+}  // namespace caponier::crypto::ossl

@@ -1,0 +1,68 @@
+#pragma once
+// Owning handles of OpenSSL's objects and the parts of this back end. Private to crypto/openssl.
+
+#include <memory>
+#include <string_view>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+
+#include "crypto/crypto.h"
+
+namespace caponier::crypto::ossl {
+
+template <auto free_function>
+struct Freed {
+  template <class T>
+  void operator()(T* object) const {
+    free_function(object);
+  }
+};
+
+using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
+using Mac = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
+using MacCtx = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
+using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using PkeyCtx = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
+using Bn = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
+using BnCtx = std::unique_ptr<BN_CTX, Freed<BN_CTX_free>>;
+using EcGroup = std::unique_ptr<EC_GROUP, Freed<EC_GROUP_free>>;
+using EcPoint = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
+
+[[nodiscard]] inline const unsigned char* raw(Bytes bytes) {
+  return static_cast<const unsigned char*>(static_cast<const void*>(bytes.data()));
+}
+[[nodiscard]] inline unsigned char* raw(MutBytes bytes) {
+  return static_cast<unsigned char*>(static_cast<void*>(bytes.data()));
+}
+/// OpenSSL counts in int; every size here is far below 2^31 (protected_size_max, key sizes).
+[[nodiscard]] inline int size_of(Bytes bytes) { return static_cast<int>(bytes.size()); }
+
+/// HMAC whose key schedule runs once; each compute() starts from the precomputed state.
+class Hmac {
+ public:
+  static constexpr std::size_t size_max = 64;
+  /// False when OpenSSL refuses. `digest` is OpenSSL's name: "SHA256".
+  [[nodiscard]] bool init(const char* digest, Bytes key);
+  /// Writes the full output to the front of `out`; `out` holds at least size_max bytes.
+  [[nodiscard]] bool compute(std::span<const Bytes> parts, MutBytes out);
+
+ private:
+  MacCtx ctx_;
+};
+
+[[nodiscard]] const char* digest_of(IntegId integ);
+[[nodiscard]] const char* digest_of(PrfId prf);
+
+// Null when OpenSSL refuses; suites, keys and groups have been checked.
+[[nodiscard]] std::unique_ptr<PacketCipher> make_aead(const CipherSuite& suite, Bytes encr_key);
+[[nodiscard]] std::unique_ptr<PacketCipher> make_encrypt_then_mac(const CipherSuite& suite,
+                                                                  Bytes encr_key, Bytes integ_key,
+                                                                  base::Rng& rng);
+[[nodiscard]] std::unique_ptr<KeyExchange> make_x25519(base::Rng& rng);
+[[nodiscard]] std::unique_ptr<KeyExchange> make_ecp(KeGroup group, base::Rng& rng);
+[[nodiscard]] std::unique_ptr<KeyExchange> make_modp(KeGroup group, base::Rng& rng);
+
+}  // namespace caponier::crypto::ossl

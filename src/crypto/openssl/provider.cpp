@@ -1,0 +1,86 @@
+#include "crypto/openssl/provider.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "crypto/openssl/ossl.h"
+#include "crypto/suite_cipher.h"
+
+namespace caponier::crypto {
+
+namespace {
+
+class HmacPrf final : public Prf {
+ public:
+  HmacPrf(const char* digest, std::size_t size) : digest_(digest), size_(size) {}
+  [[nodiscard]] std::size_t size() const override { return size_; }
+
+  [[nodiscard]] SecretBytes compute(Bytes key, std::span<const Bytes> parts) const override {
+    base::Secret<ossl::Hmac::size_max> out;
+    ossl::Hmac hmac;
+    const bool done = hmac.init(digest_, key) && hmac.compute(parts, out.reveal_mutable());
+    // Only exhausted memory fails here, and no key may ever be made of nothing.
+    CAPONIER_ASSERT(done);
+    return SecretBytes{Bytes{out.reveal()}.first(size_)};
+  }
+
+ private:
+  const char* digest_;
+  std::size_t size_;
+};
+
+template <class T>
+std::expected<std::unique_ptr<T>, CryptoError> made(std::unique_ptr<T> object) {
+  if (object == nullptr) return std::unexpected{CryptoError::backend_failure};
+  return object;
+}
+
+}  // namespace
+
+bool OpensslProvider::supports(const CipherSuite& suite) const { return is_valid(suite); }
+bool OpensslProvider::supports(PrfId prf) const { return find(prf) != nullptr; }
+bool OpensslProvider::supports(KeGroup group) const { return find(group) != nullptr; }
+
+std::expected<std::unique_ptr<PacketCipher>, CryptoError> OpensslProvider::make_cipher(
+    const CipherSuite& suite, Bytes encr_key, Bytes integ_key, base::Rng& rng) const {
+  TRY_VOID(check_keys(suite, encr_key, integ_key));
+  if (find(suite.encr)->aead) return made(ossl::make_aead(suite, encr_key));
+  return made(ossl::make_encrypt_then_mac(suite, encr_key, integ_key, rng));
+}
+
+std::expected<std::unique_ptr<Prf>, CryptoError> OpensslProvider::make_prf(PrfId prf) const {
+  const PrfInfo* info = find(prf);
+  if (info == nullptr) return std::unexpected{CryptoError::unsupported};
+  return std::make_unique<HmacPrf>(ossl::digest_of(prf), info->size);
+}
+
+std::expected<std::unique_ptr<KeyExchange>, CryptoError> OpensslProvider::make_key_exchange(
+    KeGroup group, base::Rng& rng) const {
+  switch (group) {
+    case KeGroup::none: break;
+    case KeGroup::curve25519: return made(ossl::make_x25519(rng));
+    case KeGroup::ecp_256:
+    case KeGroup::ecp_384:
+    case KeGroup::ecp_521: return made(ossl::make_ecp(group, rng));
+    case KeGroup::modp_2048:
+    case KeGroup::modp_3072:
+    case KeGroup::modp_4096: return made(ossl::make_modp(group, rng));
+  }
+  return std::unexpected{CryptoError::unsupported};
+}
+
+ByteVec OpensslProvider::nat_hash(std::span<const Bytes> parts) const {
+  ByteVec out(nat_hash_size());
+  const ossl::MdCtx ctx{EVP_MD_CTX_new()};
+  bool done = ctx != nullptr && EVP_DigestInit_ex(ctx.get(), EVP_sha1(), nullptr) == 1;
+  for (const Bytes part : parts) {
+    done = done && EVP_DigestUpdate(ctx.get(), part.data(), part.size()) == 1;
+  }
+  done = done && EVP_DigestFinal_ex(ctx.get(), ossl::raw(MutBytes{out}), nullptr) == 1;
+  // Without SHA-1 (a FIPS-only host) every hash mismatches, which merely assumes a NAT.
+  if (!done) std::ranges::fill(out, std::byte{0});
+  return out;
+}
+
+}  // namespace caponier::crypto

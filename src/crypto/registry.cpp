@@ -1,0 +1,132 @@
+#include "crypto/registry.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace caponier::crypto {
+
+namespace {
+
+// How many packets one key may protect.
+//
+// AES in GCM, CTR and CBC is a permutation of 128-bit blocks: after s blocks an observer tells it
+// from a random function, or sees a CBC collision that reveals the XOR of two plaintext blocks,
+// with probability about s^2 / 2^129 (for GCM the analysis behind RFC 8446 s5.5 and RFC 9001 B.1).
+// A packet of up to 64 KiB is at most 2^12 blocks, so 2^36 packets keep s below 2^48.01 and that
+// probability below 2^-32, whatever the packet sizes; TLS's 2^-57 would mean a rekey every few
+// seconds at 10 Gbit/s. Random IVs would limit GCM to 2^32 invocations (NIST SP 800-38D s8.3), but
+// ours are the deterministic 4-byte salt | 8-byte counter of RFC 4106 s3.1, which cannot repeat
+// before 2^64. Forged packets succeed with at most 2^12 / 2^127 each, which no line rate exhausts.
+constexpr std::uint64_t aes_packets_max = std::uint64_t{1} << 36;
+// ChaCha20 has no birthday term (RFC 9001 B.2), Poly1305's forgery bound is about 2^12 / 2^103 per
+// attempt. Only the 64-bit IV limits us, whose upper 16 bits may name a sender (RFC 6054).
+constexpr std::uint64_t chacha20_packets_max = std::uint64_t{1} << 48;
+// Nothing is hidden, and HMAC-SHA2's own birthday bound lies beyond 2^64 packets.
+constexpr std::uint64_t null_packets_max = UINT64_MAX;
+
+// clang-format off
+constexpr std::array encr_table = {
+  EncrInfo{EncrId::aes_gcm_16, "aes-gcm-16", "ENCR_AES_GCM_16",
+           true, true, 256, 4, 8, 1, 16, aes_packets_max},
+  EncrInfo{EncrId::chacha20_poly1305, "chacha20-poly1305", "ENCR_CHACHA20_POLY1305",
+           true, false, 0, 4, 8, 1, 16, chacha20_packets_max},
+  EncrInfo{EncrId::aes_cbc, "aes-cbc", "ENCR_AES_CBC",
+           false, true, 256, 0, 16, 16, 0, aes_packets_max},
+  EncrInfo{EncrId::aes_ctr, "aes-ctr", "ENCR_AES_CTR",
+           false, true, 256, 4, 8, 1, 0, aes_packets_max},
+  EncrInfo{EncrId::null, "null", "ENCR_NULL",
+           false, false, 0, 0, 0, 1, 0, null_packets_max},
+};
+
+constexpr std::array integ_table = {
+  IntegInfo{IntegId::hmac_sha2_256_128, "hmac-sha256", "AUTH_HMAC_SHA2_256_128", 32, 16},
+  IntegInfo{IntegId::hmac_sha2_384_192, "hmac-sha384", "AUTH_HMAC_SHA2_384_192", 48, 24},
+  IntegInfo{IntegId::hmac_sha2_512_256, "hmac-sha512", "AUTH_HMAC_SHA2_512_256", 64, 32},
+};
+
+constexpr std::array prf_table = {
+  PrfInfo{PrfId::hmac_sha2_256, "prf-sha256", "PRF_HMAC_SHA2_256", 32},
+  PrfInfo{PrfId::hmac_sha2_384, "prf-sha384", "PRF_HMAC_SHA2_384", 48},
+  PrfInfo{PrfId::hmac_sha2_512, "prf-sha512", "PRF_HMAC_SHA2_512", 64},
+};
+
+// Strengths: NIST SP 800-57 part 1 s5.6.1 and SP 800-56B appendix D.
+constexpr std::array ke_table = {
+  KeInfo{KeGroup::curve25519, "x25519", "Curve25519", 32, 128},
+  KeInfo{KeGroup::ecp_256, "p256", "256-bit random ECP group", 64, 128},
+  KeInfo{KeGroup::ecp_384, "p384", "384-bit random ECP group", 96, 192},
+  KeInfo{KeGroup::ecp_521, "p521", "521-bit random ECP group", 132, 256},
+  KeInfo{KeGroup::modp_2048, "modp2048", "2048-bit MODP Group", 256, 112},
+  KeInfo{KeGroup::modp_3072, "modp3072", "3072-bit MODP Group", 384, 128},
+  KeInfo{KeGroup::modp_4096, "modp4096", "4096-bit MODP Group", 512, 152},
+};
+// clang-format on
+
+template <class Table, class Id>
+const typename Table::value_type* find_in(const Table& table, Id id) {
+  const auto row = std::ranges::find(table, id, &Table::value_type::id);
+  return row == table.end() ? nullptr : &*row;
+}
+
+bool is_allowed_key_length(const EncrInfo& info, std::uint16_t key_bits) {
+  if (!info.key_length_attribute) return key_bits == 0;
+  return key_bits == 128 || key_bits == 192 || key_bits == 256;
+}
+
+std::size_t cipher_key_size(const CipherSuite& suite) {
+  constexpr std::size_t chacha20_key_size = 32;
+  return suite.encr == EncrId::chacha20_poly1305 ? chacha20_key_size
+                                                 : std::size_t{suite.key_bits} / 8;
+}
+
+std::string cipher_text(const CipherSuite& suite) {
+  switch (suite.encr) {
+    case EncrId::null: return "null";
+    case EncrId::aes_cbc: return fmt::format("aes{}-cbc", suite.key_bits);
+    case EncrId::aes_ctr: return fmt::format("aes{}-ctr", suite.key_bits);
+    case EncrId::aes_gcm_16: return fmt::format("aes{}-gcm", suite.key_bits);
+    case EncrId::chacha20_poly1305: return "chacha20-poly1305";
+  }
+  return fmt::format("encr{}-{}", static_cast<unsigned>(suite.encr), suite.key_bits);
+}
+
+}  // namespace
+
+std::span<const EncrInfo> all_encr() { return encr_table; }
+std::span<const IntegInfo> all_integ() { return integ_table; }
+std::span<const PrfInfo> all_prf() { return prf_table; }
+std::span<const KeInfo> all_ke() { return ke_table; }
+
+const EncrInfo* find(EncrId id) { return find_in(encr_table, id); }
+const IntegInfo* find(IntegId id) { return find_in(integ_table, id); }
+const PrfInfo* find(PrfId id) { return find_in(prf_table, id); }
+const KeInfo* find(KeGroup id) { return find_in(ke_table, id); }
+
+std::size_t encr_key_size(const CipherSuite& suite) {
+  const EncrInfo* info = find(suite.encr);
+  return info == nullptr ? 0 : cipher_key_size(suite) + info->salt_size;
+}
+
+std::size_t integ_key_size(const CipherSuite& suite) {
+  const IntegInfo* info = find(suite.integ);
+  return info == nullptr ? 0 : info->key_size;
+}
+
+bool is_valid(const CipherSuite& suite) {
+  const EncrInfo* info = find(suite.encr);
+  if (info == nullptr || !is_allowed_key_length(*info, suite.key_bits)) return false;
+  return info->aead ? suite.integ == IntegId::none : find(suite.integ) != nullptr;
+}
+
+std::string to_string(const CipherSuite& suite) {
+  std::string text = cipher_text(suite);
+  if (suite.integ == IntegId::none) return text;
+  const IntegInfo* info = find(suite.integ);
+  return text + '/' +
+         (info != nullptr ? std::string{info->name}
+                          : fmt::format("integ{}", static_cast<unsigned>(suite.integ)));
+}
+
+}  // namespace caponier::crypto

@@ -1,0 +1,76 @@
+#include "crypto/suite_cipher.h"
+
+#include "base/error.h"
+
+namespace caponier::crypto {
+
+namespace {
+
+constexpr std::size_t esp_header_size = 8;
+constexpr std::size_t esn_high_size = 4;
+
+bool is_contiguous(const PacketJob& job) {
+  const std::byte* end = nullptr;
+  for (const Bytes part : {job.header, Bytes{job.iv}, Bytes{job.text}, Bytes{job.icv}}) {
+    if (part.empty()) continue;
+    if (end != nullptr && part.data() != end) return false;
+    end = part.data() + part.size();
+  }
+  return true;
+}
+
+}  // namespace
+
+std::expected<void, CryptoError> check_keys(const CipherSuite& suite, Bytes encr_key,
+                                            Bytes integ_key) {
+  if (!is_valid(suite)) return std::unexpected{CryptoError::unsupported};
+  if (encr_key.size() != encr_key_size(suite) || integ_key.size() != integ_key_size(suite)) {
+    return std::unexpected{CryptoError::bad_key_size};
+  }
+  return {};
+}
+
+Bytes associated_data(const PacketJob& job, EsnAad& space) {
+  if (!job.esn_high) return job.header;
+  base::copy_into(space, job.header.first(4));
+  base::store_be(space.data() + 4, *job.esn_high);
+  base::copy_into(base::MutBytes{space}.subspan(8), job.header.subspan(4, 4));
+  return space;
+}
+
+Bytes authenticated_text(const PacketJob& job) {
+  const std::byte* start = !job.header.empty() ? job.header.data()
+                           : !job.iv.empty()   ? job.iv.data()
+                                               : job.text.data();
+  return {start, job.header.size() + job.iv.size() + job.text.size()};
+}
+
+SuiteCipher::SuiteCipher(const CipherSuite& suite) {
+  CAPONIER_ASSERT(is_valid(suite));
+  const EncrInfo& encr = *find(suite.encr);
+  iv_size_ = encr.iv_size;
+  block_size_ = encr.block_size;
+  icv_size_ = encr.aead ? encr.icv_size : find(suite.integ)->icv_size;
+}
+
+bool SuiteCipher::is_well_formed(const PacketJob& job) const {
+  if (job.iv.size() != iv_size_ || job.icv.size() != icv_size_) return false;
+  if (job.text.size() % block_size_ != 0) return false;
+  if (block_size_ > 1 && job.text.empty()) return false;
+  if (job.esn_high && job.header.size() != esp_header_size) return false;
+  const std::size_t size = job.header.size() + job.iv.size() + job.text.size();
+  if (size + esn_high_size > protected_size_max) return false;
+  return is_contiguous(job);
+}
+
+void IvPool::take(MutBytes out) {
+  CAPONIER_ASSERT(out.size() <= pool_.size());
+  if (pool_.size() - used_ < out.size()) {
+    rng_.fill_public(pool_);
+    used_ = 0;
+  }
+  base::copy_into(out, Bytes{pool_}.subspan(used_, out.size()));
+  used_ += out.size();
+}
+
+}  // namespace caponier::crypto

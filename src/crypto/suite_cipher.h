@@ -1,0 +1,63 @@
+#pragma once
+// What every back end's PacketCipher shares: the suite's sizes, the checks before a packet is
+// touched, and the associated data. For the back ends only.
+
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "crypto/crypto.h"
+
+namespace caponier::crypto {
+
+/// Largest header | iv | text | esn_high of one job: the multi-buffer back end counts in 16 bits,
+/// and no IP or IKE packet has more once its ICV is subtracted.
+inline constexpr std::size_t protected_size_max = 65'534;
+
+/// RFC 4106 s5 and RFC 7634 s2.1 with ESN: SPI | upper half | lower half of the sequence number.
+using EsnAad = std::array<std::byte, 12>;
+
+/// `unsupported` for a suite that is_valid() refuses, `bad_key_size` when a key does not fit it.
+[[nodiscard]] std::expected<void, CryptoError> check_keys(const CipherSuite& suite, Bytes encr_key,
+                                                          Bytes integ_key);
+
+/// The AEAD's associated data: `header`, or with ESN twelve bytes built in `space`.
+[[nodiscard]] Bytes associated_data(const PacketJob& job, EsnAad& space);
+
+/// header | iv | text as one span.
+[[nodiscard]] Bytes authenticated_text(const PacketJob& job);
+
+/// A PacketCipher that takes its sizes from the registry.
+class SuiteCipher : public PacketCipher {
+ public:
+  [[nodiscard]] std::size_t iv_size() const final { return iv_size_; }
+  [[nodiscard]] std::size_t icv_size() const final { return icv_size_; }
+  [[nodiscard]] std::size_t block_size() const final { return block_size_; }
+
+ protected:
+  /// `suite` is valid.
+  explicit SuiteCipher(const CipherSuite& suite);
+  /// Sizes fit the suite, the parts lie one behind the other, and ESN comes with an ESP header.
+  [[nodiscard]] bool is_well_formed(const PacketJob& job) const;
+
+ private:
+  std::size_t iv_size_;
+  std::size_t icv_size_;
+  std::size_t block_size_;
+};
+
+/// Unpredictable IVs (RFC 3602 s3) without a call of the Rng for each packet.
+class IvPool {
+ public:
+  explicit IvPool(base::Rng& rng) : rng_(rng) {}
+  /// `out` is smaller than the pool.
+  void take(MutBytes out);
+
+ private:
+  base::Rng& rng_;
+  std::array<std::byte, 512> pool_{};
+  std::size_t used_ = pool_.size();
+};
+
+}  // namespace caponier::crypto
