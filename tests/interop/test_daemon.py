@@ -1,0 +1,450 @@
+#!/usr/bin/env python3
+"""The daemon and its command line as an administrator meets them: one case per call.
+
+  test_daemon.py CASE --bin DIR
+
+Exit code 77 with "skipped: why" when the machine lacks something.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
+from lab import Caponier, Lab, LabError, TwoGateways, ping, run, wait_until  # noqa: E402
+from guest import setns  # noqa: E402
+
+PSK = "9cQ2vXn5RkTz8LwYbHf3MjPd6GsAe1Uo"
+OTHER_PSK = "Zt4bW8qLr2NxYk7CmVh5JpDf9GsTa3Ee"
+
+
+def site(remote, local_net, remote_net, extra=""):
+    return (f'[site.office]\nremote = "{remote}"\npsk = "@office"\n'
+            f'local_nets = ["{local_net}"]\nremote_nets = ["{remote_net}"]\n{extra}')
+
+
+class Pair:
+    """Two gateways, not yet started."""
+
+    def __init__(self, lab, options, extra_a="", extra_b="", psk_b=PSK, wrapper=(), nat=False):
+        self.net = TwoGateways(lab, nat)
+        self.a = Caponier(lab, self.net.gw_a,
+                          site(self.net.OUTER_B, "10.1.0.0/24", "10.2.0.0/24", extra_a),
+                          {"office": PSK}, options.bin, wrapper)
+        self.b = Caponier(lab, self.net.gw_b,
+                          site("any" if nat else self.net.OUTER_A, "10.2.0.0/24", "10.1.0.0/24",
+                               extra_b), {"office": psk_b}, options.bin)
+
+    def up(self):
+        self.b.start()
+        self.a.start()
+        self.a.wait_up("office")
+        self.b.wait_up("office")
+        return self
+
+    def expect_traffic(self, count=3):
+        got = ping(self.net.client_a, "10.2.0.10", count)[0]
+        expect(got == count, f"{got} of {count} pings came back\n{self.a.log}\n{self.b.log}")
+
+
+def expect(condition, message):
+    if not condition:
+        raise LabError(message)
+
+
+def expect_clean(gateway):
+    links = gateway.host.ip("-o", "link").stdout
+    rules = gateway.host.ip("rule").stdout + gateway.host.ip("-6", "rule").stdout
+    routes = gateway.host.ip("route", "show", "table", "all").stdout
+    sockets = gateway.host.run("ss", "-Hlnuwp").stdout
+    expect("caponier" not in links + routes and "fwmark" not in rules and not sockets.strip(),
+           f"left behind:\n{links}{rules}{routes}{sockets}")
+    left = [path.name for path in (gateway.folder / "run").iterdir()]
+    expect("control.sock" not in left, f"left in the run folder: {left}")
+
+
+def run_daemon(gateway, *extra, wrapper=(), timeout=20):
+    """Runs caponierd to its end; for calls that must fail at start."""
+    return gateway.host.run(*wrapper, str(gateway.bin / "caponierd"), "--config",
+                            str(gateway.config), "--run-dir", str(gateway.folder / "run"),
+                            "--state-dir", str(gateway.folder / "state"), "--foreground", *extra,
+                            check=False, timeout=timeout)
+
+
+def expect_failure(done, code, *words):
+    said = done.stdout + done.stderr
+    expect(done.returncode == code, f"exit code {done.returncode}, not {code}:\n{said}")
+    for word in words:
+        expect(word in said, f"'{word}' is not in:\n{said}")
+
+
+# -- cases
+
+
+def clean_shutdown(lab, options):
+    """SIGTERM deletes the SAs at the peer and leaves nothing behind."""
+    pair = Pair(lab, options).up()
+    pair.expect_traffic()
+    expect(pair.a.stop() == 0, f"exit code {pair.a.process.returncode}\n{pair.a.log}")
+    expect_clean(pair.a)
+    wait_until(lambda: not pair.b.status("office")["children"], 5, "the delete to reach the peer")
+    expect(pair.b.stop(signal.SIGINT) == 0, pair.b.log)
+    expect_clean(pair.b)
+
+
+def no_leaks(lab, options):
+    """A whole life under valgrind: no error, nothing definitely lost."""
+    if not shutil.which("valgrind"):
+        return skip("no valgrind")
+    if "asan" in str(Path(options.bin).resolve()):
+        return skip("the sanitizer build checks its own leaks")
+    report = lab.folder / "valgrind.txt"
+    pair = Pair(lab, options, wrapper=["valgrind", "--error-exitcode=99", "--leak-check=full",
+                                       "--errors-for-leak-kinds=definite,indirect",
+                                       f"--log-file={report}"])
+    pair.up()
+    pair.expect_traffic()
+    pair.a.cli("status", "office")
+    pair.a.process.send_signal(signal.SIGHUP)
+    pair.a.cli("down", "office")
+    pair.a.cli("up", "office", "--wait", "10s")
+    pair.expect_traffic()
+    # `ip netns exec` is the process we know; valgrind has replaced it, so the pid is the same.
+    code = lab.stop(pair.a.process, timeout=30)
+    expect(code == 0, f"valgrind says:\n{report.read_text()}\n{pair.a.log}")
+    return None
+
+
+def second_daemon(lab, options):
+    """A second daemon on the same run folder is refused; the first goes on."""
+    pair = Pair(lab, options).up()
+    done = run_daemon(pair.a)
+    expect_failure(done, 1, "another caponierd")
+    pair.expect_traffic()
+
+
+def many_instances(lab, options):
+    """Two daemons in one namespace, on addresses of their own, with folders of their own."""
+    pair = Pair(lab, options, extra_a=f'\n[daemon]\nlisten = ["{TwoGateways.OUTER_A}"]\n').up()
+    net = pair.net
+    net.gw_a.ip("addr", "add", "203.0.113.2/24", "dev", "eth1")
+    text = ('[site.second]\nremote = "198.51.100.2"\npsk = "@office"\nlocal = "203.0.113.2"\n'
+            'local_nets = ["10.1.0.0/24"]\nremote_nets = ["10.3.0.0/24"]\n'
+            '\n[daemon]\nlisten = ["203.0.113.2"]\n')
+    other = Caponier(lab, Alias(net.gw_a, "second"), text, {"office": PSK}, options.bin)
+    other.start()
+    expect(other.status("second") is not None, "the second daemon does not answer")
+    pair.expect_traffic()
+    expect(other.stop() == 0, other.log)
+    pair.expect_traffic()
+
+
+class Alias:
+    """The same host under another name, for another instance's folder."""
+
+    def __init__(self, host, name):
+        self._host, self.name = host, name
+
+    def __getattr__(self, attribute):
+        return getattr(self._host, attribute)
+
+
+def no_tun_device(lab, options):
+    """Without /dev/net/tun: one clear error."""
+    pair = Pair(lab, options)
+    done = run_daemon(pair.a, wrapper=["unshare", "-m", "sh", "-c",
+                                       'mount -t tmpfs tmpfs /dev/net && exec "$@"', "sh"])
+    expect_failure(done, 1, "/dev/net/tun")
+    expect_clean(pair.a)
+
+
+def no_capability(lab, options):
+    """Without CAP_NET_ADMIN: one clear error, exit code 7."""
+    pair = Pair(lab, options)
+    done = run_daemon(pair.a, wrapper=["setpriv", "--bounding-set", "-net_admin",
+                                       "--inh-caps", "-net_admin"])
+    expect_failure(done, 7, "CAP_NET_ADMIN")
+
+
+def port_in_use(lab, options):
+    """UDP 500 taken by another program: one clear error, exit code 5."""
+    pair = Pair(lab, options)
+    pair.net.gw_a.start("other", ["/usr/bin/python3", "-c", "import socket, time\n"
+                                  "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                                  "s.bind(('0.0.0.0', 500))\ntime.sleep(60)"])
+    wait_until(lambda: ":500 " in pair.net.gw_a.run("ss", "-Hlnu").stdout, 5, "the other program")
+    expect_failure(run_daemon(pair.a), 5, "500", "in use")
+
+
+def bad_configuration(lab, options):
+    """Every mistake is named with its place, and nothing starts."""
+    pair = Pair(lab, options)
+    pair.a.config.write_text('[site.office]\nremot = "203.0.113.9"\npsk = "@missing"\n'
+                             'local_nets = ["10.1.0.1/16"]\nremote_nets = 7\n')
+    done = run_daemon(pair.a)
+    name = pair.a.config.name
+    expect_failure(done, 3, f"{name}:2:1", "remote", f"{name}:3:", f"{name}:4:", "10.1.0.0/16",
+                   f"{name}:5:")
+
+
+def reload(lab, options):
+    """SIGHUP: a bad file changes nothing, a good one only what it changes."""
+    pair = Pair(lab, options).up()
+    good = pair.a.config.read_text()
+    before = pair.a.status("office")["children"][0]["spi_in"]
+    pair.a.config.write_text(good + "\nnonsense = 1\n")
+    pair.a.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "nonsense" in pair.a.log, 5, "the error in the log")
+    pair.expect_traffic()
+    pair.a.config.write_text(good + '\n[site.other]\nremote = "198.51.100.77"\npsk = "@office"\n'
+                             'local_nets = ["10.1.0.0/24"]\nremote_nets = ["10.9.0.0/24"]\n')
+    pair.a.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: pair.a.status("other"), 5, "the new site")
+    expect(pair.a.status("office")["children"][0]["spi_in"] == before, "the old SA was touched")
+    pair.expect_traffic()
+    pair.a.config.write_text(good)
+    done = pair.a.cli("reload", "--json")
+    expect(json.loads(done.stdout)["removed"] == ["other"], done.stdout)
+
+
+def killed(lab, options):
+    """kill -9 and a new start: the tunnel comes back, nothing stale is in the way."""
+    pair = Pair(lab, options).up()
+    pair.expect_traffic()
+    pair.a.stop(signal.SIGKILL)
+    pair.a.start()
+    pair.a.wait_up("office")
+    wait_until(lambda: ping(pair.net.client_a, "10.2.0.10", 1)[0] == 1, 10, "traffic")
+    wait_until(lambda: len(pair.b.status("office")["children"]) == 1, 10, "the old SA to go")
+    expect(pair.a.stop() == 0, pair.a.log)
+    expect_clean(pair.a)
+
+
+def garbage(lab, options):
+    """Noise, truncated and bit-flipped real messages on 500 and 4500: counted, nothing else."""
+    pair = Pair(lab, options)
+    capture = lab.folder / "real.pcap"
+    dump = pair.net.net.start("tcpdump", ["tcpdump", "-U", "-i", "eth0", "-w", str(capture)])
+    wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+    pair.up()
+    pair.expect_traffic()
+    time.sleep(0.3)
+    lab.stop(dump)
+    payloads = run(["tshark", "-r", str(capture), "-Y", "udp", "-T", "fields", "-e",
+                    "udp.payload"]).stdout.split()
+    real = [bytes.fromhex(text) for text in payloads] or [bytes(28)]
+    before = memory_of(pair.b)
+    rng = random.Random(7)
+    sent = flood(pair.net.net.netns, pair.net.OUTER_B, real, rng, 20000)
+    wait_until(lambda: sum(pair.b.status()["drops"].values()) > sent / 4, 10, "counted drops")
+    after = memory_of(pair.b)
+    expect(after - before < 20_000, f"grew from {before} to {after} KiB")
+    expect(len(pair.b.log) < 2_000_000, f"{len(pair.b.log)} bytes of log")
+    pair.expect_traffic()
+
+
+def memory_of(gateway):
+    text = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS")))
+
+
+def with_netns_socket(netns, use):
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    target = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+    setns(target)
+    try:
+        return use()
+    finally:
+        setns(own)
+        os.close(own)
+        os.close(target)
+
+
+def flood(netns, address, real, rng, count):
+    stream = with_netns_socket(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with stream:
+        for number in range(count):
+            kind = number % 4
+            data = bytearray(rng.choice(real))
+            if kind == 0:
+                data = bytearray(rng.randbytes(rng.randrange(0, 200)))
+            elif kind == 1:
+                data = data[:rng.randrange(0, len(data) + 1)]
+            elif kind == 2 and data:
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            try:
+                stream.sendto(bytes(data), (address, rng.choice([500, 4500])))
+            except ConnectionRefusedError:
+                pass
+            if number % 256 == 0:
+                time.sleep(0.002)
+    return count
+
+
+def wrong_psk(lab, options):
+    """Both sides say so, `up --wait` ends with 4, the note tells where to look."""
+    pair = Pair(lab, options, psk_b=OTHER_PSK)
+    pair.b.start()
+    pair.a.start()
+    done = pair.a.cli("up", "office", "--wait", "5s", check=False)
+    expect(done.returncode == 4, f"exit code {done.returncode}: {done.stdout}{done.stderr}")
+    wait_until(lambda: "key" in pair.a.status("office")["note"], 5, "the note")
+    wait_until(lambda: "ike.auth.failed" in pair.b.cli("log", "--json").stdout, 5, "B's event")
+    expect(OTHER_PSK not in pair.b.log and PSK not in pair.a.log, "a secret is in the log")
+
+
+def no_common_algorithm(lab, options):
+    """NO_PROPOSAL_CHOSEN: both proposals are in the responder's log."""
+    pair = Pair(lab, options, extra_a='ike = ["aes128gcm16-prfsha256-x25519"]\n',
+                extra_b='ike = ["aes256-sha512-modp4096"]\nstart = false\n')
+    pair.b.start()
+    pair.a.start()
+    wait_until(lambda: "ike.proposal.none" in pair.b.cli("log", "--json").stdout, 10, "the event")
+    wait_until(lambda: "NO_PROPOSAL_CHOSEN" in pair.a.status("office")["note"], 10, "A's note")
+    expect(pair.a.cli("status", check=False).returncode == 9, "status must end with 9")
+
+
+def impossible_selectors(lab, options):
+    """TS_UNACCEPTABLE: the IKE SA stays, the child is told to have failed."""
+    pair = Pair(lab, options, extra_b="start = false\n")
+    pair.b.config.write_text(site(TwoGateways.OUTER_A, "10.7.0.0/24", "10.8.0.0/24",
+                                  "start = false\n"))
+    pair.b.start()
+    pair.a.start()
+    wait_until(lambda: "TS_UNACCEPTABLE" in pair.a.status("office")["note"], 10, "A's note")
+    expect("child.failed" in pair.b.cli("log", "--json").stdout, "B has no child.failed event")
+
+
+def unknown_peer(lab, options):
+    """A peer nobody configured is refused and named."""
+    pair = Pair(lab, options)
+    pair.b.config.write_text(site("192.0.2.77", "10.2.0.0/24", "10.1.0.0/24", "start = false\n"))
+    pair.b.start()
+    pair.a.start()
+    wait_until(lambda: "ike.peer.unknown" in pair.b.cli("log", "--json").stdout, 10, "the event")
+    expect(TwoGateways.OUTER_A in pair.b.log, pair.b.log)
+
+
+def fails_closed(lab, options):
+    """While a wanted tunnel is down nothing crosses in the clear."""
+    pair = Pair(lab, options)
+    pair.a.start()
+    net = pair.net
+    net.gw_b.sysctl("net.ipv4.ip_forward", 1)
+    net.net.ip("route", "add", "10.2.0.0/24", "via", "198.51.100.1")
+    net.net.ip("route", "add", "10.1.0.0/24", "via", "203.0.113.1")
+    net.gw_b.ip("route", "replace", "10.1.0.0/24", "via", "198.51.100.254")
+    expect(ping(net.client_a, "10.2.0.10", 3)[0] == 0, "a ping crossed without a tunnel")
+    wait_until(lambda: pair.a.status()["drops"].get("clear_no_sa"), 5, "the named drop")
+    pair.a.cli("down", "office")
+    expect(ping(net.client_a, "10.2.0.10", 3)[0] == 3, "`down` must take the wish back")
+
+
+def ipv6(lab, options):
+    """IPv6 inside and outside."""
+    net = TwoGateways(lab)
+    for host, device, address in (
+            (net.client_a, "eth0", "fd01::10/64"), (net.gw_a, "eth0", "fd01::1/64"),
+            (net.gw_a, "eth1", "2001:db8:a::1/64"), (net.net, "eth0", "2001:db8:a::ff/64"),
+            (net.net, "eth1", "2001:db8:b::ff/64"), (net.gw_b, "eth1", "2001:db8:b::1/64"),
+            (net.gw_b, "eth0", "fd02::1/64"), (net.client_b, "eth0", "fd02::10/64")):
+        host.ip("addr", "add", address, "dev", device, "nodad")
+    for host, via in ((net.client_a, "fd01::1"), (net.gw_a, "2001:db8:a::ff"),
+                      (net.gw_b, "2001:db8:b::ff"), (net.client_b, "fd02::1")):
+        host.ip("-6", "route", "add", "default", "via", via)
+    a = Caponier(lab, net.gw_a, site("2001:db8:b::1", "fd01::/64", "fd02::/64"), {"office": PSK},
+                 options.bin)
+    b = Caponier(lab, net.gw_b, site("2001:db8:a::1", "fd02::/64", "fd01::/64"), {"office": PSK},
+                 options.bin)
+    b.start()
+    a.start()
+    a.wait_up("office")
+    got = ping(net.client_a, "fd02::10", 3)[0]
+    expect(got == 3, f"{got} of 3 pings came back\n{a.log}\n{b.log}")
+
+
+def host_mode(lab, options):
+    """[host.NAME]: the two machines' own traffic in transport mode."""
+    net = TwoGateways(lab)
+    text = '[host.peer]\nremote = "{}"\npsk = "@office"\n'
+    a = Caponier(lab, net.gw_a, text.format(net.OUTER_B), {"office": PSK}, options.bin)
+    b = Caponier(lab, net.gw_b, text.format(net.OUTER_A), {"office": PSK}, options.bin)
+    b.start()
+    a.start()
+    peer = a.wait_up("peer")
+    expect(peer["children"][0]["mode"] == "transport", str(peer))
+    b.wait_up("peer")
+    capture = lab.folder / "middle.pcap"
+    dump = net.net.start("tcpdump", ["tcpdump", "-U", "-i", "eth0", "-w", str(capture)])
+    wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+    got = ping(net.gw_a, net.OUTER_B, 3)[0]
+    expect(got == 3, f"{got} of 3 pings came back\n{a.log}\n{b.log}")
+    time.sleep(0.2)
+    lab.stop(dump)
+    seen = set(run(["tshark", "-r", str(capture), "-T", "fields", "-e",
+                    "_ws.col.Protocol"]).stdout.split())
+    expect("ESP" in seen and "ICMP" not in seen, f"on the wire: {seen}")
+
+
+def command_line(lab, options):
+    """Exit codes, --json of every verb, and what is said when something is not there."""
+    pair = Pair(lab, options, extra_a="\n[debug]\nallow_key_export = true\n")
+    done = pair.a.cli("status", check=False)
+    expect(done.returncode == 6, f"no daemon: exit code {done.returncode}")
+    pair.up()
+    for verb in (["status"], ["status", "office"], ["log"], ["ping", "office", "-c", "1"],
+                 ["down", "office"], ["up", "office", "--wait", "10s"], ["reload"]):
+        done = pair.a.cli(*verb, "--json")
+        for document in done.stdout.splitlines() if verb == ["log"] else [done.stdout]:
+            json.loads(document)
+        expect(pair.a.cli(*verb).stdout.strip(), f"{verb} printed nothing")
+    expect(pair.a.cli("up", "ofice", check=False).returncode == 8, "unknown name")
+    expect("office" in pair.a.cli("up", "ofice", check=False).stderr, "no suggestion")
+    expect(pair.a.cli("frobnicate", check=False).returncode == 2, "usage")
+    expect(pair.b.cli("debug", "capture", "--keys-only", "-o", str(lab.folder / "k"),
+                      check=False).returncode == 7, "key export without leave")
+    folder = lab.folder / "capture"
+    process = pair.net.gw_a.start("capture", [
+        str(pair.a.bin / "caponier"), "--run-dir", str(pair.a.folder / "run"), "debug", "capture",
+        "--seconds", "2", "-o", str(folder)])
+    time.sleep(0.5)
+    pair.expect_traffic()
+    expect(process.wait(10) == 0, (lab.folder / "capture.log").read_text())
+    shown = run(["tshark", "-r", str(folder / "capture.pcapng"), "-Y", "esp"]).stdout
+    expect(len(shown.splitlines()) >= 6, f"the capture holds:\n{shown}")
+
+
+CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
+         port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
+         impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line]
+
+
+def skip(why):
+    print(f"skipped: {why}")
+    return 77
+
+
+def main():
+    cases = {case.__name__: case for case in CASES}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=cases)
+    parser.add_argument("--bin", required=True)
+    options = parser.parse_args()
+    with Lab("capd") as lab:
+        try:
+            code = cases[options.case](lab, options) or 0
+        except LabError as error:
+            print(error)
+            return 1
+    print("passed" if code == 0 else "")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
