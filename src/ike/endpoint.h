@@ -55,6 +55,7 @@ struct IkeSaInfo {
   std::optional<policy::Identity> remote_id;
   std::optional<base::Instant> established_at;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
+  std::uint64_t round_trips = 0;  ///< how many have been measured
   std::vector<ChildSaInfo> children;
 };
 
