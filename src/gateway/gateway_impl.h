@@ -72,12 +72,11 @@ class Gateway::Impl {
   void install(policy::InstallSa sa, base::Instant now);
   void transmit(ike::Transmit transmit, base::Instant now);
   void on_ike_up(const ike::IkeUp& up, base::Instant now);
+  void on_ike_down(const ike::IkeDown& down, base::Instant now);
   void on_child_up(const ike::ChildUp& up, base::Instant now);
   void on_event(base::Event event);
   void export_keys(const ike::KeysExported& keys);
   void note_not_exported(const std::string& peer);
-  template <class Input>
-  void to_peer(const std::string& name, const Input& input, base::Instant now);
   void hear(std::span<const ipsec::OpenItem> items, base::Instant now);
   void record(const ipsec::ProtectItem& item, base::Instant now);
   void record(const ipsec::OpenItem& item, base::Instant now);
@@ -86,7 +85,7 @@ class Gateway::Impl {
   void emit(base::EventKind kind, const std::string& peer, std::string text);
   [[nodiscard]] PeerStatus describe(const Peer& peer, const std::vector<const ike::IkeSaInfo*>& sas,
                                     base::Instant now) const;
-  [[nodiscard]] std::string describe_up(const ike::ChildUp& up, const Peer& peer,
+  [[nodiscard]] std::string describe_up(const ike::ChildUp& up, const Peer& peer, bool is_first,
                                         base::Instant now) const;
 
   GatewayOptions options_;

@@ -109,11 +109,6 @@ void Gateway::Impl::update_deadline() {
   }
 }
 
-template <class Input>
-void Gateway::Impl::to_peer(const std::string& name, const Input& input, base::Instant now) {
-  if (Peer* peer = find(name)) peer->handle(input, now);
-}
-
 void Gateway::Impl::route(ike::Action action, base::Instant now) {
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit_now) { transmit(std::move(transmit_now), now); },
@@ -128,7 +123,9 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },
                  [&](const ike::IkeDown& down) { to_peer(down.connection, down, now); },
                  [&](const ike::ChildUp& up) { on_child_up(up, now); },
-                 [&](const ike::ChildDown& down) { to_peer(down.connection, down, now); },
+                 [&](const ike::ChildDown& down) {
+                   if (Peer* peer = find(down.connection)) peer->handle(down, now);
+                 },
                  [&](const ike::KeysExported& keys) { export_keys(keys); },
                  [&](base::Event& event) { on_event(std::move(event)); },
              },
@@ -189,16 +186,30 @@ void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
   peer->handle(up, path, now);
 }
 
+void Gateway::Impl::on_ike_down(const ike::IkeDown& down, base::Instant now) {
+  Peer* peer = find(down.connection);
+  if (peer == nullptr) return;
+  std::set<ike::IkeSaId> established;
+  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
+    if (sa.connection == down.connection && sa.state == ike::IkeState::established) {
+      established.insert(sa.id);
+    }
+  }
+  peer->handle(down, std::move(established), now);
+}
+
 void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
   if (peer == nullptr) return;
   const bool is_first = peer->state() != PeerState::idle;
   peer->handle(up, now);
-  if (is_first) emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, now));
+  emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, is_first, now));
 }
 
 void Gateway::Impl::on_event(base::Event event) {
   using enum base::EventKind;
+  // on_child_up says it, and more.
+  if (event.kind == child_up) return;
   const bool explains = event.kind == ike_failed || event.kind == ike_auth_failed ||
                         event.kind == ike_no_proposal || event.kind == child_failed;
   if (explains && !event.peer.empty()) {

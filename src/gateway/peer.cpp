@@ -135,14 +135,12 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   enter(Phase::waiting, now);
 }
 
-void Peer::handle(const ike::IkeDown& down, base::Instant now) {
-  const bool was_ours = ikes_.erase(down.sa) > 0;
-  std::erase_if(children_, [&](const auto& entry) { return entry.second.ike == down.sa; });
+void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now) {
+  ikes_ = std::move(established);
   if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
   child_pending_until_.reset();
-  if (!was_ours && !down.was_established) {
-    const bool is_attempt = phase_ == Phase::negotiating;
-    if (is_attempt) return fail(explain(down.reason), now);
+  if (!down.was_established) {
+    if (phase_ == Phase::negotiating) return fail(explain(down.reason), now);
     note_ = explain(down.reason);
     return reconcile(now);
   }
@@ -160,7 +158,7 @@ void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   for (auto& [id, child] : children_) {
     if (child.expiring && !child.delete_at) child.delete_at = now + replaced_child_linger;
   }
-  children_[up.child_sa] = Child{up.sa, false, std::nullopt};
+  children_[up.child_sa] = Child{};
   child_pending_until_.reset();
   child_retry_at_.reset();
   child_failures_ = 0;

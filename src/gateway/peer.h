@@ -58,7 +58,8 @@ class Peer {
   /// Somebody at path.remote wants to negotiate with us at path.local.
   void handle_knock(const base::Path& path, base::Instant now);
   void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);
-  void handle(const ike::IkeDown& down, base::Instant now);
+  /// `established`: the IKE SAs of this peer that are up now.
+  void handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now);
   void handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
@@ -89,7 +90,6 @@ class Peer {
   enum class Wish : std::uint8_t { start, on_demand, down };
   enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
   struct Child {
-    ike::IkeSaId ike;
     bool expiring = false;
     std::optional<base::Instant> delete_at;
   };

@@ -1,0 +1,271 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "sim/world.h"
+#include "wire/ike.h"
+#include "wire/ip.h"
+#include "wire/natt.h"
+
+namespace caponier::sim {
+namespace {
+
+constexpr std::uint16_t natt_port = 4500;
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+base::Bytes without_marker(base::Bytes datagram, std::uint16_t local_port) {
+  const std::size_t marker = wire::non_esp_marker.size();
+  return local_port == natt_port && datagram.size() > marker ? datagram.subspan(marker) : datagram;
+}
+
+}  // namespace
+
+Node::Node(World& world, HostId id)
+    : world_(&world),
+      id_(id),
+      name_(fmt::format("gw{}", id + 1)),
+      address_(base::IpAddress::v4(0xc0000200U + static_cast<std::uint32_t>(id) + 1)),
+      inner_(base::IpAddress::v4(0x0a000001U + ((static_cast<std::uint32_t>(id) + 1) << 16))),
+      keyholder_(world.provider_) {
+  world.network_.add_host(address_);
+}
+
+std::shared_ptr<const config::Config> Node::make_config() const {
+  auto config = std::make_shared<config::Config>();
+  config->daemon.allow_key_export = allow_key_export;
+  config->peers = peers;
+  std::sort(config->peers.begin(), config->peers.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return config;
+}
+
+void Node::start() {
+  CAPONIER_ASSERT(gateway_ == nullptr);
+  ++incarnation_;
+  // A new process must not repeat the randomness of the one before it.
+  rng_ = std::make_unique<base::SeededRng>(world_->rng_.public_u64());
+  gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
+  reload();
+}
+
+void Node::reload() {
+  const auto config = make_config();
+  keyholder_.apply(config);
+  gateway_->apply(config, world_->now_);
+  drain();
+}
+
+std::string Node::peer_name(const std::string& name) const {
+  return name.empty() && !peers.empty() ? peers.front().name : name;
+}
+
+void Node::initiate(const std::string& peer) {
+  const bool known = gateway_->up(peer_name(peer), world_->now_);
+  CAPONIER_ASSERT(known);
+  drain();
+}
+
+void Node::take_down(const std::string& peer) {
+  const bool known = gateway_->down(peer_name(peer), world_->now_);
+  CAPONIER_ASSERT(known);
+  drain();
+}
+
+void Node::shutdown() {
+  if (!is_running()) return;
+  gateway_->shutdown(world_->now_);
+  drain();
+}
+
+void Node::retire_drops() { retired_drops_.add(gateway_->status(world_->now_).drops); }
+
+void Node::kill() {
+  retire_drops();
+  gateway_.reset();
+  routes_.clear();
+}
+
+void Node::restart() { start(); }
+
+gateway::Status Node::status() const {
+  return is_running() ? gateway_->status(world_->now_) : gateway::Status{};
+}
+
+gateway::PeerStatus Node::peer(const std::string& name) const {
+  const std::string wanted = peer_name(name);
+  for (gateway::PeerStatus& status : status().peers) {
+    if (status.name == wanted) return status;
+  }
+  return {};
+}
+
+IkeState Node::ike_state(const std::string& name) const {
+  const auto status = peer(name);
+  return status.ike ? status.ike->state : IkeState::dead;
+}
+
+bool Node::is_up(const std::string& name) const {
+  const auto state = peer(name).state;
+  return state == gateway::PeerState::idle || state == gateway::PeerState::up;
+}
+
+bool Node::has_event(base::EventKind kind) const {
+  return std::any_of(events_.begin(), events_.end(),
+                     [&](const base::Event& event) { return event.kind == kind; });
+}
+
+void Node::drain() {
+  // An action answered at once comes back here; the outermost call does the work.
+  if (draining_) return;
+  draining_ = true;
+  while (is_running()) {
+    auto action = gateway_->poll_action();
+    if (!action) break;
+    perform(std::move(*action));
+  }
+  draining_ = false;
+}
+
+void Node::perform(gateway::Action action) {
+  const base::Instant now = world_->now_;
+  std::visit(Overloaded{
+                 [&](ike::Transmit& transmit) { perform_transmit(std::move(transmit)); },
+                 [&](const ike::AuthRequest& request) { perform_auth(request); },
+                 [&](const gateway::AddRoute& add) {
+                   routes_.insert(add.prefix);
+                   ++route_changes_;
+                 },
+                 [&](const gateway::RemoveRoute& remove) {
+                   routes_.erase(remove.prefix);
+                   ++route_changes_;
+                 },
+                 [&](const gateway::Lookup& lookup) {
+                   std::vector<base::IpAddress> found;
+                   if (const auto entry = world_->names.find(lookup.name);
+                       entry != world_->names.end()) {
+                     found.push_back(entry->second);
+                   }
+                   world_->after(world_->lookup_delay, [this, lookup, found, life = incarnation_] {
+                     if (!is_running() || life != incarnation_) return;
+                     gateway_->handle_lookup(lookup.connection, found, world_->now_);
+                     drain();
+                   });
+                 },
+                 [&](const gateway::FindSource& find) {
+                   gateway_->handle_source_address(find.connection, address_, now);
+                 },
+                 [&](const gateway::DeliverClear&) { ++icmp_errors_; },
+                 [&](base::Event& event) {
+                   world_->say(*this, event.text);
+                   world_->trace_.add(now, "event", base::as_bytes(event.text));
+                   if (base::info_of(event.kind).severity == base::Severity::error) {
+                     world_->violations_.add(Broken::error_event, name_ + ": " + event.text);
+                   }
+                   events_.push_back(std::move(event));
+                 },
+             },
+             action);
+}
+
+void Node::perform_transmit(ike::Transmit transmit) {
+  base::Reader reader{without_marker(transmit.datagram, transmit.path.local.port)};
+  const auto header = wire::IkeHeader::decode(reader);
+  if (header) {
+    ++ike_sent_[{header->exchange, header->is_response()}];
+    world_->say(*this, fmt::format("sends {} {} id {} to {}", wire::name_of(header->exchange),
+                                   header->is_response() ? "response" : "request",
+                                   header->message_id.value, transmit.path.remote.to_string()));
+  }
+  world_->send(*this, {Carrier::udp, transmit.path.local, transmit.path.remote,
+                       std::move(transmit.datagram)});
+}
+
+void Node::perform_auth(const ike::AuthRequest& request) {
+  if (keyholder_delay == 0ns) {
+    return gateway_->handle_auth_reply(keyholder_.answer(request), world_->now_);
+  }
+  auto reply = std::make_shared<ike::AuthReply>(keyholder_.answer(request));
+  world_->after(keyholder_delay, [this, reply, life = incarnation_] {
+    if (!is_running() || life != incarnation_) return;
+    gateway_->handle_auth_reply(std::move(*reply), world_->now_);
+    drain();
+  });
+}
+
+void Node::handle(const Datagram& datagram) {
+  if (!is_running()) return;
+  const base::Path path{datagram.destination, datagram.source};
+  if (datagram.carrier == Carrier::esp) return handle_esp(path, datagram.payload);
+  if (path.local.port != natt_port) {
+    gateway_->handle_ike(path, datagram.payload, world_->now_);
+    return drain();
+  }
+  const wire::NattDatagram natt = wire::classify_natt(datagram.payload);
+  switch (natt.kind) {
+    case wire::NattKind::keepalive:
+    case wire::NattKind::too_short: return;
+    case wire::NattKind::ike: gateway_->handle_ike(path, natt.body, world_->now_); break;
+    case wire::NattKind::esp: return handle_esp(path, natt.body);
+  }
+  drain();
+}
+
+void Node::handle_esp(const base::Path& path, base::Bytes esp) {
+  ipsec::PacketBuffer packet;
+  packet.assign(esp);
+  ipsec::OpenItem item;
+  item.packet = &packet;
+  item.path = path;
+  gateway_->open({&item, 1}, world_->now_);
+  drain();
+  if (item.verdict == ipsec::Verdict::forward) {
+    world_->deliver_clear(*this, packet.bytes());
+  } else {
+    world_->say(*this, fmt::format("drops ESP from {}: {}", path.remote.to_string(),
+                                   base::info_of(item.drop).name));
+  }
+}
+
+void Node::send_clear(base::Bytes clear) {
+  const auto fields = wire::selector_fields(clear);
+  const bool routed = is_running() && fields &&
+                      std::any_of(routes_.begin(), routes_.end(), [&](const base::Prefix& prefix) {
+                        return prefix.contains(fields->destination);
+                      });
+  if (!routed) {
+    // No route into the tunnel: a real router would send it on in clear.
+    ++unrouted_;
+    return;
+  }
+  ipsec::PacketBuffer packet;
+  packet.assign(clear);
+  ipsec::ProtectItem item;
+  item.packet = &packet;
+  gateway_->protect({&item, 1}, world_->now_);
+  drain();
+  if (item.verdict == ipsec::Verdict::bypass) {
+    world_->violations_.add(Broken::clear_on_link, name_ + " let a packet pass unprotected");
+  }
+  if (item.verdict != ipsec::Verdict::forward) {
+    world_->say(*this, fmt::format("drops a clear packet: {}", base::info_of(item.drop).name));
+    return;
+  }
+  Datagram datagram{item.udp_encap ? Carrier::udp : Carrier::esp, item.path.local, item.path.remote,
+                    base::to_vec(packet.bytes())};
+  if (!item.udp_encap) datagram.source.port = datagram.destination.port = 0;
+  world_->sequences_.on_sent(id_, datagram.payload);
+  last_esp_ = datagram;
+  world_->send(*this, std::move(datagram));
+}
+
+void Node::handle_deadline() {
+  gateway_->handle_deadline(world_->now_);
+  drain();
+}
+
+}  // namespace caponier::sim

@@ -1,0 +1,133 @@
+#include "sim/random_run.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "sim/world.h"
+
+namespace caponier::sim {
+namespace {
+
+/// A number in [0, limit] in steps of a thousandth.
+double draw(base::Rng& rng, double limit) {
+  return limit * static_cast<double>(rng.public_below(1001)) / 1000.0;
+}
+
+bool one_in(base::Rng& rng, std::uint64_t count) { return rng.public_below(count) == 0; }
+
+policy::Offers draw_offers(base::Rng& rng, wire::ProtocolId protocol) {
+  static constexpr std::array ike = {"aes256gcm16-prfsha384-x25519", "aes128gcm16-prfsha256-ecp256",
+                                     "aes256-sha256-modp2048", "chacha20poly1305-prfsha256-x25519"};
+  static constexpr std::array esp = {"aes256gcm16", "aes128gcm16", "aes128-sha256-noesn",
+                                     "chacha20poly1305"};
+  const bool is_ike = protocol == wire::ProtocolId::ike;
+  const auto offer =
+      policy::parse_offer((is_ike ? ike : esp)[rng.public_below(ike.size())], protocol);
+  if (offer) return {*offer};
+  return is_ike ? policy::default_ike_offers() : policy::default_esp_offers();
+}
+
+struct Scene {
+  Tunnel tunnel;
+  LinkQuality quality;
+  bool nat = false;
+  base::Duration nat_timeout{};
+  base::Duration outage{};
+  bool traffic_early = false;
+
+  [[nodiscard]] std::string to_string() const {
+    return fmt::format(
+        "loss {:.1f} %, dup {:.1f} %, reorder {:.1f} %, delay {:.0f} ms, jitter {:.0f} ms{}{}{}{}",
+        100 * quality.loss, 100 * quality.duplicate, 100 * quality.reorder,
+        1000 * base::seconds_of(quality.delay), 1000 * base::seconds_of(quality.jitter),
+        nat ? fmt::format(", NAT ({:.0f} s)", base::seconds_of(nat_timeout)) : "",
+        outage > 0ns ? fmt::format(", outage {:.0f} s", base::seconds_of(outage)) : "",
+        tunnel.b_starts ? ", both start" : "",
+        tunnel.kind == config::PeerKind::host ? ", transport" : "");
+  }
+};
+
+Scene draw_scene(base::Rng& rng, double loss_max) {
+  Scene scene;
+  scene.quality.loss = draw(rng, loss_max);
+  scene.quality.duplicate = draw(rng, 0.1);
+  scene.quality.reorder = draw(rng, 0.3);
+  scene.quality.delay = 1ms + base::Duration{rng.public_below(200'000'000)};
+  scene.quality.jitter = base::Duration{rng.public_below(50'000'000)};
+  scene.nat = one_in(rng, 3);
+  scene.nat_timeout = 30s + base::Duration{rng.public_below(270'000'000'000)};
+  if (one_in(rng, 3)) scene.outage = base::Duration{rng.public_below(90'000'000'000)};
+  scene.traffic_early = one_in(rng, 2);
+  scene.tunnel.ike = draw_offers(rng, wire::ProtocolId::ike);
+  scene.tunnel.esp = draw_offers(rng, wire::ProtocolId::esp);
+  scene.tunnel.a_starts = true;
+  scene.tunnel.b_starts = !scene.nat && one_in(rng, 2);
+  scene.tunnel.a_fixes_local = !one_in(rng, 3);
+  scene.tunnel.by_name = one_in(rng, 4);
+  scene.tunnel.b_takes_any = scene.nat;
+  scene.tunnel.named_ids = scene.nat || one_in(rng, 3);
+  scene.tunnel.dpd = 5s + base::Duration{rng.public_below(25'000'000'000)};
+  if (one_in(rng, 4)) scene.tunnel.encap = config::Encap::always;
+  if (!scene.nat && one_in(rng, 4)) scene.tunnel.kind = config::PeerKind::host;
+  return scene;
+}
+
+void run(World& world, const Scene& scene, RunResult& result) {
+  world.allow_weather();
+  world.network().set_quality(scene.quality);
+  Node& a = world.add();
+  Node& b = world.add();
+  if (scene.nat) world.put_behind_nat(a, scene.nat_timeout);
+  world.connect(a, b, scene.tunnel);
+  world.link(a, b).quality = scene.quality;
+  a.start();
+  b.start();
+  if (scene.traffic_early) world.flow(a, b, 300ms);
+  if (scene.outage > 0ns) {
+    world.run_for(base::Duration{world.rng().public_below(10'000'000'000)});
+    world.link(a, b).partition();
+    world.run_for(scene.outage);
+    world.link(a, b).heal();
+  }
+  const base::Instant healed = world.now();
+  const auto settled = [&] { return a.is_up() && b.is_up() && world.spis_match(); };
+  if (!world.run_until(settled, settle_max)) {
+    world.violations().add(
+        Broken::not_up, "not up on both sides in time: " + a.peer().note + " / " + b.peer().note);
+  }
+  result.settled_after = world.now() - healed;
+  const Flow& there = world.flow(a, b, 200ms);
+  const Flow& back = world.flow(b, a, 250ms);
+  const auto flowing = [&] { return there.replies_arrived >= 20 && back.replies_arrived >= 20; };
+  if (!world.run_until(flowing, flow_max)) {
+    world.violations().add(Broken::not_up, "no traffic in time");
+  }
+}
+
+}  // namespace
+
+RunResult random_run(std::uint64_t seed, double loss_max) {
+  RunResult result;
+  World world{seed};
+  world.verbose = std::getenv("CAPONIER_SIM_VERBOSE") != nullptr;
+  const Scene scene = draw_scene(world.rng(), loss_max);
+  result.scene = scene.to_string();
+  run(world, scene, result);
+  world.finish();
+  result.violations = world.violations().list();
+  result.trace_hash = world.trace().hash();
+  result.trace_count = world.trace().count();
+  result.delivered = world.ledger().delivered();
+  return result;
+}
+
+std::string describe(std::uint64_t seed, const RunResult& result) {
+  std::string text = fmt::format("seed {} ({})", seed, result.scene);
+  for (const Violation& violation : result.violations) {
+    text += fmt::format("\n  {}: {}", name_of(violation.rule), violation.text);
+  }
+  return text + fmt::format("\n  repeat: ./dev sim {}", seed);
+}
+
+}  // namespace caponier::sim

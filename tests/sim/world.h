@@ -1,0 +1,231 @@
+#pragma once
+// Gateways, the network between them, the traffic behind them, and virtual time: one seed, one run,
+// byte by byte.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/time.h"
+#include "gateway/gateway.h"
+#include "gateway/keyholder.h"
+#include "sim/checkers.h"
+#include "sim/network.h"
+#include "sim/provider.h"
+#include "wire/ike_numbers.h"
+
+namespace caponier::sim {
+
+using Exchange = wire::ExchangeType;
+using ike::IkeState;
+
+class World;
+
+/// How two gateways are configured towards each other. `a` is the first of the pair.
+struct Tunnel {
+  config::PeerKind kind = config::PeerKind::site;
+  policy::Offers ike = policy::default_ike_offers();
+  policy::Offers esp = policy::default_esp_offers();
+  bool a_starts = false;
+  bool b_starts = false;
+  bool a_fixes_local = true;  ///< false: our address is asked for, as on a laptop
+  bool by_name = false;       ///< `a` knows b's name only
+  bool b_takes_any = false;   ///< `b` answers any address
+  bool named_ids = false;     ///< identities are names, as behind a NAT
+  config::Encap encap = config::Encap::automatic;
+  std::string psk_a = "an excellent pre-shared key of the simulation";
+  std::string psk_b = psk_a;
+  base::Duration dpd = 30s;
+  base::Duration lifetime = std::chrono::hours{1};
+  std::uint32_t replay_window = 4096;
+};
+[[nodiscard]] inline Tunnel psk_tunnel() { return {}; }
+
+/// One gateway, its keyholder, its address outside and one host inside.
+class Node {
+ public:
+  Node(World& world, HostId id);
+
+  [[nodiscard]] HostId id() const { return id_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const base::IpAddress& address() const { return address_; }
+  [[nodiscard]] const base::IpAddress& inner() const { return inner_; }
+  /// The options of the next start().
+  gateway::GatewayOptions options;
+  /// Edit, then reload().
+  std::vector<config::PeerConfig> peers;
+  bool allow_key_export = false;
+
+  void start();
+  void reload();
+  [[nodiscard]] bool is_running() const { return gateway_ != nullptr; }
+  [[nodiscard]] gateway::Gateway& gateway() { return *gateway_; }
+  /// Brings a tunnel up; without a name the first.
+  void initiate(const std::string& peer = {});
+  void take_down(const std::string& peer = {});
+  void shutdown();
+  /// Gone without a word, as after kill -9 or a power cut.
+  void kill();
+  /// After kill(): a new process that remembers nothing.
+  void restart();
+  /// The keyholder answers after this time.
+  base::Duration keyholder_delay = 0ns;
+
+  [[nodiscard]] gateway::Status status() const;
+  [[nodiscard]] gateway::PeerStatus peer(const std::string& name = {}) const;
+  [[nodiscard]] IkeState ike_state(const std::string& peer = {}) const;
+  /// Negotiated, passing traffic or not.
+  [[nodiscard]] bool is_up(const std::string& peer = {}) const;
+  [[nodiscard]] const std::vector<base::Event>& events() const { return events_; }
+  [[nodiscard]] bool has_event(base::EventKind kind) const;
+  [[nodiscard]] const std::set<base::Prefix>& routes() const { return routes_; }
+  [[nodiscard]] std::uint64_t unrouted() const { return unrouted_; }
+  /// How often route actions were taken, both kinds.
+  [[nodiscard]] std::uint64_t route_changes() const { return route_changes_; }
+  [[nodiscard]] std::uint64_t icmp_errors() const { return icmp_errors_; }
+
+ private:
+  friend class World;
+  [[nodiscard]] std::string peer_name(const std::string& name) const;
+  [[nodiscard]] std::shared_ptr<const config::Config> make_config() const;
+  void drain();
+  void perform(gateway::Action action);
+  void perform_transmit(ike::Transmit transmit);
+  void perform_auth(const ike::AuthRequest& request);
+  void handle(const Datagram& datagram);
+  void handle_esp(const base::Path& path, base::Bytes esp);
+  void handle_deadline();
+  /// A packet from the host inside.
+  void send_clear(base::Bytes packet);
+  void retire_drops();
+
+  World* world_;
+  HostId id_;
+  std::string name_;
+  base::IpAddress address_;
+  base::IpAddress inner_;
+  std::unique_ptr<base::SeededRng> rng_;
+  gateway::Keyholder keyholder_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  unsigned incarnation_ = 0;
+  std::set<base::Prefix> routes_;
+  std::vector<base::Event> events_;
+  base::DropCounters retired_drops_;
+  std::map<std::pair<Exchange, bool>, unsigned> ike_sent_;  ///< bool: response
+  Datagram last_esp_;
+  std::uint64_t unrouted_ = 0;
+  std::uint64_t route_changes_ = 0;
+  std::uint64_t icmp_errors_ = 0;
+  bool draining_ = false;
+};
+
+/// Echo requests from one inner host to another at a steady pace; the other answers.
+struct Flow {
+  HostId from = 0;
+  HostId to = 0;
+  base::Duration interval{};
+  std::size_t filler = 32;
+  bool running = true;
+  std::uint64_t requests_sent = 0;
+  std::uint64_t requests_arrived = 0;
+  std::uint64_t replies_arrived = 0;
+};
+
+class World {
+ public:
+  explicit World(std::uint64_t seed);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  /// Adds a gateway at 192.0.2.N before an inner net 10.N.0.0/16.
+  Node& add();
+  /// Configures both sides; they take it up with start() or reload().
+  void connect(Node& a, Node& b, const Tunnel& tunnel);
+  /// Two connected, started gateways.
+  std::pair<Node&, Node&> pair(const Tunnel& tunnel);
+  [[nodiscard]] Node& node(HostId id) { return *nodes_[id]; }
+  [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+  [[nodiscard]] Link& link(const Node& a, const Node& b) { return network_.link(a.id(), b.id()); }
+  [[nodiscard]] Network& network() { return network_; }
+  /// Puts a gateway behind a NAT whose outside is 203.0.113.N.
+  Nat& put_behind_nat(const Node& node, base::Duration mapping_timeout = 60s);
+  /// Moves a gateway to another address, as a laptop between networks.
+  void move(Node& node, const base::IpAddress& address);
+  Flow& flow(const Node& from, const Node& to, base::Duration interval);
+  /// Names that resolve; others do not.
+  std::map<std::string, base::IpAddress> names;
+  base::Duration lookup_delay = 5ms;
+
+  [[nodiscard]] base::Instant now() const { return now_; }
+  void run_for(base::Duration duration);
+  /// True as soon as the condition holds; false when it still does not after `limit`.
+  bool run_until(const std::function<bool()>& condition, base::Duration limit);
+  /// Until nothing is under way and nobody waits for an answer; a violation after `limit`.
+  void run_until_idle(base::Duration limit = std::chrono::minutes{10});
+  /// Every wanted tunnel is up, and each side's inbound SPIs are the other's outbound ones.
+  [[nodiscard]] bool is_settled() const;
+  [[nodiscard]] bool spis_match(std::string* difference = nullptr) const;
+  void after(base::Duration delay, std::function<void()> what);
+
+  /// IKE requests sent, retransmissions included.
+  [[nodiscard]] unsigned sent(const Node& node, Exchange exchange) const;
+  /// Replays the last ESP packet of a gateway as if it had sent it again.
+  void resend_last_esp(Node& node);
+  /// Puts a datagram on the network as if `node` had sent it.
+  void inject(Node& node, Datagram datagram);
+
+  /// Drops of these kinds are part of the test.
+  void allow(std::initializer_list<base::DropReason> reasons);
+  /// Everything that loss, repetition and reordering may cause by nature.
+  void allow_weather();
+  /// Shuts everything down and checks what must hold at an end. Called by the test's fixture.
+  void finish();
+  void check_drops();
+  void check_no_sas();
+  [[nodiscard]] Violations& violations() { return violations_; }
+  [[nodiscard]] std::uint64_t seed() const { return seed_; }
+  [[nodiscard]] const Trace& trace() const { return trace_; }
+  [[nodiscard]] PacketLedger& ledger() { return ledger_; }
+  [[nodiscard]] base::Rng& rng() { return rng_; }
+  ProviderFaults faults;
+  /// Prints what happens to stderr (CAPONIER_SIM_VERBOSE).
+  bool verbose = false;
+
+ private:
+  friend class Node;
+  void send(Node& node, Datagram datagram);
+  void deliver_clear(Node& node, base::Bytes packet);
+  void flow_tick(std::size_t index);
+  [[nodiscard]] std::optional<base::Instant> next_event() const;
+  [[nodiscard]] bool is_quiet() const;
+  void step(base::Instant at);
+  void say(const Node& node, const std::string& text) const;
+
+  std::uint64_t seed_;
+  base::SeededRng rng_;
+  Trace trace_;
+  Violations violations_;
+  Network network_;
+  IvChecker ivs_;
+  SequenceChecker sequences_;
+  PacketLedger ledger_;
+  SimProvider provider_;
+  base::Instant now_{std::chrono::hours{1000}};
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<std::unique_ptr<Flow>> flows_;
+  std::map<std::pair<base::Instant, std::uint64_t>, std::function<void()>> timers_;
+  std::uint64_t timer_sequence_ = 0;
+  std::size_t waiting_timers_ = 0;  ///< without the ticks of flows
+  std::set<base::DropReason> allowed_drops_;
+  unsigned steps_at_now_ = 0;
+  bool stuck_ = false;
+};
+
+}  // namespace caponier::sim
