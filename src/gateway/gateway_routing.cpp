@@ -121,7 +121,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },
-                 [&](const ike::IkeDown& down) { to_peer(down.connection, down, now); },
+                 [&](const ike::IkeDown& down) { on_ike_down(down, now); },
                  [&](const ike::ChildUp& up) { on_child_up(up, now); },
                  [&](const ike::ChildDown& down) {
                    if (Peer* peer = find(down.connection)) peer->handle(down, now);
