@@ -58,6 +58,16 @@ struct IkeLimits {
   unsigned retransmit_tries = 6;
   base::Duration keepalive_interval{std::chrono::seconds{20}};  ///< RFC 3948 s4, when behind a NAT
   base::Duration cookie_lifetime{std::chrono::seconds{60}};
+  /// Events that strangers can cause: a burst, then one an interval; the next one says how many
+  /// were left out.
+  std::size_t stranger_events_burst_max = 16;
+  base::Duration stranger_event_interval{std::chrono::seconds{1}};
+  /// Error notifies to strangers, likewise (RFC 7296 s2.21.4). Cookies are not counted.
+  std::size_t stranger_answers_burst_max = 256;
+  base::Duration stranger_answer_interval{std::chrono::milliseconds{5}};
+  std::size_t own_requests_queue_max = 256;  ///< per IKE SA, waiting for the window
+  std::size_t lingering_max = 256;  ///< dead SAs kept for a while to answer retransmissions
+  base::Duration linger_time{std::chrono::seconds{10}};
 };
 
 struct EndpointConfig {

@@ -73,6 +73,8 @@ class IkeEndpoint {
   /// Replaces the configuration. SAs of connections that are gone or changed are the caller's to
   /// delete; new negotiations use the new values.
   void set_connections(Connections connections);
+  /// EndpointConfig::export_keys, for IKE SAs negotiated from now on.
+  void set_export_keys(bool on);
 
   /// One IKE message, the non-ESP marker already removed.
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);

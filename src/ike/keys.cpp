@@ -48,18 +48,12 @@ policy::DirectionKeys take_direction(Pieces& keymat, const crypto::CipherSuite& 
   return keys;
 }
 
-}  // namespace
-
-std::expected<IkeKeys, CryptoError> derive_ike_keys(const crypto::Prf& prf,
-                                                    const policy::IkeSuite& suite,
-                                                    Bytes shared_secret, Bytes nonce_i,
-                                                    Bytes nonce_r, base::IkeSpi spi_i,
-                                                    base::IkeSpi spi_r) {
+/// prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr), cut into the seven secrets.
+std::expected<IkeKeys, CryptoError> expand(const crypto::Prf& prf, const policy::IkeSuite& suite,
+                                           const SecretBytes& skeyseed, Bytes nonce_i,
+                                           Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r) {
   if (!crypto::is_valid(suite.cipher)) return std::unexpected{CryptoError::unsupported};
-  const SecretBytes nonces = joined(nonce_i, nonce_r);
-  const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
-  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
-
+  if (skeyseed.empty()) return std::unexpected{CryptoError::backend_failure};
   const auto octets_i = octets_of(spi_i);
   const auto octets_r = octets_of(spi_r);
   const std::array<Bytes, 4> seed{nonce_i, nonce_r, octets_i, octets_r};
@@ -78,6 +72,28 @@ std::expected<IkeKeys, CryptoError> derive_ike_keys(const crypto::Prf& prf,
   keys.sk_pi = pieces.take(prf.size());
   keys.sk_pr = pieces.take(prf.size());
   return keys;
+}
+
+}  // namespace
+
+std::expected<IkeKeys, CryptoError> derive_ike_keys(const crypto::Prf& prf,
+                                                    const policy::IkeSuite& suite,
+                                                    Bytes shared_secret, Bytes nonce_i,
+                                                    Bytes nonce_r, base::IkeSpi spi_i,
+                                                    base::IkeSpi spi_r) {
+  const SecretBytes nonces = joined(nonce_i, nonce_r);
+  const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
+  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
+  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
+}
+
+std::expected<IkeKeys, CryptoError> derive_rekeyed_ike_keys(
+    const crypto::Prf& old_prf, const SecretBytes& old_sk_d, const crypto::Prf& prf,
+    const policy::IkeSuite& suite, Bytes shared_secret, Bytes nonce_i, Bytes nonce_r,
+    base::IkeSpi spi_i, base::IkeSpi spi_r) {
+  const SecretBytes skeyseed =
+      old_prf.compute(old_sk_d.reveal(), std::array{shared_secret, nonce_i, nonce_r});
+  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
 }
 
 std::expected<ChildKeys, CryptoError> derive_child_keys(const crypto::Prf& prf,

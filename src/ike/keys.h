@@ -22,6 +22,13 @@ struct IkeKeys {
     const crypto::Prf& prf, const policy::IkeSuite& suite, base::Bytes shared_secret,
     base::Bytes nonce_i, base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
 
+/// After a rekey of the IKE SA (s2.18): SKEYSEED = prf(SK_d of the old SA, g^ir | Ni | Nr) with the
+/// old PRF, then prf+ with the new one.
+[[nodiscard]] std::expected<IkeKeys, crypto::CryptoError> derive_rekeyed_ike_keys(
+    const crypto::Prf& old_prf, const base::SecretBytes& old_sk_d, const crypto::Prf& prf,
+    const policy::IkeSuite& suite, base::Bytes shared_secret, base::Bytes nonce_i,
+    base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
+
 struct ChildKeys {
   policy::DirectionKeys initiator_to_responder;
   policy::DirectionKeys responder_to_initiator;

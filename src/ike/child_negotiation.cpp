@@ -1,0 +1,219 @@
+#include "ike/child_negotiation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/event.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using policy::SaMode;
+using policy::TrafficSelectors;
+using wire::NotifyType;
+
+namespace {
+
+ChildRefusal refuse(NotifyType type, EndReason reason, std::string sentence) {
+  return {make_notify(type), reason, std::move(sentence)};
+}
+
+/// s2.23.1: the addresses a NAT hides mean nothing to the other side.
+TrafficSelectors with_address(TrafficSelectors selectors, const base::IpAddress& address) {
+  for (auto& selector : selectors) selector.first = selector.last = address;
+  return selectors;
+}
+
+TrafficSelectors host(const base::IpAddress& address) {
+  policy::TrafficSelector selector = policy::TrafficSelector::any(address.family());
+  selector.first = selector.last = address;
+  return {selector};
+}
+
+/// The selectors of a message as this host sees them.
+struct Seen {
+  TrafficSelectors local, remote;
+};
+
+Seen as_seen(TrafficSelectors local, TrafficSelectors remote, bool is_transport,
+             const ChildScene& scene) {
+  if (is_transport && scene.local_behind_nat) {
+    local = with_address(std::move(local), scene.path.local.address);
+  }
+  if (is_transport && scene.remote_behind_nat) {
+    remote = with_address(std::move(remote), scene.path.remote.address);
+  }
+  return {std::move(local), std::move(remote)};
+}
+
+struct Candidate {
+  ChildAgreement agreement;
+  bool covers_all = false;
+};
+
+using CandidateVerdict = std::expected<Candidate, ChildRefusal>;
+
+CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_group,
+                           const ChildConfigPtr& child, const ChildScene& scene) {
+  const bool is_transport = child->mode == SaMode::transport;
+  const Seen asked = as_seen(policy::from_wire(*request.ts_r), policy::from_wire(*request.ts_i),
+                             is_transport && request.wants_transport, scene);
+  Candidate candidate;
+  ChildAgreement& agreement = candidate.agreement;
+  agreement.child = child;
+  agreement.mode = child->mode;
+  agreement.local = policy::narrow(asked.local, child->local);
+  agreement.remote = policy::narrow(asked.remote, child->remote);
+  if (agreement.local.empty() || agreement.remote.empty()) {
+    return std::unexpected{
+        refuse(NotifyType::ts_unacceptable, EndReason::selectors,
+               fmt::format("child {} has {} === {}, the peer asks for {} === {}", child->name,
+                           policy::to_string(child->local), policy::to_string(child->remote),
+                           policy::to_string(asked.local), policy::to_string(asked.remote)))};
+  }
+  candidate.covers_all = policy::contains(agreement.local, asked.local) &&
+                         policy::contains(agreement.remote, asked.remote);
+  // s1.3.1: a peer that asks for tunnel mode cannot be given transport mode.
+  if (is_transport && !request.wants_transport) {
+    return std::unexpected{refuse(
+        NotifyType::no_proposal_chosen, EndReason::no_proposal,
+        fmt::format("child {} is in transport mode, the peer asks for tunnel mode", child->name))};
+  }
+  auto choice = policy::choose_child(*request.sa, child->offers, ke_group, scene.in_ike_auth);
+  if (!choice) {
+    return std::unexpected{
+        refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
+               fmt::format("child {}: {}", child->name, describe(choice.error())))};
+  }
+  const auto spi = child_spi(choice->peer_spi);
+  if (!spi) {
+    return std::unexpected{refuse(NotifyType::invalid_syntax, EndReason::protocol_error,
+                                  "the peer's proposal has no usable ESP SPI")};
+  }
+  agreement.suite = choice->suite;
+  agreement.spi_out = *spi;
+  agreement.answer = std::move(choice->answer);
+  return candidate;
+}
+
+/// Lower is a better explanation: what failed last was nearest to success.
+int distance(EndReason reason) {
+  if (reason == EndReason::protocol_error) return 0;
+  return reason == EndReason::no_proposal ? 1 : 2;
+}
+
+}  // namespace
+
+ChildPayloads ChildPayloads::of(const std::vector<wire::Payload>& payloads) {
+  return {wire::find<wire::SaPayload>(payloads), wire::find_ts(payloads, true),
+          wire::find_ts(payloads, false),
+          wire::find_notify(payloads, NotifyType::use_transport_mode) != nullptr};
+}
+
+ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
+                             const ConnectionConfig& connection,
+                             const std::shared_ptr<const ConnectionConfig>& owner,
+                             const ChildScene& scene) {
+  std::optional<Candidate> best;
+  ChildRefusal refusal = refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
+                                "the connection has no children");
+  bool has_refusal = false;
+  for (const ChildConfig& child : connection.children) {
+    auto verdict = try_child(request, ke_group, ChildConfigPtr{owner, &child}, scene);
+    if (verdict) {
+      if (!best || (verdict->covers_all && !best->covers_all)) best = std::move(*verdict);
+    } else if (!has_refusal || distance(verdict.error().reason) < distance(refusal.reason)) {
+      refusal = std::move(verdict.error());
+      has_refusal = true;
+    }
+  }
+  if (!best) return std::unexpected{std::move(refusal)};
+  return std::move(best->agreement);
+}
+
+ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGroup ke_group,
+                            const ChildScene& scene) {
+  ChildOffer offer;
+  offer.spi_in = spi_in;
+  offer.ke_group = ke_group;
+  offer.local = child->local;
+  offer.remote = child->remote;
+  if (child->mode == SaMode::transport) {
+    // s2.23.1: exactly one address, that of the IKE SA.
+    auto local = policy::narrow(host(scene.path.local.address), child->local);
+    auto remote = policy::narrow(host(scene.path.remote.address), child->remote);
+    if (!local.empty()) offer.local = std::move(local);
+    if (!remote.empty()) offer.remote = std::move(remote);
+  }
+  offer.payloads.emplace_back(
+      policy::to_wire(child->offers, to_bytes(spi_in), ke_group != crypto::KeGroup::none));
+  offer.payloads.emplace_back(policy::to_wire(offer.local, true));
+  offer.payloads.emplace_back(policy::to_wire(offer.remote, false));
+  if (child->mode == SaMode::transport) {
+    offer.payloads.emplace_back(make_notify(NotifyType::use_transport_mode));
+  }
+  offer.child = std::move(child);
+  return offer;
+}
+
+ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,
+                             const ChildScene& scene) {
+  const ChildConfig& child = *offer.child;
+  auto choice = policy::accept_child(*response.sa, child.offers, scene.in_ike_auth);
+  if (!choice) {
+    return std::unexpected{
+        refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
+               "the peer chose what we did not offer: " + describe(choice.error()))};
+  }
+  const auto spi = child_spi(choice->peer_spi);
+  const bool is_other_group =
+      choice->suite.ke != crypto::KeGroup::none && choice->suite.ke != offer.ke_group;
+  if (!spi || is_other_group) {
+    return std::unexpected{refuse(NotifyType::invalid_syntax, EndReason::protocol_error,
+                                  "the peer's answer has no usable ESP SPI or another group")};
+  }
+  if (child.mode == SaMode::transport && !response.wants_transport) {
+    return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
+                                  "the peer insists on tunnel mode")};
+  }
+  if (child.mode == SaMode::tunnel && response.wants_transport) {
+    return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
+                                  "the peer chose transport mode unasked")};
+  }
+  Seen answered = as_seen(policy::from_wire(*response.ts_i), policy::from_wire(*response.ts_r),
+                          child.mode == SaMode::transport, scene);
+  if (answered.local.empty() || answered.remote.empty() ||
+      !policy::contains(offer.local, answered.local) ||
+      !policy::contains(offer.remote, answered.remote)) {
+    return std::unexpected{
+        refuse(NotifyType::ts_unacceptable, EndReason::selectors,
+               fmt::format("we asked for {} === {}, the peer answered {} === {}",
+                           policy::to_string(offer.local), policy::to_string(offer.remote),
+                           policy::to_string(answered.local), policy::to_string(answered.remote)))};
+  }
+  return ChildAgreement{offer.child,
+                        choice->suite,
+                        child.mode,
+                        *spi,
+                        std::move(choice->answer),
+                        std::move(answered.local),
+                        std::move(answered.remote)};
+}
+
+std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement, base::Spi spi_in) {
+  wire::SaPayload sa;
+  sa.proposals.push_back(agreement.answer);
+  sa.proposals.back().spi = to_bytes(spi_in);
+  std::vector<wire::Payload> payloads;
+  payloads.emplace_back(std::move(sa));
+  payloads.emplace_back(policy::to_wire(agreement.remote, true));
+  payloads.emplace_back(policy::to_wire(agreement.local, false));
+  if (agreement.mode == SaMode::transport) {
+    payloads.emplace_back(make_notify(NotifyType::use_transport_mode));
+  }
+  return payloads;
+}
+
+}  // namespace caponier::ike

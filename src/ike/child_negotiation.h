@@ -1,0 +1,82 @@
+#pragma once
+// What IKE_AUTH and CREATE_CHILD_SA have in common: agreeing on a Child SA (RFC 7296 s1.3.1, s2.9).
+// Values in, values out.
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ike/actions.h"
+#include "ike/config.h"
+#include "policy/proposal.h"
+#include "wire/ike.h"
+
+namespace caponier::ike {
+
+using ChildConfigPtr = std::shared_ptr<const ChildConfig>;
+
+/// Where the two ends are, as transport mode's selectors need to know (s2.23.1).
+struct ChildScene {
+  base::Path path;
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;
+  bool in_ike_auth = false;
+};
+
+/// The SA, TS and mode payloads of a message. `sa` and both `ts` must be there.
+struct ChildPayloads {
+  const wire::SaPayload* sa = nullptr;
+  const wire::TsPayload* ts_i = nullptr;
+  const wire::TsPayload* ts_r = nullptr;
+  bool wants_transport = false;
+
+  [[nodiscard]] static ChildPayloads of(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] bool is_complete() const { return sa && ts_i && ts_r; }
+};
+
+struct ChildAgreement {
+  ChildConfigPtr child;
+  policy::ChildSuite suite;
+  policy::SaMode mode = policy::SaMode::tunnel;
+  base::Spi spi_out;
+  wire::Proposal answer;  ///< the responder's, still with the initiator's SPI
+  policy::TrafficSelectors local, remote;
+};
+
+/// Why there will be no Child SA, with the notify that tells the peer.
+struct ChildRefusal {
+  wire::NotifyPayload notify;
+  EndReason reason{};
+  std::string sentence;
+};
+
+using ChildVerdict = std::expected<ChildAgreement, ChildRefusal>;
+
+/// The responder's choice among the configured children: the one that covers most of what is
+/// asked, in configuration order.
+[[nodiscard]] ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
+                                           const ConnectionConfig& connection,
+                                           const std::shared_ptr<const ConnectionConfig>& owner,
+                                           const ChildScene& scene);
+
+/// What the initiator asks for.
+struct ChildOffer {
+  ChildConfigPtr child;
+  base::Spi spi_in;
+  crypto::KeGroup ke_group = crypto::KeGroup::none;
+  std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and USE_TRANSPORT_MODE
+  policy::TrafficSelectors local, remote;  ///< as offered
+};
+[[nodiscard]] ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in,
+                                          crypto::KeGroup ke_group, const ChildScene& scene);
+
+/// The initiator's check of the answer.
+[[nodiscard]] ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,
+                                           const ChildScene& scene);
+
+/// The responder's SA, TSi, TSr and mode payloads.
+[[nodiscard]] std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement,
+                                                           base::Spi spi_in);
+
+}  // namespace caponier::ike

@@ -1,0 +1,387 @@
+#include "ike/endpoint.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/cookie.h"
+#include "ike/ike_sa.h"
+#include "ike/ike_sa_init_responder.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using base::DropReason;
+using base::EventKind;
+using base::Instant;
+
+namespace {
+constexpr std::size_t marker_size = 4;
+}
+
+class IkeEndpoint::Impl {
+ public:
+  Impl(EndpointConfig config, base::Rng& rng, const crypto::CryptoProvider& crypto, Instant now)
+      : shared(std::move(config), rng, crypto, now),
+        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {}
+
+  void handle_datagram(const base::Path& path, base::Bytes message, Instant now);
+  void handle_command(const Command& command, Instant now);
+  void handle_auth_reply(AuthReply reply, Instant now);
+  void handle_deadline(Instant now);
+  [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
+  [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+
+  Shared shared;
+
+ private:
+  using InitKey = std::pair<base::IkeSpi, base::Endpoint>;
+
+  void handle_init(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
+                   Instant now);
+  void refuse_version(const base::Path& path, const wire::IkeHeader& header, Instant now);
+  void report_stranger(const base::Path& path, EventKind kind, std::string text, Instant now);
+
+  void run(const Initiate& command, Instant now);
+  void run(const InitiateChild& command, Instant now);
+  void run(const DeleteIke& command, Instant now);
+  void run(const DeleteChild& command, Instant now);
+  void run(const PeerMoved& command, Instant now);
+  void run(const PeerHeard& command, Instant now);
+  void run(const CheckLiveness& command, Instant now);
+  void run(const Shutdown& command, Instant now);
+
+  [[nodiscard]] IkeSa* find(IkeSaId id);
+  [[nodiscard]] IkeSa* owner_of(policy::ChildSaId child);
+  [[nodiscard]] IkeSa* find_established(const std::string& connection);
+  [[nodiscard]] std::vector<IkeSaId> ids_of(const std::string& connection) const;
+  IkeSa& adopt(std::unique_ptr<IkeSa> sa);
+  /// After an SA had anything to do: newborns, twins, its timer, its end.
+  void settle(IkeSaId id, Instant now);
+  void settle_timer(IkeSaId id);
+  void compare_with_siblings(const Established& newest, Instant now);
+
+  CookieJar cookies_;
+  std::map<IkeSaId, std::unique_ptr<IkeSa>> sas_;
+  std::map<InitKey, IkeSaId> by_init_;
+  std::map<IkeSaId, InitKey> init_keys_;
+  std::map<IkeSaId, Instant> armed_;
+  std::set<std::pair<Instant, IkeSaId>> timers_;
+};
+
+// ---- Datagrams
+
+void IkeEndpoint::Impl::report_stranger(const base::Path& path, EventKind kind, std::string text,
+                                        Instant now) {
+  base::Event event{kind, {}, std::move(text), {}};
+  event.fields.emplace_back("remote", path.remote.to_string());
+  shared.report_stranger(std::move(event), now);
+}
+
+void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
+  base::Reader in{message};
+  const auto header = wire::IkeHeader::decode(in);
+  if (!header || message.size() > shared.limits().message_size_max) {
+    report_stranger(path, EventKind::ike_malformed,
+                    fmt::format("{}: {} bytes that are not an IKE message", path.remote.to_string(),
+                                message.size()),
+                    now);
+    return shared.drops.add(DropReason::ike_malformed);
+  }
+  if (header->major_version != 2) return refuse_version(path, *header, now);
+  if (header->length != message.size() || header->spi_i.value == 0) {
+    report_stranger(path, EventKind::ike_malformed,
+                    fmt::format("{}: an IKE message of {} bytes that claims {}",
+                                path.remote.to_string(), message.size(), header->length),
+                    now);
+    return shared.drops.add(DropReason::ike_malformed);
+  }
+  const bool is_init = header->exchange == wire::ExchangeType::ike_sa_init &&
+                       !header->is_response() && header->from_initiator();
+  if (is_init && header->spi_r.value == 0 && header->message_id.value == 0) {
+    return handle_init(path, *header, message, now);
+  }
+  const auto found = shared.by_spi.find(header->from_initiator() ? header->spi_r : header->spi_i);
+  // s2.21.4 would allow INVALID_IKE_SPI here; it would answer strangers, so we only count.
+  if (found == shared.by_spi.end()) return shared.drops.add(DropReason::ike_unknown_spi);
+  const IkeSaId id = found->second;
+  IkeSa* const sa = find(id);
+  if (sa == nullptr) return shared.drops.add(DropReason::ike_unknown_spi);
+  sa->handle_message(path, *header, message, now);
+  settle(id, now);
+}
+
+void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHeader& header,
+                                       Instant now) {
+  shared.drops.add(DropReason::ike_bad_version);
+  report_stranger(path, EventKind::ike_malformed,
+                  fmt::format("{} speaks IKE version {}.{}; we speak 2.0", path.remote.to_string(),
+                              header.major_version, header.minor_version),
+                  now);
+  //= rfc7296#2.5-6
+  if (header.major_version < 2 || header.is_response() || !shared.answers.take(now)) return;
+  shared.transmit(path,
+                  unprotected_answer(header, make_notify(wire::NotifyType::invalid_major_version)));
+}
+
+void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeader& header,
+                                    base::Bytes datagram, Instant now) {
+  const InitKey key{header.spi_i, path.remote};
+  const auto known = by_init_.find(key);
+  if (known != by_init_.end()) {
+    if (IkeSa* const sa = find(known->second); sa && sa->handle_init_again(path, datagram)) return;
+  }
+  InitVerdict verdict = judge_init(shared, cookies_, path, header, datagram, now);
+  if (auto* const rejected = std::get_if<Rejected>(&verdict)) {
+    return shared.transmit(path, rejected->answer);
+  }
+  auto* const accepted = std::get_if<AcceptedInit>(&verdict);
+  if (accepted == nullptr) return;
+  if (known != by_init_.end()) {
+    init_keys_.erase(known->second);
+    by_init_.erase(known);
+  }
+  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), false, path, now));
+  by_init_.emplace(key, sa.id());
+  init_keys_.emplace(sa.id(), key);
+  const IkeSaId id = sa.id();
+  sa.answer_init(std::move(*accepted), now);
+  settle(id, now);
+}
+
+void IkeEndpoint::Impl::handle_auth_reply(AuthReply reply, Instant now) {
+  const IkeSaId id = reply.sa;
+  IkeSa* const sa = find(id);
+  if (sa == nullptr) return;
+  sa->handle_auth_reply(std::move(reply), now);
+  settle(id, now);
+}
+
+// ---- Commands
+
+void IkeEndpoint::Impl::handle_command(const Command& command, Instant now) {
+  std::visit([&](const auto& c) { run(c, now); }, command);
+}
+
+void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
+  const auto connection = std::ranges::find(shared.connections, command.connection,
+                                            [](const auto& c) { return c->name; });
+  if (connection == shared.connections.end() || shared.is_shutting_down) return;
+  for (const auto& [id, sa] : sas_) {
+    if (!sa->connection() || sa->connection()->name != command.connection) continue;
+    const bool is_ours =
+        sa->is_initiator() && sa->state() != IkeState::deleting && sa->state() != IkeState::dead;
+    if (is_ours || sa->state() == IkeState::established) return;
+  }
+  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, command.path, now));
+  const IkeSaId id = sa.id();
+  sa.initiate(*connection, now);
+  settle(id, now);
+}
+
+void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
+  IkeSa* const sa = find_established(command.connection);
+  if (sa == nullptr) {
+    shared.report(
+        {EventKind::child_failed,
+         command.connection,
+         fmt::format("{}: no Child SA {}: the IKE SA is not up", command.connection, command.child),
+         {}});
+    shared.emit(ChildDown{{}, {}, command.connection, command.child, EndReason::local_fault});
+    return;
+  }
+  sa->create_child(command.child, now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const DeleteIke& command, Instant now) {
+  for (const IkeSaId id : ids_of(command.connection)) {
+    if (IkeSa* const sa = find(id)) sa->close(EndReason::local_request, now);
+    settle(id, now);
+  }
+}
+
+void IkeEndpoint::Impl::run(const DeleteChild& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->delete_child(command.child_sa, now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->peer_moved(command.path, now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const PeerHeard& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->peer_heard(now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const CheckLiveness& command, Instant now) {
+  IkeSa* const sa = find_established(command.connection);
+  if (sa == nullptr) return;
+  sa->check_liveness(now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
+  shared.is_shutting_down = true;
+  std::vector<IkeSaId> ids;
+  for (const auto& [id, sa] : sas_) ids.push_back(id);
+  for (const IkeSaId id : ids) {
+    if (IkeSa* const sa = find(id)) sa->shut_down(now);
+    settle(id, now);
+  }
+}
+
+// ---- SAs
+
+IkeSa* IkeEndpoint::Impl::find(IkeSaId id) {
+  const auto found = sas_.find(id);
+  return found == sas_.end() ? nullptr : found->second.get();
+}
+
+IkeSa* IkeEndpoint::Impl::owner_of(policy::ChildSaId child) {
+  const auto found = shared.child_owner.find(child);
+  return found == shared.child_owner.end() ? nullptr : find(found->second);
+}
+
+IkeSa* IkeEndpoint::Impl::find_established(const std::string& connection) {
+  IkeSa* best = nullptr;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->state() != IkeState::established || sa->connection()->name != connection) continue;
+    if (best == nullptr || best->is_retired() || !sa->is_retired()) best = sa.get();
+  }
+  return best;
+}
+
+std::vector<IkeSaId> IkeEndpoint::Impl::ids_of(const std::string& connection) const {
+  std::vector<IkeSaId> ids;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->connection() && sa->connection()->name == connection) ids.push_back(id);
+  }
+  return ids;
+}
+
+IkeSa& IkeEndpoint::Impl::adopt(std::unique_ptr<IkeSa> sa) {
+  const IkeSaId id = sa->id();
+  return *sas_.emplace(id, std::move(sa)).first->second;
+}
+
+void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
+  for (auto& newborn : std::exchange(shared.newborns, {})) {
+    settle_timer(adopt(std::move(newborn)).id());
+  }
+  for (const Established& newest : std::exchange(shared.established, {})) {
+    compare_with_siblings(newest, now);
+  }
+  settle_timer(id);
+}
+
+void IkeEndpoint::Impl::settle_timer(IkeSaId id) {
+  if (const auto armed = armed_.find(id); armed != armed_.end()) {
+    timers_.erase({armed->second, id});
+    armed_.erase(armed);
+  }
+  const IkeSa* const sa = find(id);
+  if (sa == nullptr) return;
+  if (sa->is_gone()) {
+    if (const auto key = init_keys_.find(id); key != init_keys_.end()) {
+      by_init_.erase(key->second);
+      init_keys_.erase(key);
+    }
+    sas_.erase(id);
+    return;
+  }
+  if (const auto deadline = sa->next_deadline()) {
+    armed_.emplace(id, deadline->at);
+    timers_.emplace(deadline->at, id);
+  }
+}
+
+/// An SA came up: are there others between the same two identities?
+void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
+  const IkeSa* const sa = find(newest.sa);
+  if (sa == nullptr || sa->state() != IkeState::established) return;
+  for (const IkeSaId id : ids_of(sa->connection()->name)) {
+    IkeSa* const other = find(id);
+    if (id == newest.sa || other == nullptr || other->state() != IkeState::established ||
+        other->is_retired() || !other->remote_id() ||
+        !policy::is_same(*other->remote_id(), *sa->remote_id())) {
+      continue;
+    }
+    // s2.4: INITIAL_CONTACT speaks of what was there before. What came up while this exchange ran
+    // is the other half of a simultaneous initiation.
+    if (newest.initial_contact && *other->established_at() < sa->created_at()) {
+      other->forget(EndReason::replaced, now);
+      settle_timer(id);
+      continue;
+    }
+    // Both sides initiated: the lower SPIi survives on both; who made the other one deletes it.
+    // Two of the same side are its own business.
+    if (other->is_initiator() == sa->is_initiator()) continue;
+    IkeSa* const loser = other->spi_i() < sa->spi_i() ? find(newest.sa) : other;
+    if (loser->is_initiator()) loser->retire(now);
+    settle_timer(loser->id());
+  }
+}
+
+void IkeEndpoint::Impl::handle_deadline(Instant now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    const IkeSaId id = timers_.begin()->second;
+    IkeSa* const sa = find(id);
+    if (sa != nullptr) sa->handle_deadline(now);
+    settle(id, now);
+    // A deadline that stays due would spin here; it is due again on the next call.
+    if (!timers_.empty() && timers_.begin()->second == id && timers_.begin()->first <= now) return;
+  }
+}
+
+std::optional<base::Deadline> IkeEndpoint::Impl::next_deadline() const {
+  if (timers_.empty()) return std::nullopt;
+  return sas_.at(timers_.begin()->second)->next_deadline();
+}
+
+std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
+  std::vector<IkeSaInfo> infos;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->state() != IkeState::dead) infos.push_back(sa->info());
+  }
+  return infos;
+}
+
+// ---- The door
+
+IkeEndpoint::IkeEndpoint(EndpointConfig config, base::Rng& rng,
+                         const crypto::CryptoProvider& crypto, Instant now)
+    : impl_(std::make_unique<Impl>(std::move(config), rng, crypto, now)) {}
+IkeEndpoint::~IkeEndpoint() = default;
+
+void IkeEndpoint::set_connections(Connections connections) {
+  impl_->shared.connections = std::move(connections);
+}
+void IkeEndpoint::set_export_keys(bool on) { impl_->shared.config.export_keys = on; }
+void IkeEndpoint::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
+  impl_->handle_datagram(path, message, now);
+}
+void IkeEndpoint::handle_command(const Command& command, Instant now) {
+  impl_->handle_command(command, now);
+}
+void IkeEndpoint::handle_auth_reply(AuthReply reply, Instant now) {
+  impl_->handle_auth_reply(std::move(reply), now);
+}
+void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
+std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }
+std::optional<base::Deadline> IkeEndpoint::poll_deadline() const { return impl_->next_deadline(); }
+std::vector<IkeSaInfo> IkeEndpoint::snapshot() const { return impl_->snapshot(); }
+std::size_t IkeEndpoint::half_open_count() const { return impl_->shared.half_open.total(); }
+const base::DropCounters& IkeEndpoint::drops() const { return impl_->shared.drops; }
+
+}  // namespace caponier::ike

@@ -1,0 +1,114 @@
+#include "ike/exchanges.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace caponier::ike {
+
+namespace {
+
+using Column = std::pair<wire::PayloadType, Presence ExchangeRow::*>;
+
+constexpr std::array<Column, 9> columns = {{
+    {wire::PayloadType::sa, &ExchangeRow::sa},
+    {wire::PayloadType::ke, &ExchangeRow::ke},
+    {wire::PayloadType::nonce, &ExchangeRow::nonce},
+    {wire::PayloadType::id_i, &ExchangeRow::id_i},
+    {wire::PayloadType::id_r, &ExchangeRow::id_r},
+    {wire::PayloadType::auth, &ExchangeRow::auth},
+    {wire::PayloadType::ts_i, &ExchangeRow::ts_i},
+    {wire::PayloadType::ts_r, &ExchangeRow::ts_r},
+    {wire::PayloadType::delete_, &ExchangeRow::delete_},
+}};
+
+const ExchangeRow& row_of(Shape shape) {
+  const auto* const row =
+      std::ranges::find_if(exchange_table, [&](const auto& r) { return r.shape == shape; });
+  CAPONIER_ASSERT(row != exchange_table.end());
+  return *row;
+}
+
+bool is_response_shape(Shape shape) {
+  return shape == Shape::init_response || shape == Shape::auth_response ||
+         shape == Shape::child_response;
+}
+
+}  // namespace
+
+std::string_view name_of(Shape shape) {
+  switch (shape) {
+    case Shape::init_request: return "IKE_SA_INIT request";
+    case Shape::init_response: return "IKE_SA_INIT response";
+    case Shape::auth_request: return "IKE_AUTH request";
+    case Shape::auth_response: return "IKE_AUTH response";
+    case Shape::child_request: return "CREATE_CHILD_SA request";
+    case Shape::child_response: return "CREATE_CHILD_SA response";
+    case Shape::rekey_ike_request: return "CREATE_CHILD_SA request for the IKE SA";
+    case Shape::informational: return "INFORMATIONAL";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(Presence presence) {
+  switch (presence) {
+    case Presence::required: return "must";
+    case Presence::optional: return "may";
+    case Presence::forbidden: return "no";
+  }
+  return "unknown";
+}
+
+std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload>& payloads) {
+  const ExchangeRow& row = row_of(shape);
+  const bool refused = is_response_shape(shape) && find_error(payloads) != nullptr;
+  for (const auto& [type, member] : columns) {
+    const auto count = std::ranges::count_if(
+        payloads, [type = type](const wire::Payload& p) { return wire::type_of(p) == type; });
+    if (count == 0 && row.*member == Presence::required && !refused) {
+      return fmt::format("{} is missing", wire::name_of(type));
+    }
+    if (count > 0 && row.*member == Presence::forbidden) {
+      return fmt::format("{} must not be there", wire::name_of(type));
+    }
+    if (count > 1 && type != wire::PayloadType::delete_) {
+      return fmt::format("{} comes {} times", wire::name_of(type), count);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<wire::PayloadType> unknown_critical(const std::vector<wire::Payload>& payloads) {
+  for (const wire::Payload& payload : payloads) {
+    const auto* const unknown = std::get_if<wire::UnknownPayload>(&payload);
+    if (unknown != nullptr && unknown->critical) return unknown->type;
+  }
+  return std::nullopt;
+}
+
+const wire::NotifyPayload* find_error(const std::vector<wire::Payload>& payloads) {
+  for (const wire::Payload& payload : payloads) {
+    const auto* const notify = std::get_if<wire::NotifyPayload>(&payload);
+    if (notify != nullptr && wire::is_error(notify->type)) return notify;
+  }
+  return nullptr;
+}
+
+std::string print_exchanges() {
+  std::string text = fmt::format("{:<38}", "");
+  for (const auto& [type, member] : columns) text += fmt::format("  {:<6}", wire::name_of(type));
+  text += "  RFC 7296\n";
+  for (const ExchangeRow& row : exchange_table) {
+    text += fmt::format("{:<38}", name_of(row.shape));
+    for (const auto& [type, member] : columns) {
+      text += fmt::format("  {:<6}", name_of(row.*member));
+    }
+    text += fmt::format("  {}\n", row.section);
+  }
+  return text;
+}
+
+}  // namespace caponier::ike

@@ -1,0 +1,73 @@
+#pragma once
+// Which payloads each exchange must, may and must not carry, per direction (RFC 7296 s1.2-1.5 and
+// appendix C). Notify, Vendor ID and unknown payloads may stand anywhere.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wire/ike.h"
+
+namespace caponier::ike {
+
+/// CREATE_CHILD_SA has two shapes: for a Child SA, and for rekeying the IKE SA.
+enum class Shape : std::uint8_t {
+  init_request,
+  init_response,
+  auth_request,
+  auth_response,
+  child_request,
+  child_response,
+  rekey_ike_request,
+  informational,
+};
+[[nodiscard]] std::string_view name_of(Shape shape);
+
+enum class Presence : std::uint8_t { required, optional, forbidden };
+[[nodiscard]] std::string_view name_of(Presence presence);
+
+struct ExchangeRow {
+  Shape shape;
+  std::string_view section;
+  // One column a payload type; all others are tolerated and ignored.
+  Presence sa, ke, nonce, id_i, id_r, auth, ts_i, ts_r, delete_;
+};
+
+inline constexpr auto must = Presence::required;
+inline constexpr auto may = Presence::optional;
+inline constexpr auto no = Presence::forbidden;
+
+// AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16): refused, but not as malformed.
+inline constexpr std::array exchange_table = {
+    // clang-format off
+    //                                                sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
+    ExchangeRow{Shape::init_request,      "s1.2",     must, must, must, no,   no,   no,   no,   no,   no},
+    ExchangeRow{Shape::init_response,     "s1.2",     must, must, must, no,   no,   no,   no,   no,   no},
+    ExchangeRow{Shape::auth_request,      "s1.2",     must, no,   no,   must, may,  may,  must, must, no},
+    ExchangeRow{Shape::auth_response,     "s1.2",     must, no,   no,   no,   must, may,  must, must, no},
+    ExchangeRow{Shape::child_request,     "s1.3.1",   must, may,  must, no,   no,   no,   must, must, no},
+    ExchangeRow{Shape::child_response,    "s1.3.1",   must, may,  must, no,   no,   no,   must, must, no},
+    ExchangeRow{Shape::rekey_ike_request, "s1.3.2",   must, must, must, no,   no,   no,   no,   no,   no},
+    ExchangeRow{Shape::informational,     "s1.4",     no,   no,   no,   no,   no,   no,   no,   no,   may},
+    // clang-format on
+};
+
+/// What is wrong with a message of this shape, as a phrase ("TSi is missing"); empty when nothing
+/// is. An error notify in a response takes the place of the required payloads (s2.21). A payload
+/// that may come once and comes twice is wrong too; only DELETE repeats.
+[[nodiscard]] std::optional<std::string> fault_in(Shape shape,
+                                                  const std::vector<wire::Payload>& payloads);
+
+/// The first critical payload nobody here understands (s2.5).
+[[nodiscard]] std::optional<wire::PayloadType> unknown_critical(
+    const std::vector<wire::Payload>& payloads);
+
+/// The first error notify, or null.
+[[nodiscard]] const wire::NotifyPayload* find_error(const std::vector<wire::Payload>& payloads);
+
+/// The table as text, one shape a line.
+[[nodiscard]] std::string print_exchanges();
+
+}  // namespace caponier::ike

@@ -1,0 +1,290 @@
+// IKE_AUTH with a shared key (RFC 7296 s1.2, s2.15, s2.21.2), both roles, and the first Child SA.
+// The keyholder computes every AUTH value; here they are only compared.
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/exchanges.h"
+#include "ike/ike_sa.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using base::EventKind;
+using base::Instant;
+using wire::NotifyType;
+using Payloads = std::vector<wire::Payload>;
+
+// ---- Both roles
+
+void IkeSa::request_auth(AuthStep step) {
+  Handshake& handshake = *handshake_;
+  handshake.step = step;
+  handshake.auth_request = shared_.new_request();
+  // "Own octets of the initiator" and "peer's octets at the responder" are the same octets.
+  const bool is_initiators = (step == AuthStep::own) == is_initiator_;
+  const wire::IdPayload id = step == AuthStep::own
+                                 ? connection_->local_id.to_wire(is_initiator_)
+                                 : *wire::find_id(handshake.peer_auth, !is_initiator_);
+  AuthRequest request;
+  request.sa = id_;
+  request.request = handshake.auth_request;
+  request.connection = connection_->name;
+  request.prf = session_->suite.prf;
+  request.signed_octets = is_initiators
+                              ? signed_octets(*session_->prf, handshake.init_request,
+                                              handshake.nonce_r, session_->keys.sk_pi, id)
+                              : signed_octets(*session_->prf, handshake.init_response,
+                                              handshake.nonce_i, session_->keys.sk_pr, id);
+  shared_.emit(std::move(request));
+}
+
+void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
+  if (state_ != IkeState::auth_pending || !handshake_ ||
+      reply.request != handshake_->auth_request) {
+    return;
+  }
+  if (!reply.known || reply.auth.empty()) {
+    return fail_auth_locally("the keyholder has no secret for this connection", now);
+  }
+  const AuthStep step = std::exchange(handshake_->step, AuthStep::none);
+  handshake_->auth_request = 0;
+  switch (step) {
+    case AuthStep::none: return;
+    case AuthStep::own:
+      if (is_initiator_) return send_auth(reply.auth, now);
+      return answer_auth(reply.auth, now);
+    case AuthStep::peer: break;
+  }
+  if (has_right_auth(reply.auth)) {
+    if (is_initiator_) return conclude_auth(now);
+    return request_auth(AuthStep::own);
+  }
+  const std::string why =
+      fmt::format("the peer's AUTH as {} is wrong: the secrets differ", remote_id_->to_string());
+  if (!is_initiator_) return refuse_auth(why, now);
+  distrust(why, now);
+}
+
+bool IkeSa::has_right_auth(const base::SecretBytes& expected) const {
+  const auto* const auth = wire::find<wire::AuthPayload>(handshake_->peer_auth);
+  return auth != nullptr && base::equal_constant_time(expected.reveal(), auth->data);
+}
+
+void IkeSa::fail_auth_locally(const std::string& why, Instant now) {
+  report(EventKind::local_fault, fmt::format("{}: cannot authenticate: {}", who(), why));
+  if (!is_initiator_) {
+    respond(make_notify(NotifyType::authentication_failed));
+    return die(EndReason::local_fault, now, true);
+  }
+  if (handshake_->step == AuthStep::own) return die(EndReason::local_fault, now, false);
+  begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::local_fault, now);
+}
+
+void IkeSa::establish(bool initial_contact, Instant now) {
+  move_to(IkeState::established);
+  established_at_ = now;
+  half_open_until_.reset();
+  half_open_.release();
+  init_response_.clear();
+  ++shared_.up_count[connection_->name];
+  shared_.established.push_back({id_, initial_contact});
+  report(EventKind::ike_established,
+         fmt::format("{}: IKE SA {} is up with {}, {}", who(), id_.value, remote_id_->to_string(),
+                     policy::to_string(session_->suite)));
+  if (uses_udp_encap()) {
+    report(EventKind::ike_nat_detected,
+           fmt::format("{}: {}; ESP travels in UDP", who(),
+                       local_behind_nat_    ? "we are behind a NAT"
+                       : remote_behind_nat_ ? "the peer is behind a NAT"
+                                            : "a NAT is pretended"));
+  }
+  shared_.emit(IkeUp{id_, connection_->name});
+}
+
+// ---- Initiator
+
+void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
+  const ConnectionConfig& connection = *connection_;
+  Payloads payloads;
+  payloads.emplace_back(connection.local_id.to_wire(true));
+  if (!shared_.up_count.contains(connection.name)) {
+    payloads.emplace_back(make_notify(NotifyType::initial_contact));
+  }
+  if (connection.remote_id) payloads.emplace_back(connection.remote_id->to_wire(false));
+  payloads.emplace_back(
+      wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+  const ChildConfigPtr child{connection_, &connection.children.front()};
+  handshake_->offer =
+      make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
+  for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
+  half_open_until_.reset();
+  move_to(IkeState::auth_sent);
+  send_request(SentAuth{}, wire::ExchangeType::ike_auth, payloads, now);
+}
+
+/// s2.21.2: an initiator that does not believe the responder says so in its own exchange.
+void IkeSa::distrust(const std::string& why, Instant now) {
+  report(EventKind::ike_auth_failed, fmt::format("{}: {}", who(), why));
+  begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::authentication, now);
+}
+
+void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
+  if (state_ != IkeState::auth_sent) return;
+  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
+  const wire::IdPayload* const id = wire::find_id(payloads, false);
+  const wire::NotifyPayload* const error = find_error(payloads);
+  if (error != nullptr && auth == nullptr) {
+    const bool is_auth = error->type == NotifyType::authentication_failed;
+    report(is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
+           fmt::format("{}: the peer refuses IKE_AUTH with {}; we are {}{}", who(),
+                       describe(*error), connection_->local_id.to_string(),
+                       connection_->remote_id
+                           ? fmt::format(" and want {}", connection_->remote_id->to_string())
+                           : ""));
+    return die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
+  }
+  auto fault = fault_in(Shape::auth_response, payloads);
+  if (!fault && id == nullptr) fault = "IDr is missing";
+  if (fault) {
+    report(EventKind::ike_malformed,
+           fmt::format("{}: the IKE_AUTH response is malformed: {}", who(), *fault));
+    return begin_farewell({make_notify(NotifyType::invalid_syntax)}, EndReason::protocol_error,
+                          now);
+  }
+  if (auth == nullptr) return distrust("the peer wants EAP; a pre-shared key is configured", now);
+  if (auth->method != wire::AuthMethod::shared_key_mic) {
+    return distrust(fmt::format("the peer authenticates by method {}, we expect a pre-shared key",
+                                static_cast<unsigned>(auth->method)),
+                    now);
+  }
+  remote_id_ = policy::Identity::from_wire(*id);
+  if (connection_->remote_id && !policy::is_same(*connection_->remote_id, *remote_id_)) {
+    return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
+                                connection_->remote_id->to_string()),
+                    now);
+  }
+  handshake_->peer_auth = payloads;
+  move_to(IkeState::auth_pending);
+  half_open_until_ = now + shared_.limits().half_open_timeout;
+  request_auth(AuthStep::peer);
+}
+
+void IkeSa::conclude_auth(Instant now) {
+  Handshake handshake = std::move(*handshake_);
+  handshake_.reset();
+  establish(false, now);
+  const ChildOffer& offer = *handshake.offer;
+  const auto settle = [&](EndReason reason, const std::string& why) {
+    shared_.release(offer.spi_in);
+    fail_child(offer.child->name, reason, why);
+  };
+  if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
+    settle(reason_of(error->type),
+           fmt::format("the peer refuses with {}; we asked for {} === {}", describe(*error),
+                       policy::to_string(offer.local), policy::to_string(offer.remote)));
+    return send_next(now);
+  }
+  const auto verdict = accept_child_sa(ChildPayloads::of(handshake.peer_auth), offer, scene(true));
+  if (!verdict) {
+    settle(verdict.error().reason, verdict.error().sentence);
+    return want(WantDeleteChild{offer.spi_in, std::nullopt}, now);  // the peer has installed it
+  }
+  if (!install(*verdict, offer.spi_in, {}, handshake.nonce_i, handshake.nonce_r, true, now)) {
+    settle(EndReason::local_fault, "the keys cannot be made");
+    return want(WantDeleteChild{offer.spi_in, std::nullopt}, now);
+  }
+  send_next(now);
+}
+
+// ---- Responder
+
+void IkeSa::refuse_auth(const std::string& why, Instant now) {
+  report_early(EventKind::ike_auth_failed, fmt::format("{}: {}", who(), why), now);
+  respond(make_notify(NotifyType::authentication_failed));
+  die(EndReason::authentication, now, true);
+}
+
+void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
+  if (const auto fault = fault_in(Shape::auth_request, payloads)) {
+    return refuse_malformed(*fault, now);
+  }
+  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
+  const wire::IdPayload& id = *wire::find_id(payloads, true);
+  if (auth == nullptr) {
+    return refuse_auth(fmt::format("{} wants EAP; a pre-shared key is configured", describe(id)),
+                       now);
+  }
+  if (auth->method != wire::AuthMethod::shared_key_mic) {
+    return refuse_auth(fmt::format("{} authenticates by method {}, we expect a pre-shared key",
+                                   describe(id), static_cast<unsigned>(auth->method)),
+                       now);
+  }
+  ConnectionPtr chosen = choose_connection(payloads);
+  if (!chosen) {
+    const wire::IdPayload* const wanted = wire::find_id(payloads, false);
+    report_early(EventKind::ike_peer_unknown,
+                 fmt::format("{}: no connection is for {} as the peer{}", who(), describe(id),
+                             wanted == nullptr ? "" : " and " + describe(*wanted) + " as us"),
+                 now);
+    return refuse_auth(fmt::format("unknown identity {}", describe(id)), now);
+  }
+  connection_ = std::move(chosen);
+  remote_id_ = policy::Identity::from_wire(id);
+  handshake_->peer_auth = payloads;
+  move_to(IkeState::auth_pending);
+  request_auth(AuthStep::peer);
+}
+
+ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
+  const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
+  const wire::IdPayload* const wanted = wire::find_id(payloads, false);
+  ConnectionPtr any_peer;
+  for (const ConnectionPtr& candidate : handshake_->candidates) {
+    const auto& remote = candidate->remote_id;
+    if (remote && !policy::is_same(*remote, peer)) continue;
+    if (wanted != nullptr &&
+        !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
+      continue;
+    }
+    if (!is_offered(session_->suite, candidate->offers)) continue;
+    if (remote) return candidate;
+    if (!any_peer) any_peer = candidate;
+  }
+  return any_peer;
+}
+
+void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
+  Handshake handshake = std::move(*handshake_);
+  handshake_.reset();
+  const Payloads& request = handshake.peer_auth;
+  Payloads answer;
+  answer.emplace_back(connection_->local_id.to_wire(false));
+  answer.emplace_back(
+      wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+  establish(wire::find_notify(request, NotifyType::initial_contact) != nullptr, now);
+
+  const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,
+                                       *connection_, connection_, scene(true));
+  if (!verdict) {
+    report(EventKind::child_failed,
+           fmt::format("{}: refused a Child SA with {}: {}", who(),
+                       describe(verdict.error().notify), verdict.error().sentence));
+    answer.emplace_back(verdict.error().notify);
+    return respond(answer);
+  }
+  const base::Spi spi_in = shared_.allocate_spi();
+  if (install(*verdict, spi_in, {}, handshake.nonce_i, handshake.nonce_r, false, now)) {
+    for (wire::Payload& payload : make_child_answer(*verdict, spi_in)) {
+      answer.push_back(std::move(payload));
+    }
+  } else {
+    shared_.release(spi_in);
+    report(EventKind::child_failed, fmt::format("{}: the Child SA's keys cannot be made", who()));
+    answer.emplace_back(make_notify(NotifyType::temporary_failure));
+  }
+  respond(answer);
+}
+
+}  // namespace caponier::ike

@@ -1,0 +1,304 @@
+#include "ike/ike_sa.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/messages.h"
+#include "ike/transitions.h"
+
+namespace caponier::ike {
+
+using base::EventKind;
+using base::Instant;
+
+namespace {
+/// How long both twins of a simultaneous initiation carry traffic (no RFC number).
+constexpr base::Duration retire_delay = std::chrono::seconds{2};
+}  // namespace
+
+IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Instant now)
+    : shared_(shared),
+      id_(id),
+      is_initiator_(is_initiator),
+      state_(is_initiator ? IkeState::init_sent : IkeState::init_answered),
+      path_(path),
+      created_at_(now),
+      last_heard_(now),
+      last_sent_(now) {}
+
+IkeSa::~IkeSa() {
+  shared_.by_spi.erase(our_spi());
+  if (linger_until_) --shared_.lingering;
+}
+
+const std::string& IkeSa::name() const {
+  static const std::string unnamed;
+  if (connection_) return connection_->name;
+  return handshake_ && handshake_->candidates.size() == 1 ? handshake_->candidates.front()->name
+                                                          : unnamed;
+}
+
+std::string IkeSa::who() const {
+  if (name().empty()) return path_.remote.to_string();
+  return fmt::format("{} ({})", name(), path_.remote.to_string());
+}
+
+base::Event IkeSa::make_event(EventKind kind, std::string text) const {
+  base::Event event{kind, name(), std::move(text), {}};
+  event.fields.emplace_back("sa", std::to_string(id_.value));
+  event.fields.emplace_back("remote", path_.remote.to_string());
+  return event;
+}
+
+void IkeSa::report(EventKind kind, std::string text) const {
+  shared_.report(make_event(kind, std::move(text)));
+}
+
+void IkeSa::report_early(EventKind kind, std::string text, Instant now) const {
+  if (is_initiator_ && state_ != IkeState::init_sent) return report(kind, std::move(text));
+  shared_.report_stranger(make_event(kind, std::move(text)), now);
+}
+
+bool IkeSa::uses_udp_encap() const {
+  return local_behind_nat_ || remote_behind_nat_ || has_forced_encap_;
+}
+
+ChildScene IkeSa::scene(bool in_ike_auth) const {
+  return {path_, local_behind_nat_, remote_behind_nat_, in_ike_auth};
+}
+
+void IkeSa::move_to(IkeState to) {
+  if (state_ == to) return;
+  if (!is_legal(state_, to)) {
+    report(EventKind::local_fault,
+           fmt::format("{}: IKE SA {} moved from {} to {}, a mistake of ours", who(), id_.value,
+                       name_of(state_), name_of(to)));
+    to = IkeState::dead;
+  }
+  state_ = to;
+}
+
+void IkeSa::announce_down(EndReason reason) {
+  if (std::exchange(is_down_announced_, true)) return;
+  if (!connection_ || (!is_initiator_ && !established_at_)) return;
+  shared_.emit(IkeDown{id_, connection_->name, reason, established_at_.has_value()});
+}
+
+void IkeSa::fail_wishes(EndReason reason) {
+  for (const Wish& wish : std::exchange(wishes_, {})) {
+    if (const auto* const child = std::get_if<WantChild>(&wish)) {
+      shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
+    }
+  }
+  if (!in_flight_) return;
+  if (auto* const creation = std::get_if<ChildCreation>(&in_flight_->what)) {
+    shared_.release(creation->offer.spi_in);
+    shared_.emit(ChildDown{id_, {}, name(), creation->offer.child->name, reason});
+  }
+}
+
+void IkeSa::die(EndReason reason, Instant now, bool lingers) {
+  if (state_ == IkeState::dead) return;
+  if (is_rekeyed_) reason = EndReason::replaced;
+  move_to(IkeState::dead);
+  if (established_at_) {
+    const auto up = shared_.up_count.find(name());
+    if (up != shared_.up_count.end() && --up->second == 0) shared_.up_count.erase(up);
+  }
+  while (!children_.empty()) remove_child(children_.begin()->first, reason);
+  fail_wishes(reason);
+  if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
+  announce_down(reason);
+  handshake_.reset();
+  in_flight_.reset();
+  answering_.reset();
+  half_open_until_.reset();
+  retire_at_.reset();
+  if (lingers && !last_response_.empty() && !shared_.is_shutting_down &&
+      shared_.lingering < shared_.limits().lingering_max) {
+    // Our answer may be lost: the request comes again, and so must the answer (s2.1).
+    ++shared_.lingering;
+    linger_until_ = now + shared_.limits().linger_time;
+    return;
+  }
+  half_open_.release();
+  session_.reset();
+}
+
+void IkeSa::begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, Instant now) {
+  if (state_ == IkeState::dead || state_ == IkeState::deleting) return;
+  if (!session_) return die(reason, now, false);
+  for (const Wish& wish : std::exchange(wishes_, {})) {
+    if (const auto* const child = std::get_if<WantChild>(&wish)) {
+      shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
+    }
+  }
+  move_to(IkeState::deleting);
+  farewell_reason_ = reason;
+  half_open_until_.reset();
+  retire_at_.reset();
+  if (!established_at_) {
+    is_farewell_short_ = true;
+    announce_down(reason);
+    if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
+    handshake_.reset();
+  }
+  want(WantFarewell{std::move(payloads), reason}, now);
+}
+
+void IkeSa::close(EndReason reason, Instant now) {
+  if (state_ != IkeState::established) {
+    if (state_ != IkeState::deleting) die(reason, now, false);
+    return;
+  }
+  wire::DeletePayload deletion;
+  deletion.protocol = wire::ProtocolId::ike;
+  report(EventKind::ike_deleted,
+         fmt::format("{}: deleting IKE SA {} ({})", who(), id_.value, ike::name_of(reason)));
+  begin_farewell({deletion}, reason, now);
+}
+
+void IkeSa::forget(EndReason reason, Instant now) {
+  if (state_ == IkeState::dead) return;
+  report(EventKind::ike_deleted,
+         fmt::format("{}: IKE SA {} is gone ({})", who(), id_.value, ike::name_of(reason)));
+  die(reason, now, false);
+}
+
+void IkeSa::shut_down(Instant now) {
+  if (linger_until_) {
+    linger_until_.reset();
+    --shared_.lingering;
+  }
+  close(EndReason::local_request, now);
+  shorten_in_flight(now);
+}
+
+void IkeSa::retire(Instant now) {
+  if (state_ == IkeState::established && !retire_at_) retire_at_ = now + retire_delay;
+}
+
+void IkeSa::delete_child(policy::ChildSaId child, Instant now) {
+  const auto found = children_.find(child);
+  if (found == children_.end() || found->second.is_closing) return;
+  if (state_ != IkeState::established) return;
+  found->second.is_closing = true;
+  want(WantDeleteChild{found->second.info.spi_in, child}, now);
+}
+
+void IkeSa::create_child(const std::string& child, Instant now) {
+  const auto is_same = [&](const Wish& wish) {
+    const auto* const wanted = std::get_if<WantChild>(&wish);
+    return wanted != nullptr && wanted->name == child;
+  };
+  if (std::ranges::any_of(wishes_, is_same)) return;
+  if (in_flight_) {
+    const auto* const creation = std::get_if<ChildCreation>(&in_flight_->what);
+    if (creation != nullptr && creation->offer.child->name == child) return;
+  }
+  want(WantChild{child}, now);
+}
+
+void IkeSa::peer_moved(const base::Path& path, Instant now) {
+  last_heard_ = now;
+  if (remote_behind_nat_) follow_peer(path);
+}
+
+void IkeSa::follow_peer(const base::Path& path) {
+  if (path == path_ || state_ != IkeState::established) return;
+  report(EventKind::ike_peer_moved, fmt::format("{}: the peer moved from {} to {}", name(),
+                                                path_.remote.to_string(), path.remote.to_string()));
+  path_ = path;
+  for (const auto& [id, child] : children_) {
+    shared_.emit(policy::MoveSa{id, path_, child.info.udp_encap});
+  }
+}
+
+void IkeSa::check_liveness(Instant now) {
+  const auto is_liveness = [](const Wish& wish) {
+    return std::holds_alternative<WantLiveness>(wish);
+  };
+  // Any request of ours that is on its way already asks whether the peer lives (s2.4).
+  if (state_ != IkeState::established || in_flight_ || std::ranges::any_of(wishes_, is_liveness)) {
+    return;
+  }
+  want(WantLiveness{}, now);
+}
+
+std::optional<base::Deadline> IkeSa::next_deadline() const {
+  std::optional<base::Deadline> next;
+  const auto consider = [&next](Instant at, std::string_view reason) {
+    if (!next || at < next->at) next = base::Deadline{at, reason};
+  };
+  if (in_flight_) consider(in_flight_->resend_at, "retransmit");
+  if (half_open_until_) consider(*half_open_until_, "half-open timeout");
+  if (handshake_ && handshake_->refusal) consider(handshake_->refused_until, "refusal");
+  if (retire_at_) consider(*retire_at_, "replaced SA");
+  if (linger_until_) consider(*linger_until_, "linger");
+  if (state_ == IkeState::established) {
+    const base::Duration dpd = connection_->dpd_interval;
+    if (!in_flight_ && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
+    if (local_behind_nat_) {
+      consider(last_sent_ + shared_.limits().keepalive_interval, "NAT keepalive");
+    }
+  }
+  return next;
+}
+
+void IkeSa::handle_deadline(Instant now) {
+  if (linger_until_ && now >= *linger_until_) {
+    linger_until_.reset();
+    --shared_.lingering;
+  }
+  if (state_ == IkeState::dead) return;
+  if (half_open_until_ && now >= *half_open_until_) {
+    report_early(
+        EventKind::ike_timeout,
+        fmt::format("{}: IKE_AUTH was not completed within {} s; state {}", who(),
+                    base::seconds_of(shared_.limits().half_open_timeout), ike::name_of(state_)),
+        now);
+    return die(is_initiator_ ? EndReason::local_fault : EndReason::timeout, now, false);
+  }
+  if (handshake_ && handshake_->refusal && now >= handshake_->refused_until) {
+    return accept_refusal(now);
+  }
+  if (retire_at_ && now >= *retire_at_) {
+    retire_at_.reset();
+    close(EndReason::replaced, now);
+  }
+  if (in_flight_ && now >= in_flight_->resend_at) retransmit(now);
+  handle_silence(now);
+}
+
+void IkeSa::handle_silence(Instant now) {
+  if (state_ != IkeState::established) return;
+  const base::Duration dpd = connection_->dpd_interval;
+  if (dpd > base::Duration{} && now >= last_heard_ + dpd) check_liveness(now);
+  if (local_behind_nat_ && now >= last_sent_ + shared_.limits().keepalive_interval) {
+    last_sent_ = now;
+    shared_.transmit_keepalive(path_);
+  }
+}
+
+IkeSaInfo IkeSa::info() const {
+  IkeSaInfo info;
+  info.id = id_;
+  info.connection = name();
+  info.state = state_;
+  info.initiator = is_initiator_;
+  info.spi_i = spi_i_;
+  info.spi_r = spi_r_;
+  info.path = path_;
+  info.local_behind_nat = local_behind_nat_;
+  info.remote_behind_nat = remote_behind_nat_;
+  if (session_) info.suite = session_->suite;
+  info.remote_id = remote_id_;
+  info.established_at = established_at_;
+  info.last_round_trip = last_round_trip_;
+  for (const auto& [id, child] : children_) info.children.push_back(child.info);
+  return info;
+}
+
+}  // namespace caponier::ike

@@ -1,0 +1,317 @@
+#pragma once
+// One IKE SA (RFC 7296 s2): its state, its two windows of size one, and the exchanges. The members
+// are implemented in one file per exchange: ike_sa_init.cpp, ike_auth.cpp, create_child_sa.cpp,
+// rekey_ike_sa.cpp, informational.cpp; ike_sa.cpp and windows.cpp hold what they share.
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ike/child_negotiation.h"
+#include "ike/endpoint.h"
+#include "ike/keys.h"
+#include "ike/nat_detection.h"
+#include "ike/protection.h"
+#include "ike/shared.h"
+
+namespace caponier::ike {
+
+/// What the responder settled before it keeps any state (ike_sa_init_responder.cpp).
+struct AcceptedInit {
+  base::Path path;
+  base::ByteVec request;
+  std::vector<wire::Payload> payloads;
+  base::IkeSpi spi_i;
+  std::vector<ConnectionPtr> candidates;  ///< most specific first; the suite is the first one's
+  policy::IkeSuite suite;
+  wire::Proposal answer;
+  bool is_proven = false;  ///< a cookie came back
+};
+
+/// What an error notify about a Child SA means for the loop above.
+[[nodiscard]] EndReason reason_of(wire::NotifyType error);
+
+class IkeSa {
+ public:
+  /// `shared` must outlive the SA.
+  IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, base::Instant now);
+  ~IkeSa();
+  IkeSa(const IkeSa&) = delete;
+  IkeSa& operator=(const IkeSa&) = delete;
+
+  // Beginnings.
+  void initiate(ConnectionPtr connection, base::Instant now);
+  void answer_init(AcceptedInit init, base::Instant now);
+
+  // Input.
+  void handle_message(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
+                      base::Instant now);
+  /// The peer repeated its IKE_SA_INIT request; false when `datagram` is another one.
+  bool handle_init_again(const base::Path& path, base::Bytes datagram);
+  void handle_auth_reply(AuthReply reply, base::Instant now);
+  void handle_deadline(base::Instant now);
+  [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
+
+  // Commands.
+  void create_child(const std::string& child, base::Instant now);
+  void delete_child(policy::ChildSaId child, base::Instant now);
+  /// With a DELETE when the peer knows the SA, silently else.
+  void close(EndReason reason, base::Instant now);
+  /// Without a word to the peer, who does not have the SA any more.
+  void forget(EndReason reason, base::Instant now);
+  void shut_down(base::Instant now);
+  void peer_moved(const base::Path& path, base::Instant now);
+  void peer_heard(base::Instant now) { last_heard_ = now; }
+  void check_liveness(base::Instant now);
+  /// A twin of this SA lives on; we made this one and delete it a little later.
+  void retire(base::Instant now);
+
+  // Views.
+  [[nodiscard]] IkeSaId id() const { return id_; }
+  [[nodiscard]] IkeState state() const { return state_; }
+  [[nodiscard]] bool is_initiator() const { return is_initiator_; }
+  [[nodiscard]] base::IkeSpi spi_i() const { return spi_i_; }
+  [[nodiscard]] base::IkeSpi peer_spi() const { return is_initiator_ ? spi_r_ : spi_i_; }
+  [[nodiscard]] const base::Path& path() const { return path_; }
+  [[nodiscard]] const ConnectionPtr& connection() const { return connection_; }
+  [[nodiscard]] const std::optional<policy::Identity>& remote_id() const { return remote_id_; }
+  [[nodiscard]] base::Instant created_at() const { return created_at_; }
+  [[nodiscard]] std::optional<base::Instant> established_at() const { return established_at_; }
+  [[nodiscard]] bool is_retired() const { return retire_at_ || is_rekeyed_; }
+  /// Dead, and no retransmission to answer any more.
+  [[nodiscard]] bool is_gone() const { return state_ == IkeState::dead && !linger_until_; }
+  [[nodiscard]] IkeSaInfo info() const;
+
+ private:
+  enum class AuthStep : std::uint8_t { none, own, peer };
+
+  /// Lives until the peer is authenticated.
+  struct Handshake {
+    base::ByteVec nonce_i, nonce_r;
+    base::ByteVec init_request, init_response;
+    std::unique_ptr<crypto::KeyExchange> ke;
+    base::ByteVec cookie;
+    unsigned retries = 0;
+    std::optional<wire::NotifyPayload> refusal;  ///< unprotected: a hint until `refused_until`
+    base::Instant refused_until;
+    std::vector<ConnectionPtr> candidates;
+    std::vector<wire::Payload> peer_auth;  ///< the IKE_AUTH message whose AUTH is being checked
+    std::optional<ChildOffer> offer;
+    AuthStep step = AuthStep::none;
+    std::uint64_t auth_request = 0;
+  };
+
+  struct Session {
+    policy::IkeSuite suite;
+    std::unique_ptr<crypto::Prf> prf;
+    IkeKeys keys;
+    MessageProtection protection;
+  };
+
+  struct Child {
+    ChildSaInfo info;
+    bool is_closing = false;
+  };
+
+  /// A CREATE_CHILD_SA of ours that waits for its answer.
+  struct ChildCreation {
+    ChildOffer offer;
+    base::ByteVec nonce;
+    std::unique_ptr<crypto::KeyExchange> ke;
+    unsigned retries = 0;
+  };
+
+  // Requests of ours: waiting, and on their way.
+  struct WantChild {
+    std::string name;
+    crypto::KeGroup group = crypto::KeGroup::none;  ///< none: the first that is offered
+    unsigned retries = 0;
+  };
+  struct WantDeleteChild {
+    base::Spi spi_in;
+    std::optional<policy::ChildSaId> child;
+  };
+  struct WantLiveness {};
+  struct WantFarewell {
+    std::vector<wire::Payload> payloads;
+    EndReason reason{};
+  };
+  using Wish = std::variant<WantChild, WantDeleteChild, WantLiveness, WantFarewell>;
+
+  struct SentInit {};
+  struct SentAuth {};
+  struct SentInformational {
+    std::optional<WantDeleteChild> deletion;
+    bool is_farewell = false;
+  };
+  using Sent = std::variant<SentInit, SentAuth, ChildCreation, SentInformational>;
+
+  struct InFlight {
+    Sent what;
+    base::MessageId id;
+    wire::ExchangeType exchange{};
+    base::ByteVec message;
+    base::Instant sent_at;
+    base::Instant resend_at;
+    base::Duration wait{};
+    unsigned tries_left = 0;
+    unsigned repeats = 0;
+  };
+
+  /// The request being answered.
+  struct Answering {
+    wire::IkeHeader header;
+    base::Path path;
+  };
+
+  // ike_sa.cpp: life
+  void move_to(IkeState to);
+  void die(EndReason reason, base::Instant now, bool lingers);
+  void announce_down(EndReason reason);
+  void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
+  void fail_wishes(EndReason reason);
+  void report(base::EventKind kind, std::string text) const;
+  /// Before the peer is authenticated: at the rate strangers may cause events.
+  void report_early(base::EventKind kind, std::string text, base::Instant now) const;
+  [[nodiscard]] base::Event make_event(base::EventKind kind, std::string text) const;
+  void drop(base::DropReason reason) { shared_.drops.add(reason); }
+  [[nodiscard]] std::string who() const;  ///< "site (192.0.2.1:500)"
+  [[nodiscard]] const std::string& name() const;
+  [[nodiscard]] base::IkeSpi our_spi() const { return is_initiator_ ? spi_i_ : spi_r_; }
+  [[nodiscard]] ChildScene scene(bool in_ike_auth) const;
+  [[nodiscard]] bool uses_udp_encap() const;
+
+  // windows.cpp
+  void want(Wish wish, base::Instant now);
+  void send_next(base::Instant now);
+  void send_request(Sent what, wire::ExchangeType exchange,
+                    const std::vector<wire::Payload>& payloads, base::Instant now);
+  void launch(Sent what, wire::ExchangeType exchange, base::ByteVec message, base::Instant now);
+  void retransmit(base::Instant now);
+  void give_up(base::Instant now);
+  void shorten_in_flight(base::Instant now);
+  void respond(const std::vector<wire::Payload>& payloads);
+  void respond(const wire::NotifyPayload& notify) { respond(std::vector<wire::Payload>{notify}); }
+  [[nodiscard]] wire::IkeHeader header_of(wire::ExchangeType exchange, base::MessageId id,
+                                          bool is_response) const;
+  void transmit(const base::Path& path, base::Bytes message);
+  void handle_request(const base::Path& path, const wire::IkeHeader& header,
+                      std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
+  void dispatch_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] bool is_expecting(const wire::IkeHeader& header) const;
+  void handle_response(const base::Path& path, const wire::IkeHeader& header,
+                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
+  void handle_unprotected(const wire::IkeHeader& header, base::Bytes datagram,
+                          MessageProtection::OpenError error, base::Instant now);
+  void refuse_malformed(const std::string& what, base::Instant now);
+  void heard_along(const base::Path& path, base::Instant now);
+  void follow_peer(const base::Path& path);
+  void handle_silence(base::Instant now);
+
+  // ike_sa_init.cpp
+  void send_init(base::Instant now);
+  [[nodiscard]] bool make_key_exchange(crypto::KeGroup group);
+  void handle_init_response(const base::Path& path, base::Bytes datagram, base::Instant now);
+  [[nodiscard]] bool handle_init_notify(const wire::IkeMessage& message, base::Instant now);
+  void accept_refusal(base::Instant now);
+  void accept_init_response(const wire::IkeMessage& message, base::Bytes datagram,
+                            policy::IkeSuite suite, base::Instant now);
+  [[nodiscard]] bool start_session(const policy::IkeSuite& suite, base::Bytes peer_public,
+                                   std::string& why);
+  void note_nat(const NatView& view);
+  void export_keys() const;
+
+  // ike_auth.cpp
+  void request_auth(AuthStep step);
+  void fail_auth_locally(const std::string& why, base::Instant now);
+  void send_auth(const base::SecretBytes& auth, base::Instant now);
+  void handle_auth_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] ConnectionPtr choose_connection(const std::vector<wire::Payload>& payloads) const;
+  void handle_auth_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void answer_auth(const base::SecretBytes& auth, base::Instant now);
+  void conclude_auth(base::Instant now);
+  void refuse_auth(const std::string& why, base::Instant now);
+  void distrust(const std::string& why, base::Instant now);
+  void establish(bool initial_contact, base::Instant now);
+  [[nodiscard]] bool has_right_auth(const base::SecretBytes& expected) const;
+
+  // create_child_sa.cpp
+  void start_child(const WantChild& wanted, base::Instant now);
+  void handle_child_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] std::optional<ChildRefusal> obstacle(
+      const std::vector<wire::Payload>& payloads) const;
+  void refuse_child(const ChildRefusal& refusal);
+  void answer_child(const ChildAgreement& agreement, const std::vector<wire::Payload>& payloads,
+                    base::Instant now);
+  void handle_child_response(ChildCreation creation, const std::vector<wire::Payload>& payloads,
+                             base::Instant now);
+  /// Asks again with the group the peer wants, when that is one of ours.
+  [[nodiscard]] bool retry_child(const ChildCreation& creation, const wire::NotifyPayload& error);
+  void fail_child(const std::string& child, EndReason reason, const std::string& why);
+  /// `g_ir` is empty without PFS. False when the keys could not be made.
+  [[nodiscard]] bool install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
+                             base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
+                             base::Instant now);
+  void announce_child(const ChildSaInfo& child);
+  void remove_child(policy::ChildSaId child, EndReason reason);
+
+  // rekey_ike_sa.cpp
+  void handle_ike_rekey(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle() const;
+  [[nodiscard]] bool continue_session(const IkeSa& old, const policy::IkeSuite& suite,
+                                      base::Bytes g_ir, base::Bytes nonce_i, base::Bytes nonce_r);
+  void inherit(IkeSa& old, base::Instant now);
+
+  // informational.cpp
+  void handle_informational(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer);
+  void handle_informational_response(const SentInformational& sent,
+                                     const std::vector<wire::Payload>& payloads, base::Instant now);
+  /// Why a notify among them ends the SA, if one does.
+  [[nodiscard]] std::optional<EndReason> heed_notifies(const std::vector<wire::Payload>& payloads);
+
+  Shared& shared_;
+  const IkeSaId id_;
+  const bool is_initiator_;
+  IkeState state_;
+  base::IkeSpi spi_i_, spi_r_;
+  base::Path path_;
+  base::Instant created_at_;
+  ConnectionPtr connection_;
+  std::optional<policy::Identity> remote_id_;
+  bool local_behind_nat_ = false;
+  bool remote_behind_nat_ = false;
+  bool has_forced_encap_ = false;
+
+  std::optional<Handshake> handshake_;
+  std::optional<Session> session_;
+  std::map<policy::ChildSaId, Child> children_;
+  HalfOpenTable::Slot half_open_;
+
+  std::deque<Wish> wishes_;
+  std::optional<InFlight> in_flight_;
+  base::MessageId next_own_id_;
+  base::MessageId next_peer_id_;
+  std::optional<Answering> answering_;
+  base::ByteVec last_response_;
+  base::ByteVec init_request_hash_;  ///< tells a repeated IKE_SA_INIT request from a new one
+  base::ByteVec init_response_;
+
+  base::Instant last_heard_;
+  base::Instant last_sent_;
+  std::optional<base::Instant> established_at_;
+  std::optional<base::Duration> last_round_trip_;
+  std::optional<base::Instant> half_open_until_;
+  std::optional<base::Instant> retire_at_;
+  std::optional<base::Instant> linger_until_;
+  EndReason farewell_reason_ = EndReason::local_request;
+  bool is_farewell_short_ = false;  ///< the peer may not even know us: do not insist
+  bool is_rekeyed_ = false;
+  bool is_down_announced_ = false;
+};
+
+}  // namespace caponier::ike

@@ -1,0 +1,310 @@
+// IKE_SA_INIT (RFC 7296 s1.2, s2.6, s2.7, s2.21.1, s2.23): the initiator, and the responder once it
+// has decided to keep state (ike_sa_init_responder.cpp decides).
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/exchanges.h"
+#include "ike/ike_sa.h"
+#include "ike/messages.h"
+#include "ike/nat_detection.h"
+
+namespace caponier::ike {
+
+using base::DropReason;
+using base::EventKind;
+using base::Instant;
+using wire::NotifyType;
+using Payloads = std::vector<wire::Payload>;
+
+namespace {
+constexpr std::size_t nonce_size = 32;
+/// COOKIE and INVALID_KE_PAYLOAD answers together, so that two hosts cannot play ping-pong.
+constexpr unsigned init_retries_max = 5;
+/// s2.21.1: an unprotected refusal may be forged, so the true answer gets this long to come.
+constexpr base::Duration refusal_patience = std::chrono::seconds{3};
+
+std::string list_groups(const policy::Offers& offers) {
+  std::string text;
+  for (const crypto::KeGroup group : groups_of(offers)) {
+    if (!text.empty()) text += ", ";
+    text += name_of(group);
+  }
+  return text.empty() ? "none" : text;
+}
+}  // namespace
+
+void IkeSa::initiate(ConnectionPtr connection, Instant now) {
+  connection_ = std::move(connection);
+  spi_i_ = shared_.allocate_ike_spi(id_);
+  has_forced_encap_ = connection_->force_encap;
+  handshake_.emplace();
+  handshake_->nonce_i = shared_.new_nonce(nonce_size);
+  report(EventKind::ike_initiating,
+         fmt::format("{}: initiating from {}", who(), path_.local.to_string()));
+  const auto groups = groups_of(connection_->offers);
+  const auto usable = std::ranges::find_if(
+      groups, [&](crypto::KeGroup group) { return shared_.crypto.supports(group); });
+  const bool has_child = !connection_->children.empty();
+  if (!has_child || usable == groups.end() || !make_key_exchange(*usable)) {
+    report(EventKind::local_fault,
+           fmt::format("{}: cannot initiate: {}", who(),
+                       has_child ? "no key-exchange group of ours works here"
+                                 : "the connection has no child"));
+    return die(EndReason::local_fault, now, false);
+  }
+  send_init(now);
+}
+
+bool IkeSa::make_key_exchange(crypto::KeGroup group) {
+  auto ke = shared_.crypto.make_key_exchange(group, shared_.rng);
+  if (!ke) return false;
+  handshake_->ke = std::move(*ke);
+  return true;
+}
+
+void IkeSa::send_init(Instant now) {
+  next_own_id_.value = 0;
+  wire::IkeMessage message;
+  message.header = header_of(wire::ExchangeType::ike_sa_init, next_own_id_, false);
+  Payloads& payloads = message.payloads;
+  if (!handshake_->cookie.empty()) {
+    payloads.emplace_back(make_notify(NotifyType::cookie, handshake_->cookie));  // first: s2.6
+  }
+  payloads.emplace_back(policy::to_wire(connection_->offers, {}, true));
+  payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(handshake_->ke->group()),
+                                        base::to_vec(handshake_->ke->public_value())});
+  payloads.emplace_back(wire::NoncePayload{handshake_->nonce_i});
+  append_nat_notifies(payloads, shared_.crypto, shared_.rng, spi_i_, {}, path_, has_forced_encap_);
+  auto encoded = message.encode();
+  if (!encoded) {
+    report(EventKind::local_fault, fmt::format("{}: the IKE_SA_INIT request is too long", who()));
+    return die(EndReason::local_fault, now, false);
+  }
+  handshake_->init_request = *encoded;
+  launch(SentInit{}, wire::ExchangeType::ike_sa_init, std::move(*encoded), now);
+}
+
+void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, Instant now) {
+  const auto message = wire::IkeMessage::decode(datagram);
+  if (!message) {
+    report_early(EventKind::ike_malformed,
+                 fmt::format("{}: the IKE_SA_INIT response does not parse ({} in {})", who(),
+                             base::name_of(message.error().fault), message.error().field),
+                 now);
+    return drop(DropReason::ike_malformed);
+  }
+  const wire::IkeHeader& header = message->header;
+  if (header.spi_i != spi_i_ || header.message_id.value != 0 || header.from_initiator() ||
+      path.remote.address != path_.remote.address) {
+    return drop(DropReason::ike_unexpected);
+  }
+  if (handle_init_notify(*message, now)) return;
+  const auto fault = fault_in(Shape::init_response, message->payloads);
+  if (fault || unknown_critical(message->payloads) || header.spi_r.value == 0) {
+    report_early(EventKind::ike_malformed,
+                 fmt::format("{}: ignored an IKE_SA_INIT response: {}", who(),
+                             fault.value_or("an unknown critical payload, or no SPI")),
+                 now);
+    return drop(DropReason::ike_malformed);
+  }
+  const auto choice =
+      policy::accept_ike(*wire::find<wire::SaPayload>(message->payloads), connection_->offers);
+  if (!choice) {
+    report_early(EventKind::ike_no_proposal,
+                 fmt::format("{}: the peer's answer is not among our proposals: {}", who(),
+                             describe(choice.error())),
+                 now);
+    return drop(DropReason::ike_unexpected);
+  }
+  accept_init_response(*message, datagram, choice->suite, now);
+}
+
+bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
+  Handshake& handshake = *handshake_;
+  const wire::NotifyPayload* const cookie = wire::find_notify(message.payloads, NotifyType::cookie);
+  const wire::NotifyPayload* const error = find_error(message.payloads);
+  if (cookie == nullptr && error == nullptr) return false;
+  if (cookie != nullptr && !cookie->data.empty() && cookie->data.size() <= 64 &&
+      handshake.retries < init_retries_max) {
+    ++handshake.retries;
+    handshake.cookie = cookie->data;
+    in_flight_.reset();
+    send_init(now);
+    return true;
+  }
+  if (error == nullptr) {
+    drop(DropReason::ike_unexpected);
+    return true;
+  }
+  const auto group =
+      error->type == NotifyType::invalid_ke_payload ? wanted_group(*error) : std::nullopt;
+  const auto ours = groups_of(connection_->offers);
+  if (group && *group != handshake.ke->group() && handshake.retries < init_retries_max &&
+      std::ranges::find(ours, *group) != ours.end() && make_key_exchange(*group)) {
+    ++handshake.retries;
+    in_flight_.reset();
+    send_init(now);
+    return true;
+  }
+  report_early(EventKind::ike_notify_hint,
+               fmt::format("{}: the peer answers IKE_SA_INIT with {}; we wait {} s for a better "
+                           "answer, as this one is unprotected",
+                           who(), describe(*error), base::seconds_of(refusal_patience)),
+               now);
+  if (!handshake.refusal) {
+    handshake.refusal = *error;
+    handshake.refused_until = now + refusal_patience;
+  }
+  return true;
+}
+
+void IkeSa::accept_refusal(Instant now) {
+  const wire::NotifyPayload refusal = *handshake_->refusal;
+  if (refusal.type == NotifyType::no_proposal_chosen) {
+    report(EventKind::ike_no_proposal,
+           fmt::format("{}: the peer accepts none of our proposals, or does not know us: {}", who(),
+                       policy::to_string(policy::to_wire(connection_->offers, {}, true))));
+    return die(EndReason::no_proposal, now, false);
+  }
+  report(EventKind::ike_failed,
+         fmt::format("{}: the peer refuses IKE_SA_INIT with {}; our groups are {}", who(),
+                     describe(refusal), list_groups(connection_->offers)));
+  die(EndReason::peer_refused, now, false);
+}
+
+void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes datagram,
+                                 policy::IkeSuite suite, Instant now) {
+  const auto& ke = *wire::find<wire::KePayload>(message.payloads);
+  handshake_->nonce_r = wire::find<wire::NoncePayload>(message.payloads)->data;
+  spi_r_ = message.header.spi_r;
+  std::string why = "the group differs from the one we sent";
+  const bool is_group_right =
+      ke.group == static_cast<std::uint16_t>(suite.ke) && suite.ke == handshake_->ke->group();
+  if (!is_group_right || !start_session(suite, ke.data, why)) {
+    spi_r_ = {};
+    report_early(EventKind::ike_malformed,
+                 fmt::format("{}: ignored an IKE_SA_INIT response: key exchange: {}", who(), why),
+                 now);
+    return drop(DropReason::ike_unexpected);
+  }
+  last_heard_ = now;
+  if (in_flight_ && in_flight_->repeats == 0) last_round_trip_ = now - in_flight_->sent_at;
+  in_flight_.reset();
+  handshake_->init_response = base::to_vec(datagram);
+  handshake_->ke.reset();
+  handshake_->refusal.reset();
+  note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
+  // s2.23: with a NAT between, both sides go on at port 4500.
+  if (uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
+    path_.local.port = shared_.config.natt_port;
+    path_.remote.port = shared_.config.natt_port;
+  }
+  move_to(IkeState::auth_pending);
+  half_open_until_ = now + shared_.limits().half_open_timeout;
+  request_auth(AuthStep::own);
+}
+
+void IkeSa::note_nat(const NatView& view) {
+  local_behind_nat_ = view.local_behind_nat;
+  remote_behind_nat_ = view.remote_behind_nat;
+  // A peer without NAT traversal could not read ESP in UDP.
+  has_forced_encap_ = has_forced_encap_ && view.is_supported;
+}
+
+bool IkeSa::start_session(const policy::IkeSuite& suite, base::Bytes peer_public,
+                          std::string& why) {
+  const auto fail = [&why](std::string_view what, crypto::CryptoError error) {
+    why = fmt::format("{}: {}", what, crypto::name_of(error));
+    return false;
+  };
+  auto secret = handshake_->ke->derive(peer_public);
+  if (!secret) return fail(name_of(suite.ke), secret.error());
+  auto prf = shared_.crypto.make_prf(suite.prf);
+  if (!prf) return fail("PRF", prf.error());
+  auto keys = derive_ike_keys(**prf, suite, secret->reveal(), handshake_->nonce_i,
+                              handshake_->nonce_r, spi_i_, spi_r_);
+  if (!keys) return fail("key derivation", keys.error());
+  auto protection =
+      MessageProtection::make(shared_.crypto, suite, *keys, is_initiator_, shared_.rng);
+  if (!protection) return fail("cipher", protection.error());
+  session_.emplace(Session{suite, std::move(*prf), std::move(*keys), std::move(*protection)});
+  export_keys();
+  return true;
+}
+
+void IkeSa::export_keys() const {
+  if (!shared_.config.export_keys) return;
+  const IkeKeys& keys = session_->keys;
+  shared_.emit(KeysExported{id_, spi_i_, spi_r_, session_->suite, keys.sk_ei.duplicate(),
+                            keys.sk_er.duplicate(), keys.sk_ai.duplicate(),
+                            keys.sk_ar.duplicate()});
+}
+
+// ---- Responder
+
+void IkeSa::answer_init(AcceptedInit init, Instant now) {
+  spi_i_ = init.spi_i;
+  spi_r_ = shared_.allocate_ike_spi(id_);
+  init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{init.request});
+  half_open_ = HalfOpenTable::Slot{shared_.half_open, init.path.remote.address, init.is_proven};
+  half_open_until_ = now + shared_.limits().half_open_timeout;
+  handshake_.emplace();
+  handshake_->candidates = std::move(init.candidates);
+  handshake_->nonce_i = wire::find<wire::NoncePayload>(init.payloads)->data;
+  // Never longer than the peer's where the PRF allows it (s2.10): we do not amplify.
+  const crypto::PrfInfo* const prf = crypto::find(init.suite.prf);
+  const std::size_t nonce_min =
+      std::max(wire::NoncePayload::size_min, prf == nullptr ? 0 : prf->size / 2);
+  handshake_->nonce_r =
+      shared_.new_nonce(std::clamp(handshake_->nonce_i.size(), nonce_min, nonce_size));
+  has_forced_encap_ = handshake_->candidates.front()->force_encap;
+
+  wire::IkeHeader header = header_of(wire::ExchangeType::ike_sa_init, {}, true);
+  std::string why = "we cannot make a key pair";
+  const auto& ke = *wire::find<wire::KePayload>(init.payloads);
+  if (!make_key_exchange(init.suite.ke) || !start_session(init.suite, ke.data, why)) {
+    report_early(EventKind::ike_failed, fmt::format("{}: key exchange: {}", who(), why), now);
+    header.spi_r = {};
+    header.flags = wire::IkeHeader::flag_initiator;  // as the request had it
+    if (shared_.answers.take(now)) {
+      transmit(path_, unprotected_answer(header, make_notify(NotifyType::invalid_syntax)));
+    }
+    return die(EndReason::protocol_error, now, false);
+  }
+  const bool pretends_nat = has_forced_encap_;
+  const NatView nat = detect_nat(shared_.crypto, init.payloads, spi_i_, {}, path_);
+  note_nat(nat);
+
+  wire::IkeMessage message;
+  message.header = header;
+  message.payloads.emplace_back(wire::SaPayload{{init.answer}});
+  message.payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(init.suite.ke),
+                                                base::to_vec(handshake_->ke->public_value())});
+  message.payloads.emplace_back(wire::NoncePayload{handshake_->nonce_r});
+  if (nat.is_supported) {
+    append_nat_notifies(message.payloads, shared_.crypto, shared_.rng, spi_i_, spi_r_, path_,
+                        pretends_nat);
+  }
+  auto encoded = message.encode();
+  if (!encoded) return die(EndReason::local_fault, now, false);
+  handshake_->ke.reset();
+  handshake_->init_request = std::move(init.request);
+  handshake_->init_response = *encoded;
+  init_response_ = std::move(*encoded);
+  next_peer_id_.value = 1;
+  last_sent_ = now;
+  transmit(path_, init_response_);
+}
+
+bool IkeSa::handle_init_again(const base::Path& path, base::Bytes datagram) {
+  const auto hash = shared_.crypto.nat_hash(std::vector<base::Bytes>{datagram});
+  if (hash != init_request_hash_) return false;
+  drop(DropReason::ike_duplicate);
+  if (state_ == IkeState::init_answered) transmit(path, init_response_);
+  return true;
+}
+
+}  // namespace caponier::ike

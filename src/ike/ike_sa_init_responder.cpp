@@ -1,0 +1,195 @@
+#include "ike/ike_sa_init_responder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/exchanges.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using base::DropReason;
+using base::EventKind;
+using base::Instant;
+using wire::NotifyType;
+
+namespace {
+
+/// One request on its way to a verdict.
+class Judge {
+ public:
+  Judge(Shared& shared, CookieJar& cookies, const base::Path& path, const wire::IkeHeader& header,
+        Instant now)
+      : shared_(shared), cookies_(cookies), path_(path), header_(header), now_(now) {}
+
+  InitVerdict judge(base::Bytes datagram);
+
+ private:
+  InitVerdict ignore(DropReason reason, EventKind kind, const std::string& why);
+  InitVerdict reject(const wire::NotifyPayload& notify);
+  [[nodiscard]] bool has_valid_cookie(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] bool wants_cookie() const;
+  InitVerdict choose(std::vector<wire::Payload> payloads, base::Bytes datagram);
+  void report(EventKind kind, std::string text, std::string peer = {});
+
+  Shared& shared_;
+  CookieJar& cookies_;
+  const base::Path& path_;
+  const wire::IkeHeader& header_;
+  Instant now_;
+  bool is_proven_ = false;
+};
+
+void Judge::report(EventKind kind, std::string text, std::string peer) {
+  base::Event event{kind, std::move(peer), std::move(text), {}};
+  event.fields.emplace_back("remote", path_.remote.to_string());
+  shared_.report_stranger(std::move(event), now_);
+}
+
+InitVerdict Judge::ignore(DropReason reason, EventKind kind, const std::string& why) {
+  shared_.drops.add(reason);
+  report(kind, fmt::format("{}: IKE_SA_INIT ignored: {}", path_.remote.to_string(), why));
+  return Ignored{};
+}
+
+InitVerdict Judge::reject(const wire::NotifyPayload& notify) {
+  // s2.21.4: a limit for what strangers make us send.
+  if (!shared_.answers.take(now_)) {
+    shared_.drops.add(DropReason::ike_rate_limited);
+    return Ignored{};
+  }
+  return Rejected{unprotected_answer(header_, notify)};
+}
+
+bool Judge::has_valid_cookie(const std::vector<wire::Payload>& payloads) {
+  const wire::NotifyPayload* const cookie = wire::find_notify(payloads, NotifyType::cookie);
+  if (cookie == nullptr) return false;
+  const auto& nonce = wire::find<wire::NoncePayload>(payloads)->data;
+  if (cookies_.is_valid(cookie->data, nonce, path_.remote.address, header_.spi_i, now_)) {
+    return true;
+  }
+  shared_.drops.add(DropReason::ike_bad_cookie);
+  return false;
+}
+
+bool Judge::wants_cookie() const {
+  // Past the limit of one address too: else a forger of that address could lock its owner out.
+  return shared_.half_open.total() >= shared_.limits().cookie_threshold ||
+         shared_.half_open.count(path_.remote.address) >=
+             shared_.limits().half_open_per_address_max;
+}
+
+InitVerdict Judge::judge(base::Bytes datagram) {
+  if (shared_.is_shutting_down) {
+    shared_.drops.add(DropReason::ike_unexpected);
+    return Ignored{};
+  }
+  auto message = wire::IkeMessage::decode(datagram);
+  if (!message) {
+    return ignore(
+        DropReason::ike_malformed, EventKind::ike_malformed,
+        fmt::format("{} in {}", base::name_of(message.error().fault), message.error().field));
+  }
+  if (const auto fault = fault_in(Shape::init_request, message->payloads)) {
+    return ignore(DropReason::ike_malformed, EventKind::ike_malformed, *fault);
+  }
+  if (wants_cookie()) {
+    is_proven_ = has_valid_cookie(message->payloads);
+    if (!is_proven_) {
+      report(EventKind::ike_cookie_demanded,
+             fmt::format("{}: a cookie is demanded; {} IKE SAs are half open",
+                         path_.remote.to_string(), shared_.half_open.total()));
+      const auto& nonce = wire::find<wire::NoncePayload>(message->payloads)->data;
+      return Rejected{unprotected_answer(
+          header_, make_notify(NotifyType::cookie,
+                               cookies_.make(nonce, path_.remote.address, header_.spi_i, now_)))};
+    }
+  }
+  if (shared_.half_open.total() >= shared_.limits().half_open_max ||
+      shared_.half_open.proven_count(path_.remote.address) >=
+          shared_.limits().half_open_per_address_max) {
+    return ignore(DropReason::ike_half_open_limit, EventKind::ike_failed,
+                  fmt::format("too many half-open IKE SAs ({})", shared_.half_open.total()));
+  }
+  if (const auto type = unknown_critical(message->payloads)) {
+    report(EventKind::ike_malformed,
+           fmt::format("{}: IKE_SA_INIT has a critical payload of unknown type {}",
+                       path_.remote.to_string(), static_cast<unsigned>(*type)));
+    return reject(make_notify(NotifyType::unsupported_critical_payload,
+                              base::ByteVec{static_cast<std::byte>(*type)}));
+  }
+  return choose(std::move(message->payloads), datagram);
+}
+
+InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datagram) {
+  auto candidates = find_connections(shared_.connections, path_);
+  if (candidates.empty()) {
+    shared_.drops.add(DropReason::ike_unknown_peer);
+    report(EventKind::ike_peer_unknown,
+           fmt::format("{} wants an IKE SA with {}, but no connection has these addresses",
+                       path_.remote.to_string(), path_.local.to_string()));
+    return reject(make_notify(NotifyType::no_proposal_chosen));
+  }
+  const auto& sa = *wire::find<wire::SaPayload>(payloads);
+  const crypto::KeGroup group{wire::find<wire::KePayload>(payloads)->group};
+  std::optional<policy::NoChoice> no_choice;
+  for (auto candidate = candidates.begin(); candidate != candidates.end(); ++candidate) {
+    auto choice = policy::choose_ike(sa, (*candidate)->offers, group);
+    if (!choice) {
+      if (!no_choice) no_choice = choice.error();
+      continue;
+    }
+    if (choice->suite.ke != group) {
+      report(EventKind::ike_notify_hint,
+             fmt::format("{}: the peer came with {}, we want {}", path_.remote.to_string(),
+                         name_of(group), name_of(choice->suite.ke)),
+             (*candidate)->name);
+      return reject(make_invalid_ke(choice->suite.ke));
+    }
+    // The first candidate is the one whose offers decided; IDs decide at last (IKE_AUTH).
+    std::rotate(candidates.begin(), candidate, candidate + 1);
+    AcceptedInit accepted;
+    accepted.path = path_;
+    accepted.request = base::to_vec(datagram);
+    accepted.payloads = std::move(payloads);
+    accepted.spi_i = header_.spi_i;
+    accepted.candidates = std::move(candidates);
+    accepted.suite = choice->suite;
+    accepted.answer = std::move(choice->answer);
+    accepted.is_proven = is_proven_;
+    return accepted;
+  }
+  report(EventKind::ike_no_proposal,
+         fmt::format("{} ({}): {}; the peer offers {}", candidates.front()->name,
+                     path_.remote.to_string(), describe(*no_choice), policy::to_string(sa)),
+         candidates.front()->name);
+  return reject(make_notify(NotifyType::no_proposal_chosen));
+}
+
+}  // namespace
+
+InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& path,
+                       const wire::IkeHeader& header, base::Bytes datagram, Instant now) {
+  return Judge{shared, cookies, path, header, now}.judge(datagram);
+}
+
+std::vector<ConnectionPtr> find_connections(const Connections& connections,
+                                            const base::Path& path) {
+  std::vector<std::pair<int, ConnectionPtr>> ranked;
+  for (const ConnectionPtr& connection : connections) {
+    const auto& remotes = connection->remote_addresses;
+    const bool is_listed = std::ranges::find(remotes, path.remote.address) != remotes.end();
+    if (!is_listed && !remotes.empty()) continue;
+    const auto& local = connection->local_address;
+    if (local && *local != path.local.address) continue;
+    ranked.emplace_back((is_listed ? 2 : 0) + (local ? 1 : 0), connection);
+  }
+  std::ranges::stable_sort(ranked, [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<ConnectionPtr> found;
+  for (auto& [rank, connection] : ranked) found.push_back(std::move(connection));
+  return found;
+}
+
+}  // namespace caponier::ike

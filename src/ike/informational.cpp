@@ -1,0 +1,89 @@
+// INFORMATIONAL (RFC 7296 s1.4, s1.5, s2.21, s2.25): deletion, liveness, and notices.
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/exchanges.h"
+#include "ike/ike_sa.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using base::EventKind;
+using base::Instant;
+using wire::NotifyType;
+using Payloads = std::vector<wire::Payload>;
+
+void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
+  if (const auto fault = fault_in(Shape::informational, payloads)) {
+    return refuse_malformed(*fault, now);
+  }
+  wire::DeletePayload answer;
+  answer.protocol = wire::ProtocolId::esp;
+  answer.spi_size = 4;
+  bool is_end = false;
+  for (const wire::Payload& payload : payloads) {
+    const auto* const deletion = std::get_if<wire::DeletePayload>(&payload);
+    if (deletion == nullptr) continue;
+    if (deletion->protocol == wire::ProtocolId::ike) {
+      is_end = true;
+    } else if (deletion->protocol == wire::ProtocolId::esp && deletion->spi_size == 4) {
+      collect_deletions(*deletion, answer);
+    } else if (deletion->protocol != wire::ProtocolId::ah) {  // AH: we have none, so none goes
+      return refuse_malformed("DELETE names a protocol or SPI size that does not exist", now);
+    }
+  }
+  if (is_end) {
+    report(EventKind::ike_deleted, fmt::format("{}: the peer deleted IKE SA {}", who(), id_.value));
+    respond(Payloads{});
+    return die(state_ == IkeState::deleting ? farewell_reason_ : EndReason::peer_deleted, now,
+               true);
+  }
+  const auto fatal = heed_notifies(payloads);
+  respond(answer.spis.empty() ? Payloads{} : Payloads{answer});
+  if (fatal) die(*fatal, now, true);
+}
+
+void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer) {
+  for (const base::ByteVec& bytes : deletion.spis) {
+    const auto spi = child_spi(bytes);
+    const auto found = std::ranges::find_if(
+        children_, [&](const auto& entry) { return spi && entry.second.info.spi_out == *spi; });
+    if (found == children_.end()) continue;
+    // s2.25.1: when both sides delete at once, neither answers with its own SPI.
+    if (!found->second.is_closing) answer.spis.push_back(to_bytes(found->second.info.spi_in));
+    remove_child(found->first, EndReason::peer_deleted);
+  }
+}
+
+std::optional<EndReason> IkeSa::heed_notifies(const Payloads& payloads) {
+  for (const wire::Payload& payload : payloads) {
+    const auto* const notify = std::get_if<wire::NotifyPayload>(&payload);
+    if (notify == nullptr || !wire::is_error(notify->type)) continue;
+    if (notify->type == NotifyType::authentication_failed) {
+      report(EventKind::ike_auth_failed, fmt::format("{}: the peer does not accept our AUTH as {}",
+                                                     who(), connection_->local_id.to_string()));
+      return EndReason::authentication;
+    }
+    const bool is_fatal = notify->type == NotifyType::invalid_syntax ||
+                          notify->type == NotifyType::unsupported_critical_payload;
+    report(is_fatal ? EventKind::ike_failed : EventKind::ike_notify_hint,
+           fmt::format("{}: the peer reports {}{}", who(), describe(*notify),
+                       is_fatal ? " and ends the IKE SA" : ""));
+    if (is_fatal) return EndReason::protocol_error;
+  }
+  return std::nullopt;
+}
+
+void IkeSa::handle_informational_response(const SentInformational& sent, const Payloads& payloads,
+                                          Instant now) {
+  if (sent.is_farewell) return die(farewell_reason_, now, false);
+  if (sent.deletion && sent.deletion->child) {
+    remove_child(*sent.deletion->child, EndReason::local_request);
+  }
+  if (const auto fatal = heed_notifies(payloads)) die(*fatal, now, false);
+}
+
+}  // namespace caponier::ike

@@ -1,0 +1,137 @@
+#include "ike/shared.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ike/ike_sa.h"
+
+namespace caponier::ike {
+
+bool RateLimit::take(base::Instant now) {
+  if (interval_ > base::Duration{} && now > counted_at_) {
+    const auto earned = static_cast<std::size_t>((now - counted_at_) / interval_);
+    counted_at_ = counted_at_ + interval_ * static_cast<base::Duration::rep>(earned);
+    tokens_ = std::min(burst_, tokens_ + std::min(earned, burst_));
+  }
+  if (tokens_ == 0) return false;
+  --tokens_;
+  return true;
+}
+
+HalfOpenTable::Slot::Slot(HalfOpenTable& table, const base::IpAddress& address, bool is_proven)
+    : table_(&table), address_(address), is_proven_(is_proven) {
+  ++table.total_;
+  Counts& counts = table.by_address_[address];
+  ++counts.all;
+  if (is_proven) ++counts.proven;
+}
+
+HalfOpenTable::Slot& HalfOpenTable::Slot::operator=(Slot&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  table_ = std::exchange(other.table_, nullptr);
+  address_ = other.address_;
+  is_proven_ = other.is_proven_;
+  return *this;
+}
+
+void HalfOpenTable::Slot::release() {
+  if (table_ == nullptr) return;
+  --table_->total_;
+  const auto found = table_->by_address_.find(address_);
+  if (found != table_->by_address_.end()) {
+    if (is_proven_) --found->second.proven;
+    if (--found->second.all == 0) table_->by_address_.erase(found);
+  }
+  table_ = nullptr;
+}
+
+std::size_t HalfOpenTable::count(const base::IpAddress& address) const {
+  const auto found = by_address_.find(address);
+  return found == by_address_.end() ? 0 : found->second.all;
+}
+
+std::size_t HalfOpenTable::proven_count(const base::IpAddress& address) const {
+  const auto found = by_address_.find(address);
+  return found == by_address_.end() ? 0 : found->second.proven;
+}
+
+Shared::Shared(EndpointConfig endpoint_config, base::Rng& random,
+               const crypto::CryptoProvider& provider, base::Instant now)
+    : config(std::move(endpoint_config)),
+      rng(random),
+      crypto(provider),
+      answers(config.limits.stranger_answers_burst_max, config.limits.stranger_answer_interval,
+              now),
+      stranger_events_(config.limits.stranger_events_burst_max,
+                       config.limits.stranger_event_interval, now) {}
+
+Shared::~Shared() = default;
+
+void Shared::emit(Action action) { actions_.push_back(std::move(action)); }
+
+void Shared::transmit(const base::Path& path, base::Bytes message) {
+  if (is_full()) {
+    drops.add(base::DropReason::io_queue_full);
+    return;
+  }
+  base::ByteVec datagram;
+  // RFC 3948 s2.2: four zero bytes where ESP has its SPI.
+  if (path.local.port == config.natt_port) datagram.resize(4);
+  base::append(datagram, message);
+  actions_.emplace_back(Transmit{path, std::move(datagram)});
+}
+
+void Shared::transmit_keepalive(const base::Path& path) {
+  if (is_full()) return;
+  actions_.emplace_back(Transmit{path, base::ByteVec{std::byte{0xff}}});
+}
+
+void Shared::report(base::Event event) {
+  if (is_full()) {
+    ++suppressed_events_;
+    return;
+  }
+  actions_.emplace_back(std::move(event));
+}
+
+void Shared::report_stranger(base::Event event, base::Instant now) {
+  if (!stranger_events_.take(now)) {
+    ++suppressed_events_;
+    return;
+  }
+  if (suppressed_events_ > 0) {
+    event.fields.emplace_back("suppressed", std::to_string(suppressed_events_));
+    suppressed_events_ = 0;
+  }
+  report(std::move(event));
+}
+
+std::optional<Action> Shared::next_action() {
+  if (actions_.empty()) return std::nullopt;
+  std::optional<Action> action{std::move(actions_.front())};
+  actions_.pop_front();
+  return action;
+}
+
+base::ByteVec Shared::new_nonce(std::size_t size) {
+  base::ByteVec nonce(size);
+  rng.fill_public(nonce);
+  return nonce;
+}
+
+base::Spi Shared::allocate_spi() {
+  for (;;) {
+    const base::Spi spi{rng.public_u32()};
+    if (spi.value >= 256 && inbound_spis_.insert(spi).second) return spi;
+  }
+}
+
+base::IkeSpi Shared::allocate_ike_spi(IkeSaId owner) {
+  for (;;) {
+    const base::IkeSpi spi{rng.public_u64()};
+    if (spi.value != 0 && by_spi.emplace(spi, owner).second) return spi;
+  }
+}
+
+}  // namespace caponier::ike

@@ -1,0 +1,136 @@
+#pragma once
+// What all IKE SAs of one endpoint share: configuration, the outgoing actions, SPIs, and the limits
+// that strangers must not exceed.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/drops.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "crypto/crypto.h"
+#include "ike/actions.h"
+#include "ike/config.h"
+
+namespace caponier::ike {
+
+class IkeSa;
+using ConnectionPtr = std::shared_ptr<const ConnectionConfig>;
+
+/// A burst, then one per interval.
+class RateLimit {
+ public:
+  RateLimit(std::size_t burst, base::Duration interval, base::Instant now)
+      : burst_(burst), interval_(interval), tokens_(burst), counted_at_(now) {}
+  [[nodiscard]] bool take(base::Instant now);
+
+ private:
+  std::size_t burst_;
+  base::Duration interval_;
+  std::size_t tokens_;
+  base::Instant counted_at_;
+};
+
+/// Half-open responder SAs, per remote address. `proven` ones came with a cookie.
+class HalfOpenTable {
+ public:
+  /// One counted SA, for as long as the slot lives.
+  class Slot {
+   public:
+    Slot() = default;
+    Slot(HalfOpenTable& table, const base::IpAddress& address, bool is_proven);
+    Slot(Slot&& other) noexcept { *this = std::move(other); }
+    Slot& operator=(Slot&& other) noexcept;
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+    ~Slot() { release(); }
+    void release();
+
+   private:
+    HalfOpenTable* table_ = nullptr;
+    base::IpAddress address_;
+    bool is_proven_ = false;
+  };
+
+  [[nodiscard]] std::size_t total() const { return total_; }
+  [[nodiscard]] std::size_t count(const base::IpAddress& address) const;
+  [[nodiscard]] std::size_t proven_count(const base::IpAddress& address) const;
+
+ private:
+  struct Counts {
+    std::size_t all = 0;
+    std::size_t proven = 0;
+  };
+  std::size_t total_ = 0;
+  std::map<base::IpAddress, Counts> by_address_;
+};
+
+/// An IKE SA that came up, for the endpoint to compare with its siblings.
+struct Established {
+  IkeSaId sa;
+  bool initial_contact = false;
+};
+
+class Shared {
+ public:
+  Shared(EndpointConfig endpoint_config, base::Rng& random, const crypto::CryptoProvider& provider,
+         base::Instant now);
+  ~Shared();
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  /// Never refused: state changes are bounded by the number of SAs.
+  void emit(Action action);
+  /// One IKE message, with the non-ESP marker where the local port wants it. Dropped and counted
+  /// when the action queue is full; IKE repeats.
+  void transmit(const base::Path& path, base::Bytes message);
+  void transmit_keepalive(const base::Path& path);
+  void report(base::Event event);
+  /// An event a stranger caused; at the rate the limits allow.
+  void report_stranger(base::Event event, base::Instant now);
+  [[nodiscard]] std::optional<Action> next_action();
+
+  [[nodiscard]] const IkeLimits& limits() const { return config.limits; }
+  [[nodiscard]] IkeSaId new_sa_id() { return IkeSaId{++last_sa_id_}; }
+  [[nodiscard]] policy::ChildSaId new_child_id() { return policy::ChildSaId{++last_child_id_}; }
+  [[nodiscard]] std::uint64_t new_request() { return ++last_request_; }
+  [[nodiscard]] base::ByteVec new_nonce(std::size_t size);
+  /// Random, unique among ours, not reserved; given back with release().
+  [[nodiscard]] base::Spi allocate_spi();
+  void release(base::Spi spi) { inbound_spis_.erase(spi); }
+  [[nodiscard]] base::IkeSpi allocate_ike_spi(IkeSaId owner);
+
+  const EndpointConfig config;
+  base::Rng& rng;
+  const crypto::CryptoProvider& crypto;
+  Connections connections;
+  base::DropCounters drops;
+  HalfOpenTable half_open;
+  RateLimit answers;
+  bool is_shutting_down = false;
+  std::size_t lingering = 0;
+  std::map<base::IkeSpi, IkeSaId> by_spi;  ///< our SPIs
+  std::map<policy::ChildSaId, IkeSaId> child_owner;
+  std::map<std::string, std::size_t> up_count;   ///< established IKE SAs per connection
+  std::vector<Established> established;          ///< since the endpoint last looked
+  std::vector<std::unique_ptr<IkeSa>> newborns;  ///< made by a rekey, for the endpoint to adopt
+
+ private:
+  [[nodiscard]] bool is_full() const { return actions_.size() >= config.limits.action_queue_max; }
+
+  std::deque<Action> actions_;
+  RateLimit stranger_events_;
+  std::uint64_t suppressed_events_ = 0;
+  std::uint64_t last_sa_id_ = 0;
+  std::uint64_t last_child_id_ = 0;
+  std::uint64_t last_request_ = 0;
+  std::set<base::Spi> inbound_spis_;
+};
+
+}  // namespace caponier::ike
