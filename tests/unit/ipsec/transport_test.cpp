@@ -1,0 +1,144 @@
+#include "ipsec/transport.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/ipsec/pair.h"
+
+namespace caponier::ipsec::test {
+namespace {
+
+constexpr std::string_view client = "10.0.0.2";  // behind the NAT
+constexpr std::string_view nat = "203.0.113.5";  // what the server sees
+constexpr std::string_view server = "198.51.100.1";
+
+/// A is the client. `b` has its own path; the selectors it got are the client's own or substituted
+/// ones (RFC 7296 s2.23.1).
+Spec natted() {
+  Spec spec;
+  spec.mode = policy::SaMode::transport;
+  spec.udp_encap = true;
+  spec.path = {{ip(client), 4500}, {ip(server), 4500}};
+  spec.a_nets = {prefix(client)};
+  spec.b_nets = {prefix(server)};
+  return spec;
+}
+
+Spec plain() {
+  Spec spec = natted();
+  spec.udp_encap = false;
+  return spec;
+}
+
+ByteVec from_client(std::uint8_t protocol) {
+  if (protocol == wire::ip_protocol::tcp) return syn_packet(client, server, 1000);
+  return udp_packet(client, server, 51);
+}
+
+void expect_delivery_behind_nat(std::string_view selector, std::string_view source) {
+  for (const std::uint8_t protocol : {wire::ip_protocol::tcp, wire::ip_protocol::udp}) {
+    Pair pair{natted()};
+    pair.b.remove({1});
+    policy::InstallSa sa = install_for_b(natted());
+    sa.path.remote = {ip(nat), 61000};
+    sa.remote = {prefix(selector)};
+    ASSERT_TRUE(pair.b.install(std::move(sa), {}).has_value());
+    const Protected sent = protect_one(pair.a, from_client(protocol));
+    ASSERT_EQ(sent.item.verdict, Verdict::forward);
+    const Opened got = open_one(pair.b, sent.esp);
+    ASSERT_EQ(got.item.verdict, Verdict::forward) << base::info_of(got.item.drop).name;
+    const auto header = wire::Ipv4View::checked(got.packet).value();
+    EXPECT_EQ(header.source(), ip(source));
+    EXPECT_EQ(header.destination(), ip(server));
+    EXPECT_EQ(header.ttl(), 64);
+    EXPECT_EQ(wire::internet_checksum(header.header()), 0);
+    EXPECT_TRUE(has_good_checksum(got.packet));
+  }
+}
+
+TEST(Transport, behind_nat_delivers_the_selectors_address_with_a_right_checksum) {
+  expect_delivery_behind_nat(client, client);
+  expect_delivery_behind_nat(nat, nat);
+}
+
+TEST(Transport, behind_nat_delivers_the_seen_address_to_wider_selectors) {
+  expect_delivery_behind_nat("203.0.113.0/24", nat);
+}
+
+TEST(Transport, a_udp_checksum_that_was_not_made_stays_away) {
+  Pair pair{natted()};
+  ByteVec packet = from_client(wire::ip_protocol::udp);
+  base::store_be<std::uint16_t>(packet.data() + 26, 0);
+  EXPECT_EQ(pair.a_to_b(packet), packet);
+}
+
+TEST(Transport, our_own_end_is_the_selectors_single_address) {
+  policy::InstallSa sa = install_for_a(natted());
+  sa.path.local.address = ip("192.168.9.9");
+  EXPECT_EQ(transport_addresses(sa).local, ip(client));
+  EXPECT_EQ(transport_addresses(sa).remote, ip(server));
+  sa.local = {prefix("10.0.0.0/24")};
+  EXPECT_EQ(transport_addresses(sa).local, ip("192.168.9.9"));
+  sa.remote = {prefix("203.0.113.9/32")};
+  EXPECT_EQ(transport_addresses(sa).remote, ip("203.0.113.9"));
+  sa.udp_encap = false;
+  EXPECT_EQ(transport_addresses(sa).remote, ip(server));
+  sa.local = {prefix("2001:db8::1/128")};
+  EXPECT_EQ(transport_addresses(sa).local, ip("192.168.9.9"));
+}
+
+TEST(Transport, fragments_are_refused_by_name) {
+  Pair pair{plain()};
+  ByteVec packet = from_client(wire::ip_protocol::udp);
+  set_v4_word(packet, 6, 0x2000);
+  EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_fragment);
+  set_v4_word(packet, 6, 0x0009);
+  EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_fragment);
+}
+
+TEST(Transport, options_and_extension_headers_are_refused_by_name) {
+  Pair v4{plain()};
+  ByteVec packet = wire::make_ip_packet({ip(client), ip(server), 17}, 12);
+  set_v4_word(packet, 0, 0x4600);  // the first 4 bytes of the payload become options
+  EXPECT_EQ(protect_one(v4.a, packet).item.drop, DropReason::clear_headers);
+
+  Spec spec = plain();
+  spec.path = {{ip("2001:db8::1"), 0}, {ip("2001:db8::2"), 0}};
+  spec.a_nets = {prefix("2001:db8::1")};
+  spec.b_nets = {prefix("2001:db8::2")};
+  Pair v6{spec};
+  constexpr std::array<std::uint8_t, 4> extensions{0, 43, 44, 60};
+  for (const std::uint8_t extension : extensions) {
+    ByteVec with_extension =
+        wire::make_ip_packet({ip("2001:db8::1"), ip("2001:db8::2"), extension}, 16);
+    with_extension[40] = std::byte{wire::ip_protocol::udp};
+    EXPECT_EQ(protect_one(v6.a, with_extension).item.drop,
+              extension == 44 ? DropReason::clear_fragment : DropReason::clear_headers);
+  }
+}
+
+TEST(Transport, the_outer_ds_field_is_the_packets_own) {
+  Pair pair{plain()};
+  const Protected sent = protect_one(pair.a, from_client(wire::ip_protocol::udp));
+  const Opened got = open_one(pair.b, sent.esp, {}, {}, 0xb9);
+  EXPECT_EQ(wire::Ipv4View::checked(got.packet)->tos(), 0xb9);
+}
+
+TEST(Transport, packets_outside_the_selectors_are_dropped) {
+  Spec spec = plain();
+  spec.b_nets = {prefix(server, 17, 2000, 2000)};
+  Pair pair{spec};
+  EXPECT_TRUE(pair.a_to_b(from_client(wire::ip_protocol::udp)));
+  ByteVec text(8 + 4);
+  base::store_be<std::uint16_t>(text.data() + 2, 2001);
+  base::store_be<std::uint16_t>(text.data() + 4, 8);
+  text[8] = std::byte{1};
+  text[9] = std::byte{2};
+  text[10] = std::byte{2};
+  text[11] = std::byte{17};
+  EXPECT_EQ(open_one(pair.b, pair.forge_to_b(text, 9)).item.drop, DropReason::esp_selector);
+  text[11] = std::byte{44};
+  EXPECT_EQ(open_one(pair.b, pair.forge_to_b(text, 10)).item.drop, DropReason::esp_bad_inner);
+}
+
+}  // namespace
+}  // namespace caponier::ipsec::test
