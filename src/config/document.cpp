@@ -1,10 +1,15 @@
 #include "config/document.h"
 
 #include <algorithm>
-#include <exception>
 #include <tuple>
 
 #include <fmt/format.h>
+
+// Compiled into this file: the packaged shared library has no variant without exceptions.
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_FLOAT_CHARCONV 1
 #include <toml++/toml.h>
 
 #include "base/event.h"
@@ -133,6 +138,7 @@ std::string fix_for_syntax(std::string_view description) {
       says("expected decimal digit")) {
     return "put the value in quotes: key = \"value\"";
   }
+  if (says("representable")) return "write a smaller number, or put the value in quotes";
   if (says("expected '='")) return "write key = value";
   if (says("expected ']'")) return "close the header with ]";
   if (says("array")) return "close the list with ] and separate its elements with commas";
@@ -145,12 +151,19 @@ ConfigError syntax_error(const std::string& file, std::string_view text,
   const Place where = place_of(file, error.source().begin);
   std::string_view description = error.description();
   const std::string fix = fix_for_syntax(description);
-  if (line_of(text, where.line).find("psk") != std::string_view::npos) {
+  const std::string_view line = line_of(text, where.line);
+  const std::string_view newline = "'\\n'";
+  if (line.find("psk") != std::string_view::npos || line.find("secret") != std::string_view::npos) {
     // The library quotes the text it stumbled over, which may be somebody's secret.
-    description = "the line with 'psk' is not valid TOML";
+    description = "this line, which is about a secret, is not valid";
   } else if (const std::size_t colon = description.find(": ");
              description.starts_with("Error while parsing") && colon != std::string_view::npos) {
     description.remove_prefix(std::string_view{"Error while parsing "}.size());
+  }
+  if (description.ends_with(newline)) {
+    description.remove_suffix(newline.size());
+    return {where, fmt::format("TOML syntax: {}the end of the line", base::printable(description)),
+            fix};
   }
   return {where, fmt::format("TOML syntax: {}", base::printable(description)), fix};
 }
@@ -169,15 +182,9 @@ std::expected<Node, ConfigError> parse_document(const std::string& file, std::st
         *deep, fmt::format("TOML syntax: a dotted key with more than {} parts", key_depth_max),
         "sections are [site.NAME]; no key needs more than three parts"}};
   }
-  try {
-    const toml::table root = toml::parse(text, std::string_view{file});
-    return convert(file, root);
-  } catch (const toml::parse_error& error) {
-    return std::unexpected{syntax_error(file, text, error)};
-  } catch (const std::exception&) {
-    return std::unexpected{ConfigError{
-        {file, 0, 0}, "the TOML library gave up on the file", "check the file for damage"}};
-  }
+  const toml::parse_result result = toml::parse(text, std::string_view{file});
+  if (!result) return std::unexpected{syntax_error(file, text, result.error())};
+  return convert(file, result.table());
 }
 
 }  // namespace caponier::config

@@ -57,7 +57,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   constexpr std::size_t word_size_max = 64;
   if (word.size() > word_size_max) return {};
   std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t best_distance = (word.size() + 1) / 3 + 1;
   for (const std::string_view candidate : candidates) {
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) {

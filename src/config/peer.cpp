@@ -1,5 +1,6 @@
 #include "config/peer.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -129,17 +130,26 @@ policy::Offers read_offers(Section& section, std::string_view key, wire::Protoco
   return values;
 }
 
+/// In the largest unit that needs no fraction.
+std::string to_text(base::Duration duration) {
+  constexpr std::int64_t minute = 60;
+  constexpr std::int64_t hour = 60 * minute;
+  constexpr std::int64_t day = 24 * hour;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  if (seconds % day == 0) return fmt::format("{}d", seconds / day);
+  if (seconds % hour == 0) return fmt::format("{}h", seconds / hour);
+  if (seconds % minute == 0) return fmt::format("{}m", seconds / minute);
+  return fmt::format("{}s", seconds);
+}
+
 void read_duration(Section& section, std::string_view key, base::Duration min, base::Duration max,
                    base::Duration& to) {
   const auto duration = section.text(key, [&](std::string_view text) -> Parsed<base::Duration> {
     auto parsed = parse_duration(text);
     if (!parsed || (*parsed >= min && *parsed <= max)) return parsed;
-    const auto seconds = [](base::Duration span) {
-      return std::chrono::duration_cast<std::chrono::seconds>(span).count();
-    };
     return std::unexpected{
-        Fault{fmt::format("{} is outside {}s to {}s", quoted(text), seconds(min), seconds(max)),
-              fmt::format("write for example \"{}s\"", seconds(to))}};
+        Fault{fmt::format("{} is outside {} to {}", quoted(text), to_text(min), to_text(max)),
+              fmt::format("write for example \"{}\"", to_text(to))}};
   });
   if (duration) to = duration->value;
 }
@@ -206,7 +216,9 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   peer.name = entry.key;
   peer.kind = kind;
   peer.where = entry.value.where;
-  const std::vector<KeySpec> schema = schema_of(kind);
+  std::vector<KeySpec> schema = schema_of(kind);
+  const std::string psk_example = fmt::format("\"@{}\"", peer.name);
+  if (is_name(peer.name)) std::ranges::find(schema, "psk", &KeySpec::name)->example = psk_example;
   Section section{entry.value, title_of(kind, entry.key), schema, errors};
   read_remote(section, draft);
   read_identities(section, draft);

@@ -10,6 +10,9 @@ namespace {
 constexpr std::string_view make_one =
     "make a new one with `openssl rand -base64 32 > FILE` and give the same to the peer";
 
+constexpr std::string_view have_one =
+    "the file must exist with mode 0600; `openssl rand -base64 32 > FILE` makes a secret";
+
 base::Bytes without_newlines(base::Bytes secret) {
   while (!secret.empty() && secret.back() == std::byte{'\n'}) {
     secret = secret.first(secret.size() - 1);
@@ -34,7 +37,7 @@ Parsed<Secrets::Psk> Secrets::read(const std::string& reference) {
     const FileError& error = raw.error();
     return std::unexpected{
         Fault{fmt::format("cannot read secret {}: {}", quoted(reference), error.message),
-              error.fix.empty() ? std::string{make_one} : error.fix}};
+              error.fix.empty() ? std::string{have_one} : error.fix}};
   }
   const base::Bytes secret = without_newlines(raw->reveal());
   if (secret.empty()) {

@@ -114,14 +114,17 @@ double alphabet_size(const Symbols& symbols) {
   const double size = (digit ? 10 : 0) + (lower ? 26 : 0) + (upper ? 26 : 0) + (mark ? 33 : 0) +
                       (control ? 33 : 0) + (foreign ? 128 : 0);
   if (hex) return std::min(size, 16.0);
-  return base64 ? std::min(size, 64.0) : size;
+  // A short base64 string may lack digits and marks by chance.
+  return base64 && lower && upper ? 64 : size;
 }
 
 /// How many of the characters are news: what repeats earlier characters or a notorious string, at a
 /// length that chance would hardly produce, counts as one.
-std::size_t count_unexplained(const Symbols& symbols, double bits_each) {
-  constexpr double chance_bits = 20;
-  const auto length_min = static_cast<std::size_t>(std::ceil(chance_bits / bits_each));
+std::size_t count_unexplained(const Symbols& symbols, double alphabet) {
+  constexpr double chance_bits = 22;
+  // Matches disregard case, which leaves fewer characters to hit by chance.
+  const double folded = alphabet > 52 ? alphabet - 26 : alphabet;
+  const auto length_min = static_cast<std::size_t>(std::ceil(chance_bits / std::log2(folded)));
   Symbols history{notorious.size() + symbols.size()};
   for (const char c : notorious) history.add(static_cast<unsigned char>(c));
   for (std::size_t i = 0; i < symbols.size(); ++i) history.add(to_lower(symbols[i]));
@@ -179,7 +182,7 @@ unsigned estimate_entropy_bits(base::Bytes secret) {
   Symbols symbols = binary ? as_octets(secret) : std::move(*text);
   const double alphabet = binary ? 256.0 : alphabet_size(symbols);
   const double length = static_cast<double>(symbols.size());
-  const std::size_t unexplained = count_unexplained(symbols, std::log2(alphabet));
+  const std::size_t unexplained = count_unexplained(symbols, alphabet);
 
   // Far fewer different characters than so many draws would bring: those few are the alphabet.
   const double expected_distinct = alphabet * (1 - std::pow(1 - 1 / alphabet, length));
