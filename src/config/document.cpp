@@ -80,38 +80,47 @@ Node convert(const std::string& file, const toml::node& from) {
   return node;
 }
 
-/// Where a dotted key has more than key_depth_max segments. Strings and comments are passed over;
-/// a string is taken to end with its line at the latest.
-std::optional<Place> find_deep_key(const std::string& file, std::string_view text) {
-  Place at{file, 1, 0};
-  std::size_t dots = 0;
-  char quote = 0;
-  bool comment = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    ++at.column;
-    if (c == '\n') {
-      at = {file, at.line + 1, 0};
-      dots = 0;
-      quote = 0;
-      comment = false;
-    } else if (comment) {
-      continue;
-    } else if (quote != 0) {
-      if (c == quote) quote = 0;
-      if (c == '\\' && quote == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
-        ++i;
-        ++at.column;
-      }
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '#') {
-      comment = true;
-    } else if (c == '.') {
-      if (++dots >= key_depth_max) return at;
-    } else if (std::string_view{"=,[]{}"}.find(c) != std::string_view::npos) {
-      dots = 0;
+/// The offset behind the string that begins at `at`, in one of TOML's four forms.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const bool is_multi_line = text.substr(at).starts_with(std::string(3, quote));
+  for (at += is_multi_line ? 3 : 1; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (!is_multi_line && (text[at] == quote || text[at] == '\n')) {
+      return at + 1;
+    } else if (is_multi_line && text.substr(at).starts_with(std::string(3, quote))) {
+      // Two more quotes may belong to the string.
+      const std::size_t end = text.find_first_not_of(quote, at);
+      return std::min({end, at + 5, text.size()});
     }
+  }
+  return text.size();
+}
+
+Place place_at(const std::string& file, std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const std::size_t line_start = before.rfind('\n') + 1;  // 0 when there is none
+  return {file, static_cast<unsigned>(1 + std::ranges::count(before, '\n')),
+          static_cast<unsigned>(1 + offset - line_start)};
+}
+
+/// Where a dotted key has more than key_depth_max segments.
+std::optional<Place> find_deep_key(const std::string& file, std::string_view text) {
+  std::size_t dots = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c == '"' || c == '\'') {
+      at = skip_string(text, at);
+      continue;
+    }
+    if (c == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      continue;
+    }
+    if (c == '.' && ++dots >= key_depth_max) return place_at(file, text, at);
+    if (std::string_view{"=,[]{}\n"}.find(c) != std::string_view::npos) dots = 0;
+    ++at;
   }
   return std::nullopt;
 }

@@ -168,6 +168,12 @@ TEST(ConfigErrors, endless_dotted_keys_are_refused_before_they_are_parsed) {
       "needs more than three parts\n";
   EXPECT_EQ(complaints(key + " = 1"), "caponier.toml:1:32: " + expected);
   EXPECT_EQ(complaints("\n[" + key + "]"), "caponier.toml:2:33: " + expected);
+  for (const std::string_view before :
+       {"x = {b = \"\"\"\n\"\"\", ", "x = {b = \"\"\"\n\\\"\"\"\"\", ", "x = {b = '''\n''''', ",
+        "x = [ # \"\n{", "x = {b = \"\\\"\", "}) {
+    EXPECT_NE(complaints(std::string{before} + key + " = 1}").find(expected), std::string::npos)
+        << before;
+  }
   EXPECT_EQ(complaints("# ....................................\n"
                        "debug.allow_key_export = true # ...........................\n"
                        "[daemon]\ntun = \"a............b\"\n"),
