@@ -7,30 +7,26 @@
 //             {"v":1,"ok":false,"error":{"code":8,"message":"...","fix":"..."}}
 //   stream    {"v":1,"event":{...}} after a response with "streaming":true, until "end":true
 //
-// `code` is the exit code the command line ends with: 1 generic, 2 usage, 3 configuration,
-// 4 peer refused, 5 network, 7 permission, 8 not found, 9 degraded.
+// `code` is the exit code the command line ends with (protocol.h). While a request of a client is
+// waiting or streaming, the only further one it may send is {"v":1,"verb":"stop"}, which ends it.
+// Verbs, arguments and results: docs/control-protocol.md.
 
 #include <cstdint>
-#include <deque>
 #include <expected>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/drops.h"
 #include "base/event.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "control/protocol.h"
 #include "gateway/gateway.h"
 
 namespace caponier::control {
-
-inline constexpr std::size_t request_size_max = 65536;
-inline constexpr std::size_t event_history_max = 1000;
-inline constexpr std::size_t clients_max = 64;
-inline constexpr std::size_t client_backlog_max = 4 << 20;  ///< bytes waiting for a slow client
 
 /// Who asks; the driver knows from the socket.
 struct Caller {
@@ -44,7 +40,7 @@ struct StampedEvent {
 };
 /// The JSON form of an event (journald's field names, lower case), also used by log sinks.
 [[nodiscard]] std::string to_json(const StampedEvent& event);
-/// "2026-01-31 12:00:00.123 notice branch: IKE SA established ..." without colour.
+/// "2026-01-31 12:00:00.123 notice branch: IKE SA established ..." in UTC, without colour.
 [[nodiscard]] std::string to_line(const StampedEvent& event);
 
 /// What the server needs the daemon to do beyond the gateway.
@@ -54,6 +50,8 @@ class Daemon {
   /// Reads the configuration again and applies it; the errors when it was refused.
   [[nodiscard]] virtual std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
       base::Instant now) = 0;
+  /// What the drivers discarded.
+  [[nodiscard]] virtual base::DropCounters drops() const = 0;
 };
 
 using ClientId = std::uint64_t;
@@ -84,6 +82,9 @@ class Server {
     bool close = false;  ///< after `data` has been written
   };
   [[nodiscard]] std::optional<Output> poll_output();
+  /// The kernel took so many bytes of what poll_output() gave for this client. A client with more
+  /// than client_backlog_max bytes outstanding is cut off.
+  void handle_written(ClientId client, std::size_t bytes);
 
  private:
   class Impl;

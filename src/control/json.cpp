@@ -1,0 +1,208 @@
+#include "control/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "policy/proposal.h"
+
+namespace caponier::control {
+namespace {
+
+Json seconds_json(base::Duration duration) {
+  // Milliseconds are all anybody can use, and keep the number short.
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  return static_cast<double>(milliseconds) / 1000.0;
+}
+
+Json ago_json(const std::optional<base::Instant>& at, base::Instant now) {
+  return at ? seconds_json(now - *at) : Json{};
+}
+
+Json list_json(const policy::TrafficSelectors& selectors) {
+  Json out = Json::array();
+  for (const policy::TrafficSelector& selector : selectors) out.push_back(selector.to_string());
+  return out;
+}
+
+std::string_view name_of(config::PeerKind kind) {
+  switch (kind) {
+    case config::PeerKind::site: return "site";
+    case config::PeerKind::host: return "host";
+  }
+  return "unknown";
+}
+
+std::string_view nat_text(const ike::IkeSaInfo& ike) {
+  if (ike.local_behind_nat) return ike.remote_behind_nat ? "both" : "local";
+  return ike.remote_behind_nat ? "remote" : "none";
+}
+
+/// "aes256-gcm x25519".
+std::string short_crypto(const policy::IkeSuite& suite) {
+  const crypto::KeInfo* ke = crypto::find(suite.ke);
+  return fmt::format("{} {}", crypto::to_string(suite.cipher), ke == nullptr ? "?" : ke->name);
+}
+
+Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
+  Json out;
+  out["state"] = ike::name_of(ike.state);
+  out["role"] = ike.initiator ? "initiator" : "responder";
+  out["spi_i"] = fmt::format("{:016x}", ike.spi_i.value);
+  out["spi_r"] = fmt::format("{:016x}", ike.spi_r.value);
+  out["suite"] = ike.suite ? Json(policy::to_string(*ike.suite)) : Json{};
+  out["remote_id"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
+  out["local_behind_nat"] = ike.local_behind_nat;
+  out["remote_behind_nat"] = ike.remote_behind_nat;
+  out["established_seconds"] = ago_json(ike.established_at, now);
+  return out;
+}
+
+Json child_json(const gateway::ChildStatus& child, base::Instant now) {
+  const ipsec::SaCounters& counters = child.counters;
+  Json out;
+  out["name"] = child.sa.name;
+  out["mode"] = policy::name_of(child.sa.mode);
+  out["suite"] = policy::to_string(child.sa.suite);
+  out["spi_in"] = fmt::format("{:08x}", child.sa.spi_in.value);
+  out["spi_out"] = fmt::format("{:08x}", child.sa.spi_out.value);
+  out["udp_encap"] = child.sa.udp_encap;
+  out["local"] = list_json(child.sa.local);
+  out["remote"] = list_json(child.sa.remote);
+  out["established_seconds"] = seconds_json(now - child.sa.established_at);
+  out["inner_mtu_bytes"] = child.inner_mtu;
+  out["packets_in"] = counters.packets_in;
+  out["bytes_in"] = counters.bytes_in;
+  out["packets_out"] = counters.packets_out;
+  out["bytes_out"] = counters.bytes_out;
+  out["last_in_seconds"] = ago_json(counters.last_in, now);
+  out["last_out_seconds"] = ago_json(counters.last_out, now);
+  out["drops"] = drops_json(counters.drops);
+  return out;
+}
+
+void add_totals(Json& out, const gateway::PeerStatus& peer, base::Instant now) {
+  ipsec::SaCounters sum;
+  for (const gateway::ChildStatus& child : peer.children) {
+    sum.packets_in += child.counters.packets_in;
+    sum.bytes_in += child.counters.bytes_in;
+    sum.packets_out += child.counters.packets_out;
+    sum.bytes_out += child.counters.bytes_out;
+    sum.last_in = std::max(sum.last_in, child.counters.last_in);
+    sum.last_out = std::max(sum.last_out, child.counters.last_out);
+  }
+  out["packets_in"] = sum.packets_in;
+  out["bytes_in"] = sum.bytes_in;
+  out["packets_out"] = sum.packets_out;
+  out["bytes_out"] = sum.bytes_out;
+  out["last_in_seconds"] = ago_json(sum.last_in, now);
+  out["last_out_seconds"] = ago_json(sum.last_out, now);
+}
+
+}  // namespace
+
+std::string dump(const Json& document) {
+  return document.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Json drops_json(const base::DropCounters& drops) {
+  Json out = Json::object();
+  for (std::size_t i = 0; i < base::drop_reason_count; ++i) {
+    const auto count = drops[static_cast<base::DropReason>(i)];
+    if (count != 0) out[std::string{base::drop_table[i].name}] = count;
+  }
+  return out;
+}
+
+Json drop_table_json(const base::DropCounters& drops) {
+  Json out = Json::array();
+  for (std::size_t i = 0; i < base::drop_reason_count; ++i) {
+    const base::DropInfo& info = base::drop_table[i];
+    out.push_back({{"name", info.name},
+                   {"count", drops[static_cast<base::DropReason>(i)]},
+                   {"unit", info.unit},
+                   {"meaning", info.sentence}});
+  }
+  return out;
+}
+
+Json peer_json(const gateway::PeerStatus& peer, base::Instant now) {
+  Json out;
+  out["name"] = peer.name;
+  out["kind"] = name_of(peer.kind);
+  out["state"] = gateway::name_of(peer.state);
+  out["since_seconds"] = seconds_json(now - peer.since);
+  out["note"] = peer.note;
+  out["remote"] = peer.remote;
+  out["local_endpoint"] = peer.ike ? Json(peer.ike->path.local.to_string()) : Json{};
+  out["remote_endpoint"] = peer.ike ? Json(peer.ike->path.remote.to_string()) : Json{};
+  out["nat"] = peer.ike ? Json(nat_text(*peer.ike)) : Json{};
+  out["crypto"] = peer.ike && peer.ike->suite ? Json(short_crypto(*peer.ike->suite)) : Json{};
+  const auto round_trip = peer.ike ? peer.ike->last_round_trip : std::nullopt;
+  out["rtt_ms"] = round_trip ? Json(base::seconds_of(*round_trip) * 1000.0) : Json{};
+  add_totals(out, peer, now);
+  out["attempts_failed"] = peer.attempts;
+  out["next_attempt_seconds"] =
+      peer.next_attempt ? seconds_json(std::max(base::Duration{}, *peer.next_attempt - now))
+                        : Json{};
+  out["ike"] = peer.ike ? ike_json(*peer.ike, now) : Json{};
+  Json& children = out["children"] = Json::array();
+  for (const gateway::ChildStatus& child : peer.children) {
+    children.push_back(child_json(child, now));
+  }
+  return out;
+}
+
+Json status_json(const gateway::Status& status, const base::DropCounters& io_drops,
+                 std::string_view name) {
+  base::DropCounters drops = status.drops;
+  drops.add(io_drops);
+  Json out;
+  Json& peers = out["peers"] = Json::array();
+  for (const gateway::PeerStatus& peer : status.peers) {
+    if (name.empty() || peer.name == name) peers.push_back(peer_json(peer, status.now));
+  }
+  out["half_open"] = status.half_open;
+  out["drops"] = drops_json(drops);
+  if (!name.empty()) out["drop_table"] = drop_table_json(drops);
+  return out;
+}
+
+Json diff_json(const config::ConfigDiff& diff) {
+  return {{"added", diff.added},
+          {"changed", diff.changed},
+          {"removed", diff.removed},
+          {"restart_needed", diff.daemon_changed}};
+}
+
+Json errors_json(const std::vector<config::ConfigError>& errors) {
+  Json out = Json::array();
+  for (const config::ConfigError& error : errors) {
+    out.push_back({{"file", error.where.file},
+                   {"line", error.where.line},
+                   {"column", error.where.column},
+                   {"message", error.message},
+                   {"fix", error.fix}});
+  }
+  return out;
+}
+
+std::string to_base64(base::Bytes bytes) {
+  constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
+    std::uint32_t group = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      group = group << 8 | (i < count ? std::to_integer<std::uint32_t>(bytes[at + i]) : 0U);
+    }
+    for (std::size_t i = 0; i < 4; ++i) {
+      out += i <= count ? alphabet[group >> (18 - 6 * i) & 0x3fU] : '=';
+    }
+  }
+  return out;
+}
+
+}  // namespace caponier::control

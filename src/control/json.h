@@ -1,0 +1,32 @@
+#pragma once
+// The documents of the protocol. For this module's .cpp files only: it brings in the JSON library.
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "control/control.h"
+
+namespace caponier::control {
+
+/// Keys stay in the order in which they were added, for people who read them.
+using Json = nlohmann::ordered_json;
+
+/// One line without its newline. Never throws: text that is not UTF-8 is replaced.
+[[nodiscard]] std::string dump(const Json& document);
+
+[[nodiscard]] Json event_json(const StampedEvent& event);
+[[nodiscard]] Json peer_json(const gateway::PeerStatus& peer, base::Instant now);
+/// Only counters that are not zero.
+[[nodiscard]] Json drops_json(const base::DropCounters& drops);
+/// Every counter with its unit and meaning.
+[[nodiscard]] Json drop_table_json(const base::DropCounters& drops);
+/// The whole status; `name` empty, or one known peer.
+[[nodiscard]] Json status_json(const gateway::Status& status, const base::DropCounters& io_drops,
+                               std::string_view name);
+[[nodiscard]] Json diff_json(const config::ConfigDiff& diff);
+[[nodiscard]] Json errors_json(const std::vector<config::ConfigError>& errors);
+
+[[nodiscard]] std::string to_base64(base::Bytes bytes);
+
+}  // namespace caponier::control

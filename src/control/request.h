@@ -1,0 +1,53 @@
+#pragma once
+// One request line as a value, or why it is none.
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "control/protocol.h"
+
+namespace caponier::control {
+
+struct Refusal {
+  ExitCode code = ExitCode::generic;
+  std::string message;
+  std::string fix;
+};
+
+struct StatusRequest {
+  std::string name;  ///< empty: every peer
+};
+struct UpRequest {
+  std::string name;
+  std::uint64_t wait_milliseconds = 0;
+};
+struct DownRequest {
+  std::string name;
+};
+struct LogRequest {
+  std::string name;  ///< empty: every event
+  bool follow = false;
+  std::uint64_t lines = 50;
+};
+struct PingRequest {
+  std::string name;
+  std::uint64_t count = 3;
+};
+struct ReloadRequest {};
+struct KeysRequest {};
+struct CaptureRequest {
+  std::uint64_t seconds = 0;  ///< 0: until stopped
+};
+struct StopRequest {};
+struct VersionRequest {};
+
+using Request =
+    std::variant<StatusRequest, UpRequest, DownRequest, LogRequest, PingRequest, ReloadRequest,
+                 KeysRequest, CaptureRequest, StopRequest, VersionRequest>;
+
+[[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
+
+}  // namespace caponier::control

@@ -1,0 +1,568 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <utility>
+#include <variant>
+
+#include "config/errors.h"
+#include "control/control.h"
+#include "control/json.h"
+#include "control/request.h"
+
+namespace caponier::control {
+namespace {
+
+constexpr base::Duration ping_interval = std::chrono::seconds{1};
+constexpr base::Duration ping_timeout = std::chrono::seconds{3};
+/// Captured packets are fetched this often; the gateway keeps them until then.
+constexpr base::Duration capture_interval = std::chrono::milliseconds{100};
+constexpr std::size_t capture_chunk_max = 48 * 1024;
+
+struct WaitingUp {
+  std::string name;
+  base::Instant until;
+  std::uint64_t wait_milliseconds = 0;
+  ExitCode failure = ExitCode::network;  ///< as the latest event of this peer says
+};
+
+struct Pinging {
+  std::string name;
+  std::uint64_t count = 0;
+  std::uint64_t sent = 0;
+  std::vector<base::Duration> round_trips;
+  bool waiting = false;  ///< for the answer to the latest
+  std::uint64_t answered_before = 0;
+  base::Instant next;  ///< when to send, or to give up waiting
+};
+
+struct Following {
+  std::string name;  ///< empty: everything
+};
+
+struct Capturing {
+  std::optional<base::Instant> until;
+  base::Instant next_fetch;
+};
+
+using Waiting = std::variant<std::monostate, WaitingUp, Pinging, Following, Capturing>;
+
+struct Client {
+  Caller caller;
+  std::string input;
+  Waiting waiting;
+  std::size_t outstanding = 0;  ///< bytes queued here or handed to the driver
+  bool closing = false;
+};
+
+const gateway::PeerStatus* find_peer(const gateway::Status& status, std::string_view name) {
+  const auto found = std::find_if(status.peers.begin(), status.peers.end(),
+                                  [&](const auto& peer) { return peer.name == name; });
+  return found == status.peers.end() ? nullptr : &*found;
+}
+
+/// How a failure is told by exit code; empty when the event is none.
+std::optional<ExitCode> failure_of(base::EventKind kind) {
+  switch (kind) {
+    case base::EventKind::ike_timeout: return ExitCode::network;
+    case base::EventKind::ike_failed:
+    case base::EventKind::ike_auth_failed:
+    case base::EventKind::ike_no_proposal:
+    case base::EventKind::child_failed: return ExitCode::peer;
+    case base::EventKind::local_fault: return ExitCode::generic;
+    case base::EventKind::daemon_started:
+    case base::EventKind::daemon_stopping:
+    case base::EventKind::config_loaded:
+    case base::EventKind::config_rejected:
+    case base::EventKind::ike_initiating:
+    case base::EventKind::ike_established:
+    case base::EventKind::ike_peer_unknown:
+    case base::EventKind::ike_deleted:
+    case base::EventKind::ike_malformed:
+    case base::EventKind::ike_notify_hint:
+    case base::EventKind::ike_cookie_demanded:
+    case base::EventKind::ike_nat_detected:
+    case base::EventKind::ike_peer_moved:
+    case base::EventKind::child_up:
+    case base::EventKind::child_down:
+    case base::EventKind::child_expiring: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(gateway::Gateway& gateway, Daemon& daemon) : gateway_(gateway), daemon_(daemon) {}
+
+  bool connect(ClientId id, const Caller& caller);
+  void disconnect(ClientId id);
+  void receive(ClientId id, std::string_view data, base::Instant now);
+  void handle_event(StampedEvent event);
+  void handle_progress(base::Instant now);
+  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
+  std::optional<Output> poll_output();
+  void handle_written(ClientId id, std::size_t bytes);
+
+ private:
+  void say(ClientId id, const Json& document);
+  void succeed(ClientId id, Json result, bool streaming = false);
+  void fail(ClientId id, const Refusal& refusal);
+  void cut(ClientId id);
+
+  void handle_line(ClientId id, std::string_view line, base::Instant now);
+  void handle_request(ClientId id, const Request& request, base::Instant now);
+  void status(ClientId id, const StatusRequest& request, base::Instant now);
+  void up(ClientId id, const UpRequest& request, base::Instant now);
+  void down(ClientId id, const DownRequest& request, base::Instant now);
+  void log(ClientId id, const LogRequest& request);
+  void ping(ClientId id, const PingRequest& request, base::Instant now);
+  void reload(ClientId id, base::Instant now);
+  void keys(ClientId id);
+  void capture(ClientId id, const CaptureRequest& request, base::Instant now);
+  void stop(ClientId id, base::Instant now);
+
+  void progress(ClientId id, WaitingUp& waiting, const gateway::Status& status);
+  void progress(ClientId id, Pinging& pinging, const gateway::Status& status);
+  void progress(ClientId id, Capturing& capturing, base::Instant now);
+  void send_ping(ClientId id, Pinging& pinging, const gateway::Status& status);
+  void finish_ping(ClientId id, const Pinging& pinging);
+  void fetch_capture(ClientId id);
+  void finish_capture(ClientId id);
+
+  [[nodiscard]] bool is_allowed(ClientId id);
+  /// Answers the client when there is no such peer.
+  [[nodiscard]] bool is_known(ClientId id, std::string_view name);
+  [[nodiscard]] Json keys_json() const;
+
+  gateway::Gateway& gateway_;
+  Daemon& daemon_;
+  std::map<ClientId, Client> clients_;
+  std::deque<Output> output_;
+  std::deque<StampedEvent> history_;
+};
+
+bool Server::Impl::connect(ClientId id, const Caller& caller) {
+  if (clients_.size() >= clients_max) return false;
+  clients_[id].caller = caller;
+  return true;
+}
+
+void Server::Impl::disconnect(ClientId id) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  const bool captured = std::holds_alternative<Capturing>(found->second.waiting);
+  clients_.erase(found);
+  std::erase_if(output_, [id](const Output& output) { return output.client == id; });
+  if (captured) gateway_.set_capture(false, {});
+}
+
+void Server::Impl::receive(ClientId id, std::string_view data, base::Instant now) {
+  while (!data.empty()) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end() || found->second.closing) return;
+    std::string& input = found->second.input;
+    const std::size_t newline = data.find('\n');
+    input += data.substr(0, newline);
+    if (input.size() > request_size_max) {
+      fail(id, {ExitCode::usage, fmt::format("a request of more than {} bytes", request_size_max),
+                "send one JSON document per line"});
+      output_.push_back({id, {}, true});
+      found->second.closing = true;
+      return;
+    }
+    if (newline == std::string_view::npos) return;
+    data.remove_prefix(newline + 1);
+    const std::string line = std::exchange(input, {});
+    if (!line.empty()) handle_line(id, line, now);
+  }
+}
+
+void Server::Impl::handle_line(ClientId id, std::string_view line, base::Instant now) {
+  const auto request = parse_request(line);
+  if (!request) return fail(id, request.error());
+  if (std::holds_alternative<StopRequest>(*request)) return stop(id, now);
+  if (!std::holds_alternative<std::monostate>(clients_[id].waiting)) {
+    return fail(id, {ExitCode::usage, "the previous request has not ended",
+                     "send {\"v\":1,\"verb\":\"stop\"} first, or open another connection"});
+  }
+  handle_request(id, *request, now);
+}
+
+void Server::Impl::handle_request(ClientId id, const Request& request, base::Instant now) {
+  struct Visitor {
+    Impl& server;
+    ClientId id;
+    base::Instant now;
+    void operator()(const StatusRequest& r) const { server.status(id, r, now); }
+    void operator()(const UpRequest& r) const { server.up(id, r, now); }
+    void operator()(const DownRequest& r) const { server.down(id, r, now); }
+    void operator()(const LogRequest& r) const { server.log(id, r); }
+    void operator()(const PingRequest& r) const { server.ping(id, r, now); }
+    void operator()(const ReloadRequest&) const { server.reload(id, now); }
+    void operator()(const KeysRequest&) const { server.keys(id); }
+    void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
+    void operator()(const StopRequest&) const { server.stop(id, now); }
+    void operator()(const VersionRequest&) const {
+      server.succeed(id, {{"version", CAPONIER_VERSION}, {"protocol", protocol_version}});
+    }
+  };
+  std::visit(Visitor{*this, id, now}, request);
+}
+
+void Server::Impl::say(ClientId id, const Json& document) {
+  Client& client = clients_[id];
+  if (client.closing) return;
+  std::string line = dump(document) + "\n";
+  if (client.outstanding + line.size() > client_backlog_max) return cut(id);
+  client.outstanding += line.size();
+  output_.push_back({id, std::move(line), false});
+}
+
+void Server::Impl::cut(ClientId id) {
+  std::erase_if(output_, [id](const Output& output) { return output.client == id; });
+  Client& client = clients_[id];
+  client.closing = true;
+  if (std::holds_alternative<Capturing>(client.waiting)) gateway_.set_capture(false, {});
+  client.waiting = {};
+  output_.push_back({id, {}, true});
+}
+
+void Server::Impl::succeed(ClientId id, Json result, bool streaming) {
+  Json document{{"v", protocol_version}, {"ok", true}, {"result", std::move(result)}};
+  if (streaming) document["streaming"] = true;
+  say(id, document);
+}
+
+void Server::Impl::fail(ClientId id, const Refusal& refusal) {
+  Json error{
+      {"code", static_cast<int>(refusal.code)}, {"message", refusal.message}, {"fix", refusal.fix}};
+  say(id, {{"v", protocol_version}, {"ok", false}, {"error", std::move(error)}});
+}
+
+bool Server::Impl::is_allowed(ClientId id) {
+  if (clients_[id].caller.may_change) return true;
+  fail(id, {ExitCode::permission, "only root may do this", "use sudo"});
+  return false;
+}
+
+bool Server::Impl::is_known(ClientId id, std::string_view name) {
+  const auto config = gateway_.config();
+  std::vector<std::string_view> names;
+  if (config) {
+    for (const config::PeerConfig& peer : config->peers) names.push_back(peer.name);
+  }
+  if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+  fail(id, {ExitCode::not_found, fmt::format("no peer is called '{}'", base::printable(name)),
+            config::suggest(name, names, "`caponier status` lists the names")});
+  return false;
+}
+
+void Server::Impl::status(ClientId id, const StatusRequest& request, base::Instant now) {
+  if (!request.name.empty() && !is_known(id, request.name)) return;
+  succeed(id, status_json(gateway_.status(now), daemon_.drops(), request.name));
+}
+
+void Server::Impl::up(ClientId id, const UpRequest& request, base::Instant now) {
+  if (!is_allowed(id) || !is_known(id, request.name)) return;
+  static_cast<void>(gateway_.up(request.name, now));
+  const auto wait = std::chrono::milliseconds{request.wait_milliseconds};
+  clients_[id].waiting = WaitingUp{request.name, now + wait, request.wait_milliseconds};
+  handle_progress(now);
+}
+
+void Server::Impl::down(ClientId id, const DownRequest& request, base::Instant now) {
+  if (!is_allowed(id) || !is_known(id, request.name)) return;
+  static_cast<void>(gateway_.down(request.name, now));
+  const gateway::Status status = gateway_.status(now);
+  const gateway::PeerStatus* peer = find_peer(status, request.name);
+  succeed(id,
+          {{"name", request.name},
+           {"state", gateway::name_of(peer == nullptr ? gateway::PeerState::off : peer->state)}});
+}
+
+void Server::Impl::log(ClientId id, const LogRequest& request) {
+  if (!request.name.empty() && !is_known(id, request.name)) return;
+  std::deque<const StampedEvent*> chosen;
+  for (auto at = history_.rbegin(); at != history_.rend() && chosen.size() < request.lines; ++at) {
+    if (request.name.empty() || at->event.peer == request.name) chosen.push_front(&*at);
+  }
+  Json events = Json::array();
+  for (const StampedEvent* event : chosen) events.push_back(event_json(*event));
+  succeed(id, {{"events", std::move(events)}}, request.follow);
+  if (request.follow) clients_[id].waiting = Following{request.name};
+}
+
+void Server::Impl::ping(ClientId id, const PingRequest& request, base::Instant now) {
+  if (!is_allowed(id) || !is_known(id, request.name)) return;
+  Pinging pinging;
+  pinging.name = request.name;
+  pinging.count = request.count;
+  const gateway::Status status = gateway_.status(now);
+  const gateway::PeerStatus* peer = find_peer(status, request.name);
+  if (peer == nullptr || !peer->ike || peer->ike->state != ike::IkeState::established) {
+    return fail(id, {ExitCode::network, fmt::format("{} is not established", request.name),
+                     fmt::format("caponier up {}", request.name)});
+  }
+  succeed(id, {{"name", request.name}, {"remote_endpoint", peer->ike->path.remote.to_string()}},
+          true);
+  send_ping(id, pinging, status);
+  if (pinging.sent > 0) clients_[id].waiting = std::move(pinging);
+}
+
+void Server::Impl::reload(ClientId id, base::Instant now) {
+  if (!is_allowed(id)) return;
+  const auto done = daemon_.reload(now);
+  if (done) return succeed(id, diff_json(*done));
+  std::string message = "the configuration has errors; the running one stays";
+  for (const config::ConfigError& error : done.error()) message += "\n" + error.to_string();
+  Json error{{"code", static_cast<int>(ExitCode::configuration)},
+             {"message", message},
+             {"fix", "correct the file and reload again"},
+             {"errors", errors_json(done.error())}};
+  say(id, {{"v", protocol_version}, {"ok", false}, {"error", std::move(error)}});
+}
+
+Json Server::Impl::keys_json() const {
+  const auto tables = gateway_.key_tables();
+  if (!tables) return {};
+  return {{"ikev2_decryption_table", tables->ikev2_decryption_table}, {"esp_sa", tables->esp_sa}};
+}
+
+void Server::Impl::keys(ClientId id) {
+  if (!is_allowed(id)) return;
+  Json tables = keys_json();
+  if (!tables.is_null()) return succeed(id, std::move(tables));
+  fail(id, {ExitCode::permission, "the configuration does not allow key export",
+            "set allow_key_export = true under [debug] and reload"});
+}
+
+void Server::Impl::capture(ClientId id, const CaptureRequest& request, base::Instant now) {
+  if (!is_allowed(id)) return;
+  const bool taken = std::any_of(clients_.begin(), clients_.end(), [](const auto& entry) {
+    return std::holds_alternative<Capturing>(entry.second.waiting);
+  });
+  if (taken) {
+    return fail(id, {ExitCode::generic, "another capture is running", "end it first"});
+  }
+  gateway_.set_capture(true, now);
+  succeed(id, {{"keys_allowed", gateway_.key_tables().has_value()}}, true);
+  Capturing capturing;
+  if (request.seconds > 0) capturing.until = now + std::chrono::seconds{request.seconds};
+  capturing.next_fetch = now + capture_interval;
+  clients_[id].waiting = capturing;
+}
+
+void Server::Impl::stop(ClientId id, base::Instant) {
+  Client& client = clients_[id];
+  if (std::holds_alternative<Capturing>(client.waiting)) return finish_capture(id);
+  if (const auto* pinging = std::get_if<Pinging>(&client.waiting)) {
+    finish_ping(id, *pinging);
+  } else {
+    say(id, {{"v", protocol_version}, {"end", true}});
+  }
+  client.waiting = {};
+}
+
+void Server::Impl::handle_event(StampedEvent event) {
+  const auto failure = failure_of(event.event.kind);
+  for (auto& [id, client] : clients_) {
+    if (const auto* following = std::get_if<Following>(&client.waiting)) {
+      if (following->name.empty() || following->name == event.event.peer) {
+        say(id, {{"v", protocol_version}, {"event", event_json(event)}});
+      }
+    } else if (auto* waiting = std::get_if<WaitingUp>(&client.waiting)) {
+      if (failure && waiting->name == event.event.peer) waiting->failure = *failure;
+    }
+  }
+  if (history_.size() >= event_history_max) history_.pop_front();
+  history_.push_back(std::move(event));
+}
+
+void Server::Impl::handle_progress(base::Instant now) {
+  std::optional<gateway::Status> status;  // costs something: only when somebody waits for it
+  for (auto& [id, client] : clients_) {
+    if (auto* capturing = std::get_if<Capturing>(&client.waiting)) {
+      progress(id, *capturing, now);
+      continue;
+    }
+    auto* waiting = std::get_if<WaitingUp>(&client.waiting);
+    auto* pinging = std::get_if<Pinging>(&client.waiting);
+    if (waiting == nullptr && pinging == nullptr) continue;
+    if (!status) status = gateway_.status(now);
+    if (waiting != nullptr) progress(id, *waiting, *status);
+    if (pinging != nullptr) progress(id, *pinging, *status);
+  }
+}
+
+void Server::Impl::progress(ClientId id, WaitingUp& waiting, const gateway::Status& status) {
+  const gateway::PeerStatus* peer = find_peer(status, waiting.name);
+  if (peer == nullptr) {
+    fail(id, {ExitCode::not_found, fmt::format("{} was removed", waiting.name), ""});
+    clients_[id].waiting = {};
+    return;
+  }
+  const bool is_up =
+      peer->state == gateway::PeerState::up || peer->state == gateway::PeerState::idle;
+  if (is_up || waiting.wait_milliseconds == 0) {
+    succeed(
+        id,
+        {{"name", waiting.name}, {"state", gateway::name_of(peer->state)}, {"note", peer->note}});
+  } else if (peer->attempts > 0) {
+    fail(id, {waiting.failure, fmt::format("{}: {}", waiting.name, peer->note),
+              fmt::format("caponier log {} tells more; further attempts follow", waiting.name)});
+  } else if (status.now >= waiting.until) {
+    fail(id,
+         {ExitCode::network,
+          fmt::format("{} is still {} after {:.1f} s", waiting.name, gateway::name_of(peer->state),
+                      static_cast<double>(waiting.wait_milliseconds) / 1000.0),
+          fmt::format("caponier log {} tells more; the attempt goes on", waiting.name)});
+  } else {
+    return;
+  }
+  clients_[id].waiting = {};
+}
+
+void Server::Impl::send_ping(ClientId id, Pinging& pinging, const gateway::Status& status) {
+  const gateway::PeerStatus* peer = find_peer(status, pinging.name);
+  const bool sent = peer != nullptr && peer->ike && gateway_.ping(pinging.name, status.now);
+  if (!sent) {
+    finish_ping(id, pinging);
+    pinging.sent = 0;
+    return;
+  }
+  pinging.answered_before = peer->ike->round_trips;
+  pinging.waiting = true;
+  pinging.next = status.now + ping_timeout;
+  ++pinging.sent;
+}
+
+void Server::Impl::progress(ClientId id, Pinging& pinging, const gateway::Status& status) {
+  const gateway::PeerStatus* peer = find_peer(status, pinging.name);
+  const bool answered = pinging.waiting && peer != nullptr && peer->ike &&
+                        peer->ike->round_trips > pinging.answered_before &&
+                        peer->ike->last_round_trip;
+  const bool timed_out = pinging.waiting && status.now >= pinging.next;
+  if (answered) {
+    const base::Duration round_trip = *peer->ike->last_round_trip;
+    pinging.round_trips.push_back(round_trip);
+    say(id, {{"v", protocol_version},
+             {"ping", {{"seq", pinging.sent}, {"rtt_ms", base::seconds_of(round_trip) * 1000.0}}}});
+  } else if (timed_out) {
+    say(id, {{"v", protocol_version}, {"ping", {{"seq", pinging.sent}, {"rtt_ms", nullptr}}}});
+  }
+  if (answered || timed_out) {
+    pinging.waiting = false;
+    pinging.next = status.now + (answered ? ping_interval : base::Duration{});
+    if (pinging.sent >= pinging.count) {
+      finish_ping(id, pinging);
+      clients_[id].waiting = {};
+      return;
+    }
+  }
+  if (pinging.waiting || status.now < pinging.next) return;
+  send_ping(id, pinging, status);
+  if (pinging.sent == 0) clients_[id].waiting = {};
+}
+
+void Server::Impl::finish_ping(ClientId id, const Pinging& pinging) {
+  base::Duration sum{};
+  base::Duration least = base::Duration::max();
+  base::Duration most{};
+  for (const base::Duration round_trip : pinging.round_trips) {
+    sum += round_trip;
+    least = std::min(least, round_trip);
+    most = std::max(most, round_trip);
+  }
+  Json result{{"sent", pinging.sent}, {"received", pinging.round_trips.size()}};
+  if (!pinging.round_trips.empty()) {
+    const auto count = static_cast<double>(pinging.round_trips.size());
+    result["rtt_min_ms"] = base::seconds_of(least) * 1000.0;
+    result["rtt_avg_ms"] = base::seconds_of(sum) * 1000.0 / count;
+    result["rtt_max_ms"] = base::seconds_of(most) * 1000.0;
+  }
+  say(id, {{"v", protocol_version}, {"end", true}, {"result", std::move(result)}});
+}
+
+void Server::Impl::progress(ClientId id, Capturing& capturing, base::Instant now) {
+  if (capturing.until && now >= *capturing.until) return finish_capture(id);
+  if (now < capturing.next_fetch) return;
+  capturing.next_fetch = now + capture_interval;
+  fetch_capture(id);
+}
+
+void Server::Impl::fetch_capture(ClientId id) {
+  for (;;) {
+    base::ByteVec chunk;
+    while (chunk.size() < capture_chunk_max) {
+      const auto block = gateway_.poll_capture();
+      if (!block) break;
+      base::append(chunk, *block);
+    }
+    if (chunk.empty()) return;
+    say(id, {{"v", protocol_version}, {"capture", to_base64(chunk)}});
+    if (clients_[id].closing) return;
+  }
+}
+
+void Server::Impl::finish_capture(ClientId id) {
+  fetch_capture(id);
+  Client& client = clients_[id];
+  if (client.closing) return;
+  gateway_.set_capture(false, {});
+  client.waiting = {};
+  say(id, {{"v", protocol_version}, {"end", true}, {"keys", keys_json()}});
+}
+
+std::optional<base::Deadline> Server::Impl::poll_deadline() const {
+  std::optional<base::Deadline> first;
+  const auto consider = [&](base::Instant at, std::string_view reason) {
+    if (!first || at < first->at) first = base::Deadline{at, reason};
+  };
+  for (const auto& [id, client] : clients_) {
+    if (const auto* waiting = std::get_if<WaitingUp>(&client.waiting)) {
+      consider(waiting->until, "a client's wait for a tunnel ends");
+    } else if (const auto* pinging = std::get_if<Pinging>(&client.waiting)) {
+      consider(pinging->next, "a client's next ping");
+    } else if (const auto* capturing = std::get_if<Capturing>(&client.waiting)) {
+      consider(capturing->next_fetch, "a client's capture");
+    }
+  }
+  return first;
+}
+
+std::optional<Server::Output> Server::Impl::poll_output() {
+  if (output_.empty()) return std::nullopt;
+  std::optional<Output> next{std::move(output_.front())};
+  output_.pop_front();
+  return next;
+}
+
+void Server::Impl::handle_written(ClientId id, std::size_t bytes) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;
+  found->second.outstanding -= std::min(bytes, found->second.outstanding);
+}
+
+Server::Server(gateway::Gateway& gateway, Daemon& daemon)
+    : impl_(std::make_unique<Impl>(gateway, daemon)) {}
+Server::~Server() = default;
+
+bool Server::connect(ClientId client, const Caller& caller) {
+  return impl_->connect(client, caller);
+}
+void Server::disconnect(ClientId client) { impl_->disconnect(client); }
+void Server::receive(ClientId client, std::string_view data, base::Instant now) {
+  impl_->receive(client, data, now);
+}
+void Server::handle_event(StampedEvent event) { impl_->handle_event(std::move(event)); }
+void Server::handle_progress(base::Instant now) { impl_->handle_progress(now); }
+std::optional<base::Deadline> Server::poll_deadline() const { return impl_->poll_deadline(); }
+std::optional<Server::Output> Server::poll_output() { return impl_->poll_output(); }
+void Server::handle_written(ClientId client, std::size_t bytes) {
+  impl_->handle_written(client, bytes);
+}
+
+}  // namespace caponier::control
