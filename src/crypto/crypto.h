@@ -35,12 +35,14 @@ enum class CryptoError : std::uint8_t {
 /// `icv` must lie one behind the other without gaps, as ESP (RFC 4303 s2) and the SK payload
 /// (RFC 7296 s3.14) have them.
 struct PacketJob {
-  Bytes header;    ///< authenticated, not encrypted: the 8-byte ESP header, or IKE header up to the IV
-  std::optional<std::uint32_t> esn_high;  ///< upper half of the sequence number, implicit (ESN only)
-  MutBytes iv;     ///< as on the wire; seal() writes it from `iv_counter` or, for CBC, from the Rng
-  MutBytes text;   ///< plaintext with padding on seal, ciphertext on open; same size; for a block
-                   ///< cipher at least one block
-  MutBytes icv;    ///< written by seal, checked in constant time by open
+  /// Authenticated, not encrypted: the 8-byte ESP header, or the IKE header up to the IV.
+  Bytes header;
+  /// Upper half of the sequence number, implicit (ESN only).
+  std::optional<std::uint32_t> esn_high;
+  MutBytes iv;    ///< as on the wire; seal() writes it from `iv_counter` or, for CBC, from the Rng
+  MutBytes text;  ///< plaintext with padding on seal, ciphertext on open; same size; for a block
+                  ///< cipher at least one block
+  MutBytes icv;   ///< written by seal, checked in constant time by open
   std::uint64_t iv_counter = 0;  ///< seal only: unique per key for counter-mode ciphers
   bool ok = false;               ///< set by seal and open; on a failed open `text` is unspecified
 };
@@ -50,7 +52,7 @@ struct PacketJob {
 class PacketCipher {
  public:
   virtual ~PacketCipher() = default;
-  [[nodiscard]] virtual std::size_t iv_size() const = 0;    ///< bytes on the wire
+  [[nodiscard]] virtual std::size_t iv_size() const = 0;  ///< bytes on the wire
   [[nodiscard]] virtual std::size_t icv_size() const = 0;
   [[nodiscard]] virtual std::size_t block_size() const = 0;  ///< text is a multiple; 1 for streams
   /// Protects all jobs. A job with ok == false afterwards must not be sent.

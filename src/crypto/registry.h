@@ -12,18 +12,31 @@ namespace caponier::crypto {
 
 /// Transform type 1. Enums hold any number; unnamed ones are merely unsupported.
 enum class EncrId : std::uint16_t {
-  null = 11, aes_cbc = 12, aes_ctr = 13, aes_gcm_16 = 20, chacha20_poly1305 = 28,
+  null = 11,
+  aes_cbc = 12,
+  aes_ctr = 13,
+  aes_gcm_16 = 20,
+  chacha20_poly1305 = 28,
 };
 /// Transform type 2.
 enum class PrfId : std::uint16_t { hmac_sha2_256 = 5, hmac_sha2_384 = 6, hmac_sha2_512 = 7 };
 /// Transform type 3.
 enum class IntegId : std::uint16_t {
-  none = 0, hmac_sha2_256_128 = 12, hmac_sha2_384_192 = 13, hmac_sha2_512_256 = 14,
+  none = 0,
+  hmac_sha2_256_128 = 12,
+  hmac_sha2_384_192 = 13,
+  hmac_sha2_512_256 = 14,
 };
 /// Transform type 4.
 enum class KeGroup : std::uint16_t {
-  none = 0, modp_2048 = 14, modp_3072 = 15, modp_4096 = 16, ecp_256 = 19, ecp_384 = 20,
-  ecp_521 = 21, curve25519 = 31,
+  none = 0,
+  modp_2048 = 14,
+  modp_3072 = 15,
+  modp_4096 = 16,
+  ecp_256 = 19,
+  ecp_384 = 20,
+  ecp_521 = 21,
+  curve25519 = 31,
 };
 
 /// What protects packets: a cipher, its key length, and a MAC unless it is an AEAD.
@@ -36,16 +49,17 @@ struct CipherSuite {
 
 struct EncrInfo {
   EncrId id;
-  std::string_view name;        ///< ours, lower case: "aes-gcm-16"
-  std::string_view iana_name;   ///< "ENCR_AES_GCM_16"
+  std::string_view name;       ///< ours, lower case: "aes-gcm-16"
+  std::string_view iana_name;  ///< "ENCR_AES_GCM_16"
   bool aead;
-  bool key_length_attribute;    ///< the proposal must carry Key Length
+  bool key_length_attribute;       ///< the proposal must carry Key Length
   std::uint16_t default_key_bits;  ///< 0 where the algorithm has one fixed size
-  std::size_t salt_size;        ///< bytes of keying material behind the key
-  std::size_t iv_size;          ///< bytes on the wire
+  std::size_t salt_size;           ///< bytes of keying material behind the key
+  std::size_t iv_size;             ///< bytes on the wire
   std::size_t block_size;
-  std::size_t icv_size;         ///< AEAD only
-  /// Packets one key may protect (AEAD confidentiality, CBC birthday bound); see crypto/registry.cpp.
+  std::size_t icv_size;  ///< AEAD only
+  /// Packets one key may protect (AEAD confidentiality, CBC birthday bound); see
+  /// crypto/registry.cpp.
   std::uint64_t packets_max;
 };
 

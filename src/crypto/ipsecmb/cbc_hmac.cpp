@@ -8,7 +8,7 @@ namespace caponier::crypto::ipsecmb {
 
 namespace {
 
-constexpr std::size_t round_keys_size = 16 * 15;
+constexpr std::size_t round_keys_size = std::size_t{16} * 15;
 constexpr std::size_t hash_state_size_max = 64;
 
 /// What one HMAC is to the library.

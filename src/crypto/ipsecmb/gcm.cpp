@@ -68,9 +68,8 @@ class GcmCipher final : public SuiteCipher {
     const Bytes aad = associated_data(job, space);
     // Given a null address the library would return without a tag; an empty text may have one.
     const MutBytes text = job.text.empty() ? job.icv : job.text;
-    call(&key_, &context_, mutable_octets(text), octets(text), job.text.size(),
-         octets(nonce), octets(aad.empty() ? Bytes{space} : aad), aad.size(), mutable_octets(tag),
-         tag.size());
+    call(&key_, &context_, mutable_octets(text), octets(text), job.text.size(), octets(nonce),
+         octets(aad.empty() ? Bytes{space} : aad), aad.size(), mutable_octets(tag), tag.size());
   }
 
   alignas(64) gcm_key_data key_{};

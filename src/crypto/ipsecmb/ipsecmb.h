@@ -13,10 +13,12 @@
 namespace caponier::crypto::ipsecmb {
 
 [[nodiscard]] inline const std::uint8_t* octets(Bytes bytes) {
-  return static_cast<const std::uint8_t*>(static_cast<const void*>(bytes.data()));
+  const void* at = bytes.data();
+  return static_cast<const std::uint8_t*>(at);
 }
 [[nodiscard]] inline std::uint8_t* mutable_octets(MutBytes bytes) {
-  return static_cast<std::uint8_t*>(static_cast<void*>(bytes.data()));
+  void* at = bytes.data();
+  return static_cast<std::uint8_t*>(at);
 }
 
 /// How many packets one burst keeps in flight; half of the library's queue.

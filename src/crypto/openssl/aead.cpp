@@ -14,12 +14,8 @@ using Nonce = std::array<std::byte, 12>;
 
 const EVP_CIPHER* algorithm_of(const CipherSuite& suite) {
   if (suite.encr == EncrId::chacha20_poly1305) return EVP_chacha20_poly1305();
-  switch (suite.key_bits) {
-    case 128: return EVP_aes_128_gcm();
-    case 192: return EVP_aes_192_gcm();
-    case 256: return EVP_aes_256_gcm();
-  }
-  return nullptr;
+  if (suite.key_bits == 128) return EVP_aes_128_gcm();
+  return suite.key_bits == 192 ? EVP_aes_192_gcm() : EVP_aes_256_gcm();
 }
 
 class AeadCipher final : public SuiteCipher {
@@ -97,10 +93,8 @@ class AeadCipher final : public SuiteCipher {
 }  // namespace
 
 std::unique_ptr<PacketCipher> make_aead(const CipherSuite& suite, Bytes encr_key) {
-  const EVP_CIPHER* algorithm = algorithm_of(suite);
-  if (algorithm == nullptr) return nullptr;
   auto cipher = std::make_unique<AeadCipher>(suite);
-  if (!cipher->init(algorithm, encr_key)) return nullptr;
+  if (!cipher->init(algorithm_of(suite), encr_key)) return nullptr;
   return cipher;
 }
 

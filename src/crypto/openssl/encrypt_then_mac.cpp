@@ -12,21 +12,13 @@ constexpr std::size_t ctr_nonce_size = 4;
 using Block = std::array<std::byte, aes_block_size>;
 
 const EVP_CIPHER* cbc_of(std::uint16_t key_bits) {
-  switch (key_bits) {
-    case 128: return EVP_aes_128_cbc();
-    case 192: return EVP_aes_192_cbc();
-    case 256: return EVP_aes_256_cbc();
-  }
-  return nullptr;
+  if (key_bits == 128) return EVP_aes_128_cbc();
+  return key_bits == 192 ? EVP_aes_192_cbc() : EVP_aes_256_cbc();
 }
 
 const EVP_CIPHER* ctr_of(std::uint16_t key_bits) {
-  switch (key_bits) {
-    case 128: return EVP_aes_128_ctr();
-    case 192: return EVP_aes_192_ctr();
-    case 256: return EVP_aes_256_ctr();
-  }
-  return nullptr;
+  if (key_bits == 128) return EVP_aes_128_ctr();
+  return key_bits == 192 ? EVP_aes_192_ctr() : EVP_aes_256_ctr();
 }
 
 class EtmCipher final : public SuiteCipher {
@@ -43,7 +35,7 @@ class EtmCipher final : public SuiteCipher {
     const EVP_CIPHER* algorithm = counter_mode ? ctr_of(suite.key_bits) : cbc_of(suite.key_bits);
     encrypt_.reset(EVP_CIPHER_CTX_new());
     decrypt_.reset(EVP_CIPHER_CTX_new());
-    if (algorithm == nullptr || encrypt_ == nullptr || decrypt_ == nullptr) return false;
+    if (encrypt_ == nullptr || decrypt_ == nullptr) return false;
     const unsigned char* key = raw(encr_key);
     return EVP_EncryptInit_ex(encrypt_.get(), algorithm, nullptr, key, nullptr) == 1 &&
            EVP_DecryptInit_ex(decrypt_.get(), algorithm, nullptr, key, nullptr) == 1 &&

@@ -32,10 +32,12 @@ using EcGroup = std::unique_ptr<EC_GROUP, Freed<EC_GROUP_free>>;
 using EcPoint = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
 
 [[nodiscard]] inline const unsigned char* raw(Bytes bytes) {
-  return static_cast<const unsigned char*>(static_cast<const void*>(bytes.data()));
+  const void* at = bytes.data();
+  return static_cast<const unsigned char*>(at);
 }
 [[nodiscard]] inline unsigned char* raw(MutBytes bytes) {
-  return static_cast<unsigned char*>(static_cast<void*>(bytes.data()));
+  void* at = bytes.data();
+  return static_cast<unsigned char*>(at);
 }
 /// OpenSSL counts in int; every size here is far below 2^31 (protected_size_max, key sizes).
 [[nodiscard]] inline int size_of(Bytes bytes) { return static_cast<int>(bytes.size()); }
