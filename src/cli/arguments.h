@@ -1,0 +1,50 @@
+#pragma once
+// The command line as a value.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace caponier::cli {
+
+struct StatusVerb {
+  std::string name;
+  bool watch = false;
+};
+struct UpVerb {
+  std::string name;
+  std::uint64_t wait_milliseconds = 0;
+};
+struct DownVerb {
+  std::string name;
+};
+struct LogVerb {
+  std::string name;
+  bool follow = false;
+  std::uint64_t lines = 50;
+};
+struct PingVerb {
+  std::string name;
+  std::uint64_t count = 3;
+};
+struct ReloadVerb {};
+struct CaptureVerb {
+  std::string folder;
+  std::uint64_t seconds = 0;  ///< 0: until interrupted
+  bool keys_only = false;
+};
+struct VersionVerb {};
+
+using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, ReloadVerb, CaptureVerb,
+                          VersionVerb>;
+
+struct Arguments {
+  bool json = false;
+  std::string socket;
+  Verb verb;
+};
+
+/// An int is the exit code: help was printed, or what is wrong.
+[[nodiscard]] std::variant<Arguments, int> parse_arguments(int argc, char** argv);
+
+}  // namespace caponier::cli

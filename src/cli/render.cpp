@@ -1,0 +1,239 @@
+#include "cli/render.h"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <vector>
+
+namespace caponier::cli {
+namespace {
+
+constexpr std::size_t peer_column_max = 24;
+constexpr std::size_t crypto_column_max = 24;
+
+std::string painted(std::string_view words, std::string_view code, const Style& style) {
+  return style.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, words) : std::string{words};
+}
+
+std::string_view state_colour(std::string_view state) {
+  if (state == "up") return "32";
+  if (state == "down") return "1;31";
+  if (state == "off") return "2";
+  return "33";
+}
+
+std::string_view severity_colour(std::string_view severity) {
+  if (severity == "error") return "1;31";
+  if (severity == "warning") return "33";
+  return "0";
+}
+
+std::string shown_state(const std::string& state) { return state == "down" ? "DOWN" : state; }
+
+std::string address_of(const std::string& endpoint) {
+  return endpoint.substr(0, endpoint.rfind(':'));
+}
+
+std::string cut(std::string words, std::size_t most) {
+  if (words.size() > most) words = words.substr(0, most - 1) + "~";
+  return words;
+}
+
+std::string age_or_dash(const Json& peer, const char* key) {
+  const Json& value = at(peer, key);
+  return value.is_number() ? human_age(value.get<double>()) : "-";
+}
+
+using Row = std::array<std::string, 8>;
+
+Row row_of(const Json& peer) {
+  const bool negotiated = at(peer, "ike").is_object();
+  std::string address = text(peer, "remote");
+  if (negotiated) {
+    address = address_of(text(peer, "remote_endpoint"));
+    if (text(peer, "nat") != "none") address += " nat";
+  }
+  const std::string crypto = text(peer, "crypto");
+  return {text(peer, "name"),
+          shown_state(text(peer, "state")),
+          cut(std::move(address), peer_column_max),
+          crypto.empty() ? "-" : cut(crypto, crypto_column_max),
+          negotiated ? human_bytes(number(peer, "bytes_in")) : "-",
+          negotiated ? human_bytes(number(peer, "bytes_out")) : "-",
+          age_or_dash(peer, "last_in_seconds"),
+          text(peer, "note")};
+}
+
+std::string row_text(const Row& row, const std::array<std::size_t, 8>& widths) {
+  std::string line;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const bool right = i == 4 || i == 5;
+    if (i > 0) line += "  ";
+    line += right ? fmt::format("{:>{}}", row[i], widths[i])
+                  : fmt::format("{:<{}}", row[i], i + 1 == row.size() ? 0 : widths[i]);
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+/// Paints the state inside an already aligned line.
+std::string with_state_painted(std::string line, std::size_t from, const std::string& state,
+                               const Style& style) {
+  std::string lower = state;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return line.replace(from, state.size(), painted(state, state_colour(lower), style));
+}
+
+void add_line(std::string& out, std::string_view label, const std::string& value) {
+  if (!value.empty()) out += fmt::format("  {:<12} {}\n", label, value);
+}
+
+std::string joined(const Json& list) {
+  std::string out;
+  for (const Json& entry : list) {
+    const auto* value = entry.get_ptr<const Json::string_t*>();
+    if (value != nullptr) out += (out.empty() ? "" : ", ") + *value;
+  }
+  return out;
+}
+
+std::string drops_text(const Json& drops) {
+  std::string out;
+  if (!drops.is_object()) return out;
+  for (const auto& [name, count] : drops.items()) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", dump(count, -1), name);
+  }
+  return out;
+}
+
+std::string traffic_text(const Json& child, const char* packets, const char* bytes,
+                         const char* last) {
+  return fmt::format("{:.0f} packets, {}, last {}", number(child, packets),
+                     human_bytes(number(child, bytes)),
+                     at(child, last).is_number() ? age_or_dash(child, last) + " ago" : "never");
+}
+
+void add_child(std::string& out, const Json& child) {
+  out += fmt::format("  child {}: {}, {}, {}, {} old\n", text(child, "name"), text(child, "mode"),
+                     text(child, "suite"), flag(child, "udp_encap") ? "ESP in UDP" : "native ESP",
+                     age_or_dash(child, "established_seconds"));
+  out += fmt::format("    {} === {}\n", joined(at(child, "local")), joined(at(child, "remote")));
+  out += fmt::format("    in   spi {}  {}\n", text(child, "spi_in"),
+                     traffic_text(child, "packets_in", "bytes_in", "last_in_seconds"));
+  out += fmt::format("    out  spi {}  {}\n", text(child, "spi_out"),
+                     traffic_text(child, "packets_out", "bytes_out", "last_out_seconds"));
+  out += fmt::format("    inner mtu {:.0f}\n", number(child, "inner_mtu_bytes"));
+  const std::string drops = drops_text(at(child, "drops"));
+  if (!drops.empty()) out += fmt::format("    dropped {}\n", drops);
+}
+
+std::string peer_block(const Json& peer, const Style& style) {
+  const std::string state = text(peer, "state");
+  std::string out = fmt::format("{}: {} for {}\n", text(peer, "name"),
+                                painted(shown_state(state), state_colour(state), style),
+                                age_or_dash(peer, "since_seconds"));
+  add_line(out, "note", text(peer, "note"));
+  if (number(peer, "attempts_failed") > 0) {
+    const Json& next = at(peer, "next_attempt_seconds");
+    add_line(
+        out, "attempts",
+        fmt::format(
+            "{:.0f} failed{}", number(peer, "attempts_failed"),
+            next.is_number() ? fmt::format(", next in {}", human_age(next.get<double>())) : ""));
+  }
+  add_line(out, "kind", text(peer, "kind"));
+  add_line(out, "remote", text(peer, "remote"));
+  const Json& ike = at(peer, "ike");
+  if (ike.is_object()) {
+    add_line(out, "path",
+             fmt::format("{} - {}", text(peer, "local_endpoint"), text(peer, "remote_endpoint")));
+    const std::string nat = text(peer, "nat");
+    add_line(out, "nat",
+             nat == "local"  ? "in front of us"
+             : nat == "both" ? "on both sides"
+             : nat == "none" ? "none"
+                             : "in front of the peer");
+    add_line(out, "identity", text(ike, "remote_id"));
+    add_line(out, "ike",
+             fmt::format("{}, {}, {}, {} old", text(ike, "state"), text(ike, "role"),
+                         text(ike, "suite"), age_or_dash(ike, "established_seconds")));
+    add_line(out, "ike spis", fmt::format("{} {}", text(ike, "spi_i"), text(ike, "spi_r")));
+    const Json& round_trip = at(peer, "rtt_ms");
+    if (round_trip.is_number()) {
+      add_line(out, "rtt", fmt::format("{:.2f} ms", round_trip.get<double>()));
+    }
+  }
+  for (const Json& child : at(peer, "children")) add_child(out, child);
+  return out;
+}
+
+}  // namespace
+
+std::string human_bytes(double bytes) {
+  constexpr std::array<std::string_view, 6> units{"B", "kB", "MB", "GB", "TB", "PB"};
+  std::size_t unit = 0;
+  while (bytes >= 999.5 && unit + 1 < units.size()) {
+    bytes /= 1000;
+    ++unit;
+  }
+  const bool whole = unit == 0 || bytes >= 99.95;
+  return whole ? fmt::format("{:.0f} {}", bytes, units[unit])
+               : fmt::format("{:.1f} {}", bytes, units[unit]);
+}
+
+std::string human_age(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f}s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f}m", seconds / 60);
+  if (seconds < 172800) return fmt::format("{:.0f}h", seconds / 3600);
+  return fmt::format("{:.0f}d", seconds / 86400);
+}
+
+std::string status_table(const Json& result, const Style& style) {
+  const Row head{"NAME", "STATE", "PEER", "CRYPTO", "RX", "TX", "LAST", "NOTE"};
+  std::vector<Row> rows{head};
+  for (const Json& peer : at(result, "peers")) rows.push_back(row_of(peer));
+  if (rows.size() == 1) return "nothing is configured\n";
+  std::array<std::size_t, 8> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::string line = row_text(rows[i], widths);
+    if (style.width > 0) line = cut(std::move(line), style.width);
+    if (i > 0) line = with_state_painted(std::move(line), widths[0] + 2, rows[i][1], style);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string status_blocks(const Json& result, const Style& style) {
+  std::string out;
+  for (const Json& peer : at(result, "peers")) {
+    if (!out.empty()) out += "\n";
+    out += peer_block(peer, style);
+  }
+  const std::string drops = drops_text(at(result, "drops"));
+  if (!drops.empty()) out += fmt::format("dropped by all of the gateway: {}\n", drops);
+  return out;
+}
+
+std::string event_line(const Json& event, const Style& style) {
+  const auto microseconds = static_cast<std::int64_t>(number(event, "unix_us"));
+  const time_t seconds = microseconds / 1'000'000;
+  tm local{};
+  ::localtime_r(&seconds, &local);
+  const std::string peer = text(event, "caponier_peer");
+  const std::string severity = text(event, "severity");
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} {:<7} {}{}{}\n",
+                     local.tm_year + 1900, local.tm_mon + 1, local.tm_mday, local.tm_hour,
+                     local.tm_min, local.tm_sec, microseconds / 1000 % 1000,
+                     painted(severity, severity_colour(severity), style), peer,
+                     peer.empty() ? "" : ": ", text(event, "message"));
+}
+
+}  // namespace caponier::cli

@@ -1,0 +1,29 @@
+#pragma once
+// What each verb does.
+
+#include "cli/arguments.h"
+#include "cli/client.h"
+#include "cli/render.h"
+
+namespace caponier::cli {
+
+struct Session {
+  bool json = false;
+  std::string socket;
+  Style style;
+};
+
+/// Ctrl-C was pressed since install_interrupt_handler(); verbs that go on for long end by it.
+[[nodiscard]] bool is_interrupted();
+void install_interrupt_handler();
+
+/// `words` to stdout; a pipe closed by its reader ends the program quietly.
+void print(const std::string& words);
+/// What is not data goes to stderr.
+void remark(const std::string& words);
+
+[[nodiscard]] Outcome<ExitCode> run_verb(const Session& session, const Verb& verb);
+
+[[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
+
+}  // namespace caponier::cli
