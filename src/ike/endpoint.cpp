@@ -17,10 +17,6 @@ using base::DropReason;
 using base::EventKind;
 using base::Instant;
 
-namespace {
-constexpr std::size_t marker_size = 4;
-}
-
 class IkeEndpoint::Impl {
  public:
   Impl(EndpointConfig config, base::Rng& rng, const crypto::CryptoProvider& crypto, Instant now)
@@ -367,7 +363,7 @@ IkeEndpoint::~IkeEndpoint() = default;
 void IkeEndpoint::set_connections(Connections connections) {
   impl_->shared.connections = std::move(connections);
 }
-void IkeEndpoint::set_export_keys(bool on) { impl_->shared.config.export_keys = on; }
+void IkeEndpoint::set_export_keys(bool on) { impl_->shared.exports_keys = on; }
 void IkeEndpoint::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
   impl_->handle_datagram(path, message, now);
 }

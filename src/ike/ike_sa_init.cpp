@@ -236,7 +236,7 @@ bool IkeSa::start_session(const policy::IkeSuite& suite, base::Bytes peer_public
 }
 
 void IkeSa::export_keys() const {
-  if (!shared_.config.export_keys) return;
+  if (!shared_.exports_keys) return;
   const IkeKeys& keys = session_->keys;
   shared_.emit(KeysExported{id_, spi_i_, spi_r_, session_->suite, keys.sk_ei.duplicate(),
                             keys.sk_er.duplicate(), keys.sk_ai.duplicate(),

@@ -72,10 +72,11 @@ void IkeSa::handle_ike_rekey(const Payloads& payloads, Instant now) {
   }
   wire::SaPayload sa{{choice->answer}};
   sa.proposals.front().spi = to_bytes(heir->spi_r_);
-  heir->inherit(*this, now);
-  shared_.newborns.push_back(std::move(heir));
   respond({std::move(sa), wire::NoncePayload{nonce},
            wire::KePayload{ke.group, base::to_vec((*our_ke)->public_value())}});
+  // After the answer: what the heir may ask at once must not overtake it.
+  heir->inherit(*this, now);
+  shared_.newborns.push_back(std::move(heir));
 }
 
 bool IkeSa::continue_session(const IkeSa& old, const policy::IkeSuite& suite, base::Bytes g_ir,

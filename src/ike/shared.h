@@ -114,6 +114,7 @@ class Shared {
   HalfOpenTable half_open;
   RateLimit answers;
   bool is_shutting_down = false;
+  bool exports_keys;  ///< changes at run time
   std::size_t lingering = 0;
   std::map<base::IkeSpi, IkeSaId> by_spi;  ///< our SPIs
   std::map<policy::ChildSaId, IkeSaId> child_owner;

@@ -1,0 +1,154 @@
+#pragma once
+// Two endpoints, the wire between them, and a keyholder each: all in memory, all by hand.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/rng.h"
+#include "crypto/null/provider.h"
+#include "ike/endpoint.h"
+#include "ike/keys.h"
+#include "ike/protection.h"
+
+namespace caponier::ike::test {
+
+using base::ByteVec;
+using base::Bytes;
+using namespace std::chrono_literals;
+
+inline base::IpAddress ip(std::string_view text) { return *base::IpAddress::parse(text); }
+
+inline policy::TrafficSelectors net(std::string_view prefix) {
+  return {policy::TrafficSelector::from_prefix(*base::Prefix::parse(prefix))};
+}
+
+/// One end as the tests configure it: address, identity, network behind it.
+struct End {
+  std::string address;
+  std::string identity;
+  std::string network;
+};
+inline const End end_a{"192.0.2.1", "a.example", "10.1.0.0/16"};
+inline const End end_b{"192.0.2.2", "b.example", "10.2.0.0/16"};
+
+ConnectionConfig make_connection(const End& local, const End& remote);
+
+/// What a side's actions were, by kind.
+struct Record {
+  std::vector<policy::InstallSa> installs;
+  std::vector<policy::ChildSaId> removals;
+  std::vector<policy::MoveSa> moves;
+  std::vector<IkeUp> ike_ups;
+  std::vector<IkeDown> ike_downs;
+  std::vector<ChildUp> child_ups;
+  std::vector<ChildDown> child_downs;
+  std::vector<KeysExported> keys;
+  std::vector<base::Event> events;
+  std::vector<Transmit> transmits;
+
+  [[nodiscard]] std::size_t count(base::EventKind kind) const;
+  /// The text of the last event of this kind; empty without one.
+  [[nodiscard]] std::string text(base::EventKind kind) const;
+};
+
+class Side {
+ public:
+  Side(std::uint64_t seed, EndpointConfig config, base::Instant now);
+  void set(ConnectionConfig connection);
+  void set(std::vector<ConnectionConfig> connections);
+  /// Child SAs installed and not removed.
+  [[nodiscard]] std::vector<const policy::InstallSa*> live() const;
+  [[nodiscard]] std::optional<IkeState> state() const;  ///< of the first IKE SA
+  [[nodiscard]] std::size_t ike_count(IkeState state) const;
+
+  base::SeededRng rng;
+  crypto::NullProvider crypto{nullptr};
+  IkeEndpoint endpoint;
+  std::map<std::string, std::string> secrets;  ///< per connection
+  bool keyholder_answers = true;
+  Record record;
+};
+
+struct Datagram {
+  bool to_b = false;
+  base::Path path;  ///< as the receiver sees it
+  ByteVec message;  ///< without marker
+  [[nodiscard]] wire::IkeHeader header() const;
+};
+
+class Pair {
+ public:
+  /// Both sides configured for each other; see make_connection.
+  Pair();
+  explicit Pair(EndpointConfig config);
+
+  /// Address translation between A and the wire: B sees A at this address, ports shifted.
+  void put_a_behind_nat(std::string_view address, std::uint16_t port_shift);
+
+  void initiate_a();
+  void initiate_b();
+  void command_a(const Command& command);
+  void command_b(const Command& command);
+  /// Delivers until nothing is on the wire.
+  void run();
+  /// Lets time pass in deadline order, delivering all the while.
+  void advance(base::Duration duration);
+  /// Hands a datagram to A or B as if the other had sent it.
+  void inject(bool to_b, Bytes message);
+  void collect();
+
+  [[nodiscard]] base::Path path_of(bool a, std::uint16_t port) const;
+  [[nodiscard]] bool is_up() const;  ///< one tunnel each, keys and SPIs crossed
+
+  base::Instant now{1h};
+  Side a;
+  Side b;
+  /// Called for every datagram; false loses it. May rewrite the message.
+  std::function<bool(Datagram&)> filter;
+  std::deque<Datagram> wire;
+  std::vector<Datagram> sent;  ///< everything that went on the wire, before the filter
+
+ private:
+  void collect_from(Side& side, bool from_a);
+  void put(const Transmit& transmit, bool from_a);
+  void deliver(const Datagram& datagram);
+
+  std::optional<base::IpAddress> nat_address_;
+  std::uint16_t nat_shift_ = 0;
+};
+
+/// The keys of an IKE SA in the test's hands: opens and makes its messages.
+class Forger {
+ public:
+  explicit Forger(const KeysExported& keys);
+  /// The inner payloads of a genuine message of either side.
+  [[nodiscard]] std::vector<wire::Payload> open(Bytes message);
+  /// Protected as the header's Initiator flag says.
+  [[nodiscard]] ByteVec seal(const wire::IkeHeader& header,
+                             const std::vector<wire::Payload>& payloads);
+  /// A fresh request of the original initiator.
+  [[nodiscard]] ByteVec request(wire::ExchangeType exchange, std::uint32_t id,
+                                const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] wire::IkeHeader header(wire::ExchangeType exchange, std::uint32_t id) const;
+
+ private:
+  static IkeKeys copy(const KeysExported& keys);
+  crypto::NullProvider crypto_{nullptr};
+  base::SeededRng rng_{99};
+  base::IkeSpi spi_i_, spi_r_;
+  std::optional<MessageProtection> initiator_;
+  std::optional<MessageProtection> responder_;
+};
+
+[[nodiscard]] EndpointConfig test_config();
+[[nodiscard]] policy::Offer ike_offer(std::string_view text);
+[[nodiscard]] policy::Offer esp_offer(std::string_view text);
+
+}  // namespace caponier::ike::test
