@@ -26,18 +26,18 @@ policy::ChildSaId child_of(const Side& side) { return side.live().at(0)->id; }
 
 /// A second child on both sides, with PFS groups as given.
 void add_second_child(Pair& pair, std::string_view offer_a, std::string_view offer_b) {
-    const auto extend = [](ConnectionConfig connection, std::string_view offer,
-                           std::string_view local, std::string_view remote) {
-      ChildConfig child = connection.children.front();
-      child.name = "second";
-      child.offers = {esp_offer(offer)};
-      child.local = net(local);
-      child.remote = net(remote);
-      connection.children.push_back(child);
-      return connection;
-    };
-    pair.a.set(extend(make_connection(end_a, end_b), offer_a, "10.3.0.0/16", "10.4.0.0/16"));
-    pair.b.set(extend(make_connection(end_b, end_a), offer_b, "10.4.0.0/16", "10.3.0.0/16"));
+  const auto extend = [](ConnectionConfig connection, std::string_view offer,
+                         std::string_view local, std::string_view remote) {
+    ChildConfig child = connection.children.front();
+    child.name = "second";
+    child.offers = {esp_offer(offer)};
+    child.local = net(local);
+    child.remote = net(remote);
+    connection.children.push_back(child);
+    return connection;
+  };
+  pair.a.set(extend(make_connection(end_a, end_b), offer_a, "10.3.0.0/16", "10.4.0.0/16"));
+  pair.b.set(extend(make_connection(end_b, end_a), offer_b, "10.4.0.0/16", "10.3.0.0/16"));
 }
 
 TEST(IkeEstablished, deleting_the_ike_sa_removes_everything_on_both_sides) {
@@ -201,11 +201,11 @@ TEST(IkeEstablished, a_peer_may_rekey_the_ike_sa) {
   crypto::NullProvider crypto{nullptr};
   const auto ke = crypto.make_key_exchange(crypto::KeGroup::curve25519, rng).value();
   const ByteVec spi(8, std::byte{0x77});
-  pair.inject(true, forger.request(ExchangeType::create_child_sa, 2,
-                                   {policy::to_wire({ike_offer("aes256gcm16-prfsha384-x25519")},
-                                                    spi, true),
-                                    wire::NoncePayload{ByteVec(32)},
-                                    wire::KePayload{31, base::to_vec(ke->public_value())}}));
+  pair.inject(
+      true, forger.request(ExchangeType::create_child_sa, 2,
+                           {policy::to_wire({ike_offer("aes256gcm16-prfsha384-x25519")}, spi, true),
+                            wire::NoncePayload{ByteVec(32)},
+                            wire::KePayload{31, base::to_vec(ke->public_value())}}));
   ASSERT_EQ(pair.b.ike_count(IkeState::established), 2u);
   EXPECT_EQ(pair.b.live().size(), 1u);
   const auto infos = pair.b.endpoint.snapshot();

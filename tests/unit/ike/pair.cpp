@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <span>
 #include <utility>
 
 namespace caponier::ike::test {
@@ -94,7 +95,8 @@ wire::IkeHeader Datagram::header() const {
 
 Pair::Pair() : Pair(test_config()) {}
 
-Pair::Pair(EndpointConfig config) : a(1, config, now), b(2, config, now) {
+Pair::Pair(EndpointConfig config, std::uint64_t seed)
+    : a(2 * seed, config, now), b(2 * seed + 1, config, now) {
   a.set(make_connection(end_a, end_b));
   b.set(make_connection(end_b, end_a));
 }
@@ -157,8 +159,7 @@ void Pair::collect_from(Side& side, bool from_a) {
       reply.known = secret != side.secrets.end();
       if (reply.known) {
         const auto prf = side.crypto.make_prf(request->prf).value();
-        reply.auth = shared_key_auth(*prf, base::as_bytes(secret->second),
-                                     request->signed_octets);
+        reply.auth = shared_key_auth(*prf, base::as_bytes(secret->second), request->signed_octets);
       }
       side.endpoint.handle_auth_reply(std::move(reply), now);
     } else if (auto* const install = std::get_if<policy::InstallSa>(&action)) {
@@ -254,6 +255,55 @@ Forger::Forger(const KeysExported& keys) : spi_i_(keys.spi_i), spi_r_(keys.spi_r
   const IkeKeys copied = copy(keys);
   initiator_ = MessageProtection::make(crypto_, keys.suite, copied, true, rng_).value();
   responder_ = MessageProtection::make(crypto_, keys.suite, copied, false, rng_).value();
+  raw_i_ =
+      crypto_.make_cipher(keys.suite.cipher, copied.sk_ei.reveal(), copied.sk_ai.reveal(), rng_)
+          .value();
+  raw_r_ =
+      crypto_.make_cipher(keys.suite.cipher, copied.sk_er.reveal(), copied.sk_ar.reveal(), rng_)
+          .value();
+}
+
+ByteVec raw_payload(wire::PayloadType next, Bytes body) {
+  base::Writer out;
+  out.u8(static_cast<std::uint8_t>(next));
+  out.u8(0);
+  out.u16(static_cast<std::uint16_t>(4 + body.size()));
+  out.bytes(body);
+  return out.finish().value();
+}
+
+ByteVec Forger::seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain) {
+  crypto::PacketCipher& cipher = header.from_initiator() ? *raw_i_ : *raw_r_;
+  const std::size_t text = (chain.size() / cipher.block_size() + 1) * cipher.block_size();
+  const std::size_t body = 4 + cipher.iv_size() + text + cipher.icv_size();
+  header.next_payload = wire::PayloadType::sk;
+  header.length = static_cast<std::uint32_t>(wire::IkeHeader::size + body);
+  base::Writer out;
+  header.encode(out);
+  out.u8(static_cast<std::uint8_t>(first));
+  out.u8(0);
+  out.u16(static_cast<std::uint16_t>(body));
+  out.zeros(cipher.iv_size());
+  out.bytes(chain);
+  out.zeros(text - chain.size() - 1);
+  out.u8(static_cast<std::uint8_t>(text - chain.size() - 1));
+  out.zeros(cipher.icv_size());
+  ByteVec message = out.finish().value();
+  const base::MutBytes all{message};
+  const std::size_t at = wire::IkeHeader::size + 4;
+  crypto::PacketJob job;
+  job.header = all.first(at);
+  job.iv = all.subspan(at, cipher.iv_size());
+  job.text = all.subspan(at + cipher.iv_size(), text);
+  job.icv = all.last(cipher.icv_size());
+  job.iv_counter = rng_.public_u64();
+  cipher.seal(std::span{&job, 1});
+  return message;
+}
+
+ByteVec Forger::raw_request(wire::ExchangeType exchange, std::uint32_t id, wire::PayloadType first,
+                            Bytes chain) {
+  return seal_raw(header(exchange, id), first, chain);
 }
 
 std::vector<wire::Payload> Forger::open(Bytes message) {

@@ -19,8 +19,8 @@
 
 namespace caponier::ike::test {
 
-using base::ByteVec;
 using base::Bytes;
+using base::ByteVec;
 using namespace std::chrono_literals;
 
 inline base::IpAddress ip(std::string_view text) { return *base::IpAddress::parse(text); }
@@ -87,7 +87,7 @@ class Pair {
  public:
   /// Both sides configured for each other; see make_connection.
   Pair();
-  explicit Pair(EndpointConfig config);
+  explicit Pair(EndpointConfig config, std::uint64_t seed = 1);
 
   /// Address translation between A and the wire: B sees A at this address, ports shifted.
   void put_a_behind_nat(std::string_view address, std::uint16_t port_shift);
@@ -124,6 +124,9 @@ class Pair {
   std::uint16_t nat_shift_ = 0;
 };
 
+/// One payload with its generic header, as it lies in a chain.
+[[nodiscard]] ByteVec raw_payload(wire::PayloadType next, Bytes body);
+
 /// The keys of an IKE SA in the test's hands: opens and makes its messages.
 class Forger {
  public:
@@ -136,6 +139,10 @@ class Forger {
   /// A fresh request of the original initiator.
   [[nodiscard]] ByteVec request(wire::ExchangeType exchange, std::uint32_t id,
                                 const std::vector<wire::Payload>& payloads);
+  /// The same around any bytes, well-formed or not.
+  [[nodiscard]] ByteVec raw_request(wire::ExchangeType exchange, std::uint32_t id,
+                                    wire::PayloadType first, Bytes chain);
+  [[nodiscard]] ByteVec seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain);
   [[nodiscard]] wire::IkeHeader header(wire::ExchangeType exchange, std::uint32_t id) const;
 
  private:
@@ -145,6 +152,7 @@ class Forger {
   base::IkeSpi spi_i_, spi_r_;
   std::optional<MessageProtection> initiator_;
   std::optional<MessageProtection> responder_;
+  std::unique_ptr<crypto::PacketCipher> raw_i_, raw_r_;
 };
 
 [[nodiscard]] EndpointConfig test_config();

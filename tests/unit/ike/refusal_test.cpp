@@ -92,7 +92,8 @@ TEST(IkeRefusal, an_initiator_that_disbelieves_the_responder_says_so) {
     Forger forger{pair.a.record.keys.at(0)};
     auto payloads = forger.open(datagram.message);
     for (auto& payload : payloads) {
-      if (auto* const auth = std::get_if<wire::AuthPayload>(&payload)) auth->data[0] ^= std::byte{1};
+      if (auto* const auth = std::get_if<wire::AuthPayload>(&payload))
+        auth->data[0] ^= std::byte{1};
     }
     datagram.message = forger.seal(datagram.header(), payloads);
     ++requests;
@@ -207,8 +208,7 @@ TEST(IkeRefusal, an_unknown_critical_payload_is_named_in_the_answer) {
   message.payloads.emplace_back(wire::UnknownPayload{wire::PayloadType{200}, true, {}});
   pair.inject(true, *message.encode());
   const auto answer = wire::IkeMessage::decode(pair.b.record.transmits.at(0).datagram).value();
-  const auto* notify =
-      wire::find_notify(answer.payloads, NotifyType::unsupported_critical_payload);
+  const auto* notify = wire::find_notify(answer.payloads, NotifyType::unsupported_critical_payload);
   ASSERT_NE(notify, nullptr);
   EXPECT_EQ(notify->data, ByteVec{std::byte{200}});
   EXPECT_EQ(pair.b.endpoint.half_open_count(), 0u);

@@ -118,7 +118,7 @@ TEST(IkeRobustness, a_truncated_copy_of_any_message_does_no_harm) {
 }
 
 TEST(IkeRobustness, messages_of_the_handshake_in_foreign_states_do_no_harm) {
-  Pair donor;
+  Pair donor{test_config(), 50};
   donor.initiate_a();
   donor.run();
   for (std::size_t stop = 0; stop <= handshake_messages; ++stop) {
@@ -198,11 +198,25 @@ TEST(IkeRobustness, doubled_payloads_in_ike_auth_are_refused) {
 TEST(IkeRobustness, too_many_payloads_end_the_sa_cleanly) {
   for (const bool to_b : {true, false}) {
     Pair pair;
-    with_edited(pair, to_b, [&](auto& payloads) {
-      while (payloads.size() <= wire::payload_count_max) {
-        payloads.emplace_back(wire::VendorIdPayload{ByteVec(4)});
+    bool is_done = false;
+    pair.filter = [&](Datagram& datagram) {
+      const bool is_target =
+          datagram.to_b == to_b && datagram.header().exchange == ExchangeType::ike_auth;
+      if (!is_target || std::exchange(is_done, true)) return true;
+      ByteVec chain;
+      for (std::size_t i = 0; i <= wire::payload_count_max; ++i) {
+        const bool is_last = i == wire::payload_count_max;
+        base::append(chain,
+                     raw_payload(is_last ? wire::PayloadType::none : wire::PayloadType::vendor_id,
+                                 ByteVec(4)));
       }
-    });
+      Forger forger{pair.a.record.keys.at(0)};
+      datagram.message = forger.seal_raw(datagram.header(), wire::PayloadType::vendor_id, chain);
+      return true;
+    };
+    pair.initiate_a();
+    pair.advance(60s);
+    EXPECT_TRUE(is_done);
     EXPECT_TRUE(pair.a.live().empty());
     EXPECT_TRUE(pair.b.live().empty());
     EXPECT_TRUE(pair.b.endpoint.snapshot().empty());
@@ -292,10 +306,12 @@ TEST(IkeRobustness, random_payloads_inside_sk_never_break_an_endpoint) {
     for (std::uint32_t id = 2; id < 6; ++id) {
       ByteVec body(rng.public_below(40));
       rng.fill_public(body);
-      const auto type = static_cast<wire::PayloadType>(33 + rng.public_below(17));
-      const std::array exchanges = {ExchangeType::informational, ExchangeType::create_child_sa};
-      std::vector<wire::Payload> payloads{wire::UnknownPayload{type, false, body}};
-      pair.inject(true, forger.request(exchanges[rng.public_below(2)], id, payloads));
+      ByteVec chain =
+          raw_payload(static_cast<wire::PayloadType>(rng.public_below(3) == 0 ? 41 : 0), body);
+      base::append(chain, raw_payload(wire::PayloadType::none, body));
+      const auto first = static_cast<wire::PayloadType>(33 + rng.public_below(22));
+      const auto exchange = static_cast<ExchangeType>(35 + rng.public_below(4));
+      pair.inject(true, forger.raw_request(exchange, id, first, chain));
     }
     pair.advance(200s);
     EXPECT_LE(pair.b.endpoint.snapshot().size(), 1u);
