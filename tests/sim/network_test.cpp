@@ -19,8 +19,12 @@ struct TwoHosts {
         b(network.add_host(address("192.0.2.2"))) {}
 
   void send(std::uint16_t from_port, std::uint16_t to_port, std::uint8_t content = 1) {
-    network.send(a, {Carrier::udp, {address("192.0.2.1"), from_port},
-                     {address("192.0.2.2"), to_port}, {std::byte{content}}}, now);
+    network.send(a,
+                 {Carrier::udp,
+                  {address("192.0.2.1"), from_port},
+                  {address("192.0.2.2"), to_port},
+                  {std::byte{content}}},
+                 now);
   }
   std::vector<Datagram> arrivals() {
     std::vector<Datagram> all;
@@ -101,8 +105,8 @@ TEST(SimNetwork, a_rebound_nat_uses_another_port) {
 TEST(SimNetwork, esp_without_ports_does_not_pass_a_nat) {
   TwoHosts world{1};
   world.network.put_behind_nat(world.a, address("203.0.113.1"), 30s);
-  world.network.send(world.a, {Carrier::esp, {address("192.0.2.1"), 0}, {address("192.0.2.2"), 0}, {}},
-                     world.now);
+  world.network.send(
+      world.a, {Carrier::esp, {address("192.0.2.1"), 0}, {address("192.0.2.2"), 0}, {}}, world.now);
   EXPECT_TRUE(world.arrivals().empty());
 }
 

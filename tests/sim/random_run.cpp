@@ -28,23 +28,43 @@ policy::Offers draw_offers(base::Rng& rng, wire::ProtocolId protocol) {
   return is_ike ? policy::default_ike_offers() : policy::default_esp_offers();
 }
 
+enum class Blow : std::uint8_t { outage, kill_a, kill_b, rebind, down_and_up, reload_a, quiet };
+constexpr std::uint64_t blow_kinds = 7;
+constexpr std::uint64_t blows_max = 4;
+
+std::string_view name_of(Blow blow) {
+  switch (blow) {
+    case Blow::outage: return "outage";
+    case Blow::kill_a: return "kill a";
+    case Blow::kill_b: return "kill b";
+    case Blow::rebind: return "rebind";
+    case Blow::down_and_up: return "down and up";
+    case Blow::reload_a: return "reload a";
+    case Blow::quiet: return "quiet";
+  }
+  return "unknown";
+}
+
 struct Scene {
   Tunnel tunnel;
   LinkQuality quality;
   bool nat = false;
   base::Duration nat_timeout{};
-  base::Duration outage{};
   bool traffic_early = false;
+  std::vector<std::pair<Blow, base::Duration>> blows;
 
   [[nodiscard]] std::string to_string() const {
-    return fmt::format(
-        "loss {:.1f} %, dup {:.1f} %, reorder {:.1f} %, delay {:.0f} ms, jitter {:.0f} ms{}{}{}{}",
+    std::string text = fmt::format(
+        "loss {:.1f} %, dup {:.1f} %, reorder {:.1f} %, delay {:.0f} ms, jitter {:.0f} ms{}{}{}",
         100 * quality.loss, 100 * quality.duplicate, 100 * quality.reorder,
         1000 * base::seconds_of(quality.delay), 1000 * base::seconds_of(quality.jitter),
         nat ? fmt::format(", NAT ({:.0f} s)", base::seconds_of(nat_timeout)) : "",
-        outage > 0ns ? fmt::format(", outage {:.0f} s", base::seconds_of(outage)) : "",
         tunnel.b_starts ? ", both start" : "",
         tunnel.kind == config::PeerKind::host ? ", transport" : "");
+    for (const auto& [blow, length] : blows) {
+      text += fmt::format(", {} {:.0f} s", name_of(blow), base::seconds_of(length));
+    }
+    return text;
   }
 };
 
@@ -57,7 +77,10 @@ Scene draw_scene(base::Rng& rng, double loss_max) {
   scene.quality.jitter = base::Duration{rng.public_below(50'000'000)};
   scene.nat = one_in(rng, 3);
   scene.nat_timeout = 30s + base::Duration{rng.public_below(270'000'000'000)};
-  if (one_in(rng, 3)) scene.outage = base::Duration{rng.public_below(90'000'000'000)};
+  for (std::uint64_t left = rng.public_below(blows_max + 1); left > 0; --left) {
+    scene.blows.emplace_back(static_cast<Blow>(rng.public_below(blow_kinds)),
+                             base::Duration{rng.public_below(120'000'000'000)});
+  }
   scene.traffic_early = one_in(rng, 2);
   scene.tunnel.ike = draw_offers(rng, wire::ProtocolId::ike);
   scene.tunnel.esp = draw_offers(rng, wire::ProtocolId::esp);
@@ -68,27 +91,57 @@ Scene draw_scene(base::Rng& rng, double loss_max) {
   scene.tunnel.b_takes_any = scene.nat;
   scene.tunnel.named_ids = scene.nat || one_in(rng, 3);
   scene.tunnel.dpd = 5s + base::Duration{rng.public_below(25'000'000'000)};
+  if (one_in(rng, 3))
+    scene.tunnel.lifetime = 30s + base::Duration{rng.public_below(90'000'000'000)};
   if (one_in(rng, 4)) scene.tunnel.encap = config::Encap::always;
   if (!scene.nat && one_in(rng, 4)) scene.tunnel.kind = config::PeerKind::host;
   return scene;
 }
 
+/// What was drawn happens, and lasts so long.
+void strike(World& world, Node& a, Node& b, Nat* nat, Blow blow, base::Duration length) {
+  const auto restart = [&](Node& node) {
+    node.kill();
+    world.run_for(length);
+    node.restart();
+  };
+  switch (blow) {
+    case Blow::outage:
+      world.link(a, b).partition();
+      world.run_for(length);
+      return world.link(a, b).heal();
+    case Blow::kill_a: return restart(a);
+    case Blow::kill_b: return restart(b);
+    case Blow::rebind:
+      if (nat != nullptr) nat->rebind();
+      return world.run_for(length);
+    case Blow::down_and_up:
+      a.take_down();
+      world.run_for(length);
+      return a.initiate();
+    case Blow::reload_a:
+      a.peers.front().dpd += 1s;
+      a.reload();
+      return world.run_for(length);
+    case Blow::quiet: return world.run_for(length);
+  }
+}
+
 void run(World& world, const Scene& scene, RunResult& result) {
   world.allow_weather();
+  // A gateway that was taken down does not know its peer, and has no policy for its networks.
+  world.allow({base::DropReason::ike_unknown_peer, base::DropReason::clear_no_policy});
   world.network().set_quality(scene.quality);
   Node& a = world.add();
   Node& b = world.add();
-  if (scene.nat) world.put_behind_nat(a, scene.nat_timeout);
+  Nat* nat = scene.nat ? &world.put_behind_nat(a, scene.nat_timeout) : nullptr;
   world.connect(a, b, scene.tunnel);
-  world.link(a, b).quality = scene.quality;
   a.start();
   b.start();
   if (scene.traffic_early) world.flow(a, b, 300ms);
-  if (scene.outage > 0ns) {
-    world.run_for(base::Duration{world.rng().public_below(10'000'000'000)});
-    world.link(a, b).partition();
-    world.run_for(scene.outage);
-    world.link(a, b).heal();
+  for (const auto& [blow, length] : scene.blows) {
+    world.run_for(base::Duration{world.rng().public_below(60'000'000'000)});
+    strike(world, a, b, nat, blow, length);
   }
   const base::Instant healed = world.now();
   const auto settled = [&] { return a.is_up() && b.is_up() && world.spis_match(); };

@@ -1,6 +1,7 @@
 #pragma once
-// One random world drawn from a seed: two gateways, weather, perhaps a NAT, an outage; in the end
-// the tunnel must be up and traffic must flow both ways.
+// One random world drawn from a seed: two gateways, weather, perhaps a NAT, and a few blows:
+// outages, a NAT that forgets, a process that dies, a person who takes the tunnel down and up, a
+// reload. In the end the tunnel must be up and traffic must flow both ways.
 
 #include <cstdint>
 #include <string>
@@ -10,7 +11,7 @@
 
 namespace caponier::sim {
 
-/// From the end of the outage until both sides are up and agree on their SPIs.
+/// From the last blow until both sides are up and agree on their SPIs.
 inline constexpr base::Duration settle_max = std::chrono::minutes{10};
 /// From then until traffic has flowed both ways.
 inline constexpr base::Duration flow_max = std::chrono::minutes{10};

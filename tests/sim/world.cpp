@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/error.h"
 
@@ -324,6 +325,7 @@ void World::check_no_sas() {
 }
 
 void World::finish() {
+  if (std::exchange(finished_, true)) return;
   for (const auto& flow : flows_) flow->running = false;
   for (const auto& node : nodes_) {
     if (!node->is_running()) continue;

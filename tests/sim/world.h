@@ -185,7 +185,7 @@ class World {
   void allow(std::initializer_list<base::DropReason> reasons);
   /// Everything that loss, repetition and reordering may cause by nature.
   void allow_weather();
-  /// Shuts everything down and checks what must hold at an end. Called by the test's fixture.
+  /// Shuts everything down and checks what must hold at an end, once. TestWorld calls it.
   void finish();
   void check_drops();
   void check_no_sas();
@@ -226,6 +226,7 @@ class World {
   std::set<base::DropReason> allowed_drops_;
   unsigned steps_at_now_ = 0;
   bool stuck_ = false;
+  bool finished_ = false;
 };
 
 }  // namespace caponier::sim
