@@ -172,6 +172,25 @@ void check_nist_case(const Fields& fields, PrfId prf_id) {
   }
 }
 
+void check_nist_rekey(const Fields& fields, PrfId prf_id) {
+  const auto prf = make_prf(prf_id);
+  const auto nonce_i = field(fields, "Ni");
+  const auto nonce_r = field(fields, "Nr");
+  const auto spi_i = field(fields, "SPIi");
+  const auto spi_r = field(fields, "SPIr");
+  const ByteVec dkm = field(fields, "DKM");
+  const SecretBytes old_sk_d{Bytes{dkm}.first(prf->size())};
+  const auto keys = derive_rekeyed_ike_keys(
+      *prf, old_sk_d, *prf, gcm_suite, field(fields, "g^ir (new)"), nonce_i, nonce_r,
+      {base::load_be<std::uint64_t>(spi_i.data())}, {base::load_be<std::uint64_t>(spi_r.data())});
+  ASSERT_TRUE(keys);
+  const ByteVec ours = all_of(*keys);
+  const std::array<Bytes, 4> seed{nonce_i, nonce_r, spi_i, spi_r};
+  const auto expected =
+      crypto::prf_plus(*prf, field(fields, "SKEYSEED(Rekey)"), seed, ours.size()).value();
+  EXPECT_EQ(base::to_hex(ours), base::to_hex(expected.reveal()));
+}
+
 TEST(NistKeySchedule, is_cut_into_our_keys_in_order) {
   const auto cases = nist_cases();
   if (cases.empty()) GTEST_SKIP() << "skipped: no ../shared";
@@ -180,6 +199,7 @@ TEST(NistKeySchedule, is_cut_into_our_keys_in_order) {
     const auto prf = prf_of(fields);
     if (!prf) continue;
     check_nist_case(fields, *prf);
+    check_nist_rekey(fields, *prf);
     ++checked;
   }
   EXPECT_EQ(checked, 180U);
