@@ -6,6 +6,10 @@
 #include <fmt/format.h>
 
 // Compiled into this file: the packaged shared library has no variant without exceptions.
+// Its assertions, which it turns into assumptions with NDEBUG, do not hold for texts such as "[ }";
+// the checks behind them do.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
@@ -49,8 +53,8 @@ std::vector<Entry> convert_table(const std::string& file, const toml::table& fro
     entries.push_back(
         {std::string{key.str()}, place_of(file, key.source().begin), convert(file, value)});
   }
-  std::ranges::stable_sort(entries, {}, [](const Entry& entry) {
-    return std::tuple{entry.where.line, entry.where.column};
+  std::ranges::sort(entries, {}, [](const Entry& entry) {
+    return std::tuple{entry.where.line, entry.where.column, std::string_view{entry.key}};
   });
   return entries;
 }
@@ -80,37 +84,78 @@ Node convert(const std::string& file, const toml::node& from) {
   return node;
 }
 
-/// The offset behind the string that begins at `at`, in one of TOML's four forms.
-std::size_t skip_string(std::string_view text, std::size_t at) {
-  const char quote = text[at];
-  const bool is_multi_line = text.substr(at).starts_with(std::string(3, quote));
-  for (at += is_multi_line ? 3 : 1; at < text.size(); ++at) {
-    if (text[at] == '\\' && quote == '"') {
-      ++at;
-    } else if (!is_multi_line && (text[at] == quote || text[at] == '\n')) {
-      return at + 1;
-    } else if (is_multi_line && text.substr(at).starts_with(std::string(3, quote))) {
-      // Two more quotes may belong to the string.
-      const std::size_t end = text.find_first_not_of(quote, at);
-      return std::min({end, at + 5, text.size()});
-    }
+/// The size of the UTF-8 sequence at the start of `text` (RFC 3629 s4); 0 when there is none.
+std::size_t utf8_size(std::string_view text) {
+  const auto octet = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto follows = [&](std::size_t i, unsigned min, unsigned max) {
+    return octet(i) >= min && octet(i) <= max;
+  };
+  const unsigned lead = octet(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return follows(1, 0x80, 0xbf) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    const unsigned min = lead == 0xe0 ? 0xa0 : 0x80;
+    const unsigned max = lead == 0xed ? 0x9f : 0xbf;
+    return follows(1, min, max) && follows(2, 0x80, 0xbf) ? 3 : 0;
   }
-  return text.size();
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    const unsigned min = lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned max = lead == 0xf4 ? 0x8f : 0xbf;
+    return follows(1, min, max) && follows(2, 0x80, 0xbf) && follows(3, 0x80, 0xbf) ? 4 : 0;
+  }
+  return 0;
 }
 
+/// Where `text` stops being UTF-8, on which the TOML library relies.
+std::optional<std::size_t> find_foreign_octet(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = utf8_size(text.substr(at));
+    if (size == 0) return at;
+    at += size;
+  }
+  return std::nullopt;
+}
+
+/// Columns count characters, as the TOML library does.
 Place place_at(const std::string& file, std::string_view text, std::size_t offset) {
   const std::string_view before = text.substr(0, offset);
   const std::size_t line_start = before.rfind('\n') + 1;  // 0 when there is none
+  const auto column = std::ranges::count_if(before.substr(line_start), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  });
   return {file, static_cast<unsigned>(1 + std::ranges::count(before, '\n')),
-          static_cast<unsigned>(1 + offset - line_start)};
+          static_cast<unsigned>(1 + column)};
 }
 
-/// Where a dotted key has more than key_depth_max segments.
-std::optional<Place> find_deep_key(const std::string& file, std::string_view text) {
+/// The offset behind the one-line string that begins at `at`.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  for (++at; at < text.size() && text[at] != '\n'; ++at) {
+    if (text[at] == quote) return at + 1;
+    if (text[at] == '\\' && quote == '"') ++at;
+  }
+  return std::min(at, text.size());
+}
+
+/// What the TOML library must not see, for it overflows its stack or runs into undefined behaviour:
+/// endless dotted keys, characters beyond ASCII outside of strings and comments (where TOML has
+/// none), and such characters behind a line continuation, that is, in strings of many lines.
+std::optional<ConfigError> find_forbidden(const std::string& file, std::string_view text) {
+  if (const auto foreign = find_foreign_octet(text)) {
+    return ConfigError{place_at(file, text, *foreign),
+                       "TOML syntax: the file is not UTF-8 from here on", "save the file as UTF-8"};
+  }
   std::size_t dots = 0;
   for (std::size_t at = 0; at < text.size();) {
     const char c = text[at];
     if (c == '"' || c == '\'') {
+      if (text.substr(at).starts_with(std::string(3, c))) {
+        return ConfigError{place_at(file, text, at),
+                           "TOML syntax: strings of many lines are not used here",
+                           "write the value on one line: key = \"value\""};
+      }
       at = skip_string(text, at);
       continue;
     }
@@ -118,7 +163,17 @@ std::optional<Place> find_deep_key(const std::string& file, std::string_view tex
       at = std::min(text.find('\n', at), text.size());
       continue;
     }
-    if (c == '.' && ++dots >= key_depth_max) return place_at(file, text, at);
+    if ((static_cast<unsigned char>(c) & 0x80) != 0) {
+      return ConfigError{place_at(file, text, at),
+                         "TOML syntax: a character beyond ASCII outside of quotes",
+                         "put the text in quotes, or remove the character"};
+    }
+    if (c == '.' && ++dots >= key_depth_max) {
+      return ConfigError{
+          place_at(file, text, at),
+          fmt::format("TOML syntax: a dotted key with more than {} parts", key_depth_max),
+          "sections are [site.NAME]; no key needs more than three parts"};
+    }
     if (std::string_view{"=,[]{}\n"}.find(c) != std::string_view::npos) dots = 0;
     ++at;
   }
@@ -141,7 +196,6 @@ std::string fix_for_syntax(std::string_view description) {
   if (says("redefine")) return "keep one of the two definitions";
   if (says("control character")) return "end the string with a quote on the same line";
   if (says("escape sequence")) return "write \\\\ for a backslash, or use 'single quotes'";
-  if (says("utf-8")) return "save the file as UTF-8";
   if (says("boolean")) return "write true or false, in lower case and without quotes";
   if (says("could not determine value type") || says("expected value") || says("expected digit") ||
       says("expected decimal digit")) {
@@ -186,11 +240,9 @@ std::expected<Node, ConfigError> parse_document(const std::string& file, std::st
         fmt::format("the file has {} bytes, more than {}", text.size(), config_size_max),
         "spread the configuration over files below conf.d"}};
   }
-  if (const auto deep = find_deep_key(file, text)) {
-    return std::unexpected{ConfigError{
-        *deep, fmt::format("TOML syntax: a dotted key with more than {} parts", key_depth_max),
-        "sections are [site.NAME]; no key needs more than three parts"}};
-  }
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  if (auto forbidden = find_forbidden(file, text)) return std::unexpected{std::move(*forbidden)};
   const toml::parse_result result = toml::parse(text, std::string_view{file});
   if (!result) return std::unexpected{syntax_error(file, text, result.error())};
   return convert(file, result.table());

@@ -18,18 +18,25 @@ void Errors::add(ConfigError error) {
 }
 
 std::vector<ConfigError> Errors::take() {
-  const auto rank = [&](const ConfigError& error) {
-    return std::tuple{std::ranges::find(files_, error.where.file) - files_.begin(),
-                      error.where.line, error.where.column};
-  };
-  std::ranges::stable_sort(errors_, {}, rank);
+  // The index keeps errors of one place in the order of their discovery.
+  using Rank = std::tuple<std::ptrdiff_t, unsigned, unsigned, std::size_t>;
+  std::vector<Rank> ranks;
+  for (std::size_t i = 0; i < errors_.size(); ++i) {
+    const Place& where = errors_[i].where;
+    ranks.emplace_back(std::ranges::find(files_, where.file) - files_.begin(), where.line,
+                       where.column, i);
+  }
+  std::ranges::sort(ranks);
+  std::vector<ConfigError> ordered;
+  for (const Rank& rank : ranks) ordered.push_back(std::move(errors_[std::get<3>(rank)]));
+  errors_.clear();
   if (untold_ > 0) {
-    errors_.push_back({{files_.empty() ? std::string{} : files_.front(), 0, 0},
+    ordered.push_back({{files_.empty() ? std::string{} : files_.front(), 0, 0},
                        fmt::format("{} further errors are not shown", untold_),
                        "correct those above first"});
     untold_ = 0;
   }
-  return std::exchange(errors_, {});
+  return ordered;
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {

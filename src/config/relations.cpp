@@ -147,8 +147,9 @@ void check_between_sites(std::span<const PeerDraft> peers, Errors& errors) {
   for (const PeerDraft& site : peers) {
     for (const auto& net : site.remote_nets) nets.push_back({net.value, &net.where, &site});
   }
-  std::ranges::stable_sort(
-      nets, {}, [](const RemoteNet& net) { return std::tuple{net.net.address, net.net.length}; });
+  std::ranges::sort(nets, {}, [](const RemoteNet& net) {
+    return std::tuple{net.net.address, net.net.length, net.site};
+  });
   std::vector<RemoteNet> enclosing;
   for (const RemoteNet& net : nets) {
     while (!enclosing.empty() && !enclosing.back().net.contains(net.net.address)) {

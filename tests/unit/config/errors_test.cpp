@@ -148,9 +148,18 @@ TEST(ConfigErrors, toml_syntax_errors_keep_their_place) {
        "2:20: TOML syntax: boolean: expected 'true', saw 'T'\n  fix: write true or false, in lower "
        "case and without quotes"},
       {"a: 1", "1:2: TOML syntax: key-value pair: expected '=', saw ':'\n  fix: write key = value"},
-      {"\xff",
-       "1:1: TOML syntax: Encountered invalid utf-8 sequence\n  fix: save the file as "
-       "UTF-8"},
+      {"# \xc3\xa4\n# \xc3\xa4 \xf6",
+       "2:5: TOML syntax: the file is not UTF-8 from here on\n  fix: "
+       "save the file as UTF-8"},
+      {"\xed\xa0\x80",
+       "1:1: TOML syntax: the file is not UTF-8 from here on\n  fix: save the file "
+       "as UTF-8"},
+      {"[site.stra\xc3\x9f\x65]",
+       "1:11: TOML syntax: a character beyond ASCII outside of quotes\n  "
+       "fix: put the text in quotes, or remove the character"},
+      {"[daemon]\ntun = \"\"\"x\n\"\"\"",
+       "2:7: TOML syntax: strings of many lines are not used here\n  "
+       "fix: write the value on one line: key = \"value\""},
   });
 }
 
@@ -169,14 +178,19 @@ TEST(ConfigErrors, endless_dotted_keys_are_refused_before_they_are_parsed) {
   EXPECT_EQ(complaints(key + " = 1"), "caponier.toml:1:32: " + expected);
   EXPECT_EQ(complaints("\n[" + key + "]"), "caponier.toml:2:33: " + expected);
   for (const std::string_view before :
-       {"x = {b = \"\"\"\n\"\"\", ", "x = {b = \"\"\"\n\\\"\"\"\"\", ", "x = {b = '''\n''''', ",
-        "x = [ # \"\n{", "x = {b = \"\\\"\", "}) {
+       {"x = {b = \"\\\"\", ", "x = {b = '\"', ", "x = [ # \"\n{", "x = {\"b\".'c' = '', "}) {
     EXPECT_NE(complaints(std::string{before} + key + " = 1}").find(expected), std::string::npos)
         << before;
   }
   EXPECT_EQ(complaints("# ....................................\n"
                        "debug.allow_key_export = true # ...........................\n"
                        "[daemon]\ntun = \"a............b\"\n"),
+            "loaded\n");
+}
+
+TEST(ConfigErrors, comments_and_strings_may_hold_any_text) {
+  EXPECT_EQ(complaints("\xef\xbb\xbf# \xc3\xa4 \"\"\" '''\n" +
+                       host_with("local_id = \"\xc3\xa4@example.org\"\n")),
             "loaded\n");
 }
 
