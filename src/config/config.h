@@ -81,7 +81,7 @@ struct PeerConfig {
   std::uint16_t remote_port = 500;
   std::optional<base::IpAddress> local;             ///< our outer address, when fixed
   std::optional<policy::Identity> local_id;         ///< default: our outer address
-  std::optional<policy::Identity> remote_id;        ///< default: the remote, when an address or name
+  std::optional<policy::Identity> remote_id;        ///< default: the remote's address or name
   std::shared_ptr<const base::SecretBytes> psk;
   std::vector<base::Prefix> local_nets;             ///< site
   std::vector<base::Prefix> remote_nets;
@@ -89,7 +89,7 @@ struct PeerConfig {
   policy::Offers ike;
   policy::Offers esp;
   Encap encap = Encap::automatic;
-  bool start = true;                                ///< bring it up without being asked
+  bool start = true;                                ///< unasked; false by default for "any"
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration lifetime{std::chrono::hours{1}};   ///< soft lifetime of a Child SA
   std::uint32_t replay_window = 4096;
@@ -121,7 +121,7 @@ struct ConfigDiff {
   std::vector<std::string> added;
   std::vector<std::string> changed;
   std::vector<std::string> removed;
-  bool daemon_changed = false;  ///< needs a restart
+  bool daemon_changed = false;  ///< needs a restart; key export does not
 };
 [[nodiscard]] ConfigDiff diff(const Config& before, const Config& after);
 
