@@ -20,8 +20,8 @@ namespace caponier::config {
 
 struct Place {
   std::string file;
-  unsigned line = 0;    ///< from 1; 0 when the file as a whole is meant
-  unsigned column = 0;  ///< from 1
+  unsigned line = 0;                            ///< from 1; 0 when the file as a whole is meant
+  unsigned column = 0;                          ///< from 1
   [[nodiscard]] std::string to_string() const;  ///< "file:line:column"
   friend bool operator==(const Place&, const Place&) = default;
 };
@@ -75,23 +75,23 @@ struct PeerConfig {
   std::string name;
   PeerKind kind = PeerKind::site;
   Place where;
-  std::string remote;                               ///< as written: address, name, or "any"
-  std::optional<base::IpAddress> remote_address;    ///< when `remote` is an address
-  bool remote_any = false;                          ///< we only answer
+  std::string remote;                             ///< as written: address, name, or "any"
+  std::optional<base::IpAddress> remote_address;  ///< when `remote` is an address
+  bool remote_any = false;                        ///< we only answer
   std::uint16_t remote_port = 500;
-  std::optional<base::IpAddress> local;             ///< our outer address, when fixed
-  std::optional<policy::Identity> local_id;         ///< default: our outer address
-  std::optional<policy::Identity> remote_id;        ///< default: the remote's address or name
+  std::optional<base::IpAddress> local;       ///< our outer address, when fixed
+  std::optional<policy::Identity> local_id;   ///< default: our outer address
+  std::optional<policy::Identity> remote_id;  ///< default: the remote's address or name
   std::shared_ptr<const base::SecretBytes> psk;
-  std::vector<base::Prefix> local_nets;             ///< site
+  std::vector<base::Prefix> local_nets;  ///< site
   std::vector<base::Prefix> remote_nets;
-  std::vector<PortRule> ports;                      ///< host; empty = everything
+  std::vector<PortRule> ports;  ///< host; empty = everything
   policy::Offers ike;
   policy::Offers esp;
   Encap encap = Encap::automatic;
-  bool start = true;                                ///< unasked; false by default for "any"
+  bool start = true;  ///< unasked; false by default for "any"
   base::Duration dpd{std::chrono::seconds{30}};
-  base::Duration lifetime{std::chrono::hours{1}};   ///< soft lifetime of a Child SA
+  base::Duration lifetime{std::chrono::hours{1}};  ///< soft lifetime of a Child SA
   std::uint32_t replay_window = 4096;
 
   /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
@@ -99,12 +99,12 @@ struct PeerConfig {
 };
 
 struct DaemonConfig {
-  std::vector<base::IpAddress> listen;   ///< empty = every address of both families
+  std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
   std::uint16_t natt_port = 4500;
-  std::string tun = "caponier%d";        ///< kernel picks the number
-  unsigned mtu = 0;                      ///< of the TUN; 0 = from the outer path and the overhead
-  bool allow_key_export = false;         ///< [debug] allow_key_export
+  std::string tun = "caponier%d";  ///< kernel picks the number
+  unsigned mtu = 0;                ///< of the TUN; 0 = from the outer path and the overhead
+  bool allow_key_export = false;   ///< [debug] allow_key_export
 };
 
 struct Config {
