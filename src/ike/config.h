@@ -20,8 +20,8 @@ namespace caponier::ike {
 struct ChildConfig {
   std::string name;
   policy::SaMode mode = policy::SaMode::tunnel;
-  policy::Offers offers;               ///< ESP
-  policy::TrafficSelectors local;      ///< what we protect on our side
+  policy::Offers offers;           ///< ESP
+  policy::TrafficSelectors local;  ///< what we protect on our side
   policy::TrafficSelectors remote;
   policy::Lifetime lifetime;
   std::uint32_t replay_window = 4096;
@@ -45,11 +45,13 @@ struct ConnectionConfig {
 
 /// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
 struct IkeLimits {
-  std::size_t half_open_max = 1024;         ///< responder SAs without a verified AUTH
-  std::size_t cookie_threshold = 100;       ///< half-open SAs from which a cookie is demanded
+  std::size_t half_open_max = 1024;    ///< responder SAs without a verified AUTH
+  std::size_t cookie_threshold = 100;  ///< half-open SAs from which a cookie is demanded
   std::size_t half_open_per_address_max = 16;
   base::Duration half_open_timeout{std::chrono::seconds{30}};
   std::size_t children_per_ike_max = 64;
+  std::size_t ike_sas_per_peer_max = 8;  ///< of one identity; the oldest goes
+  std::size_t ike_sas_max = 16384;       ///< all of them, half-open ones included
   std::size_t message_size_max = 65535;
   std::size_t action_queue_max = 4096;
   /// Retransmissions wait first, first*base, first*base^2 ... (RFC 7296 s2.4), then give up.

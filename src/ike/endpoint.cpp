@@ -38,7 +38,8 @@ class IkeEndpoint::Impl {
   void handle_init(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
                    Instant now);
   void refuse_version(const base::Path& path, const wire::IkeHeader& header, Instant now);
-  void report_stranger(const base::Path& path, EventKind kind, std::string text, Instant now);
+  template <class MakeText>
+  void report_stranger(const base::Path& path, EventKind kind, MakeText make_text, Instant now);
 
   void run(const Initiate& command, Instant now);
   void run(const InitiateChild& command, Instant now);
@@ -69,29 +70,38 @@ class IkeEndpoint::Impl {
 
 // ---- Datagrams
 
-void IkeEndpoint::Impl::report_stranger(const base::Path& path, EventKind kind, std::string text,
+template <class MakeText>
+void IkeEndpoint::Impl::report_stranger(const base::Path& path, EventKind kind, MakeText make_text,
                                         Instant now) {
-  base::Event event{kind, {}, std::move(text), {}};
-  event.fields.emplace_back("remote", path.remote.to_string());
-  shared.report_stranger(std::move(event), now);
+  shared.report_stranger(now, [&] {
+    base::Event event{kind, {}, make_text(), {}};
+    event.fields.emplace_back("remote", path.remote.to_string());
+    return event;
+  });
 }
 
 void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
   base::Reader in{message};
   const auto header = wire::IkeHeader::decode(in);
   if (!header || message.size() > shared.limits().message_size_max) {
-    report_stranger(path, EventKind::ike_malformed,
-                    fmt::format("{}: {} bytes that are not an IKE message", path.remote.to_string(),
-                                message.size()),
-                    now);
+    report_stranger(
+        path, EventKind::ike_malformed,
+        [&] {
+          return fmt::format("{}: {} bytes that are not an IKE message", path.remote.to_string(),
+                             message.size());
+        },
+        now);
     return shared.drops.add(DropReason::ike_malformed);
   }
   if (header->major_version != 2) return refuse_version(path, *header, now);
   if (header->length != message.size() || header->spi_i.value == 0) {
-    report_stranger(path, EventKind::ike_malformed,
-                    fmt::format("{}: an IKE message of {} bytes that claims {}",
-                                path.remote.to_string(), message.size(), header->length),
-                    now);
+    report_stranger(
+        path, EventKind::ike_malformed,
+        [&] {
+          return fmt::format("{}: an IKE message of {} bytes that claims {}",
+                             path.remote.to_string(), message.size(), header->length);
+        },
+        now);
     return shared.drops.add(DropReason::ike_malformed);
   }
   const bool is_init = header->exchange == wire::ExchangeType::ike_sa_init &&
@@ -112,10 +122,13 @@ void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes mess
 void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHeader& header,
                                        Instant now) {
   shared.drops.add(DropReason::ike_bad_version);
-  report_stranger(path, EventKind::ike_malformed,
-                  fmt::format("{} speaks IKE version {}.{}; we speak 2.0", path.remote.to_string(),
-                              header.major_version, header.minor_version),
-                  now);
+  report_stranger(
+      path, EventKind::ike_malformed,
+      [&] {
+        return fmt::format("{} speaks IKE version {}.{}; we speak 2.0", path.remote.to_string(),
+                           header.major_version, header.minor_version);
+      },
+      now);
   //= rfc7296#2.5-6
   if (header.major_version < 2 || header.is_response() || !shared.answers.take(now)) return;
   shared.transmit(path,
@@ -306,6 +319,7 @@ void IkeEndpoint::Impl::settle_timer(IkeSaId id) {
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
   const IkeSa* const sa = find(newest.sa);
   if (sa == nullptr || sa->state() != IkeState::established) return;
+  std::vector<IkeSa*> same_side;
   for (const IkeSaId id : ids_of(sa->connection()->name)) {
     IkeSa* const other = find(id);
     if (id == newest.sa || other == nullptr || other->state() != IkeState::established ||
@@ -321,11 +335,19 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
       continue;
     }
     // Both sides initiated: the lower SPIi survives on both; who made the other one deletes it.
-    // Two of the same side are its own business.
-    if (other->is_initiator() == sa->is_initiator()) continue;
+    // Two of the same side are its own business, up to a limit.
+    if (other->is_initiator() == sa->is_initiator()) {
+      same_side.push_back(other);
+      continue;
+    }
     IkeSa* const loser = other->spi_i() < sa->spi_i() ? find(newest.sa) : other;
     if (loser->is_initiator()) loser->retire(now);
     settle_timer(loser->id());
+  }
+  if (same_side.size() >= shared.limits().ike_sas_per_peer_max) {
+    const IkeSaId oldest = same_side.front()->id();
+    same_side.front()->close(EndReason::replaced, now);
+    settle_timer(oldest);
   }
 }
 

@@ -67,7 +67,8 @@ std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload
   const bool refused = is_response_shape(shape) && find_error(payloads) != nullptr;
   for (const auto& [type, member] : columns) {
     const auto count = std::ranges::count_if(
-        payloads, [type = type](const wire::Payload& p) { return wire::type_of(p) == type; });
+        payloads,
+        [wanted = type](const wire::Payload& payload) { return wire::type_of(payload) == wanted; });
     if (count == 0 && row.*member == Presence::required && !refused) {
       return fmt::format("{} is missing", wire::name_of(type));
     }

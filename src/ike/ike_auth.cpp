@@ -1,6 +1,7 @@
 // IKE_AUTH with a shared key (RFC 7296 s1.2, s2.15, s2.21.2), both roles, and the first Child SA.
 // The keyholder computes every AUTH value; here they are only compared.
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -242,6 +243,8 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   const wire::IdPayload* const wanted = wire::find_id(payloads, false);
   ConnectionPtr any_peer;
   for (const ConnectionPtr& candidate : handshake_->candidates) {
+    // It may have been removed or changed since IKE_SA_INIT.
+    if (std::ranges::find(shared_.connections, candidate) == shared_.connections.end()) continue;
     const auto& remote = candidate->remote_id;
     if (remote && !policy::is_same(*remote, peer)) continue;
     if (wanted != nullptr &&

@@ -58,7 +58,7 @@ void IkeSa::report(EventKind kind, std::string text) const {
 
 void IkeSa::report_early(EventKind kind, std::string text, Instant now) const {
   if (is_initiator_ && state_ != IkeState::init_sent) return report(kind, std::move(text));
-  shared_.report_stranger(make_event(kind, std::move(text)), now);
+  shared_.report_stranger(now, [&] { return make_event(kind, std::move(text)); });
 }
 
 bool IkeSa::uses_udp_encap() const {

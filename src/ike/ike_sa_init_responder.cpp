@@ -27,12 +27,14 @@ class Judge {
   InitVerdict judge(base::Bytes datagram);
 
  private:
-  InitVerdict ignore(DropReason reason, EventKind kind, const std::string& why);
+  template <class MakeWhy>
+  InitVerdict ignore(DropReason reason, EventKind kind, MakeWhy make_why);
   InitVerdict reject(const wire::NotifyPayload& notify);
   [[nodiscard]] bool has_valid_cookie(const std::vector<wire::Payload>& payloads);
   [[nodiscard]] bool wants_cookie() const;
   InitVerdict choose(std::vector<wire::Payload> payloads, base::Bytes datagram);
-  void report(EventKind kind, std::string text, std::string peer = {});
+  template <class MakeText>
+  void report(EventKind kind, MakeText make_text, const std::string& peer = {});
 
   Shared& shared_;
   CookieJar& cookies_;
@@ -42,15 +44,21 @@ class Judge {
   bool is_proven_ = false;
 };
 
-void Judge::report(EventKind kind, std::string text, std::string peer) {
-  base::Event event{kind, std::move(peer), std::move(text), {}};
-  event.fields.emplace_back("remote", path_.remote.to_string());
-  shared_.report_stranger(std::move(event), now_);
+template <class MakeText>
+void Judge::report(EventKind kind, MakeText make_text, const std::string& peer) {
+  shared_.report_stranger(now_, [&] {
+    base::Event event{kind, peer, make_text(), {}};
+    event.fields.emplace_back("remote", path_.remote.to_string());
+    return event;
+  });
 }
 
-InitVerdict Judge::ignore(DropReason reason, EventKind kind, const std::string& why) {
+template <class MakeWhy>
+InitVerdict Judge::ignore(DropReason reason, EventKind kind, MakeWhy make_why) {
   shared_.drops.add(reason);
-  report(kind, fmt::format("{}: IKE_SA_INIT ignored: {}", path_.remote.to_string(), why));
+  report(kind, [&] {
+    return fmt::format("{}: IKE_SA_INIT ignored: {}", path_.remote.to_string(), make_why());
+  });
   return Ignored{};
 }
 
@@ -88,35 +96,40 @@ InitVerdict Judge::judge(base::Bytes datagram) {
   }
   auto message = wire::IkeMessage::decode(datagram);
   if (!message) {
-    return ignore(
-        DropReason::ike_malformed, EventKind::ike_malformed,
-        fmt::format("{} in {}", base::name_of(message.error().fault), message.error().field));
+    return ignore(DropReason::ike_malformed, EventKind::ike_malformed, [&] {
+      return fmt::format("{} in {}", base::name_of(message.error().fault), message.error().field);
+    });
   }
   if (const auto fault = fault_in(Shape::init_request, message->payloads)) {
-    return ignore(DropReason::ike_malformed, EventKind::ike_malformed, *fault);
+    return ignore(DropReason::ike_malformed, EventKind::ike_malformed, [&] { return *fault; });
   }
   if (wants_cookie()) {
     is_proven_ = has_valid_cookie(message->payloads);
     if (!is_proven_) {
-      report(EventKind::ike_cookie_demanded,
-             fmt::format("{}: a cookie is demanded; {} IKE SAs are half open",
-                         path_.remote.to_string(), shared_.half_open.total()));
+      report(EventKind::ike_cookie_demanded, [&] {
+        return fmt::format("{}: a cookie is demanded; {} IKE SAs are half open",
+                           path_.remote.to_string(), shared_.half_open.total());
+      });
       const auto& nonce = wire::find<wire::NoncePayload>(message->payloads)->data;
       return Rejected{unprotected_answer(
           header_, make_notify(NotifyType::cookie,
                                cookies_.make(nonce, path_.remote.address, header_.spi_i, now_)))};
     }
   }
-  if (shared_.half_open.total() >= shared_.limits().half_open_max ||
+  if (shared_.by_spi.size() >= shared_.limits().ike_sas_max ||
+      shared_.half_open.total() >= shared_.limits().half_open_max ||
       shared_.half_open.proven_count(path_.remote.address) >=
           shared_.limits().half_open_per_address_max) {
-    return ignore(DropReason::ike_half_open_limit, EventKind::ike_failed,
-                  fmt::format("too many half-open IKE SAs ({})", shared_.half_open.total()));
+    return ignore(DropReason::ike_half_open_limit, EventKind::ike_failed, [&] {
+      return fmt::format("too many IKE SAs: {}, {} of them half open", shared_.by_spi.size(),
+                         shared_.half_open.total());
+    });
   }
   if (const auto type = unknown_critical(message->payloads)) {
-    report(EventKind::ike_malformed,
-           fmt::format("{}: IKE_SA_INIT has a critical payload of unknown type {}",
-                       path_.remote.to_string(), static_cast<unsigned>(*type)));
+    report(EventKind::ike_malformed, [&] {
+      return fmt::format("{}: IKE_SA_INIT has a critical payload of unknown type {}",
+                         path_.remote.to_string(), static_cast<unsigned>(*type));
+    });
     return reject(make_notify(NotifyType::unsupported_critical_payload,
                               base::ByteVec{static_cast<std::byte>(*type)}));
   }
@@ -127,9 +140,10 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
   auto candidates = find_connections(shared_.connections, path_);
   if (candidates.empty()) {
     shared_.drops.add(DropReason::ike_unknown_peer);
-    report(EventKind::ike_peer_unknown,
-           fmt::format("{} wants an IKE SA with {}, but no connection has these addresses",
-                       path_.remote.to_string(), path_.local.to_string()));
+    report(EventKind::ike_peer_unknown, [&] {
+      return fmt::format("{} wants an IKE SA with {}, but no connection has these addresses",
+                         path_.remote.to_string(), path_.local.to_string());
+    });
     return reject(make_notify(NotifyType::no_proposal_chosen));
   }
   const auto& sa = *wire::find<wire::SaPayload>(payloads);
@@ -142,10 +156,13 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
       continue;
     }
     if (choice->suite.ke != group) {
-      report(EventKind::ike_notify_hint,
-             fmt::format("{}: the peer came with {}, we want {}", path_.remote.to_string(),
-                         name_of(group), name_of(choice->suite.ke)),
-             (*candidate)->name);
+      report(
+          EventKind::ike_notify_hint,
+          [&] {
+            return fmt::format("{}: the peer came with {}, we want {}", path_.remote.to_string(),
+                               name_of(group), name_of(choice->suite.ke));
+          },
+          (*candidate)->name);
       return reject(make_invalid_ke(choice->suite.ke));
     }
     // The first candidate is the one whose offers decided; IDs decide at last (IKE_AUTH).
@@ -161,10 +178,13 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
     accepted.is_proven = is_proven_;
     return accepted;
   }
-  report(EventKind::ike_no_proposal,
-         fmt::format("{} ({}): {}; the peer offers {}", candidates.front()->name,
-                     path_.remote.to_string(), describe(*no_choice), policy::to_string(sa)),
-         candidates.front()->name);
+  report(
+      EventKind::ike_no_proposal,
+      [&] {
+        return fmt::format("{} ({}): {}; the peer offers {}", candidates.front()->name,
+                           path_.remote.to_string(), describe(*no_choice), policy::to_string(sa));
+      },
+      candidates.front()->name);
   return reject(make_notify(NotifyType::no_proposal_chosen));
 }
 

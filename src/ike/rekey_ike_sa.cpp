@@ -25,9 +25,10 @@ constexpr base::Duration replaced_wait = std::chrono::seconds{30};
 }  // namespace
 
 std::optional<ChildRefusal> IkeSa::rekey_obstacle() const {
-  const bool is_busy = state_ == IkeState::deleting || is_rekeyed_ ||
-                       (in_flight_ && (std::holds_alternative<ChildCreation>(in_flight_->what) ||
-                                       in_flight_->exchange != wire::ExchangeType::informational));
+  const auto* const sent = in_flight_ ? std::get_if<SentInformational>(&in_flight_->what) : nullptr;
+  // s2.25.1: not while a Child SA of it is being created or closed.
+  const bool is_changing = in_flight_ && (sent == nullptr || sent->deletion);
+  const bool is_busy = state_ == IkeState::deleting || is_rekeyed_ || is_changing;
   if (!is_busy) return std::nullopt;
   return ChildRefusal{make_notify(NotifyType::temporary_failure), EndReason::local_request,
                       "the IKE SA is being replaced, deleted, or gets another child"};

@@ -96,11 +96,13 @@ void Shared::report(base::Event event) {
   actions_.emplace_back(std::move(event));
 }
 
-void Shared::report_stranger(base::Event event, base::Instant now) {
-  if (!stranger_events_.take(now)) {
-    ++suppressed_events_;
-    return;
-  }
+bool Shared::admits_stranger_event(base::Instant now) {
+  if (stranger_events_.take(now)) return true;
+  ++suppressed_events_;
+  return false;
+}
+
+void Shared::report_admitted(base::Event event) {
   if (suppressed_events_ > 0) {
     event.fields.emplace_back("suppressed", std::to_string(suppressed_events_));
     suppressed_events_ = 0;

@@ -2,6 +2,7 @@
 // What all IKE SAs of one endpoint share: configuration, the outgoing actions, SPIs, and the limits
 // that strangers must not exceed.
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -92,8 +93,11 @@ class Shared {
   void transmit(const base::Path& path, base::Bytes message);
   void transmit_keepalive(const base::Path& path);
   void report(base::Event event);
-  /// An event a stranger caused; at the rate the limits allow.
-  void report_stranger(base::Event event, base::Instant now);
+  /// An event a stranger caused, made only when the limits allow it: a flood stays cheap.
+  template <class MakeEvent>
+  void report_stranger(base::Instant now, MakeEvent make_event) {
+    if (admits_stranger_event(now)) report_admitted(make_event());
+  }
   [[nodiscard]] std::optional<Action> next_action();
 
   [[nodiscard]] const IkeLimits& limits() const { return config.limits; }
@@ -123,6 +127,8 @@ class Shared {
   std::vector<std::unique_ptr<IkeSa>> newborns;  ///< made by a rekey, for the endpoint to adopt
 
  private:
+  [[nodiscard]] bool admits_stranger_event(base::Instant now);
+  void report_admitted(base::Event event);
   [[nodiscard]] bool is_full() const { return actions_.size() >= config.limits.action_queue_max; }
 
   std::deque<Action> actions_;

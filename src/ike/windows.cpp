@@ -198,11 +198,11 @@ void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagr
   const wire::NotifyPayload* const notify = find_error(message->payloads);
   if (notify == nullptr) return;
   // s2.21.4: anyone can send this, so it changes nothing; but it is a reason to ask.
-  shared_.report_stranger(
-      make_event(EventKind::ike_notify_hint,
-                 fmt::format("{}: an unprotected {} came in {}; not acted upon", who(),
-                             describe(*notify), wire::name_of(header.exchange))),
-      now);
+  shared_.report_stranger(now, [&] {
+    return make_event(EventKind::ike_notify_hint,
+                      fmt::format("{}: an unprotected {} came in {}; not acted upon", who(),
+                                  describe(*notify), wire::name_of(header.exchange)));
+  });
   if (notify->type == NotifyType::invalid_ike_spi) check_liveness(now);
 }
 
