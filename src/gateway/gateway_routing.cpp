@@ -178,7 +178,7 @@ void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
 
 void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
-  if (peer == nullptr) return;
+  if (peer == nullptr) return command(ike::DeleteIke{up.connection}, now);
   base::Path path;
   for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
     if (sa.id == up.sa) path = sa.path;

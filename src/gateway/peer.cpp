@@ -109,7 +109,8 @@ void Peer::handle_knock(const base::Path& path, base::Instant now) {
   const auto& known = outer_.remote;
   const bool is_peer = config_.remote_any ||
                        std::find(known.begin(), known.end(), path.remote.address) != known.end();
-  if (!is_peer) return;
+  if (!is_peer || (knocked_at_ && now - *knocked_at_ < knock_interval)) return;
+  knocked_at_ = now;
   OuterAddresses outer = outer_;
   outer.local = path.local.address;
   set_outer(std::move(outer));
@@ -117,7 +118,10 @@ void Peer::handle_knock(const base::Path& path, base::Instant now) {
 }
 
 void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
-  if (wish_ == Wish::down) return;
+  if (wish_ == Wish::down) {
+    requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
+    return;
+  }
   ikes_.insert(up.sa);
   attempts_ = 0;
   next_attempt_.reset();
@@ -302,7 +306,12 @@ void Peer::enter(Phase phase, base::Instant now) {
   note_state(now);
 }
 
-void Peer::rebuild() { connection_ = make_connection(config_, outer_, lifetime_); }
+void Peer::rebuild() {
+  auto connection = make_connection(config_, outer_, lifetime_);
+  // The endpoint takes another object for another connection, and refuses what is half done.
+  if (connection_ && connection && is_same(*connection_, *connection)) return;
+  connection_ = std::move(connection);
+}
 
 std::optional<base::Instant> Peer::next_attempt() const {
   if (config_.remote_any || wish_ == Wish::down || phase_ != Phase::waiting || !ikes_.empty()) {

@@ -27,6 +27,9 @@ inline constexpr base::Duration acquire_patience{std::chrono::seconds{5}};
 /// A tunnel through which something arrived within this time passes traffic.
 inline constexpr base::Duration traffic_memory{std::chrono::seconds{60}};
 
+/// Where strangers knock may change what we call ourselves at most once in this time.
+inline constexpr base::Duration knock_interval{std::chrono::seconds{30}};
+
 /// Connections, policies or routes of this peer are to be read again.
 struct Refresh {};
 using PeerRequest = std::variant<ike::Command, Lookup, FindSource, Refresh>;
@@ -123,6 +126,7 @@ class Peer {
   Phase phase_ = Phase::waiting;
   base::Instant phase_deadline_;
   OuterAddresses outer_;
+  std::optional<base::Instant> knocked_at_;
   std::optional<base::IpAddress> target_;  ///< of the present or last attempt
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;

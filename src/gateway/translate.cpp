@@ -129,6 +129,12 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   return connection;
 }
 
+bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b) {
+  return a.remote_addresses == b.remote_addresses && a.local_id == b.local_id &&
+         a.children.front().local == b.children.front().local &&
+         a.children.front().remote == b.children.front().remote;
+}
+
 std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                          const OuterAddresses& outer) {
   std::vector<ipsec::Policy> policies;

@@ -25,6 +25,9 @@ struct OuterAddresses {
 [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
     const config::PeerConfig& peer, const OuterAddresses& outer, base::Duration lifetime);
 
+/// Equal in everything that outer addresses decide, for two connections of one peer.
+[[nodiscard]] bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b);
+
 /// Empty while a host's addresses are unknown.
 [[nodiscard]] std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                                        const OuterAddresses& outer);

@@ -183,6 +183,24 @@ TEST(Gateway, down_deletes_at_the_peer_and_stays_down_until_up) {
   expect_traffic(w, a, b);
 }
 
+TEST(Gateway, down_also_ends_what_the_peer_is_just_negotiating) {
+  TestWorld w{seed_from_env(1)};
+  w.allow_weather();
+  w.allow({base::DropReason::ike_unknown_peer});
+  Tunnel tunnel = started_by_a();
+  tunnel.b_starts = true;
+  auto [a, b] = w.pair(tunnel);
+  w.link(a, b).drop_next_from(a.id(), 1);
+  EXPECT_TRUE(w.run_until([&] { return a.status().half_open > 0; }, 10s));
+  a.take_down();
+  w.run_for(20s);
+  EXPECT_EQ(a.status().ike_sas, 0u);
+  EXPECT_EQ(b.status().associations, 0u);
+  a.initiate();
+  w.run_until_idle();
+  expect_traffic(w, a, b);
+}
+
 TEST(Gateway, no_packet_leaves_unprotected_while_the_wished_tunnel_is_down) {
   TestWorld w{seed_from_env(1)};
   w.allow_weather();
