@@ -80,6 +80,7 @@ class Server {
     ClientId client = 0;
     std::string data;
     bool close = false;  ///< after `data` has been written
+    bool cut = false;    ///< close at once, whatever still waits to be written
   };
   [[nodiscard]] std::optional<Output> poll_output();
   /// The kernel took so many bytes of what poll_output() gave for this client. A client with more

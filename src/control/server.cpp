@@ -227,7 +227,7 @@ void Server::Impl::cut(ClientId id) {
   client.closing = true;
   if (std::holds_alternative<Capturing>(client.waiting)) gateway_.set_capture(false, {});
   client.waiting = {};
-  output_.push_back({id, {}, true});
+  output_.push_back({id, {}, true, true});
 }
 
 void Server::Impl::succeed(ClientId id, Json result, bool streaming) {

@@ -33,7 +33,7 @@ Io<LockFile> LockFile::acquire(const std::string& path) {
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return std::unexpected{IoError{
         IoFault::in_use,
-        fmt::format("caponierd is already running (process {}) with the run directory {}",
+        fmt::format("another caponierd (process {}) uses the run directory {}",
                     read_owner(fd.get()), std::filesystem::path{path}.parent_path().string()),
         "stop it first, or give this one its own --run-dir"}};
   }

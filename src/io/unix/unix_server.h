@@ -40,6 +40,8 @@ class UnixServer {
 
   /// Queues `data`; the caller bounds what is queued by counting `written`. `close` afterwards.
   void send(ClientId client, std::string_view data, bool close);
+  /// Closes at once; what waits is lost.
+  void cut(ClientId client) { drop(client); }
 
  private:
   struct Client {

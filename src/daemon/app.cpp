@@ -1,0 +1,313 @@
+#include "daemon/app.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "daemon/service.h"
+#include "io/os/clock.h"
+#include "io/os/file_source.h"
+
+namespace caponier::daemon {
+namespace {
+
+/// Deadlines that are due again at once get this many turns before the loop goes on.
+constexpr int deadline_turns_max = 16;
+constexpr std::size_t outer_path_mtu = 1500;
+constexpr std::string_view control_group = "caponier";
+
+control::ExitCode exit_code_of(io::IoFault fault) {
+  switch (fault) {
+    case io::IoFault::permission: return control::ExitCode::permission;
+    case io::IoFault::in_use:
+    case io::IoFault::network: return control::ExitCode::network;
+    case io::IoFault::other: return control::ExitCode::generic;
+  }
+  return control::ExitCode::generic;
+}
+
+StartFailure failure_of(const io::IoError& error) {
+  return {exit_code_of(error.fault), error.fix.empty()
+                                         ? error.message
+                                         : fmt::format("{}\n  fix: {}", error.message, error.fix)};
+}
+
+}  // namespace
+
+std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path) {
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  io::FileSource source{path, credentials == nullptr ? "" : credentials};
+  return config::load(path, source);
+}
+
+std::string to_text(const std::vector<config::ConfigError>& errors) {
+  std::string text;
+  for (const config::ConfigError& error : errors) {
+    text += (text.empty() ? "" : "\n") + error.to_string();
+  }
+  return text;
+}
+
+App::App(const Options& options, CryptoChoice crypto, LogForm log_form)
+    : options_(options),
+      crypto_(std::move(crypto)),
+      log_(log_form),
+      gateway_({}, crypto_.provider(), rng_, io::monotonic_now()),
+      keyholder_(crypto_.provider()),
+      server_(gateway_, *this) {}
+
+App::~App() {
+  if (resolver_) loop_.forget(resolver_->fd());
+}
+
+std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
+                                                             ConfigPtr config, LogForm log_form) {
+  auto crypto = choose_crypto();
+  if (!crypto) {
+    return std::unexpected{StartFailure{
+        control::ExitCode::generic,
+        fmt::format("the self-test of the cryptography failed: {}\n  fix: do not use this machine "
+                    "or its libraries for IPsec until the cause is found",
+                    crypto.error())}};
+  }
+  std::unique_ptr<App> app{new App{options, std::move(*crypto), log_form}};
+  for (const auto& [path, is_private] :
+       {std::pair{options.run_dir, false}, std::pair{options.state_dir, true}}) {
+    const auto made = io::make_folder(path, is_private);
+    if (!made) return std::unexpected{failure_of(made.error())};
+  }
+  auto lock = io::LockFile::acquire(options.run_dir + "/caponierd.pid");
+  if (!lock) {
+    auto failure = failure_of(lock.error());
+    if (lock.error().fault == io::IoFault::in_use) failure.code = control::ExitCode::generic;
+    return std::unexpected{std::move(failure)};
+  }
+  app->lock_.emplace(std::move(*lock));
+  const auto opened = app->open_drivers(options, config->daemon);
+  if (!opened) return std::unexpected{failure_of(opened.error())};
+  app->emit({base::EventKind::daemon_started,
+             {},
+             fmt::format("caponierd {} on {}, cryptography by {}", CAPONIER_VERSION,
+                         app->tun_->name(), app->crypto_.provider().name()),
+             {}});
+  app->apply(std::move(config), io::monotonic_now());
+  return app;
+}
+
+io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfig& config) {
+  netlink_.emplace(TRY(io::Netlink::open()));
+  const auto mtu =
+      config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu(outer_path_mtu));
+  tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu, *netlink_)));
+  const std::uint32_t mark = io::route_mark(tun_->index());
+  std::vector<std::string> notices;
+  auto udp =
+      TRY(io::UdpSockets::open({config.listen, config.ike_port, config.natt_port, mark}, notices));
+  auto raw = TRY(io::RawSockets::open({config.listen, mark}));
+  routes_.emplace(TRY(io::RouteTable::open(tun_->index(), *netlink_)));
+  plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
+                                   config.natt_port);
+  resolver_.emplace(TRY(io::Resolver::start()));
+  loop_.on_readable(resolver_->fd(), [this] {
+    for (const io::LookupAnswer& answer : resolver_->take_answers()) {
+      gateway_.handle_lookup(answer.connection, answer.addresses, io::monotonic_now());
+    }
+  });
+  TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
+  for (std::string& notice : notices) tell_fault(std::move(notice));
+  return {};
+}
+
+io::Io<void> App::open_control_socket(const std::string& path) {
+  io::UnixServer::Handler handler;
+  handler.connected = [this](std::uint64_t client, uid_t user) {
+    return server_.connect(client, {.may_change = user == 0 || user == ::geteuid()});
+  };
+  handler.received = [this](std::uint64_t client, std::string_view data) {
+    server_.receive(client, data, io::monotonic_now());
+  };
+  handler.written = [this](std::uint64_t client, std::size_t bytes) {
+    server_.handle_written(client, bytes);
+  };
+  handler.disconnected = [this](std::uint64_t client) { server_.disconnect(client); };
+  control_socket_ =
+      TRY(io::UnixServer::open(path, std::string{control_group}, loop_, std::move(handler)));
+  return {};
+}
+
+void App::run() {
+  loop_.on_signal(SIGTERM, [this] { begin_shutdown(); });
+  loop_.on_signal(SIGINT, [this] { begin_shutdown(); });
+  loop_.on_signal(SIGHUP, [this] { static_cast<void>(reload(io::monotonic_now())); });
+  loop_.run([this] { settle(); });
+}
+
+void App::begin_shutdown() {
+  const base::Instant now = io::monotonic_now();
+  if (stop_at_) {
+    stop_at_ = now;  // asked twice: no more patience
+    return;
+  }
+  stop_at_ = now + shutdown_patience;
+  notify_manager("STOPPING=1");
+  emit({base::EventKind::daemon_stopping, {}, "caponierd is stopping", {}});
+  gateway_.shutdown(now);
+}
+
+std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(base::Instant now) {
+  auto loaded = load_config(options_.config);
+  if (!loaded) {
+    for (const config::ConfigError& error : loaded.error()) {
+      emit({base::EventKind::config_rejected,
+            {},
+            error.to_string(),
+            {{"place", error.where.to_string()}, {"fix", error.fix}}});
+    }
+    return std::unexpected{std::move(loaded.error())};
+  }
+  const config::ConfigDiff diff = config::diff(*config_, **loaded);
+  if (!stop_at_) apply(std::move(*loaded), now);
+  if (diff.daemon_changed) {
+    tell_fault("the [daemon] section changed; that takes effect when caponierd is restarted");
+  }
+  return diff;
+}
+
+void App::apply(ConfigPtr config, base::Instant now) {
+  config_ = std::move(config);
+  keyholder_.apply(config_);
+  gateway_.apply(config_, now);
+  emit({base::EventKind::config_loaded,
+        {},
+        fmt::format("{} with {} peers is in force", options_.config, config_->peers.size()),
+        {}});
+  check_host();
+}
+
+void App::check_host() {
+  std::vector<base::Prefix> local_nets;
+  bool covers_a_peer = false;
+  for (const config::PeerConfig& peer : config_->peers) {
+    local_nets.insert(local_nets.end(), peer.local_nets.begin(), peer.local_nets.end());
+    covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
+  }
+  for (std::string& finding : io::check_forwarding(local_nets)) tell_fault(std::move(finding));
+  if (covers_a_peer && io::is_strict_reverse_path()) {
+    tell_fault(
+        "net.ipv4.conf.all.rp_filter is 1 (strict), which drops what a [host] peer sends; "
+        "sysctl -w net.ipv4.conf.all.rp_filter=2");
+  }
+}
+
+void App::settle() {
+  const base::Instant now = io::monotonic_now();
+  bool changed = perform_actions(now);
+  for (int turn = 0; turn < deadline_turns_max; ++turn) {
+    const auto deadline = gateway_.poll_deadline();
+    if (!deadline || deadline->at > now) break;
+    gateway_.handle_deadline(now);
+    changed = perform_actions(now) || changed;
+  }
+  server_.handle_progress(now);
+  // A request may have changed the gateway.
+  changed = perform_actions(now) || changed;
+  while (auto output = server_.poll_output()) {
+    if (output->cut) {
+      control_socket_->cut(output->client);
+    } else {
+      control_socket_->send(output->client, output->data, output->close);
+    }
+  }
+  if (changed) update_mtu();
+  if (stop_at_ && (gateway_.is_idle() || now >= *stop_at_)) return loop_.stop();
+  arm_timer();
+}
+
+bool App::perform_actions(base::Instant now) {
+  bool any = false;
+  while (auto action = gateway_.poll_action()) {
+    any = true;
+    std::visit([&](auto& chosen) { perform(chosen, now); }, *action);
+  }
+  return any;
+}
+
+void App::perform(ike::Transmit& action, base::Instant) { plane_->transmit(action); }
+
+void App::perform(ike::AuthRequest& action, base::Instant now) {
+  gateway_.handle_auth_reply(keyholder_.answer(action), now);
+}
+
+void App::perform(gateway::AddRoute& action, base::Instant) {
+  const auto done = routes_->add(action.prefix, action.source, action.local_nets);
+  if (!done) tell_fault(done.error());
+}
+
+void App::perform(gateway::RemoveRoute& action, base::Instant) {
+  const auto done = routes_->remove(action.prefix);
+  if (!done) tell_fault(done.error());
+}
+
+void App::perform(gateway::Lookup& action, base::Instant now) {
+  if (resolver_->lookup(action.connection, std::move(action.name), std::nullopt)) return;
+  gateway_.handle_lookup(action.connection, {}, now);
+}
+
+void App::perform(gateway::FindSource& action, base::Instant now) {
+  auto source = routes_->find_source(action.remote);
+  // Where we listen on chosen addresses only, no other can receive the answer.
+  const auto& listen = config_->daemon.listen;
+  if (source && !listen.empty() &&
+      std::find(listen.begin(), listen.end(), *source) == listen.end()) {
+    const auto same_family = std::find_if(listen.begin(), listen.end(), [&](const auto& address) {
+      return address.family() == action.remote.family();
+    });
+    source = same_family == listen.end() ? std::nullopt : std::optional{*same_family};
+  }
+  gateway_.handle_source_address(action.connection, source, now);
+}
+
+void App::perform(gateway::DeliverClear& action, base::Instant) {
+  plane_->deliver_clear(action.packet);
+}
+
+void App::perform(base::Event& action, base::Instant) { emit(std::move(action)); }
+
+void App::emit(base::Event event) {
+  const auto withheld = limiter_.admit(event, io::monotonic_now());
+  if (!withheld) return;
+  if (*withheld > 0) {
+    event.text += fmt::format(" ({} like it were not logged)", *withheld);
+  }
+  control::StampedEvent stamped{io::unix_microseconds_now(), std::move(event)};
+  log_.write(stamped);
+  server_.handle_event(std::move(stamped));
+}
+
+void App::tell_fault(std::string text) {
+  emit({base::EventKind::local_fault, {}, std::move(text), {}});
+}
+
+void App::update_mtu() {
+  if (config_->daemon.mtu != 0) return;
+  const auto wanted = static_cast<unsigned>(gateway_.tunnel_mtu(outer_path_mtu));
+  const auto done = tun_->set_mtu(wanted, *netlink_);
+  if (!done) {
+    tell_fault(fmt::format("cannot set the MTU of {} to {}: {}", tun_->name(), wanted,
+                           io::errno_text(done.error())));
+  }
+}
+
+void App::arm_timer() {
+  std::optional<base::Instant> first = stop_at_;
+  for (const auto& deadline : {gateway_.poll_deadline(), server_.poll_deadline()}) {
+    if (deadline && (!first || deadline->at < *first)) first = deadline->at;
+  }
+  loop_.set_timer(first);
+}
+
+}  // namespace caponier::daemon

@@ -1,0 +1,104 @@
+#pragma once
+// The daemon: everything wired together, for one thread.
+
+#include <memory>
+#include <optional>
+
+#include "control/control.h"
+#include "daemon/crypto_choice.h"
+#include "daemon/event_limiter.h"
+#include "daemon/log_sink.h"
+#include "daemon/options.h"
+#include "daemon/plane.h"
+#include "gateway/gateway.h"
+#include "gateway/keyholder.h"
+#include "io/dns/resolver.h"
+#include "io/loop/loop.h"
+#include "io/netlink/netlink.h"
+#include "io/os/rng.h"
+#include "io/route/route_table.h"
+#include "io/tun/tun_device.h"
+#include "io/unix/lock_file.h"
+#include "io/unix/unix_server.h"
+
+namespace caponier::daemon {
+
+/// Why the daemon does not run.
+struct StartFailure {
+  control::ExitCode code = control::ExitCode::generic;
+  std::string text;  ///< message and cure, without a final newline
+};
+
+using ConfigPtr = std::shared_ptr<const config::Config>;
+
+/// The configuration, or every error in it as one text.
+[[nodiscard]] std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
+    const std::string& path);
+[[nodiscard]] std::string to_text(const std::vector<config::ConfigError>& errors);
+
+class App final : public control::Daemon {
+ public:
+  /// Deletes at the peers get so long before the process ends.
+  static constexpr base::Duration shutdown_patience = std::chrono::seconds{5};
+
+  [[nodiscard]] static std::expected<std::unique_ptr<App>, StartFailure> start(
+      const Options& options, ConfigPtr config, LogForm log_form);
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+  ~App() override;
+
+  /// Returns when a signal has ended the daemon and the peers have been told.
+  void run();
+
+  [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
+      base::Instant now) override;
+  [[nodiscard]] base::DropCounters drops() const override { return plane_->drops(); }
+
+ private:
+  App(const Options& options, CryptoChoice crypto, LogForm log_form);
+  [[nodiscard]] io::Io<void> open_drivers(const Options& options,
+                                          const config::DaemonConfig& config);
+  [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
+  void apply(ConfigPtr config, base::Instant now);
+  void check_host();
+
+  void settle();
+  /// True when there was an action.
+  [[nodiscard]] bool perform_actions(base::Instant now);
+  void perform(ike::Transmit& action, base::Instant now);
+  void perform(ike::AuthRequest& action, base::Instant now);
+  void perform(gateway::AddRoute& action, base::Instant now);
+  void perform(gateway::RemoveRoute& action, base::Instant now);
+  void perform(gateway::Lookup& action, base::Instant now);
+  void perform(gateway::FindSource& action, base::Instant now);
+  void perform(gateway::DeliverClear& action, base::Instant now);
+  void perform(base::Event& action, base::Instant now);
+  void emit(base::Event event);
+  void tell_fault(std::string text);
+  void update_mtu();
+  void arm_timer();
+  void begin_shutdown();
+
+  Options options_;
+  CryptoChoice crypto_;
+  LogSink log_;
+  EventLimiter limiter_;
+  io::OsRng rng_;
+  io::Loop loop_;
+  gateway::Gateway gateway_;
+  gateway::Keyholder keyholder_;
+  control::Server server_;
+  ConfigPtr config_;
+  std::optional<base::Instant> stop_at_;
+
+  // Opened by open_drivers(), closed in the opposite order.
+  std::optional<io::LockFile> lock_;
+  std::optional<io::Netlink> netlink_;
+  std::optional<io::TunDevice> tun_;
+  std::optional<io::RouteTable> routes_;
+  std::unique_ptr<Plane> plane_;
+  std::optional<io::Resolver> resolver_;
+  std::unique_ptr<io::UnixServer> control_socket_;
+};
+
+}  // namespace caponier::daemon

@@ -1,0 +1,54 @@
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "daemon/app.h"
+#include "daemon/service.h"
+
+namespace {
+
+using namespace caponier;
+using namespace caponier::daemon;
+
+void say(const std::string& text) {
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
+  static_cast<void>(std::fwrite("\n", 1, 1, stderr));
+}
+
+LogForm choose_form(const Options& options, bool stays) {
+  if (options.log_json) return LogForm::json;
+  if (!stays) return LogForm::syslog;
+  return std::getenv("JOURNAL_STREAM") != nullptr ? LogForm::journal : LogForm::lines;
+}
+
+int run(const Options& options) {
+  auto config = load_config(options.config);
+  if (!config) {
+    say(to_text(config.error()));
+    return static_cast<int>(control::ExitCode::configuration);
+  }
+  if (options.check) return 0;
+  forbid_core_files();
+  ::signal(SIGPIPE, SIG_IGN);
+  const bool stays = options.foreground || has_manager();
+  Background background = stays ? Background{} : Background::enter();
+  auto app = App::start(options, std::move(*config), choose_form(options, stays));
+  if (!app) {
+    say("caponierd: " + app.error().text);
+    return static_cast<int>(app.error().code);
+  }
+  background.announce_ready();
+  notify_manager("READY=1");
+  (*app)->run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto parsed = parse_options(argc, argv);
+  if (const auto* code = std::get_if<int>(&parsed)) return *code;
+  return run(std::get<Options>(parsed));
+}

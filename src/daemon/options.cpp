@@ -1,0 +1,29 @@
+#include "daemon/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "control/protocol.h"
+
+namespace caponier::daemon {
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+  Options options;
+  CLI::App app{"Caponier's daemon: IKEv2 and ESP in user space.", "caponierd"};
+  app.add_option("--config", options.config, "Configuration file")->capture_default_str();
+  app.add_option("--run-dir", options.run_dir, "Control socket and lock")->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "What outlives a restart")
+      ->capture_default_str();
+  app.add_flag("--foreground", options.foreground, "Stay in the terminal, log to stderr");
+  app.add_flag("--check", options.check, "Only say what is wrong with the configuration");
+  app.add_flag("--log-json", options.log_json, "One JSON document per log line");
+  app.set_version_flag("--version", std::string{"caponierd "} + CAPONIER_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(control::ExitCode::usage);
+  }
+  return options;
+}
+
+}  // namespace caponier::daemon

@@ -1,0 +1,21 @@
+#pragma once
+// The command line of caponierd.
+
+#include <string>
+#include <variant>
+
+namespace caponier::daemon {
+
+struct Options {
+  std::string config = "/etc/caponier/caponier.toml";
+  std::string run_dir = "/run/caponier";
+  std::string state_dir = "/var/lib/caponier";
+  bool foreground = false;
+  bool check = false;
+  bool log_json = false;
+};
+
+/// An int is the exit code: help was printed, or what is wrong.
+[[nodiscard]] std::variant<Options, int> parse_options(int argc, char** argv);
+
+}  // namespace caponier::daemon

@@ -1,0 +1,161 @@
+#include "daemon/plane.h"
+
+#include "io/os/clock.h"
+#include "wire/natt.h"
+
+namespace caponier::daemon {
+namespace {
+
+void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
+  to = {};
+  to.packet = from.packet;
+  to.path = from.path;
+  to.outer_tos = from.tos;
+}
+
+}  // namespace
+
+Plane::Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::UdpSockets udp,
+             io::RawSockets raw, std::uint16_t natt_port)
+    : gateway_(gateway),
+      loop_(loop),
+      tun_(tun),
+      udp_(std::move(udp)),
+      raw_(std::move(raw)),
+      natt_port_(natt_port) {
+  for (std::size_t i = 0; i < io::batch_max; ++i) {
+    clear_buffers_.emplace_back(clear_packet_max);
+    wire_buffers_.emplace_back(wire_packet_max);
+  }
+  for (std::size_t i = 0; i < io::batch_max; ++i) {
+    clear_batch_[i] = &clear_buffers_[i];
+    received_[i].packet = &wire_buffers_[i];
+  }
+  loop_.on_readable(tun_.fd(), [this] { pump_clear(); });
+  for (io::IpSocket& socket : udp_.all()) {
+    loop_.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
+  }
+  for (io::IpSocket& socket : raw_.all()) {
+    loop_.on_readable(socket.fd(), [this, &socket] { pump_esp(socket); });
+  }
+}
+
+Plane::~Plane() {
+  loop_.forget(tun_.fd());
+  for (const io::IpSocket& socket : udp_.all()) loop_.forget(socket.fd());
+  for (const io::IpSocket& socket : raw_.all()) loop_.forget(socket.fd());
+}
+
+void Plane::pump_clear() {
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const std::size_t count = tun_.read(clear_batch_);
+    if (count == 0) return;
+    const auto items = std::span{protect_items_}.first(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      items[i] = {};
+      items[i].packet = clear_batch_[i];
+    }
+    gateway_.protect(items, io::monotonic_now());
+    send(items);
+    if (count < io::batch_max) return;
+  }
+}
+
+io::IpSocket* Plane::socket_for(const ipsec::ProtectItem& item) {
+  return item.udp_encap ? udp_.find(item.path.local) : raw_.find(item.path.local.address);
+}
+
+void Plane::send(std::span<const ipsec::ProtectItem> items) {
+  io::IpSocket* socket = nullptr;
+  std::size_t waiting = 0;
+  for (const ipsec::ProtectItem& item : items) {
+    if (item.verdict == ipsec::Verdict::drop) continue;
+    if (item.verdict == ipsec::Verdict::bypass) {
+      if (!raw_.send_clear(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
+      continue;
+    }
+    io::IpSocket* wanted = socket_for(item);
+    if (wanted == nullptr) {
+      drops_.add(base::DropReason::io_send_failed);
+      continue;
+    }
+    if (wanted != socket) {
+      flush(socket, waiting);
+      socket = wanted;
+      waiting = 0;
+    }
+    outgoing_[waiting++] = {item.packet->bytes(), item.path, item.tos, item.dont_fragment};
+  }
+  flush(socket, waiting);
+}
+
+void Plane::flush(io::IpSocket* socket, std::size_t count_waiting) {
+  if (socket == nullptr || count_waiting == 0) return;
+  count(socket->send(std::span{outgoing_}.first(count_waiting)));
+}
+
+void Plane::count(const io::SendResult& result) {
+  drops_.add(base::DropReason::io_send_failed, result.refused);
+  drops_.add(base::DropReason::io_queue_full, result.queue_full);
+}
+
+void Plane::pump_udp(io::IpSocket& socket) {
+  const bool is_natt = socket.options().port == natt_port_;
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const std::size_t received = socket.receive(received_);
+    const base::Instant now = io::monotonic_now();
+    std::size_t esp = 0;
+    for (const io::Received& item : std::span{received_}.first(received)) {
+      if (!is_natt) {
+        gateway_.handle_ike(item.path, item.packet->bytes(), now);
+        continue;
+      }
+      const wire::NattDatagram datagram = wire::classify_natt(item.packet->bytes());
+      switch (datagram.kind) {
+        case wire::NattKind::keepalive: break;
+        case wire::NattKind::ike: gateway_.handle_ike(item.path, datagram.body, now); break;
+        case wire::NattKind::esp: set_open_item(open_items_[esp++], item); break;
+        case wire::NattKind::too_short: drops_.add(base::DropReason::esp_malformed); break;
+      }
+    }
+    open(esp);
+    if (received < io::batch_max) return;
+  }
+}
+
+void Plane::pump_esp(io::IpSocket& socket) {
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const std::size_t received = socket.receive(received_);
+    for (std::size_t i = 0; i < received; ++i) {
+      set_open_item(open_items_[i], received_[i]);
+    }
+    open(received);
+    if (received < io::batch_max) return;
+  }
+}
+
+void Plane::open(std::size_t count) {
+  if (count == 0) return;
+  const auto items = std::span{open_items_}.first(count);
+  gateway_.open(items, io::monotonic_now());
+  for (const ipsec::OpenItem& item : items) {
+    if (item.verdict != ipsec::Verdict::forward) continue;
+    if (!tun_.write(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
+  }
+}
+
+void Plane::transmit(const ike::Transmit& message) {
+  io::IpSocket* socket = udp_.find(message.path.local);
+  if (socket == nullptr) {
+    drops_.add(base::DropReason::io_send_failed);
+    return;
+  }
+  const io::Outgoing item{message.datagram, message.path, 0, false};
+  count(socket->send({&item, 1}));
+}
+
+void Plane::deliver_clear(base::Bytes packet) {
+  if (!tun_.write(packet)) drops_.add(base::DropReason::io_send_failed);
+}
+
+}  // namespace caponier::daemon

@@ -1,0 +1,63 @@
+#pragma once
+// The path of packets between the TUN and the wire. Meets the control side only through Gateway's
+// methods. Nothing here allocates per packet.
+
+#include <array>
+#include <vector>
+
+#include "base/drops.h"
+#include "gateway/gateway.h"
+#include "io/loop/loop.h"
+#include "io/rawip/raw_sockets.h"
+#include "io/tun/tun_device.h"
+#include "io/udp/udp_sockets.h"
+
+namespace caponier::daemon {
+
+/// The largest packet on either side: the TUN's largest MTU, and that with all of ESP around it.
+inline constexpr std::size_t clear_packet_max = io::tun_mtu_max;
+inline constexpr std::size_t wire_packet_max = clear_packet_max + 384;
+/// A busy descriptor lets the others run after so many batches.
+inline constexpr int batches_per_round_max = 8;
+
+class Plane {
+ public:
+  /// All references must outlive the object.
+  Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::UdpSockets udp,
+        io::RawSockets raw, std::uint16_t natt_port);
+  Plane(const Plane&) = delete;
+  Plane& operator=(const Plane&) = delete;
+  ~Plane();
+
+  void transmit(const ike::Transmit& message);
+  void deliver_clear(base::Bytes packet);
+  [[nodiscard]] const base::DropCounters& drops() const { return drops_; }
+
+ private:
+  void pump_clear();
+  void pump_udp(io::IpSocket& socket);
+  void pump_esp(io::IpSocket& socket);
+  void open(std::size_t count);
+  void send(std::span<const ipsec::ProtectItem> items);
+  void flush(io::IpSocket* socket, std::size_t count);
+  void count(const io::SendResult& result);
+  [[nodiscard]] io::IpSocket* socket_for(const ipsec::ProtectItem& item);
+
+  gateway::Gateway& gateway_;
+  io::Loop& loop_;
+  io::TunDevice& tun_;
+  io::UdpSockets udp_;
+  io::RawSockets raw_;
+  std::uint16_t natt_port_;
+  base::DropCounters drops_;
+
+  std::vector<ipsec::PacketBuffer> clear_buffers_;
+  std::vector<ipsec::PacketBuffer> wire_buffers_;
+  std::array<ipsec::PacketBuffer*, io::batch_max> clear_batch_{};
+  std::array<io::Received, io::batch_max> received_;
+  std::array<ipsec::ProtectItem, io::batch_max> protect_items_;
+  std::array<ipsec::OpenItem, io::batch_max> open_items_;
+  std::array<io::Outgoing, io::batch_max> outgoing_;
+};
+
+}  // namespace caponier::daemon
