@@ -1,6 +1,8 @@
 #include "ike/exchanges.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,9 +28,8 @@ constexpr std::array<Column, 9> columns = {{
 }};
 
 const ExchangeRow& row_of(Shape shape) {
-  const auto* const row =
-      std::ranges::find_if(exchange_table, [&](const auto& r) { return r.shape == shape; });
-  CAPONIER_ASSERT(row != exchange_table.end());
+  const auto* const row = std::ranges::find(exchange_table, shape, &ExchangeRow::shape);
+  CAPONIER_ASSERT(row != std::end(exchange_table));
   return *row;
 }
 

@@ -2,7 +2,6 @@
 // Which payloads each exchange must, may and must not carry, per direction (RFC 7296 s1.2-1.5 and
 // appendix C). Notify, Vendor ID and unknown payloads may stand anywhere.
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,17 +39,17 @@ inline constexpr auto may = Presence::optional;
 inline constexpr auto no = Presence::forbidden;
 
 // AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16): refused, but not as malformed.
-inline constexpr std::array exchange_table = {
+inline constexpr ExchangeRow exchange_table[] = {
     // clang-format off
-    //                                                sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
-    ExchangeRow{Shape::init_request,      "s1.2",     must, must, must, no,   no,   no,   no,   no,   no},
-    ExchangeRow{Shape::init_response,     "s1.2",     must, must, must, no,   no,   no,   no,   no,   no},
-    ExchangeRow{Shape::auth_request,      "s1.2",     must, no,   no,   must, may,  may,  must, must, no},
-    ExchangeRow{Shape::auth_response,     "s1.2",     must, no,   no,   no,   must, may,  must, must, no},
-    ExchangeRow{Shape::child_request,     "s1.3.1",   must, may,  must, no,   no,   no,   must, must, no},
-    ExchangeRow{Shape::child_response,    "s1.3.1",   must, may,  must, no,   no,   no,   must, must, no},
-    ExchangeRow{Shape::rekey_ike_request, "s1.3.2",   must, must, must, no,   no,   no,   no,   no,   no},
-    ExchangeRow{Shape::informational,     "s1.4",     no,   no,   no,   no,   no,   no,   no,   no,   may},
+    //                                 sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
+    {Shape::init_request,       "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
+    {Shape::init_response,      "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
+    {Shape::auth_request,       "s1.2",   must, no,   no,   must, may,  may,  must, must, no},
+    {Shape::auth_response,      "s1.2",   must, no,   no,   no,   must, may,  must, must, no},
+    {Shape::child_request,      "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
+    {Shape::child_response,     "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
+    {Shape::rekey_ike_request,  "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},
+    {Shape::informational,      "s1.4",   no,   no,   no,   no,   no,   no,   no,   no,   may},
     // clang-format on
 };
 

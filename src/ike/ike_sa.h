@@ -209,6 +209,8 @@ class IkeSa {
                           MessageProtection::OpenError error, base::Instant now);
   void refuse_malformed(const std::string& what, base::Instant now);
   void heard_along(const base::Path& path, base::Instant now);
+  /// The answer to the request in flight has come; a repeated request does not tell which one.
+  void note_round_trip(base::Instant now);
   void follow_peer(const base::Path& path);
   void handle_silence(base::Instant now);
 
@@ -305,6 +307,7 @@ class IkeSa {
   base::Instant last_sent_;
   std::optional<base::Instant> established_at_;
   std::optional<base::Duration> last_round_trip_;
+  std::uint64_t round_trips_ = 0;
   std::optional<base::Instant> half_open_until_;
   std::optional<base::Instant> retire_at_;
   std::optional<base::Instant> linger_until_;

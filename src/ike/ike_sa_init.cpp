@@ -191,7 +191,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
     return drop(DropReason::ike_unexpected);
   }
   last_heard_ = now;
-  if (in_flight_ && in_flight_->repeats == 0) last_round_trip_ = now - in_flight_->sent_at;
+  if (in_flight_) note_round_trip(now);
   in_flight_.reset();
   handshake_->init_response = base::to_vec(datagram);
   handshake_->ke.reset();

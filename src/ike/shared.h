@@ -2,7 +2,6 @@
 // What all IKE SAs of one endpoint share: configuration, the outgoing actions, SPIs, and the limits
 // that strangers must not exceed.
 
-#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>

@@ -295,7 +295,7 @@ void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& heade
     return drop(is_old ? DropReason::ike_duplicate : DropReason::ike_bad_message_id);
   }
   heard_along(path, now);
-  if (in_flight_->repeats == 0) last_round_trip_ = now - in_flight_->sent_at;
+  note_round_trip(now);
   const auto critical = payloads ? unknown_critical(*payloads) : std::nullopt;
   if (!payloads || critical) {
     report(EventKind::ike_malformed,
@@ -331,6 +331,12 @@ void IkeSa::heard_along(const base::Path& path, Instant now) {
   } else if (remote_behind_nat_) {
     follow_peer(path);
   }
+}
+
+void IkeSa::note_round_trip(Instant now) {
+  if (in_flight_->repeats > 0) return;
+  last_round_trip_ = now - in_flight_->sent_at;
+  ++round_trips_;
 }
 
 }  // namespace caponier::ike

@@ -222,6 +222,84 @@ TEST(IkeEstablished, a_peer_may_rekey_the_ike_sa) {
   EXPECT_TRUE(successor.open(pair.b.record.transmits.back().datagram).empty());
 }
 
+TEST(IkeEstablished, rekeying_what_we_are_deleting_is_a_temporary_failure) {
+  Pair pair;
+  bring_up(pair);
+  Forger forger{pair.a.record.keys.at(0)};
+  const base::Spi old = pair.a.live().at(0)->spi_in;
+  wire::NotifyPayload rekey;
+  rekey.type = NotifyType::rekey_sa;
+  rekey.protocol = wire::ProtocolId::esp;
+  rekey.spi.resize(4);
+  base::store_be(rekey.spi.data(), old.value);
+  const ByteVec spi{std::byte{9}, std::byte{9}, {}, {}};
+  pair.filter = [](Datagram&) { return false; };
+  pair.command_b(DeleteChild{child_of(pair.b)});
+  pair.inject(true, forger.request(
+                        ExchangeType::create_child_sa, 2,
+                        {rekey, policy::to_wire({esp_offer("aes256gcm16")}, spi, false),
+                         wire::NoncePayload{ByteVec(32)}, policy::to_wire(net(end_a.network), true),
+                         policy::to_wire(net(end_b.network), false)}));
+  const auto answer = forger.open(pair.b.record.transmits.back().datagram);
+  EXPECT_NE(wire::find_notify(answer, NotifyType::temporary_failure), nullptr);
+  const ByteVec ike_spi(8, std::byte{0x77});
+  pair.inject(
+      true,
+      forger.request(ExchangeType::create_child_sa, 3,
+                     {policy::to_wire({ike_offer("aes256gcm16-prfsha384-x25519")}, ike_spi, true),
+                      wire::NoncePayload{ByteVec(32)}, wire::KePayload{31, ByteVec(32)}}));
+  const auto second = forger.open(pair.b.record.transmits.back().datagram);
+  EXPECT_NE(wire::find_notify(second, NotifyType::temporary_failure), nullptr);
+}
+
+TEST(IkeEstablished, one_identity_cannot_pile_up_ike_sas) {
+  EndpointConfig config = test_config();
+  config.limits.ike_sas_per_peer_max = 3;
+  Pair pair{config};
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    // Each time another instance of A, which hides that it is new.
+    Side again{100 + i, config, pair.now};
+    again.set(make_connection(end_a, end_b));
+    std::swap(again.record, pair.a.record);
+    ConnectionConfig plain = make_connection(end_a, end_b);
+    pair.filter = [&](Datagram& datagram) {
+      if (datagram.to_b || pair.b.record.keys.empty()) return false;
+      again.endpoint.handle_datagram(datagram.path, datagram.message, pair.now);
+      return false;
+    };
+    again.endpoint.handle_command(Initiate{plain.name, pair.path_of(true, 500)}, pair.now);
+    while (auto action = again.endpoint.poll_action()) {
+      if (auto* const transmit = std::get_if<Transmit>(&*action)) {
+        ByteVec message = transmit->datagram;
+        const Datagram datagram{true, {}, message};
+        if (datagram.header().exchange == ExchangeType::ike_auth) {
+          Forger forger{pair.b.record.keys.back()};
+          auto payloads = forger.open(message);
+          std::erase_if(payloads, [](const wire::Payload& payload) {
+            const auto* const notify = std::get_if<wire::NotifyPayload>(&payload);
+            return notify != nullptr && notify->type == NotifyType::initial_contact;
+          });
+          message = forger.seal(datagram.header(), payloads);
+        }
+        pair.inject(true, message);
+      } else if (auto* const request = std::get_if<AuthRequest>(&*action)) {
+        const auto prf = again.crypto.make_prf(request->prf).value();
+        AuthReply reply{request->sa, request->request, true,
+                        shared_key_auth(*prf, base::as_bytes("a shared secret of both"),
+                                        request->signed_octets)};
+        again.endpoint.handle_auth_reply(std::move(reply), pair.now);
+      }
+    }
+    std::swap(again.record, pair.a.record);
+  }
+  EXPECT_EQ(pair.b.record.ike_ups.size(), 10u);
+  EXPECT_LE(pair.b.ike_count(IkeState::established), 3u);
+  pair.filter = [](Datagram&) { return false; };
+  pair.advance(300s);
+  EXPECT_TRUE(pair.b.endpoint.snapshot().empty());
+  EXPECT_TRUE(pair.b.live().empty());
+}
+
 TEST(IkeEstablished, silence_brings_a_liveness_check_and_life_prevents_it) {
   Pair pair;
   bring_up(pair);
@@ -257,6 +335,17 @@ TEST(IkeEstablished, a_requested_liveness_check_measures_the_round_trip) {
   pair.wire = request;
   pair.run();
   EXPECT_EQ(pair.a.endpoint.snapshot().at(0).last_round_trip, base::Duration{40ms});
+}
+
+TEST(IkeEstablished, every_measured_round_trip_is_counted) {
+  Pair pair;
+  bring_up(pair);
+  const auto before = pair.a.endpoint.snapshot().at(0).round_trips;
+  for (int i = 0; i < 2; ++i) {
+    pair.command_a(CheckLiveness{"to-b.example"});
+    pair.run();
+  }
+  EXPECT_EQ(pair.a.endpoint.snapshot().at(0).round_trips, before + 2);
 }
 
 TEST(IkeEstablished, keepalives_come_only_from_behind_the_nat) {
