@@ -20,7 +20,8 @@ C_FUNCTIONS = {
     "round", "fmod", "ldexp", "frexp", "lround", "llround", "modf", "isalnum", "isdigit", "isxdigit",
     "tolower", "toupper", "snprintf", "localeconv", "__errno_location",
     "__stack_chk_fail", "__memcpy_chk", "__memmove_chk", "__memset_chk", "__snprintf_chk",
-    "__assert_fail", "__libc_single_threaded", "__tls_get_addr", "_GLOBAL_OFFSET_TABLE_", "__dso_handle",
+    "__assert_fail", "__libc_single_threaded", "__tls_get_addr", "_GLOBAL_OFFSET_TABLE_",
+    "__dso_handle",
 }
 # base/error.cpp says on stderr which invariant broke before it ends the process.
 EXCEPTIONS = {"base": {"stderr", "fprintf", "__fprintf_chk"}}

@@ -17,20 +17,20 @@ struct Transition {
 
 inline constexpr Transition transition_table[] = {
     // clang-format off
-    {IkeState::init_sent,     IkeState::auth_pending, "IKE_SA_INIT answered", "s1.2"},
-    {IkeState::init_sent,     IkeState::dead,         "no answer, or refused", "s2.4, s2.21.1"},
+    {IkeState::init_sent, IkeState::auth_pending, "IKE_SA_INIT answered", "s1.2"},
+    {IkeState::init_sent, IkeState::dead, "no answer, or refused", "s2.4, s2.21.1"},
     {IkeState::init_answered, IkeState::auth_pending, "IKE_AUTH request arrived", "s1.2"},
-    {IkeState::init_answered, IkeState::dead,         "half-open too long, refused", "s2.4, s2.21.2"},
-    {IkeState::auth_pending,  IkeState::auth_sent,    "our AUTH is there", "s2.15"},
-    {IkeState::auth_pending,  IkeState::established,  "the peer's AUTH is right", "s2.15"},
-    {IkeState::auth_pending,  IkeState::deleting,     "the responder's AUTH is wrong", "s2.21.2"},
-    {IkeState::auth_pending,  IkeState::dead,         "refused, or no key", "s2.21.2"},
-    {IkeState::auth_sent,     IkeState::auth_pending, "IKE_AUTH answered", "s1.2"},
-    {IkeState::auth_sent,     IkeState::deleting,     "the answer is unusable", "s2.21.2"},
-    {IkeState::auth_sent,     IkeState::dead,         "no answer, or refused", "s2.4, s2.21.2"},
-    {IkeState::established,   IkeState::deleting,     "our DELETE went out", "s1.4.1"},
-    {IkeState::established,   IkeState::dead,         "peer deleted it, or is gone", "s1.4.1, s2.4"},
-    {IkeState::deleting,      IkeState::dead,         "answered, or given up", "s1.4.1, s2.4"},
+    {IkeState::init_answered, IkeState::dead, "half-open too long, refused", "s2.4, s2.21.2"},
+    {IkeState::auth_pending, IkeState::auth_sent, "our AUTH is there", "s2.15"},
+    {IkeState::auth_pending, IkeState::established, "the peer's AUTH is right", "s2.15"},
+    {IkeState::auth_pending, IkeState::deleting, "the responder's AUTH is wrong", "s2.21.2"},
+    {IkeState::auth_pending, IkeState::dead, "refused, or no key", "s2.21.2"},
+    {IkeState::auth_sent, IkeState::auth_pending, "IKE_AUTH answered", "s1.2"},
+    {IkeState::auth_sent, IkeState::deleting, "the answer is unusable", "s2.21.2"},
+    {IkeState::auth_sent, IkeState::dead, "no answer, or refused", "s2.4, s2.21.2"},
+    {IkeState::established, IkeState::deleting, "our DELETE went out", "s1.4.1"},
+    {IkeState::established, IkeState::dead, "peer deleted it, or is gone", "s1.4.1, s2.4"},
+    {IkeState::deleting, IkeState::dead, "answered, or given up", "s1.4.1, s2.4"},
     // clang-format on
 };
 
