@@ -12,7 +12,8 @@ import secrets
 import sys
 import time
 
-from lab import Caponier, Lab, LabError, TwoGateways, ping, run, wait_until
+from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping, run,
+                 wait_until)
 
 PYTHON = "/usr/bin/python3"
 
@@ -70,43 +71,37 @@ class Demo:
             raise LabError(f"the transfer failed: sent {sent}, received {got}")
         return int(sent[0]), float(sent[2])
 
-    def capture(self, net, path):
-        return net.net.start("tcpdump", ["tcpdump", "-U", "-s", "0", "-B", "8192", "-i",
-                                         net.net_side_b, "-w", str(path)])
-
-    def prove(self, net, b, capture):
+    def prove(self, net, b, wire):
         """What crossed the middle, and what tshark makes of it with our exported keys."""
-        seen = run(["tshark", "-r", str(capture), "-T", "fields", "-e", "_ws.col.Protocol"]).stdout
+        seen = run(["tshark", "-r", str(wire), "-T", "fields", "-e", "_ws.col.Protocol"]).stdout
         protocols = sorted({line for line in seen.split("\n") if line} - {"ARP", "ICMPv6"})
         keys = net.lab.folder / "keys"
         b.cli("debug", "capture", "--keys-only", "-o", str(keys))
-        decrypted = run(["tshark", "-r", str(capture), *tshark_options(keys), "-Y", "icmp",
+        decrypted = run(["tshark", "-r", str(wire), *tshark_options(keys), "-Y", "icmp",
                          "-T", "fields", "-e", "ip.src", "-e", "ip.dst", "-e", "icmp.seq"]).stdout
         inner = [line for line in decrypted.splitlines() if "10.1.0.10" in line]
-        auth = run(["tshark", "-r", str(capture), *tshark_options(keys), "-Y",
+        auth = run(["tshark", "-r", str(wire), *tshark_options(keys), "-Y",
                     "isakmp.exchangetype == 35 and isakmp.auth.method"]).stdout.splitlines()
         return protocols, len(inner), len(auth)
 
     def run_one(self, nat):
         row = {"path": "behind a NAT" if nat else "direct"}
         with Lab("capdemo") as lab:
-            capture = lab.folder / "middle.pcap"
+            wire = lab.folder / "middle.pcap"
             started = time.monotonic()
             net, a, b = self.bring_up(lab, nat)
             row["up"] = time.monotonic() - started
             # The exchange to be captured: the tunnel once more, from the first packet on.
             a.cli("down", "office")
             wait_until(lambda: not b.status("office")["children"], 10, "the delete to arrive")
-            dump = self.capture(net, capture)
-            wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+            dump = capture(net.net, net.net_side_b, wire)
             a.cli("up", "office", "--wait", "10s")
             b.wait_up("office")
             received, row["rtt"] = ping(net.client_a, "10.2.0.10", count=10)
             if received != 10:
                 raise LabError(f"only {received} of 10 pings came back\n{a.log}\n{b.log}")
-            time.sleep(0.3)
-            lab.stop(dump)
-            row["seen"], row["pings"], row["auths"] = self.prove(net, b, capture)
+            finish_capture(lab, dump)
+            row["seen"], row["pings"], row["auths"] = self.prove(net, b, wire)
             moved = []
 
             def change_port(_sender):

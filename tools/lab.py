@@ -213,6 +213,19 @@ class TwoGateways:
         self.nat.run("conntrack", "-F", check=False)
 
 
+def capture(host, device, path):
+    """Starts tcpdump and returns its process once it listens; `finish_capture` ends it."""
+    process = host.start("tcpdump", ["tcpdump", "-U", "-Z", "root", "--immediate-mode", "-B", "8192",
+                                     "-i", device, "-w", str(path)])
+    wait_until(lambda: path.exists() and path.stat().st_size > 0, 10, "tcpdump to listen")
+    return process
+
+
+def finish_capture(lab, process):
+    time.sleep(0.2)
+    lab.stop(process)
+
+
 class Caponier:
     """One caponierd on a host, and its command line."""
 

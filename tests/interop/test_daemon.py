@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
-from lab import Caponier, Lab, LabError, TwoGateways, ping, run, wait_until  # noqa: E402
+from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
+                 run, wait_until)
 from guest import setns  # noqa: E402
 
 PSK = "9cQ2vXn5RkTz8LwYbHf3MjPd6GsAe1Uo"
@@ -229,14 +230,12 @@ def killed(lab, options):
 def garbage(lab, options):
     """Noise, truncated and bit-flipped real messages on 500 and 4500: counted, nothing else."""
     pair = Pair(lab, options)
-    capture = lab.folder / "real.pcap"
-    dump = pair.net.net.start("tcpdump", ["tcpdump", "-U", "-i", "eth0", "-w", str(capture)])
-    wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+    wire = lab.folder / "real.pcap"
+    dump = capture(pair.net.net, "eth0", wire)
     pair.up()
     pair.expect_traffic()
-    time.sleep(0.3)
-    lab.stop(dump)
-    payloads = run(["tshark", "-r", str(capture), "-Y", "udp", "-T", "fields", "-e",
+    finish_capture(lab, dump)
+    payloads = run(["tshark", "-r", str(wire), "-Y", "udp", "-T", "fields", "-e",
                     "udp.payload"]).stdout.split()
     real = [bytes.fromhex(text) for text in payloads] or [bytes(28)]
     before = memory_of(pair.b)
@@ -380,14 +379,12 @@ def host_mode(lab, options):
     peer = a.wait_up("peer")
     expect(peer["children"][0]["mode"] == "transport", str(peer))
     b.wait_up("peer")
-    capture = lab.folder / "middle.pcap"
-    dump = net.net.start("tcpdump", ["tcpdump", "-U", "-i", "eth0", "-w", str(capture)])
-    wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+    wire = lab.folder / "middle.pcap"
+    dump = capture(net.net, "eth0", wire)
     got = ping(net.gw_a, net.OUTER_B, 3)[0]
     expect(got == 3, f"{got} of 3 pings came back\n{a.log}\n{b.log}")
-    time.sleep(0.2)
-    lab.stop(dump)
-    seen = set(run(["tshark", "-r", str(capture), "-T", "fields", "-e",
+    finish_capture(lab, dump)
+    seen = set(run(["tshark", "-r", str(wire), "-T", "fields", "-e",
                     "_ws.col.Protocol"]).stdout.split())
     expect("ESP" in seen and "ICMP" not in seen, f"on the wire: {seen}")
 

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
-from lab import Caponier, Lab, LabError, TwoGateways, ping, run, wait_until  # noqa: E402
+from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
+                 run, wait_until)
 import guest  # noqa: E402
 from strongswan import (ESP, IKE, InGuest, InNamespace, PSK, gone, has_child,  # noqa: E402
                         swanctl_conf)
@@ -121,17 +122,15 @@ class Case:
         wait_until(lambda: has_child(self.theirs.sas()), 10, "strongSwan's child")
 
     def traffic(self):
-        capture = self.lab.folder / "middle.pcap"
-        dump = self.net.net.start("tcpdump", ["tcpdump", "-U", "-i", "eth0", "-w", str(capture)])
-        wait_until(lambda: capture.exists() and capture.stat().st_size > 0, 10, "tcpdump")
+        wire = self.lab.folder / "middle.pcap"
+        dump = capture(self.net.net, "eth0", wire)
         for name, once in (("to strongSwan", self.from_us), ("from strongSwan", self.to_us)):
             got = once()
             expect(got == 3, f"{got} of 3 pings came back {name}", self)
         if self.receiver:
             self.transfer()
-        time.sleep(0.2)
-        self.lab.stop(dump)
-        seen = run(["tshark", "-r", str(capture), "-T", "fields",
+        finish_capture(self.lab, dump)
+        seen = run(["tshark", "-r", str(wire), "-T", "fields",
                     "-e", "_ws.col.Protocol"]).stdout.split()
         clear = set(seen) - {"ESP", "ISAKMP", "UDPENCAP", "ARP", "ICMPv6"}
         expect("ESP" in seen and not clear, f"between the gateways: {sorted(set(seen))}", self)
