@@ -1,0 +1,318 @@
+#include "gateway/peer.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/gateway/peers.h"
+
+namespace caponier::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ike::IkeSaId sa{1};
+constexpr policy::ChildSaId first_child{1};
+constexpr policy::ChildSaId second_child{2};
+
+struct Driven {
+  base::SeededRng rng{1};
+  base::Instant now{1h};
+  Peer peer;
+
+  explicit Driven(config::PeerConfig config)
+      : peer(std::move(config), {1s, 60s, 500, 4500, 6}, rng, false, now) {}
+
+  /// Until its next deadline, which is then handled.
+  void advance() {
+    const auto deadline = peer.poll_deadline();
+    ASSERT_TRUE(deadline.has_value());
+    now = std::max(now, deadline->at);
+    peer.handle_deadline(now);
+  }
+  template <class T>
+  std::optional<T> request() {
+    while (auto next = peer.poll_request()) {
+      if (auto* found = std::get_if<T>(&*next)) return *found;
+    }
+    return std::nullopt;
+  }
+  template <class T>
+  std::optional<T> command() {
+    while (auto next = peer.poll_request()) {
+      const auto* found = std::get_if<ike::Command>(&*next);
+      if (found == nullptr) continue;
+      if (const auto* wanted = std::get_if<T>(found)) return *wanted;
+    }
+    return std::nullopt;
+  }
+  void establish() {
+    peer.handle(ike::IkeUp{sa, peer.config().name}, {}, now);
+    peer.handle(ike::ChildUp{sa, first_child, peer.config().name, peer.config().name}, now);
+  }
+  void fail(ike::EndReason reason) {
+    peer.handle(ike::IkeDown{sa, peer.config().name, reason, false}, {}, now);
+  }
+  void lose(ike::EndReason reason) {
+    peer.handle(ike::ChildDown{sa, first_child, peer.config().name, peer.config().name, reason},
+                now);
+    peer.handle(ike::IkeDown{sa, peer.config().name, reason, true}, {}, now);
+  }
+};
+
+TEST(Peer, a_started_tunnel_is_initiated_at_once) {
+  Driven d{site_peer()};
+  EXPECT_EQ(d.peer.state(), PeerState::connecting);
+  d.advance();
+  const auto initiate = d.command<ike::Initiate>();
+  ASSERT_TRUE(initiate.has_value());
+  EXPECT_EQ(initiate->path.local, (base::Endpoint{address("192.0.2.1"), 500}));
+  EXPECT_EQ(initiate->path.remote, (base::Endpoint{address("192.0.2.2"), 500}));
+}
+
+TEST(Peer, a_remote_port_of_nat_traversal_is_used_from_ours) {
+  config::PeerConfig config = site_peer();
+  config.remote_port = 4500;
+  Driven d{config};
+  d.advance();
+  const auto initiate = d.command<ike::Initiate>();
+  ASSERT_TRUE(initiate.has_value());
+  EXPECT_EQ(initiate->path.local.port, 4500);
+  EXPECT_EQ(initiate->path.remote.port, 4500);
+}
+
+TEST(Peer, an_unset_local_address_is_asked_for_before_each_attempt) {
+  config::PeerConfig config = site_peer();
+  config.local.reset();
+  Driven d{config};
+  d.advance();
+  ASSERT_TRUE(d.request<FindSource>().has_value());
+  d.peer.handle_source_address(address("192.0.2.9"), d.now);
+  EXPECT_EQ(d.command<ike::Initiate>()->path.local.address, address("192.0.2.9"));
+  d.fail(ike::EndReason::timeout);
+  d.advance();
+  EXPECT_TRUE(d.request<FindSource>().has_value());
+}
+
+TEST(Peer, without_a_route_to_the_peer_the_attempt_fails_with_a_sentence) {
+  config::PeerConfig config = site_peer();
+  config.local.reset();
+  Driven d{config};
+  d.advance();
+  d.peer.handle_source_address(std::nullopt, d.now);
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+  EXPECT_EQ(d.peer.note(), "no route to 192.0.2.2");
+}
+
+TEST(Peer, failures_are_repeated_after_pauses_that_double_up_to_the_limit) {
+  Driven d{site_peer()};
+  base::Duration pause{};
+  for (int attempt = 1; attempt <= 12; ++attempt) {
+    d.advance();
+    ASSERT_TRUE(d.command<ike::Initiate>().has_value());
+    d.fail(ike::EndReason::timeout);
+    pause = *d.peer.next_attempt() - d.now;
+    const base::Duration full = std::min<base::Duration>(60s, 1s * (1 << (attempt - 1)));
+    EXPECT_GE(pause, full * 3 / 4);
+    EXPECT_LE(pause, full * 5 / 4);
+  }
+  EXPECT_EQ(d.peer.attempts(), 12u);
+  EXPECT_EQ(d.peer.note(), "no answer from 192.0.2.2:500 after 6 tries");
+}
+
+TEST(Peer, up_forgets_the_back_off) {
+  Driven d{site_peer()};
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    d.advance();
+    d.fail(ike::EndReason::timeout);
+  }
+  (void)d.command<ike::DeleteIke>();
+  d.peer.up(d.now);
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+  EXPECT_EQ(d.peer.attempts(), 0u);
+}
+
+TEST(Peer, an_attempt_without_an_end_is_given_up) {
+  Driven d{site_peer()};
+  d.advance();
+  d.advance();
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+  EXPECT_EQ(d.peer.note(), "the negotiation did not end in time");
+}
+
+TEST(Peer, down_deletes_and_refuses_until_up) {
+  Driven d{site_peer()};
+  d.advance();
+  d.establish();
+  d.peer.down(d.now);
+  EXPECT_TRUE(d.command<ike::DeleteIke>().has_value());
+  EXPECT_FALSE(d.peer.connection());
+  EXPECT_TRUE(d.peer.routes().empty());
+  EXPECT_TRUE(d.peer.policies().empty());
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  EXPECT_EQ(d.peer.state(), PeerState::off);
+  d.peer.up(d.now);
+  EXPECT_TRUE(d.peer.connection());
+  EXPECT_FALSE(d.peer.routes().empty());
+}
+
+TEST(Peer, an_sa_that_comes_up_after_down_is_deleted) {
+  Driven d{site_peer()};
+  d.peer.down(d.now);
+  (void)d.command<ike::DeleteIke>();
+  d.peer.handle(ike::IkeUp{sa, "branch"}, {}, d.now);
+  EXPECT_TRUE(d.command<ike::DeleteIke>().has_value());
+}
+
+TEST(Peer, routes_stay_while_a_wished_tunnel_is_down) {
+  Driven d{site_peer()};
+  EXPECT_EQ(d.peer.routes().size(), 2u);
+  d.advance();
+  d.fail(ike::EndReason::timeout);
+  EXPECT_EQ(d.peer.routes().size(), 2u);
+}
+
+TEST(Peer, on_demand_waits_for_traffic) {
+  config::PeerConfig config = site_peer();
+  config.start = false;
+  Driven d{config};
+  EXPECT_EQ(d.peer.state(), PeerState::off);
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  d.peer.handle_acquire(d.now);
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+}
+
+TEST(Peer, traffic_shortens_a_long_pause) {
+  Driven d{site_peer()};
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    d.advance();
+    d.fail(ike::EndReason::timeout);
+  }
+  d.peer.handle_acquire(d.now);
+  EXPECT_LE(*d.peer.next_attempt() - d.now, acquire_patience);
+}
+
+TEST(Peer, a_name_is_resolved_before_each_attempt_and_its_addresses_take_turns) {
+  config::PeerConfig config = site_peer();
+  config.remote = "branch.example";
+  config.remote_address.reset();
+  Driven d{config};
+  for (const char* expected : {"192.0.2.2", "192.0.2.3", "192.0.2.2"}) {
+    d.advance();
+    ASSERT_TRUE(d.request<Lookup>().has_value());
+    d.peer.handle_lookup({address("192.0.2.2"), address("192.0.2.3")}, d.now);
+    EXPECT_EQ(d.command<ike::Initiate>()->path.remote.address, address(expected));
+    d.fail(ike::EndReason::timeout);
+  }
+}
+
+TEST(Peer, a_name_nobody_answers_for_is_a_failure) {
+  config::PeerConfig config = site_peer();
+  config.remote_address.reset();
+  Driven d{config};
+  d.advance();
+  d.advance();
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+}
+
+TEST(Peer, a_soft_lifetime_makes_a_new_child_before_the_old_one_is_deleted) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle_expired(first_child, false, d.now);
+  EXPECT_TRUE(d.command<ike::InitiateChild>().has_value());
+  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch"}, d.now);
+  EXPECT_FALSE(d.command<ike::DeleteChild>().has_value());
+  const base::Instant replaced = d.now;
+  d.advance();
+  EXPECT_EQ(d.now - replaced, replaced_child_linger);
+  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, first_child);
+}
+
+TEST(Peer, an_expiring_child_with_a_twin_is_only_deleted) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch"}, d.now);
+  d.peer.handle_expired(first_child, false, d.now);
+  EXPECT_FALSE(d.command<ike::InitiateChild>().has_value());
+  d.advance();
+  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, first_child);
+}
+
+TEST(Peer, a_hard_lifetime_deletes_at_once_and_asks_for_another) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle_expired(first_child, true, d.now);
+  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, first_child);
+  EXPECT_TRUE(d.command<ike::InitiateChild>().has_value());
+}
+
+TEST(Peer, a_missing_child_is_asked_for_again_with_back_off) {
+  Driven d{site_peer()};
+  d.peer.handle(ike::IkeUp{sa, "branch"}, {}, d.now);
+  for (int failures = 1; failures <= 5; ++failures) {
+    d.advance();
+    ASSERT_TRUE(d.command<ike::InitiateChild>().has_value());
+    d.peer.handle(ike::ChildDown{sa, {}, "branch", "branch", ike::EndReason::selectors}, d.now);
+    EXPECT_GE(d.peer.poll_deadline()->at - d.now,
+              base::Duration{1s} * (1 << (failures - 1)) * 3 / 4);
+  }
+  EXPECT_EQ(d.peer.note(), "no common networks with the peer (TS_UNACCEPTABLE)");
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+}
+
+TEST(Peer, a_lost_sa_is_negotiated_again) {
+  Driven d{site_peer()};
+  d.establish();
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
+  d.lose(ike::EndReason::peer_deleted);
+  EXPECT_EQ(d.peer.state(), PeerState::connecting);
+  d.advance();
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+}
+
+TEST(Peer, the_end_of_one_of_two_sas_is_no_failure) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle(ike::IkeUp{{2}, "branch"}, {}, d.now);
+  d.peer.handle(ike::IkeDown{{2}, "branch", ike::EndReason::replaced, true}, {sa}, d.now);
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
+  EXPECT_EQ(d.peer.attempts(), 0u);
+}
+
+TEST(Peer, what_the_endpoint_says_of_a_failure_is_the_note) {
+  Driven d{site_peer()};
+  d.advance();
+  d.peer.handle_failure_text("branch: the peer rejected our key (AUTHENTICATION_FAILED)");
+  d.fail(ike::EndReason::authentication);
+  EXPECT_EQ(d.peer.note(), "branch: the peer rejected our key (AUTHENTICATION_FAILED)");
+}
+
+TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
+  config::PeerConfig config = host_peer();
+  config.start = false;
+  Driven d{config};
+  EXPECT_FALSE(d.peer.connection());
+  const base::Endpoint peer{address("192.0.2.2"), 500};
+  d.peer.handle_knock({{address("192.0.2.1"), 500}, {address("203.0.113.9"), 500}}, d.now);
+  EXPECT_FALSE(d.peer.connection());
+  d.peer.handle_knock({{address("192.0.2.1"), 500}, peer}, d.now);
+  const auto connection = d.peer.connection();
+  ASSERT_TRUE(connection);
+  EXPECT_EQ(connection->local_id, policy::Identity::from_address(address("192.0.2.1")));
+  d.peer.handle_knock({{address("192.0.2.7"), 500}, peer}, d.now);
+  EXPECT_EQ(d.peer.connection(), connection);
+  d.now = d.now + knock_interval;
+  d.peer.handle_knock({{address("192.0.2.7"), 500}, peer}, d.now);
+  EXPECT_NE(d.peer.connection(), connection);
+}
+
+TEST(Peer, one_that_may_come_from_anywhere_is_never_initiated) {
+  config::PeerConfig config = site_peer();
+  config.remote_any = true;
+  config.remote_address.reset();
+  Driven d{config};
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  d.peer.up(d.now);
+  EXPECT_FALSE(d.command<ike::Initiate>().has_value());
+}
+
+}  // namespace
+}  // namespace caponier::gateway
