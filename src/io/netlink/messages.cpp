@@ -178,22 +178,26 @@ std::optional<base::IpAddress> read_address(base::Bytes message) {
   return find_address<ifaddrmsg>(message, IFA_ADDRESS);
 }
 
-base::ByteVec make_link_setup(unsigned interface, unsigned mtu, bool without_ipv6_addresses) {
+base::ByteVec make_no_ipv6_addresses(unsigned interface) {
+  ifinfomsg body{};
+  body.ifi_family = AF_UNSPEC;
+  body.ifi_index = static_cast<int>(interface);
+  Builder out{RTM_NEWLINK, NLM_F_ACK, body};
+  nlattr* families = mnl_attr_nest_start(out.header(), IFLA_AF_SPEC);
+  nlattr* v6 = mnl_attr_nest_start(out.header(), AF_INET6);
+  out.u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  mnl_attr_nest_end(out.header(), v6);
+  mnl_attr_nest_end(out.header(), families);
+  return out.take();
+}
+
+base::ByteVec make_link_up(unsigned interface, unsigned mtu) {
   ifinfomsg body{};
   body.ifi_family = AF_UNSPEC;
   body.ifi_index = static_cast<int>(interface);
   body.ifi_flags = IFF_UP;
   body.ifi_change = IFF_UP;
-  Builder out{RTM_NEWLINK, NLM_F_ACK, body};
-  out.u32(IFLA_MTU, mtu);
-  if (without_ipv6_addresses) {
-    nlattr* families = mnl_attr_nest_start(out.header(), IFLA_AF_SPEC);
-    nlattr* v6 = mnl_attr_nest_start(out.header(), AF_INET6);
-    out.u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    mnl_attr_nest_end(out.header(), v6);
-    mnl_attr_nest_end(out.header(), families);
-  }
-  return out.take();
+  return Builder{RTM_NEWLINK, NLM_F_ACK, body}.u32(IFLA_MTU, mtu).take();
 }
 
 }  // namespace caponier::io

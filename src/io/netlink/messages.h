@@ -42,8 +42,9 @@ struct RuleMessage {
 /// The address of an RTM_NEWADDR message; empty for link-local and tentative ones.
 [[nodiscard]] std::optional<base::IpAddress> read_address(base::Bytes message);
 
-/// Link up with an MTU; `without_ipv6_addresses` keeps the kernel from inventing a link-local one.
-[[nodiscard]] base::ByteVec make_link_setup(unsigned interface, unsigned mtu,
-                                            bool without_ipv6_addresses);
+/// Keeps the kernel from inventing a link-local address; to be sent before the link goes up.
+[[nodiscard]] base::ByteVec make_no_ipv6_addresses(unsigned interface);
+/// Link up, with an MTU.
+[[nodiscard]] base::ByteVec make_link_up(unsigned interface, unsigned mtu);
 
 }  // namespace caponier::io

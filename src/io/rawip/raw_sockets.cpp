@@ -32,7 +32,11 @@ Io<RawSockets> RawSockets::open(const RawOptions& options) {
     result.sockets_.push_back(
         TRY(IpSocket::open({IpSocketKind::esp, base::Family::v4, std::nullopt, 0, options.mark})));
     auto v6 = IpSocket::open({IpSocketKind::esp, base::Family::v6, std::nullopt, 0, options.mark});
-    if (v6) result.sockets_.push_back(std::move(*v6));
+    if (v6) {
+      result.sockets_.push_back(std::move(*v6));
+    } else if (v6.error().fault != IoFault::network) {
+      return std::unexpected{std::move(v6.error())};
+    }
   }
   result.clear_v4_ = open_clear(AF_INET, options.mark);
   result.clear_v6_ = open_clear(AF_INET6, options.mark);

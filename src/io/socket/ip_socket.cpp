@@ -51,7 +51,9 @@ bool set_options(int fd, const IpSocketOptions& options) {
            set_int(fd, IPPROTO_IP, IP_RECVTOS, 1) == 0 &&
            set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) == 0;
   }
-  return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == 0 &&
+  // A raw IPv6 socket has nothing but IPv6, and refuses to be told so.
+  const bool may_be_dual = options.kind == IpSocketKind::udp;
+  return (!may_be_dual || set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == 0) &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) == 0;
@@ -233,7 +235,10 @@ void IpSocket::send_some(std::span<const Outgoing> batch, SendResult& result) {
     const Outgoing& item = batch[i];
     // sendmmsg only reads, but its structure is shared with recvmmsg.
     out_->parts[i] = {const_cast<std::byte*>(item.bytes.data()), item.bytes.size()};
-    out_->addresses[i] = SocketAddress{item.path.remote};
+    // A raw IPv6 socket takes a port for a protocol number.
+    const bool has_port = options_.kind == IpSocketKind::udp;
+    out_->addresses[i] = SocketAddress{
+        {item.path.remote.address, has_port ? item.path.remote.port : std::uint16_t{0}}};
     msghdr& header = out_->messages[i].msg_hdr;
     header = {};
     header.msg_name = out_->addresses[i].get_mutable();

@@ -59,11 +59,11 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, Net
   tun.name_ = request.ifr_name;
   tun.index_ = ::if_nametoindex(request.ifr_name);
   tun.mtu_ = std::clamp(mtu, tun_mtu_min, tun_mtu_max);
-  auto setup = make_link_setup(tun.index_, tun.mtu_, true);
-  if (const auto done = netlink.request(setup); done) return tun;
-  // A kernel without IPv6 knows no address generation.
-  setup = make_link_setup(tun.index_, tun.mtu_, false);
-  if (const auto done = netlink.request(setup); !done) {
+  // Refused by a kernel without IPv6, which invents no addresses either.
+  auto no_addresses = make_no_ipv6_addresses(tun.index_);
+  static_cast<void>(netlink.request(no_addresses));
+  auto link_up = make_link_up(tun.index_, tun.mtu_);
+  if (const auto done = netlink.request(link_up); !done) {
     return std::unexpected{error_from_errno(fmt::format("cannot bring {} up", tun.name_),
                                             done.error(),
                                             "run as root or give the program CAP_NET_ADMIN")};
@@ -74,7 +74,7 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, Net
 std::expected<void, int> TunDevice::set_mtu(unsigned mtu, Netlink& netlink) {
   mtu = std::clamp(mtu, tun_mtu_min, tun_mtu_max);
   if (mtu == mtu_) return {};
-  auto setup = make_link_setup(index_, mtu, false);
+  auto setup = make_link_up(index_, mtu);
   TRY_VOID(netlink.request(setup));
   mtu_ = mtu;
   return {};
