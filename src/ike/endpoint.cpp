@@ -193,11 +193,10 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
 void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
   IkeSa* const sa = find_established(command.connection);
   if (sa == nullptr) {
-    shared.report(
-        {EventKind::child_failed,
-         command.connection,
-         fmt::format("{}: no Child SA {}: the IKE SA is not up", command.connection, command.child),
-         {}});
+    shared.report({EventKind::child_failed,
+                   command.connection,
+                   fmt::format("no Child SA {}: the IKE SA is not up", command.child),
+                   {}});
     shared.emit(ChildDown{{}, {}, command.connection, command.child, EndReason::local_fault});
     return;
   }

@@ -138,12 +138,14 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   const wire::NotifyPayload* const error = find_error(payloads);
   if (error != nullptr && auth == nullptr) {
     const bool is_auth = error->type == NotifyType::authentication_failed;
-    report(is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
-           fmt::format("{}: the peer refuses IKE_AUTH with {}; we are {}{}", who(),
-                       describe(*error), connection_->local_id.to_string(),
-                       connection_->remote_id
-                           ? fmt::format(" and want {}", connection_->remote_id->to_string())
-                           : ""));
+    report(
+        is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
+        fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
+                    is_auth ? ": the pre-shared keys or the identities differ" : "",
+                    connection_->local_id.to_string(),
+                    connection_->remote_id
+                        ? fmt::format(" and want {}", connection_->remote_id->to_string())
+                        : ""));
     return die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
   }
   auto fault = fault_in(Shape::auth_response, payloads);

@@ -40,10 +40,8 @@ const std::string& IkeSa::name() const {
                                                           : unnamed;
 }
 
-std::string IkeSa::who() const {
-  if (name().empty()) return path_.remote.to_string();
-  return fmt::format("{} ({})", name(), path_.remote.to_string());
-}
+// Whoever shows an event puts the connection's name in front.
+std::string IkeSa::who() const { return path_.remote.to_string(); }
 
 base::Event IkeSa::make_event(EventKind kind, std::string text) const {
   base::Event event{kind, name(), std::move(text), {}};

@@ -179,7 +179,7 @@ class IkeSa {
   void report_early(base::EventKind kind, std::string text, base::Instant now) const;
   [[nodiscard]] base::Event make_event(base::EventKind kind, std::string text) const;
   void drop(base::DropReason reason) { shared_.drops.add(reason); }
-  [[nodiscard]] std::string who() const;  ///< "site (192.0.2.1:500)"
+  [[nodiscard]] std::string who() const;  ///< "192.0.2.1:500"
   [[nodiscard]] const std::string& name() const;
   [[nodiscard]] base::IkeSpi our_spi() const { return is_initiator_ ? spi_i_ : spi_r_; }
   [[nodiscard]] ChildScene scene(bool in_ike_auth) const;

@@ -165,8 +165,9 @@ void IkeSa::accept_refusal(Instant now) {
   const wire::NotifyPayload refusal = *handshake_->refusal;
   if (refusal.type == NotifyType::no_proposal_chosen) {
     report(EventKind::ike_no_proposal,
-           fmt::format("{}: the peer accepts none of our proposals, or does not know us: {}", who(),
-                       policy::to_string(policy::to_wire(connection_->offers, {}, true))));
+           fmt::format("{}: the peer accepts none of our proposals, or does not know us "
+                       "(NO_PROPOSAL_CHOSEN): {}",
+                       who(), policy::to_string(policy::to_wire(connection_->offers, {}, true))));
     return die(EndReason::no_proposal, now, false);
   }
   report(EventKind::ike_failed,
