@@ -255,9 +255,9 @@ class Caponier:
             [*self.wrapper, str(self.bin / "caponierd"), "--config", str(self.config), "--run-dir",
              str(self.folder / "run"), "--state-dir", str(self.folder / "state"), "--foreground"],
             log=self.folder / "log")
-        socket = self.folder / "run" / "control.sock"
-        wait_until(lambda: socket.exists() or self.process.poll() is not None, 20,
-                   f"the control socket of {self.host.name}")
+        wait_until(lambda: self.process.poll() is not None
+                   or self.cli("status", check=False).returncode != 6, 20,
+                   f"caponierd on {self.host.name} to answer")
         if self.process.poll() is not None:
             raise LabError(f"caponierd on {self.host.name} ended with "
                            f"{self.process.returncode}:\n{self.log}")
@@ -272,11 +272,12 @@ class Caponier:
         text = self.cli("status", "--json", check=False).stdout
         try:
             document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise LabError(f"status of {self.host.name} is not JSON: {text!r}") from error
+            peers = document["peers"]
+        except (json.JSONDecodeError, KeyError) as error:
+            raise LabError(f"no status from {self.host.name}: {text!r}\n{self.log}") from error
         if name is None:
             return document
-        return next((peer for peer in document["peers"] if peer["name"] == name), None)
+        return next((peer for peer in peers if peer["name"] == name), None)
 
     def wait_up(self, name, timeout=20):
         def negotiated():

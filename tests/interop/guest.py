@@ -22,9 +22,9 @@ from lab import LabError, run, wait_until  # noqa: E402
 CACHE = ROOT / "build" / "guest"
 COMMAND_PORT = 2323
 PROGRAMS = ["/usr/lib/ipsec/charon", "/usr/sbin/swanctl", "/bin/ip"]
-MODULES = ["virtio_net", "virtio_pci", "esp4", "esp6", "xfrm_user", "gcm", "ghash_generic", "ctr",
-           "cbc", "authenc", "authencesn", "echainiv", "seqiv", "sha256_generic",
-           "sha512_generic", "hmac", "dummy", "af_packet"]
+MODULES = ["virtio_net", "virtio_pci", "af_packet", "dummy", "esp4", "esp6", "xfrm_user", "gcm",
+           "ghash_generic", "ctr", "cbc", "authenc", "authencesn", "echainiv", "seqiv",
+           "sha256_generic", "sha512_generic", "hmac", "jitterentropy_rng", "drbg"]
 PLUGINS = ["random", "nonce", "openssl", "kdf", "hmac", "curve25519", "kernel-netlink",
            "socket-default", "vici", "pem", "pkcs1", "x509", "revocation", "pubkey", "gcm", "aes",
            "sha2", "sha1", "constraints", "chapoly"]

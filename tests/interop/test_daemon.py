@@ -293,8 +293,9 @@ def wrong_psk(lab, options):
     pair.a.start()
     done = pair.a.cli("up", "office", "--wait", "5s", check=False)
     expect(done.returncode == 4, f"exit code {done.returncode}: {done.stdout}{done.stderr}")
-    wait_until(lambda: "key" in pair.a.status("office")["note"], 5, "the note")
+    wait_until(lambda: "AUTHENTICATION_FAILED" in pair.a.status("office")["note"], 5, "A's note")
     wait_until(lambda: "ike.auth.failed" in pair.b.cli("log", "--json").stdout, 5, "B's event")
+    expect("secrets differ" in pair.b.log, f"B does not say what is wrong:\n{pair.b.log}")
     expect(OTHER_PSK not in pair.b.log and PSK not in pair.a.log, "a secret is in the log")
 
 

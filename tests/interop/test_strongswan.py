@@ -95,8 +95,12 @@ class Case:
         self.theirs = InGuest(self.lab, net.net, f"{address}/24", gateway, "10.2.0.1/24")
         if private:
             net.net.run("nft", "-f", "-", text_input="""
-                table ip nat { chain post { type nat hook postrouting priority srcnat;
-                  ip saddr 192.168.8.0/24 oifname "eth0" masquerade } }""")
+                table ip nat {
+                  chain post {
+                    type nat hook postrouting priority srcnat;
+                    ip saddr 192.168.8.0/24 oifname "eth0" masquerade
+                  }
+                }""")
         self.theirs.load(self.swanctl(
             address, "%any" if nat_for_us else net.OUTER_A, address, net.outer_a,
             "10.2.0.0/24", "10.1.0.0/24"))
