@@ -7,6 +7,8 @@ namespace caponier::crypto::ipsecmb {
 namespace {
 
 constexpr std::size_t key_size = 32;
+/// The AVX2 code loads 32 octets at the key's second half too.
+constexpr std::size_t key_room = key_size + 16;
 constexpr std::size_t salt_size = 4;
 
 class ChaChaCipher final : public BurstCipher {
@@ -45,7 +47,7 @@ class ChaChaCipher final : public BurstCipher {
 
   void restore(Slot&) override {}
 
-  base::Secret<key_size> key_;
+  base::Secret<key_room> key_;
   base::Secret<salt_size> salt_;
 };
 
