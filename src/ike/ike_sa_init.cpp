@@ -40,7 +40,7 @@ void IkeSa::initiate(ConnectionPtr connection, Instant now) {
   connection_ = std::move(connection);
   spi_i_ = shared_.allocate_ike_spi(id_);
   has_forced_encap_ = connection_->force_encap;
-  handshake_.emplace();
+  handshake_.emplace(Handshake{});
   handshake_->nonce_i = shared_.new_nonce(nonce_size);
   report(EventKind::ike_initiating,
          fmt::format("{}: initiating from {}", who(), path_.local.to_string()));
@@ -252,7 +252,7 @@ void IkeSa::answer_init(AcceptedInit init, Instant now) {
   init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{init.request});
   half_open_ = HalfOpenTable::Slot{shared_.half_open, init.path.remote.address, init.is_proven};
   half_open_until_ = now + shared_.limits().half_open_timeout;
-  handshake_.emplace();
+  handshake_.emplace(Handshake{});
   handshake_->candidates = std::move(init.candidates);
   handshake_->nonce_i = wire::find<wire::NoncePayload>(init.payloads)->data;
   // Never longer than the peer's where the PRF allows it (s2.10): we do not amplify.

@@ -1,6 +1,7 @@
 #include "ike/ike_sa_init_responder.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -197,18 +198,20 @@ InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& pat
 
 std::vector<ConnectionPtr> find_connections(const Connections& connections,
                                             const base::Path& path) {
-  std::vector<std::pair<int, ConnectionPtr>> ranked;
+  // Indexed by how specific the match is: 2 for a listed remote address, 1 for the local one.
+  std::array<std::vector<ConnectionPtr>, 4> ranked;
   for (const ConnectionPtr& connection : connections) {
     const auto& remotes = connection->remote_addresses;
     const bool is_listed = std::ranges::find(remotes, path.remote.address) != remotes.end();
     if (!is_listed && !remotes.empty()) continue;
     const auto& local = connection->local_address;
     if (local && *local != path.local.address) continue;
-    ranked.emplace_back((is_listed ? 2 : 0) + (local ? 1 : 0), connection);
+    ranked[(is_listed ? 2U : 0U) + (local ? 1U : 0U)].push_back(connection);
   }
-  std::ranges::stable_sort(ranked, [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<ConnectionPtr> found;
-  for (auto& [rank, connection] : ranked) found.push_back(std::move(connection));
+  for (auto rank = ranked.rbegin(); rank != ranked.rend(); ++rank) {
+    found.insert(found.end(), rank->begin(), rank->end());
+  }
   return found;
 }
 
