@@ -25,13 +25,17 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
   endpoint_ = std::make_unique<ike::IkeEndpoint>(std::move(endpoint), *rng_, *crypto_, now);
 }
 
-void Gateway::Impl::add_peer(const config::PeerConfig& config, bool stay_down, bool old_sas,
-                             base::Instant now) {
+void Gateway::Impl::add_peer(const config::PeerConfig& config, const Peer* old, base::Instant now) {
   const Peer::Options options{options_.retry_first, options_.retry_max, config_->daemon.ike_port,
                               config_->daemon.natt_port, options_.ike_limits.retransmit_tries};
-  Peer& peer = peers_.try_emplace(config.name, config, options, *rng_, old_sas, now).first->second;
-  if (stay_down) peer.stay_down();
+  Peer peer{config, options, *rng_, now};
+  if (old != nullptr) {
+    peer.inherit(*old, now);
+    remove_peer(config.name, now);
+  }
+  Peer& added = peers_.emplace(config.name, std::move(peer)).first->second;
   touched_.insert(config.name);
+  added.handle_deadline(now);
 }
 
 void Gateway::Impl::remove_peer(const std::string& name, base::Instant now) {
@@ -58,11 +62,7 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
     const auto is_this = [&](const std::string& name) { return name == peer.name; };
     const bool changed = std::any_of(diff.changed.begin(), diff.changed.end(), is_this);
     if (!changed && peers_.contains(peer.name)) continue;
-    const Peer* old = find(peer.name);
-    const bool stay_down = old != nullptr && old->is_off();
-    const bool old_sas = old != nullptr && old->state() != PeerState::off;
-    if (old != nullptr) remove_peer(peer.name, now);
-    add_peer(peer, stay_down, old_sas, now);
+    add_peer(peer, find(peer.name), now);
   }
   refresh_due_ = true;
   pump(now);
@@ -80,8 +80,7 @@ void Gateway::Impl::knock(const base::Path& path, base::Bytes message, base::Ins
     return;
   }
   for (auto& [name, peer] : peers_) {
-    peer.handle_knock(path, now);
-    touched_.insert(name);
+    if (peer.handle_knock(path, now)) touched_.insert(name);
   }
   pump_peers(now);
   refresh();

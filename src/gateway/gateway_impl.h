@@ -55,7 +55,7 @@ class Gateway::Impl {
  private:
   [[nodiscard]] Peer* find(const std::string& name);
   void make_endpoint(const config::DaemonConfig& daemon, base::Instant now);
-  void add_peer(const config::PeerConfig& config, bool stay_down, bool old_sas, base::Instant now);
+  void add_peer(const config::PeerConfig& config, const Peer* old, base::Instant now);
   void remove_peer(const std::string& name, base::Instant now);
   void command(const ike::Command& command, base::Instant now);
   void knock(const base::Path& path, base::Bytes message, base::Instant now);

@@ -23,23 +23,35 @@ base::Duration shortened(base::Duration lifetime, base::Rng& rng) {
 
 }  // namespace
 
-Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, bool old_sas,
-           base::Instant now)
+Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now)
     : config_(std::move(config)), options_(options), rng_(&rng), since_(now) {
   lifetime_ = shortened(config_.lifetime, rng);
   wish_ = config_.start ? Wish::start : Wish::on_demand;
   outer_.local = config_.local;
   if (config_.remote_address) outer_.remote = {*config_.remote_address};
-  // Initiate is ignored while the old SA is there; its end starts us, or at the latest this.
-  if (old_sas) next_attempt_ = now + acquire_patience;
   rebuild();
-  requests_.clear();
   requests_.emplace_back(Refresh{});
+  note_state(now);
+}
+
+void Peer::inherit(const Peer& old, base::Instant now) {
+  if (old.wish_ == Wish::down) wish_ = Wish::down;
+  // A host's routes hang on its addresses: forgotten ones would let traffic pass unprotected.
+  if (!config_.local && !old.config_.local) outer_.local = old.outer_.local;
+  if (config_.remote == old.config_.remote) outer_.remote = old.outer_.remote;
+  rebuild();
+  // Initiate is ignored while the old SA is there; its end starts us, or at the latest this.
+  if (old.state() != PeerState::off) next_attempt_ = now + acquire_patience;
   note_state(now);
 }
 
 bool Peer::is_wanted() const {
   return wish_ == Wish::start || (wish_ == Wish::on_demand && demanded_);
+}
+
+bool Peer::lacks_addresses() const {
+  const bool needs_local = config_.kind == config::PeerKind::host && !outer_.local;
+  return (has_name() && outer_.remote.empty()) || needs_local;
 }
 
 bool Peer::has_live_child() const {
@@ -88,7 +100,7 @@ void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::In
   OuterAddresses outer = outer_;
   outer.remote = addresses;
   set_outer(std::move(outer));
-  if (is_wanted()) return find_source_or_initiate(now);
+  if (is_wanted() || lacks_addresses()) return find_source_or_initiate(now);
   attempt_started_.reset();
   enter(Phase::waiting, now);
 }
@@ -99,22 +111,25 @@ void Peer::handle_source_address(std::optional<base::IpAddress> address, base::I
   OuterAddresses outer = outer_;
   outer.local = address;
   set_outer(std::move(outer));
-  initiate(now);
+  if (is_wanted()) return initiate(now);
+  attempt_started_.reset();
+  enter(Phase::waiting, now);
 }
 
-void Peer::handle_knock(const base::Path& path, base::Instant now) {
-  if (config_.local || outer_.local == path.local.address) return;
+bool Peer::handle_knock(const base::Path& path, base::Instant now) {
+  if (config_.local || outer_.local == path.local.address) return false;
   // An address we are using is not given up for a datagram that nobody has authenticated.
-  if (!ikes_.empty() || phase_ == Phase::negotiating) return;
+  if (!ikes_.empty() || phase_ == Phase::negotiating) return false;
   const auto& known = outer_.remote;
   const bool is_peer = config_.remote_any ||
                        std::find(known.begin(), known.end(), path.remote.address) != known.end();
-  if (!is_peer || (knocked_at_ && now - *knocked_at_ < knock_interval)) return;
+  if (!is_peer || (knocked_at_ && now - *knocked_at_ < knock_interval)) return false;
   knocked_at_ = now;
   OuterAddresses outer = outer_;
   outer.local = path.local.address;
   set_outer(std::move(outer));
   note_state(now);
+  return true;
 }
 
 void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
@@ -206,6 +221,13 @@ void Peer::handle_acquire(base::Instant now) {
   reconcile(now);
 }
 
+void Peer::handle_failure_text(const std::string& text) {
+  // "branch (192.0.2.2:500): why" in the log; who it is about is clear here.
+  const bool is_prefixed = text.starts_with(config_.name);
+  const auto colon = is_prefixed ? text.find(": ") : std::string::npos;
+  failure_text_ = colon == std::string::npos ? text : text.substr(colon + 2);
+}
+
 std::optional<base::Instant> Peer::child_due() const {
   if (!is_wanted() || has_live_child()) return std::nullopt;
   if (child_pending_until_) return child_pending_until_;
@@ -226,8 +248,8 @@ void Peer::reconcile(base::Instant now) {
   }
   if (!ikes_.empty()) {
     reconcile_child(now);
-  } else if (phase_ == Phase::waiting && !config_.remote_any && (is_wanted() || must_resolve()) &&
-             (!next_attempt_ || *next_attempt_ <= now)) {
+  } else if (phase_ == Phase::waiting && !config_.remote_any &&
+             (is_wanted() || lacks_addresses()) && (!next_attempt_ || *next_attempt_ <= now)) {
     start_attempt(now);
   }
   note_state(now);
@@ -317,7 +339,7 @@ std::optional<base::Instant> Peer::next_attempt() const {
   if (config_.remote_any || wish_ == Wish::down || phase_ != Phase::waiting || !ikes_.empty()) {
     return std::nullopt;
   }
-  if (!is_wanted() && !must_resolve()) return std::nullopt;
+  if (!is_wanted() && !lacks_addresses()) return std::nullopt;
   return next_attempt_.value_or(base::Instant{});
 }
 

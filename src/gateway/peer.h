@@ -44,22 +44,22 @@ class Peer {
     unsigned tries;  ///< of one request, for people
   };
 
-  /// `rng` must outlive the peer. `old_sas`: SAs of a former configuration are still being deleted.
-  Peer(config::PeerConfig config, const Options& options, base::Rng& rng, bool old_sas,
-       base::Instant now);
+  /// `rng` must outlive the peer.
+  Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now);
 
   [[nodiscard]] const config::PeerConfig& config() const { return config_; }
   [[nodiscard]] bool is_off() const { return wish_ == Wish::down; }
 
   void up(base::Instant now);
   void down(base::Instant now);
-  /// `down` without the deletion, to carry a person's word over to a changed configuration.
-  void stay_down() { wish_ = Wish::down; }
+  /// For a changed configuration: what a person said, the addresses as far as they still hold, and
+  /// the wait for the end of the old SAs, which the caller deletes.
+  void inherit(const Peer& old, base::Instant now);
 
   void handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now);
   void handle_source_address(std::optional<base::IpAddress> address, base::Instant now);
-  /// Somebody at path.remote wants to negotiate with us at path.local.
-  void handle_knock(const base::Path& path, base::Instant now);
+  /// Somebody at path.remote wants to negotiate with us at path.local. True when that changed us.
+  bool handle_knock(const base::Path& path, base::Instant now);
   void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);
   /// `established`: the IKE SAs of this peer that are up now.
   void handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now);
@@ -68,7 +68,7 @@ class Peer {
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
   void handle_acquire(base::Instant now);
   /// A failure the endpoint has explained; shown until the next success.
-  void handle_failure_text(const std::string& text) { failure_text_ = text; }
+  void handle_failure_text(const std::string& text);
 
   void handle_deadline(base::Instant now) { reconcile(now); }
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
@@ -99,7 +99,9 @@ class Peer {
 
   [[nodiscard]] bool has_name() const { return !config_.remote_any && !config_.remote_address; }
   [[nodiscard]] bool is_wanted() const;
-  [[nodiscard]] bool must_resolve() const { return has_name() && outer_.remote.empty(); }
+  /// Also without a wish to negotiate: a responder matches on them, and a host's routes and
+  /// policies, without which no traffic could ask for the tunnel, are made of them.
+  [[nodiscard]] bool lacks_addresses() const;
   [[nodiscard]] bool has_live_child() const;
   [[nodiscard]] base::Duration back_off(unsigned failures);
   [[nodiscard]] std::optional<base::Instant> child_due() const;

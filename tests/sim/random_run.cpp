@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "sim/world.h"
@@ -28,8 +29,17 @@ policy::Offers draw_offers(base::Rng& rng, wire::ProtocolId protocol) {
   return is_ike ? policy::default_ike_offers() : policy::default_esp_offers();
 }
 
-enum class Blow : std::uint8_t { outage, kill_a, kill_b, rebind, down_and_up, reload_a, quiet };
-constexpr std::uint64_t blow_kinds = 7;
+enum class Blow : std::uint8_t {
+  outage,
+  kill_a,
+  kill_b,
+  rebind,
+  down_and_up_a,
+  down_and_up_b,
+  reload_a,
+  quiet,
+};
+constexpr std::uint64_t blow_kinds = 8;
 constexpr std::uint64_t blows_max = 4;
 
 std::string_view name_of(Blow blow) {
@@ -38,7 +48,8 @@ std::string_view name_of(Blow blow) {
     case Blow::kill_a: return "kill a";
     case Blow::kill_b: return "kill b";
     case Blow::rebind: return "rebind";
-    case Blow::down_and_up: return "down and up";
+    case Blow::down_and_up_a: return "down and up a";
+    case Blow::down_and_up_b: return "down and up b";
     case Blow::reload_a: return "reload a";
     case Blow::quiet: return "quiet";
   }
@@ -105,6 +116,11 @@ void strike(World& world, Node& a, Node& b, Nat* nat, Blow blow, base::Duration 
     world.run_for(length);
     node.restart();
   };
+  const auto take_down = [&](Node& node) {
+    node.take_down();
+    world.run_for(length);
+    node.initiate();
+  };
   switch (blow) {
     case Blow::outage:
       world.link(a, b).partition();
@@ -115,10 +131,8 @@ void strike(World& world, Node& a, Node& b, Nat* nat, Blow blow, base::Duration 
     case Blow::rebind:
       if (nat != nullptr) nat->rebind();
       return world.run_for(length);
-    case Blow::down_and_up:
-      a.take_down();
-      world.run_for(length);
-      return a.initiate();
+    case Blow::down_and_up_a: return take_down(a);
+    case Blow::down_and_up_b: return take_down(b);
     case Blow::reload_a:
       a.peers.front().dpd += 1s;
       a.reload();
@@ -155,6 +169,15 @@ void run(World& world, const Scene& scene, RunResult& result) {
   const auto flowing = [&] { return there.replies_arrived >= 20 && back.replies_arrived >= 20; };
   if (!world.run_until(flowing, flow_max)) {
     world.violations().add(Broken::not_up, "no traffic in time");
+  }
+  const bool was_open = std::any_of(scene.blows.begin(), scene.blows.end(), [](const auto& blow) {
+    return blow.first == Blow::kill_a || blow.first == Blow::kill_b ||
+           blow.first == Blow::down_and_up_a || blow.first == Blow::down_and_up_b;
+  });
+  // Before its name is resolved the address of a host to be protected is not known.
+  const bool is_unknown = scene.tunnel.by_name && scene.tunnel.kind == config::PeerKind::host;
+  if (!was_open && !is_unknown && a.unrouted() + b.unrouted() > 0) {
+    world.violations().add(Broken::clear_on_link, "a packet found no route into the tunnel");
   }
 }
 

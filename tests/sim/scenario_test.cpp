@@ -80,6 +80,20 @@ TEST(Gateway, traffic_asks_for_a_tunnel_that_waits_for_it) {
   EXPECT_EQ(a.unrouted(), 0u);
 }
 
+TEST(Gateway, traffic_asks_for_a_host_by_name_too) {
+  TestWorld w{seed_from_env(1)};
+  w.allow({base::DropReason::clear_no_sa});
+  Tunnel tunnel = psk_tunnel();
+  tunnel.kind = config::PeerKind::host;
+  tunnel.by_name = true;
+  tunnel.a_fixes_local = false;
+  auto [a, b] = w.pair(tunnel);
+  w.run_for(60s);
+  EXPECT_EQ(a.peer().state, gateway::PeerState::off);
+  expect_traffic(w, a, b);
+  EXPECT_EQ(a.unrouted(), 0u);
+}
+
 TEST(Gateway, both_sides_initiating_at_once_ends_in_working_traffic) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     TestWorld w{seed_from_env(seed)};
@@ -376,6 +390,18 @@ TEST(Gateway, deleting_and_making_anew_under_constant_traffic_comes_back_each_ti
   }
   w.run_until_idle();
   EXPECT_EQ(b.status().associations, 1u);
+}
+
+TEST(Gateway, a_packet_too_big_for_the_tunnel_is_answered_with_icmp) {
+  TestWorld w{seed_from_env(1)};
+  w.allow({base::DropReason::clear_too_big});
+  auto [a, b] = w.pair(started_by_a());
+  w.run_until_idle();
+  Flow& flow = w.flow(a, b, 100ms);
+  flow.filler = 1500;
+  w.run_for(1s);
+  EXPECT_LE(flow.requests_arrived, 1u);
+  EXPECT_GE(a.icmp_errors(), 5u);
 }
 
 TEST(Gateway, a_slow_keyholder_delays_but_does_not_break) {

@@ -19,7 +19,7 @@ struct Driven {
   Peer peer;
 
   explicit Driven(config::PeerConfig config)
-      : peer(std::move(config), {1s, 60s, 500, 4500, 6}, rng, false, now) {}
+      : peer(std::move(config), {1s, 60s, 500, 4500, 6}, rng, now) {}
 
   /// Until its next deadline, which is then handled.
   void advance() {
@@ -180,6 +180,21 @@ TEST(Peer, on_demand_waits_for_traffic) {
   EXPECT_TRUE(d.command<ike::Initiate>().has_value());
 }
 
+TEST(Peer, a_host_on_demand_finds_its_address_so_that_traffic_can_ask) {
+  config::PeerConfig config = host_peer();
+  config.start = false;
+  Driven d{config};
+  EXPECT_TRUE(d.peer.routes().empty());
+  d.advance();
+  ASSERT_TRUE(d.request<FindSource>().has_value());
+  d.peer.handle_source_address(address("192.0.2.1"), d.now);
+  EXPECT_EQ(d.peer.routes().size(), 1u);
+  EXPECT_EQ(d.peer.state(), PeerState::off);
+  EXPECT_FALSE(d.command<ike::Initiate>().has_value());
+  d.peer.handle_acquire(d.now);
+  EXPECT_TRUE(d.request<FindSource>().has_value());
+}
+
 TEST(Peer, traffic_shortens_a_long_pause) {
   Driven d{site_peer()};
   for (int attempt = 0; attempt < 10; ++attempt) {
@@ -280,9 +295,35 @@ TEST(Peer, the_end_of_one_of_two_sas_is_no_failure) {
 TEST(Peer, what_the_endpoint_says_of_a_failure_is_the_note) {
   Driven d{site_peer()};
   d.advance();
-  d.peer.handle_failure_text("branch: the peer rejected our key (AUTHENTICATION_FAILED)");
+  d.peer.handle_failure_text("branch (192.0.2.2:500): the peer rejected our key");
   d.fail(ike::EndReason::authentication);
-  EXPECT_EQ(d.peer.note(), "branch: the peer rejected our key (AUTHENTICATION_FAILED)");
+  EXPECT_EQ(d.peer.note(), "the peer rejected our key");
+}
+
+TEST(Peer, a_changed_host_keeps_its_addresses_and_with_them_its_routes) {
+  config::PeerConfig config = host_peer();
+  config.remote = "db1.example";
+  config.remote_address.reset();
+  Driven old{config};
+  old.advance();
+  old.peer.handle_lookup({address("192.0.2.2")}, old.now);
+  old.peer.handle_source_address(address("192.0.2.1"), old.now);
+  ASSERT_EQ(old.peer.routes().size(), 1u);
+  config.dpd = 7s;
+  Driven changed{config};
+  EXPECT_TRUE(changed.peer.routes().empty());
+  changed.peer.inherit(old.peer, old.now);
+  EXPECT_EQ(changed.peer.routes().size(), 1u);
+  EXPECT_TRUE(changed.peer.connection());
+}
+
+TEST(Peer, a_changed_peer_stays_down_when_a_person_said_so) {
+  Driven old{site_peer()};
+  old.peer.down(old.now);
+  Driven changed{site_peer()};
+  changed.peer.inherit(old.peer, old.now);
+  EXPECT_TRUE(changed.peer.is_off());
+  EXPECT_FALSE(changed.peer.connection());
 }
 
 TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
