@@ -31,7 +31,7 @@ struct Transmit {
 /// Answered with AuthReply, at once or later; the SA waits.
 struct AuthRequest {
   IkeSaId sa;
-  std::uint64_t request = 0;   ///< repeated in the reply
+  std::uint64_t request = 0;  ///< repeated in the reply
   std::string connection;
   crypto::PrfId prf{};
   base::ByteVec signed_octets;  ///< InitiatorSignedOctets or ResponderSignedOctets
@@ -40,22 +40,22 @@ struct AuthRequest {
 struct AuthReply {
   IkeSaId sa;
   std::uint64_t request = 0;
-  bool known = false;         ///< the keyholder has a key for this connection
-  base::SecretBytes auth;     ///< prf(prf(PSK, "Key Pad for IKEv2"), octets)
+  bool known = false;      ///< the keyholder has a key for this connection
+  base::SecretBytes auth;  ///< prf(prf(PSK, "Key Pad for IKEv2"), octets)
 };
 
 enum class EndReason : std::uint8_t {
-  timeout,            ///< no answer to a request
-  peer_refused,       ///< an error notify ended the negotiation
-  authentication,     ///< the peer's AUTH is wrong, or it said ours is
-  no_proposal,        ///< no common algorithms
-  selectors,          ///< no common traffic
-  local_request,      ///< a command of ours
-  peer_deleted,       ///< a DELETE payload of the peer
-  expired,            ///< a hard lifetime
-  replaced,           ///< a newer SA took its place
-  protocol_error,     ///< the peer broke RFC 7296
-  local_fault,        ///< our own keyholder or crypto failed
+  timeout,         ///< no answer to a request
+  peer_refused,    ///< an error notify ended the negotiation
+  authentication,  ///< the peer's AUTH is wrong, or it said ours is
+  no_proposal,     ///< no common algorithms
+  selectors,       ///< no common traffic
+  local_request,   ///< a command of ours
+  peer_deleted,    ///< a DELETE payload of the peer
+  expired,         ///< a hard lifetime
+  replaced,        ///< a newer SA took its place
+  protocol_error,  ///< the peer broke RFC 7296
+  local_fault,     ///< our own keyholder or crypto failed
 };
 [[nodiscard]] std::string_view name_of(EndReason reason);
 

@@ -20,12 +20,12 @@
 namespace caponier::ike {
 
 enum class IkeState : std::uint8_t {
-  init_sent,        ///< initiator: IKE_SA_INIT request out
-  init_answered,    ///< responder: IKE_SA_INIT response out, half open
-  auth_pending,     ///< waiting for the keyholder
-  auth_sent,        ///< initiator: IKE_AUTH request out
+  init_sent,      ///< initiator: IKE_SA_INIT request out
+  init_answered,  ///< responder: IKE_SA_INIT response out, half open
+  auth_pending,   ///< waiting for the keyholder
+  auth_sent,      ///< initiator: IKE_AUTH request out
   established,
-  deleting,         ///< our DELETE is out
+  deleting,  ///< our DELETE is out
   dead,
 };
 [[nodiscard]] std::string_view name_of(IkeState state);
@@ -55,7 +55,7 @@ struct IkeSaInfo {
   std::optional<policy::Identity> remote_id;
   std::optional<base::Instant> established_at;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
-  std::uint64_t round_trips = 0;  ///< how many have been measured
+  std::uint64_t round_trips = 0;                  ///< how many have been measured
   std::vector<ChildSaInfo> children;
 };
 
