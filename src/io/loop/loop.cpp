@@ -16,6 +16,8 @@ namespace {
 using boost::system::error_code;
 namespace asio = boost::asio;
 
+constexpr int callbacks_per_round_max = 16;
+
 struct Watch {
   explicit Watch(asio::io_context& context) : descriptor(context) {}
   asio::posix::stream_descriptor descriptor;
@@ -119,10 +121,13 @@ void Loop::set_timer(std::optional<base::Instant> at) {
 void Loop::run(const Callback& settle) {
   // A signal watch or the daemon's sockets keep the context busy for ever.
   const auto busy = asio::make_work_guard(impl_->context);
+  impl_->stopped = false;
   settle();
   while (!impl_->stopped) {
     impl_->context.run_one();
-    impl_->context.poll();
+    // A descriptor that is always ready must not keep settle() from its turn.
+    for (int i = 0; i < callbacks_per_round_max && impl_->context.poll_one() > 0; ++i) {
+    }
     settle();
   }
 }
