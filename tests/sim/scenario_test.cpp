@@ -25,6 +25,7 @@ TEST(IkeRetransmit, lost_first_request_is_repeated_and_the_sa_comes_up) {
   auto [a, b] = w.pair(psk_tunnel());
   w.link(a, b).drop_next(1);
   a.initiate();
+  EXPECT_TRUE(w.run_until([&] { return a.is_up(); }, 2s));
   w.run_until_idle();
   EXPECT_EQ(a.ike_state(), IkeState::established);
   EXPECT_EQ(w.sent(a, Exchange::ike_sa_init), 2u);
@@ -36,6 +37,7 @@ TEST(IkeRetransmit, lost_response_brings_the_request_again_and_one_sa) {
   auto [a, b] = w.pair(psk_tunnel());
   w.link(a, b).drop_next_from(b.id(), 1);
   a.initiate();
+  EXPECT_TRUE(w.run_until([&] { return a.is_up(); }, 2s));
   w.run_until_idle();
   EXPECT_EQ(a.ike_state(), IkeState::established);
   EXPECT_EQ(w.sent(a, Exchange::ike_sa_init), 2u);
@@ -46,9 +48,8 @@ TEST(IkeRetransmit, lost_auth_response_is_answered_from_memory) {
   TestWorld w{seed_from_env(1)};
   w.allow_weather();
   auto [a, b] = w.pair(psk_tunnel());
-  unsigned answers = 0;
-  w.link(a, b).drop_if([&answers, &node = b](const Datagram& datagram) {
-    return datagram.source.address == node.address() && ++answers == 2;
+  w.link(a, b).drop_if([answers = 0, from = b.address()](const Datagram& datagram) mutable {
+    return datagram.source.address == from && ++answers == 2;
   });
   a.initiate();
   w.run_until_idle();

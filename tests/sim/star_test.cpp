@@ -31,13 +31,14 @@ TEST(Star, fifty_gateways_come_up_around_one_and_reach_it) {
 }
 
 /// A well-formed IKE_SA_INIT request of a stranger who never goes on.
-base::ByteVec stranger_request(const std::vector<std::byte>& genuine, std::uint64_t spi) {
+base::ByteVec stranger_request(const base::ByteVec& genuine, std::uint64_t spi) {
   base::ByteVec request = genuine;
   base::store_be<std::uint64_t>(request.data(), spi);
   return request;
 }
 
 TEST(Flood, strangers_are_asked_for_cookies_and_the_peer_still_gets_in) {
+  base::ByteVec genuine;  // outlives the world, whose link refers to it
   TestWorld w{seed_from_env(1)};
   w.allow_weather();
   w.allow({base::DropReason::ike_half_open_limit, base::DropReason::ike_bad_cookie,
@@ -51,7 +52,6 @@ TEST(Flood, strangers_are_asked_for_cookies_and_the_peer_still_gets_in) {
   tunnel.b_takes_any = true;
   tunnel.named_ids = true;
   w.connect(a, b, tunnel);
-  std::vector<std::byte> genuine;
   w.link(a, b).drop_if([&genuine](const Datagram& datagram) {
     if (genuine.empty()) genuine = datagram.payload;
     return false;
