@@ -20,7 +20,8 @@ constexpr std::size_t message_size_max = 512;
 class Builder {
  public:
   template <class Body>
-  Builder(int type, int flags, const Body& body) : header_(mnl_nlmsg_put_header(buffer_.data())) {
+  Builder(int type, int flags, const Body& body) {
+    header_ = mnl_nlmsg_put_header(buffer_.data());
     header_->nlmsg_type = static_cast<std::uint16_t>(type);
     header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
     std::memcpy(mnl_nlmsg_put_extra_header(header_, sizeof body), &body, sizeof body);
@@ -49,7 +50,7 @@ class Builder {
 
  private:
   alignas(nlmsghdr) std::array<char, message_size_max> buffer_{};
-  nlmsghdr* header_;
+  nlmsghdr* header_ = nullptr;
 };
 
 std::uint8_t family_number(base::Family family) {
