@@ -16,6 +16,7 @@ from pathlib import Path
 
 C_FUNCTIONS = {
     "memcpy", "memmove", "memset", "memcmp", "memchr", "strlen", "strcmp", "strncmp", "strtod",
+    "strtoll", "strtoull",
     "strtof", "strtold", "bcmp", "abort", "pow", "exp", "log", "log2", "log10", "floor", "ceil",
     "round", "fmod", "ldexp", "frexp", "lround", "llround", "modf", "isalnum", "isdigit", "isxdigit",
     "tolower", "toupper", "snprintf", "localeconv", "__errno_location",

@@ -33,7 +33,7 @@ def functions(lines):
         indent = len(line) - len(line.lstrip(" "))
         if start is None:
             opens = line.rstrip().endswith("{") and indent <= 2
-            if opens and not MUST_NOT_OPEN.match(line.strip()) and "= {" not in line \
+            if opens and not MUST_NOT_OPEN.match(line.strip()) and " = " not in line \
                     and not line.lstrip().startswith("//"):
                 start = (number, indent)
         elif line.startswith(" " * start[1] + "}"):

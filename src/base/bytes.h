@@ -1,6 +1,7 @@
 #pragma once
 // Byte spans, big-endian access, and the only two classes that touch offsets: Reader and Writer.
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -20,21 +21,17 @@ using ByteVec = std::vector<std::byte>;
 
 /// Reads a big-endian unsigned integer at `from`; the caller guarantees sizeof(T) bytes.
 template <std::unsigned_integral T>
-[[nodiscard]] constexpr T load_be(const std::byte* from) {
-  T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    value = static_cast<T>((static_cast<std::uint64_t>(value) << 8) |
-                           std::to_integer<std::uint64_t>(from[i]));
-  }
-  return value;
+[[nodiscard]] inline T load_be(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return std::endian::native == std::endian::little ? std::byteswap(value) : value;
 }
 
 /// Writes `value` big-endian at `to`; the caller guarantees sizeof(T) bytes.
 template <std::unsigned_integral T>
-constexpr void store_be(std::byte* to, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    to[i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * (sizeof(T) - 1 - i)));
-  }
+inline void store_be(std::byte* to, T value) {
+  if (std::endian::native == std::endian::little) value = std::byteswap(value);
+  std::memcpy(to, &value, sizeof value);
 }
 
 /// The bytes of a character string, not copied.

@@ -34,7 +34,7 @@ namespace caponier::base {
   X(esp_bad_inner,        packets,  "The decrypted packet is not a valid IP packet.")              \
   X(esp_selector,         packets,  "The decrypted packet is outside the SA's selectors.")         \
   X(esp_dummy,            packets,  "A dummy packet (next header 59), discarded as intended.")     \
-  X(esp_congestion,       packets,  "The outer header marks congestion the inner flow cannot carry.") \
+  X(esp_congestion,       packets,  "The outer header marks congestion, the inner cannot.")       \
   X(esp_expired,          packets,  "The SA's hard lifetime has passed.")                          \
   /* clear side outbound */                                                                        \
   X(clear_malformed,      packets,  "The packet from the clear side is not valid IP.")             \
@@ -43,8 +43,8 @@ namespace caponier::base {
   X(clear_too_big,        packets,  "The packet exceeds the tunnel MTU and must not fragment.")    \
   X(clear_sequence_limit, packets,  "The SA's sequence numbers are used up.")                      \
   X(clear_fragment,       packets,  "A fragment cannot be protected in transport mode.")           \
-  X(clear_headers,        packets,  "IP options or extensions that transport mode cannot carry.")    \
-  X(clear_seal_failed,    packets,  "The cipher failed to protect the packet.")                      \
+  X(clear_headers,        packets,  "IP options or extensions that transport mode cannot carry.")  \
+  X(clear_seal_failed,    packets,  "The cipher failed to protect the packet.")                    \
   X(clear_policy_discard, packets,  "A policy discards this traffic.")                             \
   X(clear_expired,        packets,  "The outbound SA's hard lifetime has passed.")                 \
   /* drivers */                                                                                    \

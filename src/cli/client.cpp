@@ -41,7 +41,8 @@ Outcome<Connection> Connection::open(const std::string& socket_path) {
   socket_path.copy(address.sun_path, socket_path.size());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   Connection connection{fd, socket_path};
-  if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  const void* const at = &address;
+  if (fd < 0 || ::connect(fd, static_cast<const sockaddr*>(at), sizeof address) != 0) {
     return std::unexpected{connect_failure(errno, socket_path)};
   }
   return connection;
