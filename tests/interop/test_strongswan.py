@@ -151,6 +151,18 @@ class Case:
         receiver.wait(10)
         expect(log.read_text().split() == sent[:2], "the checksums differ", self)
 
+    def rekeys(self):
+        """strongSwan replaces the child, then the IKE SA; traffic goes on."""
+        for what in (["--child", "net"], ["--ike", "caponier"]):
+            before = self.ours.status("peer")
+            self.theirs.swanctl("--rekey", *what)
+            wait_until(lambda: replaced(before, self.ours.status("peer")), 10,
+                       f"the rekey of {what[1]}")
+            expect(self.from_us() == 3 and self.to_us() == 3, f"no traffic after {what}", self)
+            wait_until(lambda: len(self.ours.status("peer")["children"]) == 1, 10,
+                       "the old child to go")
+        self.peer = self.ours.status("peer")
+
     def deletes(self):
         self.theirs.terminate_child()
         if self.we_initiate:  # the desired state brings the child back
@@ -170,10 +182,18 @@ class Case:
         self.in_guest() if self.options.mode != "tunnel" else self.in_namespaces()
         self.up()
         self.traffic()
+        self.rekeys()
         self.deletes()
         code = self.ours.stop()
         expect(code == 0, f"caponierd ended with {code}", self)
         gone(self.theirs)
+
+
+def replaced(before, after):
+    """Another child or another IKE SA than before is in place."""
+    return after["children"] and (
+        all(child["spi_in"] != before["children"][0]["spi_in"] for child in after["children"])
+        or after["ike"]["spi_i"] != before["ike"]["spi_i"])
 
 
 def new_child(ours, before):

@@ -179,11 +179,21 @@ TEST(ChooseChild, negotiates_a_key_exchange_afterwards) {
 
 TEST(ChooseChild, demands_the_key_exchange_that_our_offer_demands) {
   const auto without = esp_payload(default_esp_offers(), false);
-  const auto choice = choose_child(without, default_esp_offers(), KeGroup::none, false);
+  const auto choice = choose_child(without, {esp("aes256gcm16-x25519")}, KeGroup::none, false);
   ASSERT_FALSE(choice);
   EXPECT_EQ(choice.error().missing, TransformType::ke);
   EXPECT_EQ(choice.error().theirs, "nothing");
   EXPECT_TRUE(choose_child(without, {esp("aes256gcm16-x25519-modpnone")}, KeGroup::none, false));
+}
+
+TEST(ChooseChild, by_default_prefers_a_key_exchange_and_bears_its_absence) {
+  const Offers ours = default_esp_offers();
+  const auto both = choose_child(esp_payload(ours, true), ours, KeGroup::curve25519, false);
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->suite.ke, KeGroup::curve25519);
+  const auto without = choose_child(esp_payload(ours, false), ours, KeGroup::none, false);
+  ASSERT_TRUE(without);
+  EXPECT_EQ(without->suite.ke, KeGroup::none);
 }
 
 TEST(ChooseChild, takes_key_exchange_none_for_its_absence) {
