@@ -76,8 +76,8 @@ Offer default_offer(ProtocolId protocol, bool aead) {
     offer.esn = {true, false};
   }
   offer.ke = default_groups();
-  // Many peers renew children without a key exchange of their own; losing the tunnel over that would
-  // help nobody. Last in line: any group both sides know is preferred.
+  // Many peers renew children without a key exchange of their own; losing the tunnel over that
+  // would help nobody. Last in line: any group both sides know is preferred.
   if (protocol == ProtocolId::esp) offer.ke.push_back(crypto::KeGroup::none);
   return offer;
 }

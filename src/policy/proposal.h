@@ -54,8 +54,8 @@ struct ChildSuite {
 /// One line per proposal of a peer's payload, unknown numbers included; for events.
 [[nodiscard]] std::string to_string(const wire::SaPayload& payload);
 
-/// AES-256-GCM, AES-128-GCM, ChaCha20-Poly1305, then AES-CBC with SHA-2; X25519 first. For ESP a key
-/// exchange in CREATE_CHILD_SA is preferred, its absence accepted.
+/// AES-256-GCM, AES-128-GCM, ChaCha20-Poly1305, then AES-CBC with SHA-2; X25519 first. For ESP a
+/// key exchange in CREATE_CHILD_SA is preferred, its absence accepted.
 [[nodiscard]] Offers default_ike_offers();
 [[nodiscard]] Offers default_esp_offers();
 
