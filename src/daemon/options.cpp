@@ -1,6 +1,8 @@
 #include "daemon/options.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <system_error>
 
 #include "control/protocol.h"
 
@@ -22,6 +24,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(control::ExitCode::usage);
+  }
+  // The background has another working directory.
+  for (std::string* path : {&options.config, &options.run_dir, &options.state_dir}) {
+    std::error_code error;
+    const auto absolute = std::filesystem::absolute(*path, error);
+    if (!error) *path = absolute.string();
   }
   return options;
 }
