@@ -81,7 +81,7 @@ struct PeerConfig {
   std::uint16_t remote_port = 500;
   std::optional<base::IpAddress> local;       ///< our outer address, when fixed
   std::optional<policy::Identity> local_id;   ///< default: our outer address
-  std::optional<policy::Identity> remote_id;  ///< default: the remote's address or name
+  std::optional<policy::Identity> remote_id;  ///< null: any identity that proves the key
   std::shared_ptr<const base::SecretBytes> psk;
   std::vector<base::Prefix> local_nets;  ///< site
   std::vector<base::Prefix> remote_nets;

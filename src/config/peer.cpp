@@ -87,25 +87,15 @@ void read_remote(Section& section, PeerDraft& draft) {
   }
 }
 
-std::optional<policy::Identity> default_remote_id(const PeerConfig& peer) {
-  if (peer.remote_address) return policy::Identity::from_address(*peer.remote_address);
-  if (peer.remote_any || peer.remote.empty()) return std::nullopt;
-  std::string_view name = peer.remote;
-  if (name.ends_with('.')) name.remove_suffix(1);
-  return policy::Identity::parse(fmt::format("@{}", name));
-}
-
 void read_identities(Section& section, PeerDraft& draft) {
   auto local_id = section.text("local_id", parse_identity);
   auto remote_id = section.text("remote_id", parse_identity);
   draft.ids_known = local_id.has_value() == section.has("local_id") &&
                     remote_id.has_value() == section.has("remote_id");
   if (local_id) draft.peer.local_id = std::move(local_id->value);
-  if (remote_id) {
-    draft.peer.remote_id = std::move(remote_id->value);
-  } else {
-    draft.peer.remote_id = default_remote_id(draft.peer);
-  }
+  // No default: an identity that a NAT or a missing name falsifies would only get in the way, and
+  // whoever holds the pre-shared key could assert any.
+  if (remote_id) draft.peer.remote_id = std::move(remote_id->value);
 }
 
 void read_psk(Section& section, PeerDraft& draft, Secrets& secrets) {
