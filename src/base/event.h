@@ -23,6 +23,7 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(config_loaded,        "config.loaded",         notice)               \
   X(config_rejected,      "config.rejected",       error)                \
   X(local_fault,          "local.fault",           error)                \
+  X(host_unfit,           "host.unfit",            warning)              \
   X(ike_initiating,       "ike.initiating",        info)                 \
   X(ike_established,      "ike.established",       notice)               \
   X(ike_failed,           "ike.failed",            warning)              \

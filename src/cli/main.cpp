@@ -2,7 +2,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 
 #include "cli/verbs.h"
@@ -39,10 +41,16 @@ int report(const Failure& failure, bool json) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const auto parsed = parse_arguments(argc, argv);
   if (const auto* code = std::get_if<int>(&parsed)) return *code;
   const auto& arguments = std::get<Arguments>(parsed);
   const auto outcome = run_verb({arguments.json, arguments.socket, choose_style()}, arguments.verb);
   return outcome ? static_cast<int>(*outcome) : report(outcome.error(), arguments.json);
+} catch (const std::exception& error) {
+  // Of the libraries: an answer that is not what the protocol promises, or no memory left.
+  std::fputs("error: ", stderr);
+  std::fputs(error.what(), stderr);
+  std::fputs("\n", stderr);
+  return 1;
 }

@@ -19,7 +19,7 @@ volatile std::sig_atomic_t interrupted = 0;
 constexpr unsigned watch_seconds = 2;
 
 /// Result documents carry the protocol's version on the command line too.
-void print_json(Json result, int indent = 2) {
+void print_json(const Json& result, int indent = 2) {
   Json document{{"v", control::protocol_version}};
   document.update(result);
   print(dump(document, indent) + "\n");

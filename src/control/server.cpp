@@ -18,7 +18,7 @@ constexpr base::Duration ping_interval = std::chrono::seconds{1};
 constexpr base::Duration ping_timeout = std::chrono::seconds{3};
 /// Captured packets are fetched this often; the gateway keeps them until then.
 constexpr base::Duration capture_interval = std::chrono::milliseconds{100};
-constexpr std::size_t capture_chunk_max = 48 * 1024;
+constexpr std::size_t capture_chunk_max = 48UL * 1024;
 
 struct WaitingUp {
   std::string name;
@@ -75,6 +75,7 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::daemon_stopping:
     case base::EventKind::config_loaded:
     case base::EventKind::config_rejected:
+    case base::EventKind::host_unfit:
     case base::EventKind::ike_initiating:
     case base::EventKind::ike_established:
     case base::EventKind::ike_peer_unknown:

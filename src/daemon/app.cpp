@@ -118,7 +118,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
     }
   });
   TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
-  for (std::string& notice : notices) tell_fault(std::move(notice));
+  for (std::string& notice : notices) warn(std::move(notice));
   return {};
 }
 
@@ -172,7 +172,7 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
   const config::ConfigDiff diff = config::diff(*config_, **loaded);
   if (!stop_at_) apply(std::move(*loaded), now);
   if (diff.daemon_changed) {
-    tell_fault("the [daemon] section changed; that takes effect when caponierd is restarted");
+    warn("the [daemon] section changed; that takes effect when caponierd is restarted");
   }
   return diff;
 }
@@ -183,7 +183,9 @@ void App::apply(ConfigPtr config, base::Instant now) {
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
         {},
-        fmt::format("{} with {} peers is in force", options_.config, config_->peers.size()),
+        fmt::format("{} is in force, {} configured", options_.config,
+                    config_->peers.size() == 1 ? std::string{"1 peer"}
+                                               : fmt::format("{} peers", config_->peers.size())),
         {}});
   check_host();
 }
@@ -195,9 +197,9 @@ void App::check_host() {
     local_nets.insert(local_nets.end(), peer.local_nets.begin(), peer.local_nets.end());
     covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
   }
-  for (std::string& finding : io::check_forwarding(local_nets)) tell_fault(std::move(finding));
+  for (std::string& finding : io::check_forwarding(local_nets)) warn(std::move(finding));
   if (covers_a_peer && io::is_strict_reverse_path()) {
-    tell_fault(
+    warn(
         "net.ipv4.conf.all.rp_filter is 1 (strict), which drops what a [host] peer sends; "
         "sysctl -w net.ipv4.conf.all.rp_filter=2");
   }
@@ -291,6 +293,8 @@ void App::emit(base::Event event) {
 void App::tell_fault(std::string text) {
   emit({base::EventKind::local_fault, {}, std::move(text), {}});
 }
+
+void App::warn(std::string text) { emit({base::EventKind::host_unfit, {}, std::move(text), {}}); }
 
 void App::update_mtu() {
   if (config_->daemon.mtu != 0) return;

@@ -75,6 +75,8 @@ class App final : public control::Daemon {
   void perform(base::Event& action, base::Instant now);
   void emit(base::Event event);
   void tell_fault(std::string text);
+  /// The host or the configuration stands in the way of what is wanted; nothing has failed yet.
+  void warn(std::string text);
   void update_mtu();
   void arm_timer();
   void begin_shutdown();

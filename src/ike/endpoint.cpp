@@ -19,8 +19,9 @@ using base::Instant;
 
 class IkeEndpoint::Impl {
  public:
-  Impl(EndpointConfig config, base::Rng& rng, const crypto::CryptoProvider& crypto, Instant now)
-      : shared(std::move(config), rng, crypto, now),
+  Impl(const EndpointConfig& config, base::Rng& rng, const crypto::CryptoProvider& crypto,
+       Instant now)
+      : shared(config, rng, crypto, now),
         cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {}
 
   void handle_datagram(const base::Path& path, base::Bytes message, Instant now);
@@ -378,7 +379,7 @@ std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
 
 IkeEndpoint::IkeEndpoint(EndpointConfig config, base::Rng& rng,
                          const crypto::CryptoProvider& crypto, Instant now)
-    : impl_(std::make_unique<Impl>(std::move(config), rng, crypto, now)) {}
+    : impl_(std::make_unique<Impl>(config, rng, crypto, now)) {}
 IkeEndpoint::~IkeEndpoint() = default;
 
 void IkeEndpoint::set_connections(Connections connections) {

@@ -243,7 +243,9 @@ def garbage(lab, options):
     sent = flood(pair.net.net.netns, pair.net.OUTER_B, real, rng, 20000)
     wait_until(lambda: sum(pair.b.status()["drops"].values()) > sent / 4, 10, "counted drops")
     after = memory_of(pair.b)
-    expect(after - before < 20_000, f"grew from {before} to {after} KiB")
+    # A sanitizer keeps freed memory for a while.
+    limit = 100_000 if "asan" in str(pair.b.bin) else 20_000
+    expect(after - before < limit, f"grew from {before} to {after} KiB")
     expect(len(pair.b.log) < 2_000_000, f"{len(pair.b.log)} bytes of log")
     pair.expect_traffic()
 

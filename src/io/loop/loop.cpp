@@ -39,7 +39,7 @@ struct SignalWatch {
   SignalWatch(asio::io_context& context, int signal, Loop::Callback wanted)
       : set(context), callback(std::move(wanted)) {
     error_code ignored;
-    set.add(signal, ignored);
+    static_cast<void>(set.add(signal, ignored));
     wait();
   }
   void wait() {
@@ -76,7 +76,7 @@ void Loop::on_readable(int fd, Callback callback) {
   auto watch = std::make_shared<Watch>(impl_->context);
   watch->readable = std::move(callback);
   error_code error;
-  watch->descriptor.assign(fd, error);
+  static_cast<void>(watch->descriptor.assign(fd, error));
   CAPONIER_ASSERT(!error);
   impl_->watches[fd] = watch;
   wait_readable(watch);
