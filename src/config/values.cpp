@@ -67,9 +67,9 @@ Parsed<base::Duration> parse_duration(std::string_view text) {
   } else if (unit == "m") {
     seconds = 60;
   } else if (unit == "h") {
-    seconds = 60 * 60;
+    seconds = std::uint64_t{60} * 60;
   } else if (unit == "d") {
-    seconds = 24 * 60 * 60;
+    seconds = std::uint64_t{24} * 60 * 60;
   }
   if (digits == 0 || seconds == 0) {
     return fault(fmt::format("{} is not a duration", quoted(text)), std::string{examples});

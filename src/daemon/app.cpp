@@ -169,7 +169,7 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
     }
     return std::unexpected{std::move(loaded.error())};
   }
-  const config::ConfigDiff diff = config::diff(*config_, **loaded);
+  config::ConfigDiff diff = config::diff(*config_, **loaded);
   if (!stop_at_) apply(std::move(*loaded), now);
   if (diff.daemon_changed) {
     warn("the [daemon] section changed; that takes effect when caponierd is restarted");
