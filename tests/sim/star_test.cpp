@@ -73,7 +73,8 @@ TEST(Flood, strangers_are_asked_for_cookies_and_the_peer_still_gets_in) {
     half_open_most = std::max(half_open_most, b.status().half_open);
     if (i == 1000) a.initiate();
   }
-  EXPECT_LE(half_open_most, 20u);
+  // The threshold, not the limit of one address (16), holds the strangers; the peer itself is one.
+  EXPECT_LE(half_open_most, 11u);
   EXPECT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 60s));
   EXPECT_TRUE(b.has_event(base::EventKind::ike_cookie_demanded));
   w.run_for(120s);
