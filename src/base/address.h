@@ -74,10 +74,15 @@ struct Endpoint {
   friend constexpr auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
+/// What carries IKE and encapsulated ESP between two endpoints. `tcp` is RFC 9329's stream, in
+/// which every message keeps its boundaries.
+enum class Transport : std::uint8_t { udp, tcp };
+
 /// Where a datagram came from or goes to: our end and the peer's end.
 struct Path {
   Endpoint local;
   Endpoint remote;
+  Transport transport = Transport::udp;
   friend constexpr auto operator<=>(const Path&, const Path&) = default;
 };
 

@@ -25,6 +25,11 @@ namespace caponier::base {
   X(ike_duplicate,        messages, "A retransmission of a message already answered or handled.")  \
   X(ike_unexpected,       messages, "The exchange or payload is not legal in this state.")         \
   X(ike_fragment_limit,   messages, "A fragment exceeds the reassembly limits.")                   \
+  X(ike_bad_fragment,     messages, "A fragment contradicts its set or its numbers make no sense.")\
+  X(ike_bad_puzzle,       messages, "The puzzle's solution is wrong or not for this puzzle.")      \
+  X(ike_bad_ticket,       messages, "The resumption ticket is not ours, too old or used up.")      \
+  X(ike_unproven_address, messages, "An address the peer claims did not prove reachable.")         \
+  X(ike_low_difficulty,   messages, "No puzzle was solved while one was demanded.")                \
   /* ESP inbound */                                                                                \
   X(esp_malformed,        packets,  "The ESP packet is too short or wrongly aligned.")             \
   X(esp_no_sa,            packets,  "No SA has this SPI.")                                         \
@@ -48,6 +53,8 @@ namespace caponier::base {
   X(clear_policy_discard, packets,  "A policy discards this traffic.")                             \
   X(clear_expired,        packets,  "The outbound SA's hard lifetime has passed.")                 \
   /* drivers */                                                                                    \
+  X(tcp_bad_framing,      packets,  "A TCP stream broke the framing of RFC 9329; it was closed.")   \
+  X(tcp_limit,            packets,  "Too many TCP streams, or one is too far behind.")             \
   X(io_send_failed,       packets,  "The kernel refused the packet.")                              \
   X(io_queue_full,        packets,  "A bounded queue towards a driver is full.")
 // clang-format on

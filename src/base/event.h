@@ -37,6 +37,21 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(ike_cookie_demanded,  "ike.cookie.demanded",   info)                 \
   X(ike_nat_detected,     "ike.nat.detected",      info)                 \
   X(ike_peer_moved,       "ike.peer.moved",        notice)               \
+  X(ike_rekeyed,          "ike.rekeyed",           notice)               \
+  X(ike_rekey_failed,     "ike.rekey.failed",      warning)              \
+  X(ike_collision,        "ike.collision",         info)                 \
+  X(ike_reauthenticating, "ike.reauthenticating",  notice)               \
+  X(ike_auth_lifetime,    "ike.auth.lifetime",     info)                 \
+  X(ike_redirected,       "ike.redirected",        notice)               \
+  X(ike_resumed,          "ike.resumed",           notice)               \
+  X(ike_ticket,           "ike.ticket",            info)                 \
+  X(ike_crash_detected,   "ike.crash.detected",    notice)               \
+  X(ike_ids_synced,       "ike.ids.synced",        notice)               \
+  X(ike_puzzle,           "ike.puzzle",            info)                 \
+  X(ike_fragments,        "ike.fragments",         info)                 \
+  X(ike_addresses,        "ike.addresses",         info)                 \
+  X(ike_transport,        "ike.transport",         notice)               \
+  X(child_rekeyed,        "child.rekeyed",         notice)               \
   X(child_up,             "child.up",              notice)               \
   X(child_down,           "child.down",            notice)               \
   X(child_failed,         "child.failed",          warning)              \

@@ -85,6 +85,21 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::ike_cookie_demanded:
     case base::EventKind::ike_nat_detected:
     case base::EventKind::ike_peer_moved:
+    case base::EventKind::ike_rekeyed:
+    case base::EventKind::ike_rekey_failed:
+    case base::EventKind::ike_collision:
+    case base::EventKind::ike_reauthenticating:
+    case base::EventKind::ike_auth_lifetime:
+    case base::EventKind::ike_redirected:
+    case base::EventKind::ike_resumed:
+    case base::EventKind::ike_ticket:
+    case base::EventKind::ike_crash_detected:
+    case base::EventKind::ike_ids_synced:
+    case base::EventKind::ike_puzzle:
+    case base::EventKind::ike_fragments:
+    case base::EventKind::ike_addresses:
+    case base::EventKind::ike_transport:
+    case base::EventKind::child_rekeyed:
     case base::EventKind::child_up:
     case base::EventKind::child_down:
     case base::EventKind::child_expiring: return std::nullopt;

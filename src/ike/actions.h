@@ -3,9 +3,11 @@
 // variant: adding an action breaks every driver at compile time, on purpose.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/address.h"
 #include "base/event.h"
@@ -63,6 +65,7 @@ enum class EndReason : std::uint8_t {
 struct IkeUp {
   IkeSaId sa;
   std::string connection;
+  std::optional<IkeSaId> replaces{};  ///< a rekey: its children belong to `sa` from now on
 };
 struct IkeDown {
   IkeSaId sa;
@@ -75,6 +78,7 @@ struct ChildUp {
   policy::ChildSaId child_sa;
   std::string connection;
   std::string child;
+  std::optional<policy::ChildSaId> replaces{};  ///< a rekey: that one receives until it is deleted
 };
 /// A child that could not be negotiated has no child_sa (value 0). The IKE SA lives on.
 struct ChildDown {
@@ -124,6 +128,22 @@ struct PeerMoved {
 struct PeerHeard {
   policy::ChildSaId child_sa;
 };
+/// Replace a Child SA by a new one with the same selectors (s1.3.3, s2.8).
+struct RekeyChild {
+  policy::ChildSaId child_sa;
+};
+/// Replace the established IKE SA of the connection; its children move (s1.3.2, s2.18).
+struct RekeyIke {
+  std::string connection;
+};
+/// Authenticate anew: a new IKE SA with children of its own, then the old one goes (s2.8.3).
+struct Reauthenticate {
+  std::string connection;
+};
+/// The addresses of this host that IKE may use, all of them, best first (RFC 4555 s3.4-3.6).
+struct SetLocalAddresses {
+  std::vector<base::IpAddress> addresses;
+};
 /// Send an empty INFORMATIONAL now; the round-trip time appears in the snapshot.
 struct CheckLiveness {
   std::string connection;
@@ -131,7 +151,8 @@ struct CheckLiveness {
 /// Delete everything at the peers and accept nothing new; done when poll_deadline() is empty.
 struct Shutdown {};
 
-using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, PeerMoved, PeerHeard,
-                             CheckLiveness, Shutdown>;
+using Command =
+    std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
+                 Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, CheckLiveness, Shutdown>;
 
 }  // namespace caponier::ike

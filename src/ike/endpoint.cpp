@@ -46,6 +46,10 @@ class IkeEndpoint::Impl {
   void run(const InitiateChild& command, Instant now);
   void run(const DeleteIke& command, Instant now);
   void run(const DeleteChild& command, Instant now);
+  void run(const RekeyChild& command, Instant now);
+  void run(const RekeyIke& command, Instant now);
+  void run(const Reauthenticate& command, Instant now);
+  void run(const SetLocalAddresses& command, Instant now);
   void run(const PeerMoved& command, Instant now);
   void run(const PeerHeard& command, Instant now);
   void run(const CheckLiveness& command, Instant now);
@@ -218,6 +222,11 @@ void IkeEndpoint::Impl::run(const DeleteChild& command, Instant now) {
   sa->delete_child(command.child_sa, now);
   settle(sa->id(), now);
 }
+
+void IkeEndpoint::Impl::run(const RekeyChild&, Instant) {}
+void IkeEndpoint::Impl::run(const RekeyIke&, Instant) {}
+void IkeEndpoint::Impl::run(const Reauthenticate&, Instant) {}
+void IkeEndpoint::Impl::run(const SetLocalAddresses&, Instant) {}
 
 void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);
