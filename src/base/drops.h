@@ -53,7 +53,7 @@ namespace caponier::base {
   X(clear_policy_discard, packets,  "A policy discards this traffic.")                             \
   X(clear_expired,        packets,  "The outbound SA's hard lifetime has passed.")                 \
   /* drivers */                                                                                    \
-  X(tcp_bad_framing,      packets,  "A TCP stream broke the framing of RFC 9329; it was closed.")   \
+  X(tcp_bad_framing,      packets,  "A TCP stream broke the framing of RFC 9329.")                 \
   X(tcp_limit,            packets,  "Too many TCP streams, or one is too far behind.")             \
   X(io_send_failed,       packets,  "The kernel refused the packet.")                              \
   X(io_queue_full,        packets,  "A bounded queue towards a driver is full.")
