@@ -90,11 +90,7 @@ void IkeSa::fail_wishes(EndReason reason) {
       shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
     }
   }
-  if (!in_flight_) return;
-  if (auto* const creation = std::get_if<ChildCreation>(&in_flight_->what)) {
-    shared_.release(creation->offer.spi_in);
-    shared_.emit(ChildDown{id_, {}, name(), creation->offer.child->name, reason});
-  }
+  for (auto& [id, request] : own_.take_all()) give_back(std::move(request), reason);
 }
 
 void IkeSa::die(EndReason reason, Instant now, bool lingers) {
@@ -110,11 +106,10 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
   announce_down(reason);
   handshake_.reset();
-  in_flight_.reset();
   answering_.reset();
   half_open_until_.reset();
   retire_at_.reset();
-  if (lingers && !last_response_.empty() && !shared_.is_shutting_down &&
+  if (lingers && peers_.has_answers() && !shared_.is_shutting_down &&
       shared_.lingering < shared_.limits().lingering_max) {
     // Our answer may be lost: the request comes again, and so must the answer (s2.1).
     ++shared_.lingering;
@@ -192,10 +187,11 @@ void IkeSa::create_child(const std::string& child, Instant now) {
     return wanted != nullptr && wanted->name == child;
   };
   if (std::ranges::any_of(wishes_, is_same)) return;
-  if (in_flight_) {
-    const auto* const creation = std::get_if<ChildCreation>(&in_flight_->what);
-    if (creation != nullptr && creation->offer.child->name == child) return;
-  }
+  const auto is_under_way = [&](const auto& entry) {
+    const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
+    return creation != nullptr && creation->offer.child->name == child;
+  };
+  if (std::ranges::any_of(own_.all(), is_under_way)) return;
   want(WantChild{child}, now);
 }
 
@@ -219,9 +215,8 @@ void IkeSa::check_liveness(Instant now) {
     return std::holds_alternative<WantLiveness>(wish);
   };
   // Any request of ours that is on its way already asks whether the peer lives (s2.4).
-  if (state_ != IkeState::established || in_flight_ || std::ranges::any_of(wishes_, is_liveness)) {
-    return;
-  }
+  if (state_ != IkeState::established || !own_.is_empty()) return;
+  if (std::ranges::any_of(wishes_, is_liveness)) return;
   want(WantLiveness{}, now);
 }
 
@@ -230,14 +225,14 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   const auto consider = [&next](Instant at, std::string_view reason) {
     if (!next || at < next->at) next = base::Deadline{at, reason};
   };
-  if (in_flight_) consider(in_flight_->resend_at, "retransmit");
+  if (const InFlight* const due = own_.next_due()) consider(due->resend_at, "retransmit");
   if (half_open_until_) consider(*half_open_until_, "half-open timeout");
   if (handshake_ && handshake_->refusal) consider(handshake_->refused_until, "refusal");
   if (retire_at_) consider(*retire_at_, "replaced SA");
   if (linger_until_) consider(*linger_until_, "linger");
   if (state_ == IkeState::established) {
     const base::Duration dpd = connection_->dpd_interval;
-    if (!in_flight_ && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
+    if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
     if (local_behind_nat_) {
       consider(last_sent_ + shared_.limits().keepalive_interval, "NAT keepalive");
     }
@@ -266,7 +261,7 @@ void IkeSa::handle_deadline(Instant now) {
     retire_at_.reset();
     close(EndReason::replaced, now);
   }
-  if (in_flight_ && now >= in_flight_->resend_at) retransmit(now);
+  repeat_due(now);
   handle_silence(now);
 }
 

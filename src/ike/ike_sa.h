@@ -1,7 +1,7 @@
 #pragma once
-// One IKE SA (RFC 7296 s2): its state, its two windows of size one, and the exchanges. The members
-// are implemented in one file per exchange: ike_sa_init.cpp, ike_auth.cpp, create_child_sa.cpp,
-// rekey_ike_sa.cpp, informational.cpp; ike_sa.cpp and windows.cpp hold what they share.
+// One IKE SA (RFC 7296 s2): its state, its two windows, and the exchanges. The members are
+// implemented in one file per exchange: ike_sa_init.cpp, ike_auth.cpp, create_child_sa.cpp,
+// rekey_ike_sa.cpp, informational.cpp; ike_sa.cpp and exchange_flow.cpp hold what they share.
 
 #include <deque>
 #include <map>
@@ -17,6 +17,7 @@
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
 #include "ike/shared.h"
+#include "ike/windows.h"
 
 namespace caponier::ike {
 
@@ -117,51 +118,6 @@ class IkeSa {
     bool is_closing = false;
   };
 
-  /// A CREATE_CHILD_SA of ours that waits for its answer.
-  struct ChildCreation {
-    ChildOffer offer;
-    base::ByteVec nonce;
-    std::unique_ptr<crypto::KeyExchange> ke;
-    unsigned retries = 0;
-  };
-
-  // Requests of ours: waiting, and on their way.
-  struct WantChild {
-    std::string name;
-    crypto::KeGroup group = crypto::KeGroup::none;  ///< none: the first that is offered
-    unsigned retries = 0;
-  };
-  struct WantDeleteChild {
-    base::Spi spi_in;
-    std::optional<policy::ChildSaId> child;
-  };
-  struct WantLiveness {};
-  struct WantFarewell {
-    std::vector<wire::Payload> payloads;
-    EndReason reason{};
-  };
-  using Wish = std::variant<WantChild, WantDeleteChild, WantLiveness, WantFarewell>;
-
-  struct SentInit {};
-  struct SentAuth {};
-  struct SentInformational {
-    std::optional<WantDeleteChild> deletion;
-    bool is_farewell = false;
-  };
-  using Sent = std::variant<SentInit, SentAuth, ChildCreation, SentInformational>;
-
-  struct InFlight {
-    Sent what;
-    base::MessageId id;
-    wire::ExchangeType exchange{};
-    base::ByteVec message;
-    base::Instant sent_at;
-    base::Instant resend_at;
-    base::Duration wait{};
-    unsigned tries_left = 0;
-    unsigned repeats = 0;
-  };
-
   /// The request being answered.
   struct Answering {
     wire::IkeHeader header;
@@ -185,20 +141,24 @@ class IkeSa {
   [[nodiscard]] ChildScene scene(bool in_ike_auth) const;
   [[nodiscard]] bool uses_udp_encap() const;
 
-  // windows.cpp
+  // exchange_flow.cpp
   void want(Wish wish, base::Instant now);
   void send_next(base::Instant now);
   void send_request(Sent what, wire::ExchangeType exchange,
                     const std::vector<wire::Payload>& payloads, base::Instant now);
-  void launch(Sent what, wire::ExchangeType exchange, base::ByteVec message, base::Instant now);
-  void retransmit(base::Instant now);
-  void give_up(base::Instant now);
+  void launch(Sent what, wire::ExchangeType exchange, Datagrams datagrams, base::Instant now);
+  void give_back(InFlight request, EndReason reason);
+  void repeat_due(base::Instant now);
+  void repeat(InFlight& request, base::Instant now);
+  void give_up(const InFlight& request, base::Instant now);
   void shorten_in_flight(base::Instant now);
   void respond(const std::vector<wire::Payload>& payloads);
   void respond(const wire::NotifyPayload& notify) { respond(std::vector<wire::Payload>{notify}); }
   [[nodiscard]] wire::IkeHeader header_of(wire::ExchangeType exchange, base::MessageId id,
                                           bool is_response) const;
   void transmit(const base::Path& path, base::Bytes message);
+  void transmit(const base::Path& path, const Datagrams& datagrams);
+  void handle_answer(Sent what, const std::vector<wire::Payload>& payloads, base::Instant now);
   void handle_request(const base::Path& path, const wire::IkeHeader& header,
                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
   void dispatch_request(const std::vector<wire::Payload>& payloads, base::Instant now);
@@ -210,7 +170,7 @@ class IkeSa {
   void refuse_malformed(const std::string& what, base::Instant now);
   void heard_along(const base::Path& path, base::Instant now);
   /// The answer to the request in flight has come; a repeated request does not tell which one.
-  void note_round_trip(base::Instant now);
+  void note_round_trip(const InFlight& request, base::Instant now);
   void follow_peer(const base::Path& path);
   void handle_silence(base::Instant now);
 
@@ -295,11 +255,9 @@ class IkeSa {
   HalfOpenTable::Slot half_open_;
 
   std::deque<Wish> wishes_;
-  std::optional<InFlight> in_flight_;
-  base::MessageId next_own_id_;
-  base::MessageId next_peer_id_;
+  OwnWindow own_;
+  PeerWindow peers_;
   std::optional<Answering> answering_;
-  base::ByteVec last_response_;
   base::ByteVec init_request_hash_;  ///< tells a repeated IKE_SA_INIT request from a new one
   base::ByteVec init_response_;
 

@@ -66,9 +66,9 @@ bool IkeSa::make_key_exchange(crypto::KeGroup group) {
 }
 
 void IkeSa::send_init(Instant now) {
-  next_own_id_.value = 0;
+  own_.restart_at({});
   wire::IkeMessage message;
-  message.header = header_of(wire::ExchangeType::ike_sa_init, next_own_id_, false);
+  message.header = header_of(wire::ExchangeType::ike_sa_init, {}, false);
   Payloads& payloads = message.payloads;
   if (!handshake_->cookie.empty()) {
     payloads.emplace_back(make_notify(NotifyType::cookie, handshake_->cookie));  // first: s2.6
@@ -84,7 +84,7 @@ void IkeSa::send_init(Instant now) {
     return die(EndReason::local_fault, now, false);
   }
   handshake_->init_request = *encoded;
-  launch(SentInit{}, wire::ExchangeType::ike_sa_init, std::move(*encoded), now);
+  launch(SentInit{}, wire::ExchangeType::ike_sa_init, {std::move(*encoded)}, now);
 }
 
 void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, Instant now) {
@@ -131,7 +131,7 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
       handshake.retries < init_retries_max) {
     ++handshake.retries;
     handshake.cookie = cookie->data;
-    in_flight_.reset();
+    (void)own_.take_all();
     send_init(now);
     return true;
   }
@@ -145,7 +145,7 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
   if (group && *group != handshake.ke->group() && handshake.retries < init_retries_max &&
       std::ranges::find(ours, *group) != ours.end() && make_key_exchange(*group)) {
     ++handshake.retries;
-    in_flight_.reset();
+    (void)own_.take_all();
     send_init(now);
     return true;
   }
@@ -192,8 +192,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
     return drop(DropReason::ike_unexpected);
   }
   last_heard_ = now;
-  if (in_flight_) note_round_trip(now);
-  in_flight_.reset();
+  for (const auto& [id, request] : own_.take_all()) note_round_trip(request, now);
   handshake_->init_response = base::to_vec(datagram);
   handshake_->ke.reset();
   handshake_->refusal.reset();
@@ -295,7 +294,7 @@ void IkeSa::answer_init(AcceptedInit init, Instant now) {
   handshake_->init_request = std::move(init.request);
   handshake_->init_response = *encoded;
   init_response_ = std::move(*encoded);
-  next_peer_id_.value = 1;
+  peers_.restart_at({1});
   last_sent_ = now;
   transmit(path_, init_response_);
 }

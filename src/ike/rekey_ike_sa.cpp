@@ -2,6 +2,7 @@
 // responder: a new IKE SA is born established, takes the children over, and the peer deletes the
 // old one.
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -25,9 +26,11 @@ constexpr base::Duration replaced_wait = std::chrono::seconds{30};
 }  // namespace
 
 std::optional<ChildRefusal> IkeSa::rekey_obstacle() const {
-  const auto* const sent = in_flight_ ? std::get_if<SentInformational>(&in_flight_->what) : nullptr;
   // s2.25.1: not while a Child SA of it is being created or closed.
-  const bool is_changing = in_flight_ && (sent == nullptr || sent->deletion);
+  const bool is_changing = std::ranges::any_of(own_.all(), [](const auto& entry) {
+    const auto* const sent = std::get_if<SentInformational>(&entry.second.what);
+    return sent == nullptr || sent->deletion;
+  });
   const bool is_busy = state_ == IkeState::deleting || is_rekeyed_ || is_changing;
   if (!is_busy) return std::nullopt;
   return ChildRefusal{make_notify(NotifyType::temporary_failure), EndReason::local_request,

@@ -1,0 +1,361 @@
+// How requests and responses flow through an IKE SA (RFC 7296 s2.1-2.4): ours with their
+// repetitions, and the peer's with the answers kept.
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/exchanges.h"
+#include "ike/ike_sa.h"
+#include "ike/messages.h"
+
+namespace caponier::ike {
+
+using base::DropReason;
+using base::EventKind;
+using base::Instant;
+using wire::ExchangeType;
+using wire::NotifyType;
+using Payloads = std::vector<wire::Payload>;
+
+namespace {
+
+constexpr unsigned short_tries = 2;
+constexpr base::Duration wait_max = std::chrono::hours{1};
+
+base::Duration grow(base::Duration wait, double factor) {
+  const double next = static_cast<double>(wait.count()) * factor;
+  if (!(next < static_cast<double>(wait_max.count()))) return wait_max;
+  return base::Duration{static_cast<base::Duration::rep>(next)};
+}
+
+template <class... Fs>
+struct Overload : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overload(Fs...) -> Overload<Fs...>;
+
+}  // namespace
+
+wire::IkeHeader IkeSa::header_of(ExchangeType exchange, base::MessageId id,
+                                 bool is_response) const {
+  wire::IkeHeader header;
+  header.spi_i = spi_i_;
+  header.spi_r = spi_r_;
+  header.exchange = exchange;
+  header.message_id = id;
+  if (is_initiator_) header.flags |= wire::IkeHeader::flag_initiator;
+  if (is_response) header.flags |= wire::IkeHeader::flag_response;
+  return header;
+}
+
+void IkeSa::transmit(const base::Path& path, base::Bytes message) {
+  shared_.transmit(path, message);
+}
+
+void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams) {
+  for (const base::ByteVec& datagram : datagrams) shared_.transmit(path, datagram);
+}
+
+// ---- Our requests
+
+void IkeSa::want(Wish wish, Instant now) {
+  const bool is_full = wishes_.size() >= shared_.limits().own_requests_queue_max;
+  const auto* const child = std::get_if<WantChild>(&wish);
+  if (is_full && child != nullptr) {
+    return fail_child(child->name, EndReason::local_fault, "too many requests are waiting");
+  }
+  if (is_full) return;
+  wishes_.push_back(std::move(wish));
+  send_next(now);
+}
+
+void IkeSa::send_next(Instant now) {
+  while (!wishes_.empty() && own_.has_room_for(wishes_.front()) &&
+         (state_ == IkeState::established || state_ == IkeState::deleting)) {
+    Wish wish = std::move(wishes_.front());
+    wishes_.pop_front();
+    std::visit(Overload{
+                   [&](const WantChild& wanted) { start_child(wanted, now); },
+                   [&](const WantDeleteChild& wanted) {
+                     wire::DeletePayload deletion;
+                     deletion.protocol = wire::ProtocolId::esp;
+                     deletion.spi_size = 4;
+                     deletion.spis.push_back(to_bytes(wanted.spi_in));
+                     send_request(SentInformational{wanted, false}, ExchangeType::informational,
+                                  {deletion}, now);
+                   },
+                   [&](const WantLiveness&) {
+                     send_request(SentInformational{}, ExchangeType::informational, {}, now);
+                   },
+                   [&](const WantFarewell& wanted) {
+                     send_request(SentInformational{std::nullopt, true},
+                                  ExchangeType::informational, wanted.payloads, now);
+                   },
+               },
+               wish);
+  }
+}
+
+void IkeSa::send_request(Sent what, ExchangeType exchange, const Payloads& payloads, Instant now) {
+  auto message = own_.is_exhausted() ? std::nullopt
+                                     : session_->protection.seal(
+                                           header_of(exchange, own_.next_id(), false), payloads);
+  if (!message) {
+    report(EventKind::local_fault,
+           fmt::format("{}: cannot protect the {} request", who(), wire::name_of(exchange)));
+    InFlight request;
+    request.what = std::move(what);
+    give_back(std::move(request), EndReason::local_fault);
+    return die(EndReason::local_fault, now, false);
+  }
+  launch(std::move(what), exchange, {std::move(*message)}, now);
+}
+
+void IkeSa::launch(Sent what, ExchangeType exchange, Datagrams datagrams, Instant now) {
+  InFlight request;
+  request.what = std::move(what);
+  request.exchange = exchange;
+  request.datagrams = std::move(datagrams);
+  request.sent_at = now;
+  request.wait = shared_.limits().retransmit_first;
+  request.resend_at = now + request.wait;
+  request.tries_left = shared_.limits().retransmit_tries;
+  last_sent_ = now;
+  transmit(path_, own_.add(std::move(request)).datagrams);
+  if (shared_.is_shutting_down || is_farewell_short_) shorten_in_flight(now);
+}
+
+/// A request that will have no answer any more.
+void IkeSa::give_back(InFlight request, EndReason reason) {
+  if (auto* const creation = std::get_if<ChildCreation>(&request.what)) {
+    shared_.release(creation->offer.spi_in);
+    shared_.emit(ChildDown{id_, {}, name(), creation->offer.child->name, reason});
+  }
+}
+
+void IkeSa::shorten_in_flight(Instant now) {
+  for (auto& [id, request] : own_.all()) {
+    request.tries_left = std::min(request.tries_left, short_tries);
+    request.wait = std::min(request.wait, shared_.limits().retransmit_first);
+    request.resend_at = std::min(request.resend_at, now + request.wait);
+  }
+}
+
+void IkeSa::repeat_due(Instant now) {
+  while (const InFlight* const due = own_.next_due()) {
+    if (due->resend_at > now) return;
+    if (due->tries_left == 0) return give_up(*due, now);
+    repeat(*own_.find(due->id), now);
+  }
+}
+
+void IkeSa::repeat(InFlight& request, Instant now) {
+  --request.tries_left;
+  ++request.repeats;
+  const bool is_short = shared_.is_shutting_down || is_farewell_short_;
+  if (!is_short) request.wait = grow(request.wait, shared_.limits().retransmit_base);
+  request.resend_at = now + request.wait;
+  last_sent_ = now;
+  transmit(path_, request.datagrams);
+}
+
+void IkeSa::give_up(const InFlight& request, Instant now) {
+  std::string text = fmt::format("{}: no answer to {} after {} transmissions in {:.1f} s", who(),
+                                 wire::name_of(request.exchange), request.repeats + 1,
+                                 base::seconds_of(now - request.sent_at));
+  if (handshake_ && handshake_->refusal) {
+    text += fmt::format("; an unprotected {} came", describe(*handshake_->refusal));
+  }
+  report(EventKind::ike_timeout, std::move(text));
+  die(state_ == IkeState::deleting ? farewell_reason_ : EndReason::timeout, now, false);
+}
+
+// ---- Input
+
+void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header,
+                           base::Bytes datagram, Instant now) {
+  if (!session_) {
+    const bool is_answer = state_ == IkeState::init_sent && header.is_response() &&
+                           header.exchange == ExchangeType::ike_sa_init;
+    if (!is_answer) return drop(DropReason::ike_unexpected);
+    return handle_init_response(path, datagram, now);
+  }
+  if (header.exchange == ExchangeType::ike_sa_init) return drop(DropReason::ike_duplicate);
+  if (header.spi_i != spi_i_ || header.spi_r != spi_r_ ||
+      header.from_initiator() == is_initiator_) {
+    return drop(DropReason::ike_unknown_spi);
+  }
+  auto inner = session_->protection.open(datagram);
+  std::optional<Payloads> payloads;
+  if (inner) {
+    payloads = std::move(*inner);
+  } else if (inner.error() != MessageProtection::OpenError::bad_inner) {
+    return handle_unprotected(header, datagram, inner.error(), now);
+  }
+  if (header.is_response()) {
+    handle_response(path, header, std::move(payloads), now);
+  } else {
+    handle_request(path, header, std::move(payloads), now);
+  }
+}
+
+void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagram,
+                               MessageProtection::OpenError error, Instant now) {
+  if (error == MessageProtection::OpenError::bad_icv) return drop(DropReason::ike_bad_icv);
+  const auto message = wire::IkeMessage::decode(datagram);
+  if (!message) return drop(DropReason::ike_malformed);
+  drop(DropReason::ike_unexpected);
+  const wire::NotifyPayload* const notify = find_error(message->payloads);
+  if (notify == nullptr) return;
+  // s2.21.4: anyone can send this, so it changes nothing; but it is a reason to ask.
+  shared_.report_stranger(now, [&] {
+    return make_event(EventKind::ike_notify_hint,
+                      fmt::format("{}: an unprotected {} came in {}; not acted upon", who(),
+                                  describe(*notify), wire::name_of(header.exchange)));
+  });
+  if (notify->type == NotifyType::invalid_ike_spi) check_liveness(now);
+}
+
+bool IkeSa::is_expecting(const wire::IkeHeader& header) const {
+  switch (state_) {
+    case IkeState::init_answered: return header.exchange == ExchangeType::ike_auth;
+    case IkeState::established:
+    case IkeState::deleting:
+      return established_at_ && (header.exchange == ExchangeType::ike_auth ||
+                                 header.exchange == ExchangeType::create_child_sa ||
+                                 header.exchange == ExchangeType::informational);
+    case IkeState::init_sent:
+    case IkeState::auth_pending:
+    case IkeState::auth_sent:
+    case IkeState::dead: return false;
+  }
+  return false;
+}
+
+void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header,
+                           std::optional<Payloads> payloads, Instant now) {
+  switch (peers_.judge(header.message_id)) {
+    case PeerWindow::Verdict::fresh: break;
+    case PeerWindow::Verdict::outside: return drop(DropReason::ike_bad_message_id);
+    case PeerWindow::Verdict::repeated:
+      drop(DropReason::ike_duplicate);
+      if (const Datagrams* const answer = peers_.find_answer(header.message_id)) {
+        transmit(path, *answer);
+      }
+      return;
+  }
+  if (!is_expecting(header)) return drop(DropReason::ike_unexpected);
+  peers_.accept(header.message_id);
+  answering_ = Answering{header, path};
+  heard_along(path, now);
+  if (!payloads) return refuse_malformed("its payloads do not parse", now);
+  if (const auto type = unknown_critical(*payloads)) {
+    report_early(EventKind::ike_malformed,
+                 fmt::format("{}: {} has a critical payload of unknown type {}", who(),
+                             wire::name_of(header.exchange), static_cast<unsigned>(*type)),
+                 now);
+    respond(make_notify(NotifyType::unsupported_critical_payload,
+                        base::ByteVec{static_cast<std::byte>(*type)}));
+    // s2.21.2: before the peer is authenticated this ends the SA; later only the request fails.
+    if (!established_at_) die(EndReason::protocol_error, now, true);
+    return;
+  }
+  dispatch_request(*payloads, now);
+}
+
+void IkeSa::dispatch_request(const Payloads& payloads, Instant now) {
+  switch (answering_->header.exchange) {
+    case ExchangeType::ike_auth:
+      if (state_ == IkeState::init_answered) return handle_auth_request(payloads, now);
+      return refuse_malformed("the IKE SA is authenticated already", now);
+    case ExchangeType::create_child_sa: return handle_child_request(payloads, now);
+    case ExchangeType::informational: return handle_informational(payloads, now);
+    case ExchangeType::ike_sa_init:
+    case ExchangeType::ike_session_resume:
+    case ExchangeType::ike_intermediate: break;
+  }
+  answering_.reset();
+}
+
+void IkeSa::refuse_malformed(const std::string& what, Instant now) {
+  report_early(EventKind::ike_malformed,
+               fmt::format("{}: the {} request is malformed: {}; the IKE SA ends", who(),
+                           wire::name_of(answering_->header.exchange), what),
+               now);
+  respond(make_notify(NotifyType::invalid_syntax));
+  die(EndReason::protocol_error, now, true);
+}
+
+void IkeSa::respond(const Payloads& payloads) {
+  if (!answering_ || !session_) return;
+  const Answering answering = *std::exchange(answering_, std::nullopt);
+  auto message = session_->protection.seal(
+      header_of(answering.header.exchange, answering.header.message_id, true), payloads);
+  if (!message) {
+    report(EventKind::local_fault, fmt::format("{}: cannot protect the {} response", who(),
+                                               wire::name_of(answering.header.exchange)));
+    return;
+  }
+  transmit(answering.path, *message);
+  peers_.set_answer(answering.header.message_id, {std::move(*message)});
+}
+
+void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& header,
+                            std::optional<Payloads> payloads, Instant now) {
+  InFlight* const request = own_.find(header.message_id);
+  if (request == nullptr || header.exchange != request->exchange) {
+    const bool is_old = header.message_id < own_.next_id();
+    return drop(is_old ? DropReason::ike_duplicate : DropReason::ike_bad_message_id);
+  }
+  heard_along(path, now);
+  note_round_trip(*request, now);
+  const auto critical = payloads ? unknown_critical(*payloads) : std::nullopt;
+  if (!payloads || critical) {
+    report(EventKind::ike_malformed,
+           fmt::format("{}: the {} response {}; the IKE SA ends", who(),
+                       wire::name_of(header.exchange),
+                       critical ? "has an unknown critical payload" : "does not parse"));
+    if (state_ == IkeState::deleting) return die(farewell_reason_, now, false);
+    fail_wishes(EndReason::protocol_error);
+    if (established_at_) return close(EndReason::protocol_error, now);
+    return begin_farewell({critical ? make_notify(NotifyType::unsupported_critical_payload,
+                                                  {static_cast<std::byte>(*critical)})
+                                    : make_notify(NotifyType::invalid_syntax)},
+                          EndReason::protocol_error, now);
+  }
+  Sent what = std::move(own_.take(header.message_id)->what);
+  handle_answer(std::move(what), *payloads, now);
+  send_next(now);
+}
+
+void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
+  std::visit(
+      Overload{
+          [&](SentInit&) {},
+          [&](SentAuth&) { handle_auth_response(payloads, now); },
+          [&](ChildCreation& sent) { handle_child_response(std::move(sent), payloads, now); },
+          [&](SentInformational& sent) { handle_informational_response(sent, payloads, now); },
+      },
+      what);
+}
+
+void IkeSa::heard_along(const base::Path& path, Instant now) {
+  last_heard_ = now;
+  if (state_ == IkeState::init_answered) {
+    path_ = path;  // s2.23: the initiator moves to port 4500 with IKE_AUTH
+  } else if (remote_behind_nat_) {
+    follow_peer(path);
+  }
+}
+
+void IkeSa::note_round_trip(const InFlight& request, Instant now) {
+  if (request.repeats > 0) return;
+  last_round_trip_ = now - request.sent_at;
+  ++round_trips_;
+}
+
+}  // namespace caponier::ike
