@@ -63,6 +63,13 @@ enum class Encap : std::uint8_t {
   always,     ///< always ESP in UDP
 };
 
+/// TCP encapsulation (RFC 9329) towards a peer; as a responder we take it whenever we listen.
+enum class Tcp : std::uint8_t {
+  fallback,  ///< when UDP stays without an answer, and only until it has one again
+  never,
+  always,
+};
+
 /// host.NAME.ports: "tcp/5432", "udp/1000-2000", "tcp", "icmp".
 struct PortRule {
   std::uint8_t protocol = 0;
@@ -89,10 +96,14 @@ struct PeerConfig {
   policy::Offers ike;
   policy::Offers esp;
   Encap encap = Encap::automatic;
+  Tcp tcp = Tcp::fallback;
   bool start = true;  ///< unasked; false by default for "any"
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration lifetime{std::chrono::hours{1}};  ///< soft lifetime of a Child SA
   std::uint32_t replay_window = 4096;
+  /// A failed tunnel is tried again after retry_min, doubled up to retry_max, with jitter.
+  base::Duration retry_min{std::chrono::seconds{1}};
+  base::Duration retry_max{std::chrono::seconds{60}};
 
   /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
   [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;
@@ -102,9 +113,10 @@ struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
   std::uint16_t natt_port = 4500;
-  std::string tun = "caponier%d";  ///< kernel picks the number
-  unsigned mtu = 0;                ///< of the TUN; 0 = from the outer path and the overhead
-  bool allow_key_export = false;   ///< [debug] allow_key_export
+  std::vector<std::uint16_t> tcp_ports = {4500};  ///< to listen on (RFC 9329); may be empty
+  std::string tun = "caponier%d";                 ///< kernel picks the number
+  unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
+  bool allow_key_export = false;  ///< [debug] allow_key_export
 };
 
 struct Config {

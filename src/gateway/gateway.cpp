@@ -143,6 +143,11 @@ void Gateway::Impl::handle_source_address(const std::string& connection,
   pump(now);
 }
 
+void Gateway::Impl::handle_stream_closed(const base::Path& path, base::Instant now) {
+  command(ike::StreamClosed{path}, now);
+  pump(now);
+}
+
 void Gateway::Impl::handle_deadline(base::Instant now) {
   if (endpoint_) endpoint_->handle_deadline(now);
   engine_.handle_deadline(now);
@@ -241,6 +246,9 @@ void Gateway::handle_lookup(const std::string& connection,
 void Gateway::handle_source_address(const std::string& connection,
                                     std::optional<base::IpAddress> address, base::Instant now) {
   impl_->handle_source_address(connection, std::move(address), now);
+}
+void Gateway::handle_stream_closed(const base::Path& path, base::Instant now) {
+  impl_->handle_stream_closed(path, now);
 }
 void Gateway::handle_deadline(base::Instant now) { impl_->handle_deadline(now); }
 bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }

@@ -120,7 +120,7 @@ class Gateway {
   /// down and negotiated again; removed ones are deleted at the peer.
   void apply(std::shared_ptr<const config::Config> config, base::Instant now);
 
-  /// One IKE message from UDP, the non-ESP marker removed.
+  /// One IKE message from UDP or a TCP stream, the non-ESP marker removed.
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
   /// The data plane, in place and in batches.
   void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
@@ -131,6 +131,9 @@ class Gateway {
                      base::Instant now);
   void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
                              base::Instant now);
+  /// A TCP stream has ended, or could not be opened (see ike::Transmit). Whoever opened it decides
+  /// what follows; for the other end this is no more than a hint.
+  void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
 
   /// False: no peer of that name.

@@ -36,6 +36,7 @@ class Gateway::Impl {
                      base::Instant now);
   void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
                              base::Instant now);
+  void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);

@@ -120,6 +120,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
+                 [&](const ike::IkeAnswered&) {},
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },
                  [&](const ike::IkeDown& down) { on_ike_down(down, now); },
                  [&](const ike::ChildUp& up) { on_child_up(up, now); },

@@ -22,8 +22,14 @@ namespace caponier::ike {
 /// Names one IKE SA for the life of the process; never reused.
 using IkeSaId = base::Strong<struct IkeSaIdTag, std::uint64_t>;
 
-/// Send this as the payload of a UDP datagram. The non-ESP marker is already there when the local
-/// port is the NAT-T port.
+/// Send this as the payload of a UDP datagram, or as one message on the TCP stream that `path`
+/// names (RFC 9329; the driver adds prefix and length). The non-ESP marker is already there when
+/// the local port is the NAT-T port, and always on a stream.
+///
+/// A stream is its path: only one of our own listening ports as path.local.port means that the peer
+/// opened it. Any other local port was chosen by us, and the first Transmit opens the stream from
+/// that very port. ESP never opens one. Every stream's end, and every failure to open one, is told
+/// with Gateway::handle_stream_closed().
 struct Transmit {
   base::Path path;
   base::ByteVec datagram;
@@ -62,6 +68,12 @@ enum class EndReason : std::uint8_t {
 [[nodiscard]] std::string_view name_of(EndReason reason);
 
 /// State changes for the reconciliation loop above.
+/// The peer answered our IKE_SA_INIT; `path` is the one it was sent along.
+struct IkeAnswered {
+  IkeSaId sa;
+  std::string connection;
+  base::Path path;
+};
 struct IkeUp {
   IkeSaId sa;
   std::string connection;
@@ -99,14 +111,17 @@ struct KeysExported {
 };
 
 using Action =
-    std::variant<Transmit, policy::InstallSa, policy::RemoveSa, policy::MoveSa, AuthRequest, IkeUp,
-                 IkeDown, ChildUp, ChildDown, KeysExported, base::Event>;
+    std::variant<Transmit, policy::InstallSa, policy::RemoveSa, policy::MoveSa, AuthRequest,
+                 IkeAnswered, IkeUp, IkeDown, ChildUp, ChildDown, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.
 struct Initiate {
   std::string connection;
-  base::Path path;  ///< ports: ours and the peer's IKE port (500), or both NAT-T ports
+  base::Path path;  ///< ports: ours and the peer's IKE port (500), or both NAT-T ports; or a stream
+  /// Also while another one is being negotiated: the first to be answered ends those that are not
+  /// (IkeDown with EndReason::replaced).
+  bool beside = false;
 };
 /// CREATE_CHILD_SA for a configured child on the established IKE SA.
 struct InitiateChild {
@@ -128,6 +143,10 @@ struct PeerMoved {
 struct PeerHeard {
   policy::ChildSaId child_sa;
 };
+/// This TCP stream has ended or could not be opened.
+struct StreamClosed {
+  base::Path path;
+};
 /// Replace a Child SA by a new one with the same selectors (s1.3.3, s2.8).
 struct RekeyChild {
   policy::ChildSaId child_sa;
@@ -139,6 +158,7 @@ struct RekeyIke {
 /// Authenticate anew: a new IKE SA with children of its own, then the old one goes (s2.8.3).
 struct Reauthenticate {
   std::string connection;
+  std::optional<base::Path> path{};  ///< of the new IKE SA; empty: that of the old one
 };
 /// The addresses of this host that IKE may use, all of them, best first (RFC 4555 s3.4-3.6).
 struct SetLocalAddresses {
@@ -151,8 +171,8 @@ struct CheckLiveness {
 /// Delete everything at the peers and accept nothing new; done when poll_deadline() is empty.
 struct Shutdown {};
 
-using Command =
-    std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
-                 Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, CheckLiveness, Shutdown>;
+using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
+                             Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, StreamClosed,
+                             CheckLiveness, Shutdown>;
 
 }  // namespace caponier::ike

@@ -58,6 +58,8 @@ struct IkeLimits {
   base::Duration retransmit_first{std::chrono::milliseconds{1000}};
   double retransmit_base = 1.8;
   unsigned retransmit_tries = 6;
+  /// On a TCP stream nothing is lost: a request is repeated on a new stream, or after so long.
+  base::Duration stream_answer_wait{std::chrono::seconds{12}};
   base::Duration keepalive_interval{std::chrono::seconds{20}};  ///< RFC 3948 s4, when behind a NAT
   base::Duration cookie_lifetime{std::chrono::seconds{60}};
   /// Events that strangers can cause: a burst, then one an interval; the next one says how many
