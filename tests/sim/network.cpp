@@ -6,6 +6,14 @@
 #include "base/error.h"
 
 namespace caponier::sim {
+namespace {
+
+std::size_t ip_size(const Datagram& datagram) {
+  const std::size_t ip = datagram.source.address.is_v4() ? 20 : 40;
+  return ip + (datagram.carrier == Carrier::udp ? 8 : 0) + datagram.payload.size();
+}
+
+}  // namespace
 
 void Trace::mix(base::Bytes data) {
   for (const std::byte byte : data) {
@@ -23,8 +31,23 @@ void Trace::add(base::Instant now, std::string_view what, base::Bytes data) {
   ++count_;
 }
 
+const LinkQuality& Link::quality_from(HostId sender) const {
+  const auto found = one_way_.find(sender);
+  return found == one_way_.end() ? quality : found->second;
+}
+
+bool Link::blocks(const Datagram& datagram) const {
+  switch (datagram.carrier) {
+    case Carrier::tcp: return blocks_tcp;
+    case Carrier::esp: return blocks_esp || ip_size(datagram) > mtu;
+    case Carrier::udp: break;
+  }
+  return blocks_udp || blocked_ports.contains(datagram.source.port) ||
+         blocked_ports.contains(datagram.destination.port) || ip_size(datagram) > mtu;
+}
+
 bool Link::swallows(HostId sender, const Datagram& datagram) {
-  if (parted_) return true;
+  if (parted_ || blocks(datagram)) return true;
   if (drop_next_ > 0) {
     --drop_next_;
     return true;
@@ -73,19 +96,51 @@ std::optional<base::Endpoint> Nat::inbound(const base::Endpoint& from, std::uint
 }
 
 HostId Network::add_host(const base::IpAddress& address) {
-  hosts_.push_back({address, nullptr});
+  hosts_.push_back({{{address}}});
   return hosts_.size() - 1;
 }
 
 void Network::set_address(HostId host, const base::IpAddress& address) {
-  hosts_[host].address = address;
+  auto& interfaces = hosts_[host].interfaces;
+  interfaces.resize(1);
+  interfaces.front().address = address;
+  interfaces.front().is_up = true;
+}
+
+void Network::add_address(HostId host, const base::IpAddress& address) {
+  hosts_[host].interfaces.push_back({address});
+}
+
+void Network::set_interface(HostId host, const base::IpAddress& address, bool is_up) {
+  for (Interface& interface : hosts_[host].interfaces) {
+    if (interface.address == address) interface.is_up = is_up;
+  }
+}
+
+std::vector<base::IpAddress> Network::addresses(HostId host) const {
+  std::vector<base::IpAddress> all;
+  for (const Interface& interface : hosts_[host].interfaces) {
+    if (interface.is_up) all.push_back(interface.address);
+  }
+  return all;
+}
+
+const Network::Interface* Network::interface_of(HostId host, const base::IpAddress& address) const {
+  for (const Interface& interface : hosts_[host].interfaces) {
+    if (interface.is_up && interface.address == address) return &interface;
+  }
+  return nullptr;
 }
 
 Nat& Network::put_behind_nat(HostId host, const base::IpAddress& outside,
                              base::Duration mapping_timeout) {
   nats_.push_back(std::make_unique<Nat>(outside, mapping_timeout));
-  hosts_[host].nat = nats_.back().get();
+  for (Interface& interface : hosts_[host].interfaces) interface.nat = nats_.back().get();
   return *nats_.back();
+}
+
+void Network::remove_nat(HostId host) {
+  for (Interface& interface : hosts_[host].interfaces) interface.nat = nullptr;
 }
 
 Link& Network::link(HostId a, HostId b) {
@@ -97,7 +152,10 @@ Link& Network::link(HostId a, HostId b) {
 
 void Network::set_quality(const LinkQuality& quality) {
   quality_ = quality;
-  for (auto& [ends, link] : links_) link.quality = quality;
+  for (auto& [ends, link] : links_) {
+    link.quality = quality;
+    link.reset_one_way();
+  }
 }
 
 bool Network::chance(double probability) {
@@ -113,15 +171,17 @@ base::Duration Network::up_to(base::Duration limit) {
 std::optional<std::pair<HostId, base::Endpoint>> Network::deliver_to(const Datagram& datagram,
                                                                      base::Instant now) const {
   for (HostId id = 0; id < hosts_.size(); ++id) {
-    const Host& host = hosts_[id];
-    if (host.nat == nullptr) {
-      if (host.address == datagram.destination.address) return {{id, datagram.destination}};
-      continue;
+    for (const Interface& interface : hosts_[id].interfaces) {
+      if (!interface.is_up) continue;
+      if (interface.nat == nullptr) {
+        if (interface.address == datagram.destination.address) return {{id, datagram.destination}};
+        continue;
+      }
+      if (interface.nat->outside() != datagram.destination.address) continue;
+      if (datagram.carrier == Carrier::esp) return std::nullopt;
+      const auto inside = interface.nat->inbound(datagram.source, datagram.destination.port, now);
+      if (inside && inside->address == interface.address) return {{id, *inside}};
     }
-    if (host.nat->outside() != datagram.destination.address) continue;
-    if (datagram.carrier != Carrier::udp) return std::nullopt;
-    const auto inside = host.nat->inbound(datagram.source, datagram.destination.port, now);
-    if (inside && inside->address == host.address) return {{id, *inside}};
   }
   return std::nullopt;
 }
@@ -131,28 +191,40 @@ void Network::lose(const Datagram& datagram, std::string_view why, base::Instant
   trace_->add(now, why, datagram.payload);
 }
 
-void Network::schedule(const Link& link, const Datagram& datagram, base::Instant now) {
-  base::Duration delay = link.quality.delay + up_to(link.quality.jitter);
-  if (chance(link.quality.reorder)) delay += up_to(4 * link.quality.delay);
+void Network::schedule(const LinkQuality& quality, const Datagram& datagram, base::Instant now) {
+  base::Duration delay = quality.delay + up_to(quality.jitter);
+  if (chance(quality.reorder)) delay += up_to(4 * quality.delay);
   queue_.emplace(std::pair{now + delay, sequence_++}, datagram);
+}
+
+void Network::schedule_stream(const LinkQuality& quality, const Datagram& datagram,
+                              base::Instant now) {
+  constexpr base::Duration retransmission = 200ms;
+  base::Duration delay = quality.delay + up_to(quality.jitter);
+  if (chance(quality.loss)) delay += retransmission + quality.delay;
+  base::Instant& end = stream_ends_[{datagram.source, datagram.destination}];
+  end = std::max(end, now + delay);
+  queue_.emplace(std::pair{end, sequence_++}, datagram);
 }
 
 void Network::send(HostId from, Datagram datagram, base::Instant now) {
   ++sent_;
   trace_->add(now, "send", datagram.payload);
-  const Host& sender = hosts_[from];
-  if (datagram.source.address != sender.address) return lose(datagram, "wrong source", now);
-  if (sender.nat != nullptr) {
-    if (datagram.carrier != Carrier::udp) return lose(datagram, "ESP at a NAT", now);
-    datagram.source = sender.nat->outbound(datagram.source, datagram.destination, now);
+  const Interface* const sender = interface_of(from, datagram.source.address);
+  if (sender == nullptr) return lose(datagram, "wrong source", now);
+  if (sender->nat != nullptr) {
+    if (datagram.carrier == Carrier::esp) return lose(datagram, "ESP at a NAT", now);
+    datagram.source = sender->nat->outbound(datagram.source, datagram.destination, now);
   }
   const auto target = deliver_to(datagram, now);
   if (!target) return lose(datagram, "unreachable", now);
   Link& between = link(from, target->first);
   if (between.swallows(from, datagram)) return lose(datagram, "swallowed", now);
-  if (chance(between.quality.loss)) return lose(datagram, "lost", now);
-  schedule(between, datagram, now);
-  if (chance(between.quality.duplicate)) schedule(between, datagram, now);
+  const LinkQuality& quality = between.quality_from(from);
+  if (datagram.carrier == Carrier::tcp) return schedule_stream(quality, datagram, now);
+  if (chance(quality.loss)) return lose(datagram, "lost", now);
+  schedule(quality, datagram, now);
+  if (chance(quality.duplicate)) schedule(quality, datagram, now);
 }
 
 std::optional<base::Instant> Network::next_arrival() const {

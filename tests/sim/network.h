@@ -1,12 +1,14 @@
 #pragma once
-// The network between simulated gateways: links that lose, repeat, reorder and delay, partitions
-// and NAT boxes. Everything that happens is drawn from one seed. Knows nothing of IPsec.
+// The network between simulated gateways: links that lose, repeat, reorder, delay and block, each
+// direction for itself, partitions, NAT boxes, hosts with several interfaces. Everything that
+// happens is drawn from one seed. Knows nothing of IPsec.
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,9 +34,10 @@ class Trace {
   std::uint64_t count_ = 0;
 };
 
-enum class Carrier : std::uint8_t { udp, esp };
+enum class Carrier : std::uint8_t { udp, esp, tcp };
 
-/// UDP, or ESP directly above IP (the ports are then 0).
+/// UDP, ESP directly above IP (the ports are then 0), or one message in a TCP stream, which arrives
+/// once, whole and in order, or not at all because the stream is cut.
 struct Datagram {
   Carrier carrier = Carrier::udp;
   base::Endpoint source;
@@ -56,7 +59,16 @@ struct LinkQuality {
 /// What lies between two hosts, in both directions.
 class Link {
  public:
-  LinkQuality quality;
+  LinkQuality quality;  ///< of both directions
+  /// What `sender` sends fares otherwise than `quality`, until it is reset.
+  void set_one_way(HostId sender, const LinkQuality& other) { one_way_[sender] = other; }
+  void reset_one_way() { one_way_.clear(); }
+  /// A larger UDP or ESP packet is lost, as one whose fragments do not pass.
+  std::size_t mtu = 65535;
+  std::set<std::uint16_t> blocked_ports;  ///< of UDP, on either end
+  bool blocks_udp = false;
+  bool blocks_tcp = false;
+  bool blocks_esp = false;
 
   /// The next `count` datagrams are lost, whoever sends them.
   void drop_next(unsigned count) { drop_next_ += count; }
@@ -65,11 +77,16 @@ class Link {
   void drop_if(std::function<bool(const Datagram&)> filter) { filter_ = std::move(filter); }
   void partition() { parted_ = true; }
   void heal() { parted_ = false; }
+  /// Whether a TCP stream can live on it.
+  [[nodiscard]] bool carries_tcp() const { return !parted_ && !blocks_tcp; }
 
  private:
   friend class Network;
   [[nodiscard]] bool swallows(HostId sender, const Datagram& datagram);
+  [[nodiscard]] bool blocks(const Datagram& datagram) const;
+  [[nodiscard]] const LinkQuality& quality_from(HostId sender) const;
 
+  std::map<HostId, LinkQuality> one_way_;
   unsigned drop_next_ = 0;
   std::map<HostId, unsigned> drop_next_from_;
   std::function<bool(const Datagram&)> filter_;
@@ -114,10 +131,18 @@ class Network {
   Network(std::uint64_t seed, Trace& trace) : rng_(seed), trace_(&trace) {}
 
   HostId add_host(const base::IpAddress& address);
-  /// A host has one address at a time; datagrams under way to the old one are lost.
+  /// One interface with this address instead of all there were, behind the same NAT; datagrams
+  /// under way to the old ones are lost.
   void set_address(HostId host, const base::IpAddress& address);
-  /// Moves `host` behind a new NAT.
+  /// One more interface, up and not behind a NAT.
+  void add_address(HostId host, const base::IpAddress& address);
+  void set_interface(HostId host, const base::IpAddress& address, bool is_up);
+  /// Of the interfaces that are up, in the order they were added.
+  [[nodiscard]] std::vector<base::IpAddress> addresses(HostId host) const;
+  /// Puts every interface of `host` behind one new NAT.
   Nat& put_behind_nat(HostId host, const base::IpAddress& outside, base::Duration mapping_timeout);
+  /// The interfaces are reached at their own addresses again.
+  void remove_nat(HostId host);
   [[nodiscard]] Link& link(HostId a, HostId b);
   /// Also the quality of links made later.
   void set_quality(const LinkQuality& quality);
@@ -137,16 +162,23 @@ class Network {
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
 
  private:
-  struct Host {
+  struct Interface {
     base::IpAddress address;
     Nat* nat = nullptr;
+    bool is_up = true;
   };
+  struct Host {
+    std::vector<Interface> interfaces;
+  };
+  using Stream = std::pair<base::Endpoint, base::Endpoint>;
+  [[nodiscard]] const Interface* interface_of(HostId host, const base::IpAddress& address) const;
   [[nodiscard]] bool chance(double probability);
   [[nodiscard]] base::Duration up_to(base::Duration limit);
   [[nodiscard]] std::optional<std::pair<HostId, base::Endpoint>> deliver_to(
       const Datagram& datagram, base::Instant now) const;
   void lose(const Datagram& datagram, std::string_view why, base::Instant now);
-  void schedule(const Link& link, const Datagram& datagram, base::Instant now);
+  void schedule(const LinkQuality& quality, const Datagram& datagram, base::Instant now);
+  void schedule_stream(const LinkQuality& quality, const Datagram& datagram, base::Instant now);
 
   base::SeededRng rng_;
   Trace* trace_;
@@ -155,6 +187,7 @@ class Network {
   std::map<std::pair<HostId, HostId>, Link> links_;
   LinkQuality quality_;
   std::map<std::pair<base::Instant, std::uint64_t>, Datagram> queue_;
+  std::map<Stream, base::Instant> stream_ends_;  ///< when the last message of each arrives
   std::uint64_t sequence_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t lost_ = 0;

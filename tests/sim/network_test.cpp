@@ -26,6 +26,26 @@ struct TwoHosts {
                   {std::byte{content}}},
                  now);
   }
+  void send_bytes(Carrier carrier, std::size_t size, std::uint8_t content = 1) {
+    network.send(a,
+                 {carrier,
+                  {address("192.0.2.1"), 4500},
+                  {address("192.0.2.2"), 4500},
+                  base::ByteVec(size, std::byte{content})},
+                 now);
+  }
+  void send_to(const base::IpAddress& destination) {
+    network.send(a, {Carrier::udp, {address("192.0.2.1"), 500}, {destination, 500}, {std::byte{1}}},
+                 now);
+  }
+  void answer(std::uint16_t from_port, std::uint16_t to_port) {
+    network.send(b,
+                 {Carrier::udp,
+                  {address("192.0.2.2"), from_port},
+                  {address("192.0.2.1"), to_port},
+                  {std::byte{2}}},
+                 now);
+  }
   std::vector<Datagram> arrivals() {
     std::vector<Datagram> all;
     while (const auto at = network.next_arrival()) {
@@ -108,6 +128,80 @@ TEST(SimNetwork, esp_without_ports_does_not_pass_a_nat) {
   world.network.send(
       world.a, {Carrier::esp, {address("192.0.2.1"), 0}, {address("192.0.2.2"), 0}, {}}, world.now);
   EXPECT_TRUE(world.arrivals().empty());
+}
+
+TEST(SimNetwork, each_direction_of_a_link_may_have_its_own_loss) {
+  TwoHosts world{1};
+  world.network.link(world.a, world.b).set_one_way(world.a, {.loss = 1});
+  world.send(500, 500);
+  EXPECT_TRUE(world.arrivals().empty());
+  world.answer(500, 500);
+  EXPECT_EQ(world.arrivals().size(), 1u);
+}
+
+TEST(SimNetwork, a_packet_larger_than_the_mtu_is_lost) {
+  TwoHosts world{1};
+  world.network.link(world.a, world.b).mtu = 576;
+  world.send_bytes(Carrier::udp, 576 - 28);
+  world.send_bytes(Carrier::esp, 576 - 20);
+  EXPECT_EQ(world.arrivals().size(), 2u);
+  world.send_bytes(Carrier::udp, 576 - 27);
+  world.send_bytes(Carrier::esp, 576 - 19);
+  EXPECT_TRUE(world.arrivals().empty());
+  world.send_bytes(Carrier::tcp, 1000);
+  EXPECT_EQ(world.arrivals().size(), 1u) << "TCP cuts a message to fit";
+}
+
+TEST(SimNetwork, a_link_may_block_a_port_or_a_protocol) {
+  TwoHosts world{1};
+  Link& link = world.network.link(world.a, world.b);
+  link.blocked_ports = {500};
+  world.send(500, 500);
+  EXPECT_TRUE(world.arrivals().empty());
+  world.send(4500, 4500);
+  EXPECT_EQ(world.arrivals().size(), 1u);
+  link.blocks_udp = true;
+  link.blocks_esp = true;
+  world.send(4500, 4500);
+  world.send_bytes(Carrier::esp, 100);
+  EXPECT_TRUE(world.arrivals().empty());
+  world.send_bytes(Carrier::tcp, 100);
+  EXPECT_EQ(world.arrivals().size(), 1u);
+  link.blocks_tcp = true;
+  world.send_bytes(Carrier::tcp, 100);
+  EXPECT_TRUE(world.arrivals().empty());
+}
+
+TEST(SimNetwork, tcp_loses_and_reorders_nothing_on_a_bad_link) {
+  TwoHosts world{1};
+  world.network.set_quality({.loss = 0.5, .duplicate = 0.5, .reorder = 0.5, .jitter = 50ms});
+  for (std::uint8_t i = 0; i < 100; ++i) world.send_bytes(Carrier::tcp, 1, i);
+  const auto arrived = world.arrivals();
+  ASSERT_EQ(arrived.size(), 100u);
+  for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(arrived[i].payload[0], std::byte(i));
+}
+
+TEST(SimNetwork, a_host_is_reached_at_each_interface_that_is_up) {
+  TwoHosts world{1};
+  const auto second = address("198.51.100.2");
+  world.network.add_address(world.b, second);
+  EXPECT_EQ(world.network.addresses(world.b).size(), 2u);
+  world.send_to(second);
+  EXPECT_EQ(world.arrivals().size(), 1u);
+  world.network.set_interface(world.b, second, false);
+  EXPECT_EQ(world.network.addresses(world.b), std::vector{address("192.0.2.2")});
+  world.send_to(second);
+  EXPECT_TRUE(world.arrivals().empty());
+}
+
+TEST(SimNetwork, a_nat_that_goes_away_leaves_the_host_at_its_own_address) {
+  TwoHosts world{1};
+  world.network.put_behind_nat(world.a, address("203.0.113.1"), 30s);
+  world.send(500, 500);
+  EXPECT_EQ(world.arrivals().at(0).source.address, address("203.0.113.1"));
+  world.network.remove_nat(world.a);
+  world.send(500, 500);
+  EXPECT_EQ(world.arrivals().at(0).source.address, address("192.0.2.1"));
 }
 
 TEST(SimNetwork, the_same_seed_leaves_the_same_trace_and_another_does_not) {

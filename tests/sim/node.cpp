@@ -51,6 +51,20 @@ void Node::start() {
   rng_ = std::make_unique<base::SeededRng>(world_->rng_.public_u64());
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
   reload();
+  tell_addresses();
+}
+
+std::vector<base::IpAddress> Node::addresses() const { return world_->network_.addresses(id_); }
+
+void Node::tell_addresses() {
+  if (!is_running()) return;
+  const auto tell = [&](auto& gateway) {
+    if constexpr (requires { gateway.handle_local_addresses(addresses(), world_->now_); }) {
+      gateway.handle_local_addresses(addresses(), world_->now_);
+    }
+  };
+  tell(*gateway_);
+  drain();
 }
 
 void Node::reload() {
@@ -157,7 +171,9 @@ void Node::perform(gateway::Action action) {
                    });
                  },
                  [&](const gateway::FindSource& find) {
-                   gateway_->handle_source_address(find.connection, address_, now);
+                   const auto all = addresses();
+                   const auto best = all.empty() ? std::nullopt : std::optional{all.front()};
+                   gateway_->handle_source_address(find.connection, best, now);
                  },
                  [&](const gateway::DeliverClear&) { ++icmp_errors_; },
                  [&](base::Event& event) {
@@ -181,8 +197,9 @@ void Node::perform_transmit(ike::Transmit transmit) {
                                    header->is_response() ? "response" : "request",
                                    header->message_id.value, transmit.path.remote.to_string()));
   }
-  world_->send(*this, {Carrier::udp, transmit.path.local, transmit.path.remote,
-                       std::move(transmit.datagram)});
+  const bool in_tcp = transmit.path.transport == base::Transport::tcp;
+  world_->send(*this, {in_tcp ? Carrier::tcp : Carrier::udp, transmit.path.local,
+                       transmit.path.remote, std::move(transmit.datagram)});
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
@@ -198,8 +215,10 @@ void Node::perform_auth(const ike::AuthRequest& request) {
 }
 
 void Node::handle(const Datagram& datagram) {
-  if (!is_running()) return;
-  const base::Path path{datagram.destination, datagram.source};
+  if (!is_awake()) return;
+  const base::Path path{
+      datagram.destination, datagram.source,
+      datagram.carrier == Carrier::tcp ? base::Transport::tcp : base::Transport::udp};
   if (datagram.carrier == Carrier::esp) return handle_esp(path, datagram.payload);
   if (path.local.port != natt_port) {
     gateway_->handle_ike(path, datagram.payload, world_->now_);
@@ -233,6 +252,7 @@ void Node::handle_esp(const base::Path& path, base::Bytes esp) {
 
 void Node::send_clear(base::Bytes clear) {
   const auto fields = wire::selector_fields(clear);
+  if (is_asleep_) return;
   const bool routed = is_running() && fields &&
                       std::any_of(routes_.begin(), routes_.end(), [&](const base::Prefix& prefix) {
                         return prefix.contains(fields->destination);

@@ -105,6 +105,30 @@ void World::move(Node& node, const base::IpAddress& address) {
   network_.set_address(node.id(), address);
 }
 
+void World::roam(Node& node, const base::IpAddress& address) {
+  move(node, address);
+  node.tell_addresses();
+}
+
+void World::add_address(Node& node, const base::IpAddress& address) {
+  network_.add_address(node.id(), address);
+  node.tell_addresses();
+}
+
+void World::set_interface(Node& node, const base::IpAddress& address, bool is_up) {
+  network_.set_interface(node.id(), address, is_up);
+  node.tell_addresses();
+}
+
+void World::jump(base::Duration duration) {
+  now_ = now_ + duration;
+  // What the hosts inside wanted to say meanwhile they did not.
+  auto timers = std::exchange(timers_, {});
+  for (auto& [when, what] : timers) {
+    timers_.emplace(std::pair{when.first + duration, when.second}, std::move(what));
+  }
+}
+
 Flow& World::flow(const Node& from, const Node& to, base::Duration interval) {
   flows_.push_back(std::make_unique<Flow>());
   Flow& flow = *flows_.back();
@@ -174,7 +198,7 @@ std::optional<base::Instant> World::next_event() const {
   };
   if (!timers_.empty()) consider(timers_.begin()->first.first);
   for (const auto& node : nodes_) {
-    if (!node->is_running()) continue;
+    if (!node->is_awake()) continue;
     if (const auto deadline = node->gateway_->poll_deadline()) consider(deadline->at);
   }
   if (next && *next < now_) return now_;
@@ -200,7 +224,7 @@ void World::step(base::Instant at) {
     what();
   }
   for (const auto& node : nodes_) {
-    if (!node->is_running()) continue;
+    if (!node->is_awake()) continue;
     const auto deadline = node->gateway_->poll_deadline();
     if (deadline && deadline->at <= now_) node->handle_deadline();
   }

@@ -54,7 +54,10 @@ class Node {
 
   [[nodiscard]] HostId id() const { return id_; }
   [[nodiscard]] const std::string& name() const { return name_; }
+  /// The first one; see World::add_address.
   [[nodiscard]] const base::IpAddress& address() const { return address_; }
+  /// Of the interfaces that are up.
+  [[nodiscard]] std::vector<base::IpAddress> addresses() const;
   [[nodiscard]] const base::IpAddress& inner() const { return inner_; }
   /// The options of the next start().
   gateway::GatewayOptions options;
@@ -74,6 +77,10 @@ class Node {
   void kill();
   /// After kill(): a new process that remembers nothing.
   void restart();
+  /// Suspended: hears, does and sends nothing until it wakes, and then finds that time has passed.
+  void fall_asleep() { is_asleep_ = true; }
+  void wake() { is_asleep_ = false; }
+  [[nodiscard]] bool is_awake() const { return is_running() && !is_asleep_; }
   /// The keyholder answers after this time.
   base::Duration keyholder_delay = 0ns;
 
@@ -95,6 +102,8 @@ class Node {
   [[nodiscard]] std::string peer_name(const std::string& name) const;
   [[nodiscard]] std::shared_ptr<const config::Config> make_config() const;
   void drain();
+  /// What netlink does for a real gateway, whenever its interfaces change.
+  void tell_addresses();
   void perform(gateway::Action action);
   void perform_transmit(ike::Transmit transmit);
   void perform_auth(const ike::AuthRequest& request);
@@ -123,6 +132,7 @@ class Node {
   std::uint64_t route_changes_ = 0;
   std::uint64_t icmp_errors_ = 0;
   bool draining_ = false;
+  bool is_asleep_ = false;
 };
 
 /// Echo requests from one inner host to another at a steady pace; the other answers.
@@ -156,8 +166,16 @@ class World {
   [[nodiscard]] Network& network() { return network_; }
   /// Puts a gateway behind a NAT whose outside is 203.0.113.N.
   Nat& put_behind_nat(const Node& node, base::Duration mapping_timeout = 60s);
-  /// Moves a gateway to another address, as a laptop between networks.
+  /// Moves a gateway to another address, as a laptop between networks; nobody tells it.
   void move(Node& node, const base::IpAddress& address);
+  /// The same, and the gateway is told.
+  void roam(Node& node, const base::IpAddress& address);
+  /// One more interface; the gateway is told.
+  void add_address(Node& node, const base::IpAddress& address);
+  /// An interface goes up or down; the gateway is told.
+  void set_interface(Node& node, const base::IpAddress& address, bool is_up);
+  /// The clock jumps ahead for everybody at once, as when a host with guests is suspended.
+  void jump(base::Duration duration);
   Flow& flow(const Node& from, const Node& to, base::Duration interval);
   /// Names that resolve; others do not.
   std::map<std::string, base::IpAddress> names;
