@@ -65,7 +65,7 @@ class Prf {
  public:
   virtual ~Prf() = default;
   [[nodiscard]] virtual std::size_t size() const = 0;
-  /// prf(key, part | part | ...).
+  /// prf(key, part | part | ...). Empty when the back end failed: no key is made of nothing.
   [[nodiscard]] virtual SecretBytes compute(Bytes key, std::span<const Bytes> parts) const = 0;
 };
 

@@ -10,7 +10,7 @@ ike::AuthReply Keyholder::answer(const ike::AuthRequest& request) const {
   ike::AuthReply reply;
   reply.sa = request.sa;
   reply.request = request.request;
-  if (!config_) return reply;
+  if (!config_ || request.signed_octets.empty()) return reply;
   const auto& peers = config_->peers;
   const auto peer = std::find_if(peers.begin(), peers.end(), [&](const config::PeerConfig& entry) {
     return entry.name == request.connection;

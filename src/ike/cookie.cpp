@@ -39,6 +39,7 @@ ByteVec CookieJar::compute(std::uint8_t version, const SecretBytes& secret, Byte
   base::store_be(spi.data(), spi_i.value);
   const std::array<Bytes, 3> parts = {nonce_i, address.bytes(), Bytes{spi}};
   const SecretBytes mac = prf_->compute(secret.reveal(), parts);
+  if (mac.empty()) return {};
   ByteVec cookie{static_cast<std::byte>(version)};
   // s2.6: at most 64 octets in all.
   base::append(cookie, mac.reveal().first(std::min<std::size_t>(mac.size(), 32)));

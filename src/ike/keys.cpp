@@ -93,6 +93,7 @@ std::expected<IkeKeys, CryptoError> derive_rekeyed_ike_keys(
     base::IkeSpi spi_i, base::IkeSpi spi_r) {
   const SecretBytes skeyseed =
       old_prf.compute(old_sk_d.reveal(), std::array{shared_secret, nonce_i, nonce_r});
+  if (skeyseed.size() != old_prf.size()) return std::unexpected{CryptoError::backend_failure};
   return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
 }
 
@@ -119,6 +120,7 @@ base::ByteVec signed_octets(const crypto::Prf& prf, Bytes init_message, Bytes ot
   base::Writer id_body;
   id.encode(id_body);
   const SecretBytes maced_id = prf.compute(sk_p.reveal(), std::array{id_body.view()});
+  if (maced_id.empty()) return {};
   base::ByteVec octets = base::to_vec(init_message);
   base::append(octets, other_nonce);
   base::append(octets, maced_id.reveal());
@@ -128,6 +130,7 @@ base::ByteVec signed_octets(const crypto::Prf& prf, Bytes init_message, Bytes ot
 SecretBytes shared_key_auth(const crypto::Prf& prf, Bytes psk, Bytes octets) {
   const Bytes key_pad = base::as_bytes("Key Pad for IKEv2");
   const SecretBytes key = prf.compute(psk, std::array{key_pad});
+  if (key.empty()) return {};
   return prf.compute(key.reveal(), std::array{octets});
 }
 

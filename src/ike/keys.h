@@ -40,12 +40,13 @@ struct ChildKeys {
     base::Bytes shared_secret, base::Bytes nonce_i, base::Bytes nonce_r);
 
 /// The octets one side signs (s2.15): its IKE_SA_INIT message | the other's nonce |
-/// prf(SK_p, its ID payload without the generic header).
+/// prf(SK_p, its ID payload without the generic header). Empty when the PRF failed.
 [[nodiscard]] base::ByteVec signed_octets(const crypto::Prf& prf, base::Bytes init_message,
                                           base::Bytes other_nonce, const base::SecretBytes& sk_p,
                                           const wire::IdPayload& id);
 
 /// AUTH of a shared key (s2.15): prf(prf(PSK, "Key Pad for IKEv2"), octets). The keyholder's half.
+/// Empty when the PRF failed.
 [[nodiscard]] base::SecretBytes shared_key_auth(const crypto::Prf& prf, base::Bytes psk,
                                                 base::Bytes octets);
 

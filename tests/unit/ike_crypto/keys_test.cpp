@@ -205,5 +205,23 @@ TEST(NistKeySchedule, is_cut_into_our_keys_in_order) {
   EXPECT_EQ(checked, 180U);
 }
 
+/// A back end whose memory is exhausted.
+class ExhaustedPrf final : public crypto::Prf {
+ public:
+  [[nodiscard]] std::size_t size() const override { return 32; }
+  [[nodiscard]] SecretBytes compute(Bytes, std::span<const Bytes>) const override { return {}; }
+};
+
+TEST(IkeKeySchedule, a_prf_that_fails_makes_no_key_no_octets_and_no_auth) {
+  const ExhaustedPrf prf;
+  const ByteVec some(32, std::byte{7});
+  const SecretBytes sk{Bytes{some}};
+  EXPECT_FALSE(derive_ike_keys(prf, cbc_suite, some, some, some, {1}, {2}));
+  EXPECT_FALSE(derive_rekeyed_ike_keys(prf, sk, prf, cbc_suite, some, some, some, {1}, {2}));
+  EXPECT_FALSE(derive_child_keys(prf, {cbc_suite.cipher}, sk, some, some, some));
+  EXPECT_TRUE(signed_octets(prf, some, some, sk, {}).empty());
+  EXPECT_TRUE(shared_key_auth(prf, some, some).empty());
+}
+
 }  // namespace
 }  // namespace caponier::ike
