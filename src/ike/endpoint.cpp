@@ -135,7 +135,7 @@ void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHe
                            header.major_version, header.minor_version);
       },
       now);
-  //= rfc7296#2.5-6
+  //= rfc7296#2.5-2
   if (header.major_version < 2 || header.is_response() || !shared.answers.take(now)) return;
   shared.transmit(path,
                   unprotected_answer(header, make_notify(wire::NotifyType::invalid_major_version)));

@@ -44,6 +44,7 @@ TEST(KeyExchange, both_sides_agree_in_the_larger_groups) {
   leading_zeros_in(KeGroup::modp_4096, 10, 512);
 }
 
+//= rfc7296#3.4-1 type=test
 TEST(KeyExchange, refuses_public_values_of_any_other_size) {
   base::SeededRng rng{1};
   const NullProvider null{nullptr};

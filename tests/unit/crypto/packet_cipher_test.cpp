@@ -263,6 +263,7 @@ TEST(PacketCipher, refuses_keys_that_do_not_fit_and_suites_that_are_not_valid) {
   }
 }
 
+//= rfc7296#3.14-3 type=test
 TEST(PacketCipher, counter_ivs_are_the_counter_and_cbc_ivs_never_repeat) {
   base::SeededRng rng{9};
   for (const CryptoProvider* provider : all_providers()) {

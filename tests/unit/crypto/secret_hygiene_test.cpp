@@ -128,6 +128,7 @@ TEST(SecretHygiene, prf_and_prf_plus_leave_neither_key_nor_output) {
   }
 }
 
+//= rfc7296#2.12-1 type=test
 TEST(SecretHygiene, key_exchanges_leave_neither_private_value_nor_shared_secret) {
   base::SeededRng rng{3};
   const OpensslProvider provider;

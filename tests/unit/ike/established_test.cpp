@@ -62,6 +62,7 @@ TEST(IkeEstablished, deleting_the_ike_sa_removes_everything_on_both_sides) {
   }
 }
 
+//= rfc7296#1.4.1-1..3 rfc7296#2.4-11 type=test
 TEST(IkeEstablished, deleting_a_child_leaves_the_ike_sa) {
   Pair pair;
   bring_up(pair);
@@ -74,6 +75,7 @@ TEST(IkeEstablished, deleting_a_child_leaves_the_ike_sa) {
   EXPECT_EQ(pair.b.record.child_downs.at(0).reason, EndReason::local_request);
 }
 
+//= rfc7296#1.4.1-4 type=test
 TEST(IkeEstablished, both_sides_delete_the_same_child_at_once) {
   Pair pair;
   bring_up(pair);
@@ -142,6 +144,7 @@ TEST(IkeEstablished, a_further_child_that_cannot_be_is_reported) {
   EXPECT_EQ(pair.a.record.child_downs.at(1).reason, EndReason::local_fault);
 }
 
+//= rfc7296#1.3-2 type=test
 TEST(IkeEstablished, children_beyond_the_limit_get_no_additional_sas) {
   EndpointConfig config = test_config();
   config.limits.children_per_ike_max = 1;
@@ -222,6 +225,7 @@ TEST(IkeEstablished, a_peer_may_rekey_the_ike_sa) {
   EXPECT_TRUE(successor.open(pair.b.record.transmits.back().datagram).empty());
 }
 
+//= rfc7296#2.25.1-1 type=test
 TEST(IkeEstablished, rekeying_what_we_are_deleting_is_a_temporary_failure) {
   Pair pair;
   bring_up(pair);
@@ -314,6 +318,7 @@ TEST(IkeEstablished, silence_brings_a_liveness_check_and_life_prevents_it) {
   EXPECT_TRUE(pair.is_up());
 }
 
+//= rfc7296#2.4-5 rfc7296#2.1-6 type=test
 TEST(IkeEstablished, a_dead_peer_is_noticed_and_its_sas_are_removed) {
   Pair pair;
   bring_up(pair);
@@ -348,6 +353,7 @@ TEST(IkeEstablished, every_measured_round_trip_is_counted) {
   EXPECT_EQ(pair.a.endpoint.snapshot().at(0).round_trips, before + 2);
 }
 
+//= rfc7296#2.23-11 type=test
 TEST(IkeEstablished, keepalives_come_only_from_behind_the_nat) {
   Pair pair;
   pair.put_a_behind_nat("198.51.100.9", 1000);
@@ -365,6 +371,7 @@ TEST(IkeEstablished, keepalives_come_only_from_behind_the_nat) {
   EXPECT_EQ(keepalives(pair.b), 0);
 }
 
+//= rfc7296#2.23-15 type=test
 TEST(IkeEstablished, a_peer_behind_a_nat_is_followed_to_its_new_port) {
   Pair pair;
   pair.put_a_behind_nat("198.51.100.9", 1000);
@@ -387,6 +394,7 @@ TEST(IkeEstablished, a_peer_behind_a_nat_is_followed_to_its_new_port) {
   EXPECT_EQ(pair.b.record.moves.size(), 1u);
 }
 
+//= rfc7296#2.23-15..16 type=test
 TEST(IkeEstablished, authenticated_esp_from_elsewhere_moves_the_peer) {
   Pair pair;
   pair.put_a_behind_nat("198.51.100.9", 1000);
@@ -472,6 +480,7 @@ TEST(IkeEstablished, simultaneous_initiation_survives_the_loss_of_any_message) {
   }
 }
 
+//= rfc7296#2.4-4 rfc7296#2.21.4-5 type=test
 TEST(IkeEstablished, unprotected_notifies_change_nothing) {
   Pair pair;
   bring_up(pair);

@@ -21,6 +21,7 @@ std::size_t count_sent(const Pair& pair, bool to_b, ExchangeType exchange) {
   }));
 }
 
+//= rfc7296#4-3 type=test
 TEST(IkeHandshake, two_endpoints_bring_up_a_tunnel_in_four_messages) {
   Pair pair;
   pair.initiate_a();
@@ -48,6 +49,7 @@ TEST(IkeHandshake, the_other_side_can_initiate_too) {
   EXPECT_TRUE(pair.is_up());
 }
 
+//= rfc7296#2.8-9 type=test
 TEST(IkeHandshake, the_responder_installs_before_its_answer_leaves) {
   Pair pair;
   bool was_installed = false;
@@ -101,6 +103,7 @@ TEST(IkeHandshake, a_cookie_is_demanded_past_the_threshold_and_returned) {
   EXPECT_EQ(pair.b.record.count(EventKind::ike_cookie_demanded), 1u);
 }
 
+//= rfc7296#2.6.1-1 type=test
 TEST(IkeHandshake, cookie_and_wrong_group_together_still_end_well) {
   EndpointConfig config = test_config();
   config.limits.cookie_threshold = 0;
@@ -125,6 +128,7 @@ TEST(IkeHandshake, the_responder_narrows_the_selectors) {
   EXPECT_EQ(pair.a.record.installs.at(0).remote, net(end_b.network));
 }
 
+//= rfc7296#2.23-2 rfc7296#2.23-5 rfc7296#2.23-12 type=test
 TEST(IkeHandshake, a_nat_moves_both_sides_to_port_4500_and_esp_into_udp) {
   Pair pair;
   pair.put_a_behind_nat("198.51.100.9", 1000);
@@ -217,6 +221,7 @@ TEST(IkeHandshake, a_second_initiate_for_the_same_connection_is_ignored) {
   EXPECT_EQ(pair.sent.size(), 4u);
 }
 
+//= rfc7296#2.4-1 type=test
 TEST(IkeHandshake, initial_contact_removes_what_a_restarted_peer_forgot) {
   Pair pair;
   pair.initiate_a();

@@ -19,6 +19,7 @@ bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+//= rfc7296#3.3.4-5..6 rfc7296#3.3.6-1 type=test
 TEST(IkeRefusal, no_common_proposal_is_explained_on_both_sides) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
@@ -49,6 +50,7 @@ TEST(IkeRefusal, an_unknown_peer_is_refused_and_named) {
   EXPECT_EQ(pair.a.record.ike_downs.size(), 1u);
 }
 
+//= rfc7296#1.2-2 rfc7296#2.21.2-1 type=test
 TEST(IkeRefusal, a_wrong_secret_fails_authentication_on_both_sides) {
   Pair pair;
   pair.b.secrets["to-a.example"] = "another secret";
@@ -79,6 +81,7 @@ TEST(IkeRefusal, a_lost_authentication_failed_is_repeated) {
   EXPECT_EQ(pair.a.record.ike_downs.front().reason, EndReason::authentication);
 }
 
+//= rfc7296#1.2-2 rfc7296#2.21.2-2 type=test
 TEST(IkeRefusal, an_initiator_that_disbelieves_the_responder_says_so) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
@@ -109,6 +112,7 @@ TEST(IkeRefusal, an_initiator_that_disbelieves_the_responder_says_so) {
   EXPECT_TRUE(pair.b.endpoint.snapshot().empty());
 }
 
+//= rfc7296#1.2-3 type=test
 TEST(IkeRefusal, an_unexpected_identity_is_refused_by_the_responder) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
@@ -143,6 +147,7 @@ TEST(IkeRefusal, a_silent_keyholder_ends_the_attempt_in_time) {
   EXPECT_TRUE(pair.a.endpoint.snapshot().empty());
 }
 
+//= rfc7296#1.3.1-4 type=test
 TEST(IkeRefusal, impossible_selectors_leave_the_ike_sa_up) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
@@ -171,6 +176,7 @@ TEST(IkeRefusal, no_common_esp_algorithm_leaves_the_ike_sa_up) {
   EXPECT_EQ(pair.a.record.child_downs.at(0).reason, EndReason::no_proposal);
 }
 
+//= rfc7296#2.1-6 type=test
 TEST(IkeRefusal, a_peer_that_never_answers_times_out_after_the_configured_tries) {
   Pair pair;
   pair.filter = [](Datagram&) { return false; };
@@ -183,6 +189,7 @@ TEST(IkeRefusal, a_peer_that_never_answers_times_out_after_the_configured_tries)
   EXPECT_FALSE(pair.a.endpoint.poll_deadline().has_value());
 }
 
+//= rfc7296#2.5-2 rfc7296#3.1-6 type=test
 TEST(IkeRefusal, another_major_version_is_answered_once_and_never_started) {
   Pair pair;
   pair.initiate_a();
@@ -200,6 +207,7 @@ TEST(IkeRefusal, another_major_version_is_answered_once_and_never_started) {
   EXPECT_EQ(pair.b.endpoint.drops()[DropReason::ike_bad_version], 2u);
 }
 
+//= rfc7296#2.5-8 rfc7296#4-2 type=test
 TEST(IkeRefusal, an_unknown_critical_payload_is_named_in_the_answer) {
   Pair pair;
   pair.initiate_a();

@@ -34,6 +34,7 @@ Datagram stop_at(Pair& pair, std::size_t n) {
   return stopped;
 }
 
+//= rfc7296#2.1-3 rfc7296#2.3-7 type=test
 TEST(IkeRobustness, any_lost_message_is_repeated_and_the_tunnel_comes_up) {
   for (std::size_t lost = 0; lost < handshake_messages; ++lost) {
     Pair pair;
@@ -58,6 +59,7 @@ TEST(IkeRobustness, every_message_twice_changes_nothing) {
   EXPECT_EQ(pair.b.endpoint.half_open_count(), 0u);
 }
 
+//= rfc7296#2.1-2 rfc7296#2.1-5 rfc7296#2.3-8 type=test
 TEST(IkeRobustness, repeated_requests_get_the_same_answer_in_every_state) {
   Pair pair;
   pair.initiate_a();
@@ -75,6 +77,7 @@ TEST(IkeRobustness, repeated_requests_get_the_same_answer_in_every_state) {
   EXPECT_TRUE(pair.is_up());
 }
 
+//= rfc7296#1.2-2 type=test
 TEST(IkeRobustness, a_damaged_copy_of_any_message_does_no_harm) {
   for (std::size_t n = 0; n < handshake_messages; ++n) {
     Pair measure;
@@ -224,6 +227,7 @@ TEST(IkeRobustness, too_many_payloads_end_the_sa_cleanly) {
   }
 }
 
+//= rfc7296#2.21.2-3 type=test
 TEST(IkeRobustness, an_unknown_critical_payload_in_ike_auth_ends_it_with_the_right_notify) {
   Pair pair;
   with_edited(pair, true, [&](auto& payloads) {
@@ -234,6 +238,7 @@ TEST(IkeRobustness, an_unknown_critical_payload_in_ike_auth_ends_it_with_the_rig
             std::string::npos);
 }
 
+//= rfc7296#2.5-7 rfc7296#2.5-9 rfc7296#3.10.1-2..3 rfc7296#4-1 type=test
 TEST(IkeRobustness, unknown_payloads_and_notifies_in_ike_auth_are_ignored) {
   Pair pair;
   with_edited(pair, true, [&](auto& payloads) {
@@ -252,6 +257,7 @@ TEST(IkeRobustness, unknown_payloads_and_notifies_in_ike_auth_are_ignored) {
 }
 
 /// Requests nobody should send, on an SA that is up: each is answered or ends the SA.
+//= rfc7296#2.21.3-1 type=test
 TEST(IkeRobustness, odd_requests_on_an_established_sa_are_answered) {
   wire::DeletePayload odd_deletion;
   odd_deletion.protocol = wire::ProtocolId{9};

@@ -52,6 +52,7 @@ IkeKeys derive(const policy::IkeSuite& suite) {
   return derive_ike_keys(*make_prf(suite.prf), suite, shared, nonce_i, nonce_r, {3}, {4}).value();
 }
 
+//= rfc7296#2.13-3 rfc7296#2.14-1 type=test
 TEST(IkeKeys, have_the_sizes_of_an_aead_suite) {
   const IkeKeys keys = derive(gcm_suite);
   for (const SecretBytes* key : {&keys.sk_d, &keys.sk_pi, &keys.sk_pr}) EXPECT_EQ(key->size(), 48U);
@@ -59,6 +60,7 @@ TEST(IkeKeys, have_the_sizes_of_an_aead_suite) {
   for (const SecretBytes* key : {&keys.sk_ai, &keys.sk_ar}) EXPECT_TRUE(key->empty());
 }
 
+//= rfc7296#2.13-3 rfc7296#2.14-1 type=test
 TEST(IkeKeys, have_the_sizes_of_a_cipher_with_a_mac) {
   const IkeKeys keys = derive(cbc_suite);
   for (const SecretBytes* key : {&keys.sk_d, &keys.sk_pi, &keys.sk_pr}) EXPECT_EQ(key->size(), 32U);
@@ -74,6 +76,7 @@ TEST(IkeKeys, are_refused_for_a_suite_that_does_not_exist) {
             crypto::CryptoError::unsupported);
 }
 
+//= rfc7296#2.17-1..2 type=test
 TEST(ChildKeys, put_encryption_with_salt_before_integrity_and_the_initiator_first) {
   const auto prf = make_prf(PrfId::hmac_sha2_256);
   const SecretBytes sk_d{Bytes{ByteVec(32, std::byte{9})}};

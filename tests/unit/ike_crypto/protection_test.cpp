@@ -137,6 +137,7 @@ TEST(MessageProtection, writes_the_headers_of_the_rfc) {
   EXPECT_EQ(sk->body.size(), 8U + 11U + 1U + 16U);
 }
 
+//= rfc7296#3.14-4 type=test
 TEST(MessageProtection, pads_block_ciphers_to_whole_blocks) {
   Pair pair{ciphers[3]};
   for (std::size_t size = 0; size < 33; ++size) {
@@ -166,6 +167,7 @@ TEST(MessageProtection, does_not_open_its_own_direction) {
   }
 }
 
+//= rfc7296#3.14-6 type=test
 TEST(MessageProtection, refuses_every_flipped_bit) {
   for (const auto& cipher : ciphers) {
     Pair pair{cipher};
@@ -195,6 +197,7 @@ TEST(MessageProtection, refuses_every_truncation_also_with_the_lengths_made_to_f
   }
 }
 
+//= rfc7296#3.14-1 type=test
 TEST(MessageProtection, refuses_octets_behind_the_sk_payload) {
   Pair pair{ciphers[0]};
   auto longer = pair.initiator.seal(header(), {notify(5)}).value();
@@ -231,6 +234,7 @@ TEST(MessageProtection, leaves_out_unprotected_payloads_but_authenticates_them) 
   }
 }
 
+//= rfc7296#3.1-1 type=test
 TEST(MessageProtection, says_when_an_authentic_message_does_not_parse) {
   const auto& cipher = ciphers[0];
   Pair pair{cipher};
@@ -248,6 +252,7 @@ TEST(MessageProtection, says_when_an_authentic_message_does_not_parse) {
   EXPECT_EQ(error_of(sk, "000000080000000000"), OpenError::bad_inner);  // SK within SK
 }
 
+//= rfc7296#3.14-5 type=test
 TEST(MessageProtection, accepts_any_padding_the_peer_chose) {
   const auto& cipher = ciphers[0];
   Pair pair{cipher};

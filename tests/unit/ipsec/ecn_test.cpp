@@ -35,10 +35,12 @@ constexpr Row table[] = {
     {Ecn::ce, Ecn::ce, Ecn::ce},
 };
 
+//= rfc7296#2.24-1 type=test
 TEST(Ecn, decapsulation_follows_the_table_of_rfc_6040) {
   for (const Row& row : table) EXPECT_EQ(decapsulated_ecn(row.inner, row.outer), row.result);
 }
 
+//= rfc7296#2.24-1 type=test
 TEST(Ecn, a_tunnel_merges_both_fields_and_keeps_the_inner_dscp) {
   constexpr std::uint8_t dscp = 46 << 2;
   for (const bool v4 : {true, false}) {

@@ -79,6 +79,7 @@ TEST(Lifetime, in_time_is_announced_by_the_deadlines) {
   EXPECT_EQ(protect_one(pair.a, v4_packet()).item.drop, DropReason::clear_expired);
 }
 
+//= rfc7296#2.8-1 type=test
 TEST(Lifetime, in_time_ends_on_the_packet_path_too_and_is_announced_once) {
   Spec spec;
   spec.lifetime.hard_time = std::chrono::seconds{60};

@@ -95,6 +95,7 @@ TEST(Associations, a_full_notice_queue_delays_an_acquire_but_does_not_lose_it) {
   EXPECT_FALSE(pair.a.poll_notice().has_value());
 }
 
+//= rfc7296#2.8.1-2 type=test
 TEST(Associations, the_newest_carries_traffic_and_the_old_one_still_receives) {
   Pair pair;
   const Protected old = protect_one(pair.a, v4_packet(1));

@@ -9,6 +9,7 @@ namespace {
 
 using wire::IdType;
 
+//= rfc7296#3.5-4..6 type=test
 TEST(IdentityText, tells_the_type_from_its_form) {
   EXPECT_EQ(Identity::parse("192.0.2.1").type, IdType::ipv4_addr);
   EXPECT_EQ(Identity::parse("2001:db8::1").type, IdType::ipv6_addr);

@@ -29,6 +29,7 @@ wire::Transform& transform_of(wire::Proposal& proposal, TransformType type) {
   return *std::ranges::find(proposal.transforms, type, &wire::Transform::type);
 }
 
+//= rfc7296#2.7-1 rfc7296#2.7-4 rfc7296#3.3.1-3 rfc7296#3.3.6-2..3 type=test
 TEST(ChooseIke, follows_our_order_not_the_peers) {
   const auto theirs = ike_payload({ike("aes128gcm16-prfsha256-modp2048-x25519"),
                                    ike("aes256gcm16-prfsha256-prfsha384-modp2048-x25519")});
@@ -60,6 +61,7 @@ TEST(ChooseIke, leaves_the_callers_group_when_the_peer_sent_one_it_did_not_propo
             KeGroup::ecp_384);
 }
 
+//= rfc7296#2.7-5 type=test
 TEST(ChooseIke, keeps_cipher_and_mac_together) {
   const auto theirs = ike_payload({ike("aes128-sha512-modp3072")});
   const auto choice = choose_ike(theirs, default_ike_offers(), KeGroup::modp_3072);
@@ -67,6 +69,7 @@ TEST(ChooseIke, keeps_cipher_and_mac_together) {
   EXPECT_EQ(to_string(choice->suite), "aes128-cbc/hmac-sha512/prf-sha512/modp3072");
 }
 
+//= rfc7296#3.3-7 type=test
 TEST(ChooseIke, tolerates_integrity_none_beside_an_aead_and_repeats_it) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   theirs.proposals[0].transforms.push_back(make_transform(TransformType::integ, 0));
@@ -76,6 +79,7 @@ TEST(ChooseIke, tolerates_integrity_none_beside_an_aead_and_repeats_it) {
   EXPECT_EQ(choice->answer.transforms.size(), 4U);
 }
 
+//= rfc7296#3.3-7 type=test
 TEST(ChooseIke, refuses_an_aead_with_a_real_integrity_algorithm) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   theirs.proposals[0].transforms.push_back(make_transform(TransformType::integ, 12));
@@ -84,6 +88,7 @@ TEST(ChooseIke, refuses_an_aead_with_a_real_integrity_algorithm) {
   EXPECT_EQ(choice.error().missing, TransformType::integ);
 }
 
+//= rfc7296#3.3.6-6 type=test
 TEST(ChooseIke, rejects_a_whole_proposal_with_an_unknown_transform_type) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   theirs.proposals[0].transforms.push_back(make_transform(static_cast<TransformType>(6), 36));
@@ -93,6 +98,7 @@ TEST(ChooseIke, rejects_a_whole_proposal_with_an_unknown_transform_type) {
   EXPECT_EQ(choice.error().theirs, "type6#36");
 }
 
+//= rfc7296#3.3.6-7 rfc7296#3.14-2 type=test
 TEST(ChooseIke, passes_over_unknown_ids_of_known_types) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   for (std::uint8_t type = 1; type <= 4; ++type) {
@@ -103,6 +109,7 @@ TEST(ChooseIke, passes_over_unknown_ids_of_known_types) {
   EXPECT_TRUE(choose_ike(theirs, default_ike_offers(), KeGroup::curve25519));
 }
 
+//= rfc7296#3.3.5-5 type=test
 TEST(ChooseIke, counts_the_key_length_as_part_of_the_algorithm) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   transform_of(theirs.proposals[0], TransformType::encr).attributes.clear();
@@ -112,6 +119,7 @@ TEST(ChooseIke, counts_the_key_length_as_part_of_the_algorithm) {
   EXPECT_FALSE(choose_ike(theirs, default_ike_offers(), KeGroup::curve25519));
 }
 
+//= rfc7296#3.3.6-7 rfc7296#3.3-9 type=test
 TEST(ChooseIke, does_not_accept_a_transform_with_a_foreign_or_doubled_attribute) {
   const auto good = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   auto foreign = good;
@@ -126,6 +134,7 @@ TEST(ChooseIke, does_not_accept_a_transform_with_a_foreign_or_doubled_attribute)
   EXPECT_FALSE(choose_ike(prf, default_ike_offers(), KeGroup::curve25519));
 }
 
+//= rfc7296#2.18-2 type=test
 TEST(ChooseIke, never_agrees_on_no_key_exchange) {
   auto theirs = ike_payload({ike("aes256gcm16-prfsha256-x25519")});
   transform_of(theirs.proposals[0], TransformType::ke).id = 0;
@@ -248,6 +257,7 @@ TEST(Accept, takes_what_a_responder_chose_from_our_offers) {
   EXPECT_EQ(accepted_child->peer_spi, esp_spi);
 }
 
+//= rfc7296#2.7-3..4 rfc7296#3.3.6-5 type=test
 TEST(Accept, wants_exactly_one_proposal_and_one_transform_of_each_type) {
   const Offers ours{ike("aes256gcm16-aes128gcm16-prfsha256-x25519")};
   EXPECT_FALSE(accept_ike({}, ours));
@@ -256,6 +266,7 @@ TEST(Accept, wants_exactly_one_proposal_and_one_transform_of_each_type) {
   EXPECT_TRUE(accept_ike(ike_payload({ike("aes128gcm16-prfsha256-x25519")}), ours));
 }
 
+//= rfc7296#3.3.6-5 type=test
 TEST(Accept, refuses_what_we_did_not_offer) {
   const Offers ours{ike("aes256gcm16-prfsha256-x25519")};
   const auto refused = accept_ike(ike_payload({ike("aes256gcm16-prfsha256-ecp256")}), ours);
@@ -276,6 +287,7 @@ TEST(Accept, refuses_an_answer_that_leaves_out_a_mandatory_type) {
   }
 }
 
+//= rfc7296#3.3-2 rfc7296#3.3-5..6 rfc7296#3.3.1-2 type=test
 TEST(DefaultOffers, are_numbered_and_carry_our_preferences) {
   const auto payload = ike_payload(default_ike_offers());
   ASSERT_EQ(payload.proposals.size(), 2U);

@@ -85,7 +85,8 @@ TEST(IkeMessage, an_sk_payload_names_the_first_inner_payload) {
   EXPECT_EQ(sk->body.size(), 144U);
 }
 
-TEST(IkeMessage, nothing_may_follow_an_sk_payload) {  //= rfc7296#3.14-1 type=test
+//= rfc7296#3.1-1 rfc7296#3.14-1 type=test
+TEST(IkeMessage, nothing_may_follow_an_sk_payload) {
   ByteVec bytes = samples::bytes(samples::ike_auth_request);
   base::append(bytes, samples::bytes("00000004"));
   base::store_be(&bytes[24], static_cast<std::uint32_t>(bytes.size()));
@@ -129,6 +130,7 @@ TEST(PayloadChain, the_inner_chain_of_ike_auth_is_read_and_reencoded) {
   EXPECT_EQ(base::to_hex(out.view()), samples::ike_auth_inner);
 }
 
+//= rfc7296#3.2-3..5 rfc7296#2.5-10 type=test
 TEST(PayloadChain, the_critical_bit_of_known_payloads_is_ignored_and_never_sent) {
   const ByteVec bytes = samples::bytes("008000054142");
   Reader in{Bytes{bytes}.first(5)};

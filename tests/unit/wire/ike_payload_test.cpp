@@ -75,6 +75,7 @@ TEST(Sa, unknown_transform_types_and_long_attributes_survive) {
   EXPECT_EQ(transform.attributes.at(0), (TransformAttribute{9, false, hex("aa")}));
 }
 
+//= rfc7296#3.3.1-1 rfc7296#3.3.2-1 type=test
 TEST(Sa, reserved_octets_are_ignored_and_sent_as_zero) {
   const auto payloads = decode_one(PayloadType::sa, hex("00ff00100103000100ff000801ff0014"));
   ASSERT_TRUE(payloads.has_value());
@@ -83,6 +84,7 @@ TEST(Sa, reserved_octets_are_ignored_and_sent_as_zero) {
   EXPECT_EQ(base::to_hex(out.view().subspan(4)), "00000010010300010000000801000014");
 }
 
+//= rfc7296#3.3-4 type=test
 TEST(Sa, the_last_substructure_octet_must_agree_with_the_position) {
   const auto bad = [](std::string_view body) {
     expect_fault(PayloadType::sa, body, WireFault::out_of_range, "sa.last_substruc");
@@ -94,6 +96,7 @@ TEST(Sa, the_last_substructure_octet_must_agree_with_the_position) {
   bad("01000008010300000000000802030000");  // neither 0 nor 2
 }
 
+//= rfc7296#3.3-4 type=test
 TEST(Sa, lengths_and_counts_that_contradict_each_other_are_refused) {
   expect_fault(PayloadType::sa, "0000000701030000", WireFault::bad_length,
                "sa.substructure_length");
@@ -176,6 +179,7 @@ TEST(SimplePayloads, shorter_than_their_fixed_part_are_truncated) {
   expect_fault(PayloadType::auth, "", WireFault::truncated, "auth.method");
 }
 
+//= rfc7296#3.9-1 type=test
 TEST(Nonce, has_16_to_256_octets) {
   expect_fault(PayloadType::nonce, std::string(30, '0'), WireFault::out_of_range, "nonce.data");
   expect_fault(PayloadType::nonce, std::string(514, '0'), WireFault::out_of_range, "nonce.data");
@@ -207,6 +211,7 @@ TEST(Delete, lists_spis_of_one_size) {
   EXPECT_TRUE(decoded<DeletePayload>(PayloadType::delete_, "01000000").spis.empty());
 }
 
+//= rfc7296#3.11-1..2 type=test
 TEST(Delete, counts_that_contradict_the_length_are_refused) {
   const auto bad = [](std::string_view body, WireFault fault, std::string_view field) {
     expect_fault(PayloadType::delete_, body, fault, field);
@@ -267,6 +272,7 @@ TEST(Ts, what_contradicts_the_type_is_not_encoded) {
       TsPayload{true, std::vector<TrafficSelector>(256, {.type = TsType::ipv4_addr_range})}));
 }
 
+//= rfc7296#3.15.1-1 type=test
 TEST(Config, attributes_are_read_and_the_reserved_bit_dropped) {
   const auto config = decoded<ConfigPayload>(PayloadType::cp, samples::body_cp);
   EXPECT_EQ(config.cfg_type, 1U);
