@@ -240,6 +240,8 @@ bool App::perform_actions(base::Instant now) {
 
 void App::perform(ike::Transmit& action, base::Instant) { plane_->transmit(action); }
 
+void App::perform(ike::CloseStream&, base::Instant) {}
+
 void App::perform(ike::AuthRequest& action, base::Instant now) {
   gateway_.handle_auth_reply(keyholder_.answer(action), now);
 }

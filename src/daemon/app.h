@@ -66,6 +66,7 @@ class App final : public control::Daemon {
   /// True when there was an action.
   [[nodiscard]] bool perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
+  void perform(ike::CloseStream& action, base::Instant now);
   void perform(ike::AuthRequest& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
   void perform(gateway::RemoveRoute& action, base::Instant now);

@@ -60,8 +60,8 @@ struct DeliverClear {
   base::ByteVec packet;
 };
 
-using Action = std::variant<ike::Transmit, ike::AuthRequest, AddRoute, RemoveRoute, Lookup,
-                            FindSource, DeliverClear, base::Event>;
+using Action = std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, AddRoute,
+                            RemoveRoute, Lookup, FindSource, DeliverClear, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {

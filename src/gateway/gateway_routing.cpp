@@ -112,6 +112,7 @@ void Gateway::Impl::update_deadline() {
 void Gateway::Impl::route(ike::Action action, base::Instant now) {
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit_now) { transmit(std::move(transmit_now), now); },
+                 [&](const ike::CloseStream& close) { emit(close); },
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
                    engine_.remove(sa.id);

@@ -35,6 +35,12 @@ struct Transmit {
   base::ByteVec datagram;
 };
 
+/// No IKE SA needs this stream of ours any more: to be closed once what waits in it has been sent.
+/// Not answered with handle_stream_closed().
+struct CloseStream {
+  base::Path path;
+};
+
 /// Ask the keyholder for the AUTH value of RFC 7296 s2.15, of our own or of the peer's octets.
 /// Answered with AuthReply, at once or later; the SA waits.
 struct AuthRequest {
@@ -110,9 +116,9 @@ struct KeysExported {
   base::SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Action =
-    std::variant<Transmit, policy::InstallSa, policy::RemoveSa, policy::MoveSa, AuthRequest,
-                 IkeAnswered, IkeUp, IkeDown, ChildUp, ChildDown, KeysExported, base::Event>;
+using Action = std::variant<Transmit, CloseStream, policy::InstallSa, policy::RemoveSa,
+                            policy::MoveSa, AuthRequest, IkeAnswered, IkeUp, IkeDown, ChildUp,
+                            ChildDown, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.

@@ -149,6 +149,7 @@ void Node::perform(gateway::Action action) {
   const base::Instant now = world_->now_;
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit) { perform_transmit(std::move(transmit)); },
+                 [&](const ike::CloseStream&) {},
                  [&](const ike::AuthRequest& request) { perform_auth(request); },
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
