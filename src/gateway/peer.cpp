@@ -414,6 +414,8 @@ std::string Peer::explain(ike::EndReason reason) const {
     case ike::EndReason::expired: return "its lifetime ended";
     case ike::EndReason::replaced: return "a newer one took its place";
     case ike::EndReason::protocol_error: return "the peer broke the protocol";
+    case ike::EndReason::redirected: return "the peer sent us to another gateway";
+    case ike::EndReason::peer_restarted: return "the peer has restarted";
     case ike::EndReason::local_fault: return "a fault of our own; see the log";
   }
   return {};

@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "base/strong.h"
 #include "crypto/registry.h"
+#include "ike/redirect.h"
 #include "policy/child_sa.h"
 #include "policy/identity.h"
 
@@ -69,6 +70,8 @@ enum class EndReason : std::uint8_t {
   expired,         ///< a hard lifetime
   replaced,        ///< a newer SA took its place
   protocol_error,  ///< the peer broke RFC 7296
+  redirected,      ///< the peer sends us to another gateway
+  peer_restarted,  ///< the peer proved that it has lost the SA
   local_fault,     ///< our own keyholder or crypto failed
 };
 [[nodiscard]] std::string_view name_of(EndReason reason);
@@ -90,6 +93,14 @@ struct IkeDown {
   std::string connection;
   EndReason reason{};
   bool was_established = false;
+};
+/// The peer `from` sends us to another gateway (RFC 5685). The caller initiates there; the IKE SA
+/// with the old one, if there is one, ends by itself.
+struct Redirected {
+  IkeSaId sa;
+  std::string connection;
+  base::IpAddress from;
+  GatewayName to;
 };
 struct ChildUp {
   IkeSaId sa;
@@ -117,8 +128,8 @@ struct KeysExported {
 };
 
 using Action = std::variant<Transmit, CloseStream, policy::InstallSa, policy::RemoveSa,
-                            policy::MoveSa, AuthRequest, IkeAnswered, IkeUp, IkeDown, ChildUp,
-                            ChildDown, KeysExported, base::Event>;
+                            policy::MoveSa, AuthRequest, IkeAnswered, IkeUp, IkeDown, Redirected,
+                            ChildUp, ChildDown, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.
@@ -128,6 +139,8 @@ struct Initiate {
   /// Also while another one is being negotiated: the first to be answered ends those that are not
   /// (IkeDown with EndReason::replaced).
   bool beside = false;
+  /// The gateway that redirected us here (RFC 5685 s3).
+  std::optional<base::IpAddress> redirected_from{};
 };
 /// CREATE_CHILD_SA for a configured child on the established IKE SA.
 struct InitiateChild {
@@ -170,6 +183,12 @@ struct Reauthenticate {
 struct SetLocalAddresses {
   std::vector<base::IpAddress> addresses;
 };
+/// Send the peers of this connection's IKE SAs, as far as they initiated and said that they follow,
+/// to another gateway (RFC 5685 s5).
+struct RedirectPeer {
+  std::string connection;
+  GatewayName to;
+};
 /// Send an empty INFORMATIONAL now; the round-trip time appears in the snapshot.
 struct CheckLiveness {
   std::string connection;
@@ -179,6 +198,6 @@ struct Shutdown {};
 
 using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
                              Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, StreamClosed,
-                             CheckLiveness, Shutdown>;
+                             CheckLiveness, RedirectPeer, Shutdown>;
 
 }  // namespace caponier::ike

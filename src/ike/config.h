@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/secret.h"
 #include "base/time.h"
+#include "ike/redirect.h"
 #include "policy/child_sa.h"
 #include "policy/identity.h"
 #include "policy/proposal.h"
@@ -40,7 +42,12 @@ struct ConnectionConfig {
   policy::Offers offers;                      ///< IKE
   std::vector<ChildConfig> children;          ///< the first is negotiated in IKE_AUTH
   base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
-  bool force_encap = false;  ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
+  bool force_encap = false;       ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
+  bool follows_redirects = true;  ///< RFC 5685, as the initiator
+  bool resumption = false;        ///< RFC 5723: tickets are asked for and given
+  bool crash_detection = true;    ///< RFC 6290: tokens are given, and believed
+  /// Changes with the credentials and identities; a ticket made under another one is refused.
+  base::ByteVec credential_tag;
 };
 
 /// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
@@ -48,6 +55,27 @@ struct IkeLimits {
   std::size_t half_open_max = 1024;    ///< responder SAs without a verified AUTH
   std::size_t cookie_threshold = 100;  ///< half-open SAs from which a cookie is demanded
   std::size_t half_open_per_address_max = 16;
+  std::size_t half_open_bytes_max = std::size_t{64} << 20;  ///< of all half-open SAs together
+  std::size_t cookie_threshold_per_net = 16;                ///< the same of one /24 or /64
+  /// From this many half-open SAs on, one DH key pair serves all answers of a short time, so that
+  /// a forged IKE_SA_INIT request costs none (RFC 7296 s2.12).
+  std::size_t ke_reuse_threshold = 32;
+  base::Duration ke_reuse_time{std::chrono::seconds{2}};
+  std::size_t puzzle_threshold = 512;  ///< half-open SAs from which a puzzle is set (RFC 8019)
+  std::uint8_t puzzle_bits = 18;
+  std::uint8_t puzzle_bits_suspect = 20;  ///< for nets with too many half-open SAs
+  unsigned puzzle_legacy_percent = 10;    ///< of those who bring a cookie only, are served
+  std::uint8_t puzzle_bits_max = 22;      ///< harder ones are not tried, as the initiator
+  std::size_t puzzle_hashes_max = std::size_t{1} << 26;  ///< for one puzzle, then it is left
+  std::size_t puzzle_hashes_per_call = 4096;             ///< until others get their turn
+  base::Duration puzzle_pause{std::chrono::milliseconds{1}};
+  std::size_t redirects_max = 5;  ///< followed for one connection in redirect_period (RFC 5685 s7)
+  base::Duration redirect_period{std::chrono::seconds{300}};
+  base::Duration redirect_patience{std::chrono::seconds{10}};  ///< for the redirected to leave
+  base::Duration ticket_lifetime{std::chrono::hours{4}};       ///< of those we give (RFC 5723)
+  base::Duration ticket_key_lifetime{std::chrono::hours{24}};  ///< and accepted for one more
+  std::size_t ticket_size_max = 1024;                          ///< of those we keep
+  std::size_t tickets_used_max = 16384;                        ///< remembered until they expire
   base::Duration half_open_timeout{std::chrono::seconds{30}};
   std::size_t children_per_ike_max = 64;
   std::size_t ike_sas_per_peer_max = 8;  ///< of one identity; the oldest goes
@@ -74,10 +102,16 @@ struct IkeLimits {
   base::Duration linger_time{std::chrono::seconds{10}};
 };
 
+/// RFC 6290 s5.1 s4.5: the present QCD_SECRET and at most three older ones.
+inline constexpr std::size_t crash_secrets_max = 4;
+
 struct EndpointConfig {
   std::uint16_t ike_port = 500;
   std::uint16_t natt_port = 4500;
   IkeLimits limits;
+  /// Newest first; they must outlive the process. Without any, no crash token is given (RFC 6290).
+  std::vector<std::shared_ptr<const base::SecretBytes>> crash_secrets;
+  std::optional<RedirectPolicy> redirect;
   bool export_keys = false;  ///< emit KeysExported actions (debug.allow_key_export and root only)
 };
 

@@ -54,6 +54,7 @@ class IkeEndpoint::Impl {
   void run(const PeerHeard& command, Instant now);
   void run(const StreamClosed& command, Instant now);
   void run(const CheckLiveness& command, Instant now);
+  void run(const RedirectPeer& command, Instant now);
   void run(const Shutdown& command, Instant now);
 
   [[nodiscard]] IkeSa* find(IkeSaId id);
@@ -251,6 +252,8 @@ void IkeEndpoint::Impl::run(const CheckLiveness& command, Instant now) {
   settle(sa->id(), now);
 }
 
+void IkeEndpoint::Impl::run(const RedirectPeer&, Instant) {}
+
 void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
   shared.is_shutting_down = true;
   std::vector<IkeSaId> ids;
@@ -397,6 +400,9 @@ void IkeEndpoint::set_connections(Connections connections) {
   impl_->shared.connections = std::move(connections);
 }
 void IkeEndpoint::set_export_keys(bool on) { impl_->shared.exports_keys = on; }
+void IkeEndpoint::set_redirect(std::optional<RedirectPolicy> policy) {
+  impl_->shared.redirect = std::move(policy);
+}
 void IkeEndpoint::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
   impl_->handle_datagram(path, message, now);
 }

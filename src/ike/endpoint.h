@@ -75,6 +75,8 @@ class IkeEndpoint {
   void set_connections(Connections connections);
   /// EndpointConfig::export_keys, for IKE SAs negotiated from now on.
   void set_export_keys(bool on);
+  /// EndpointConfig::redirect, from now on.
+  void set_redirect(std::optional<RedirectPolicy> policy);
 
   /// One IKE message, the non-ESP marker already removed.
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);

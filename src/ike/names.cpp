@@ -15,6 +15,8 @@ std::string_view name_of(EndReason reason) {
     case EndReason::expired: return "expired";
     case EndReason::replaced: return "replaced";
     case EndReason::protocol_error: return "protocol error";
+    case EndReason::redirected: return "redirected";
+    case EndReason::peer_restarted: return "peer restarted";
     case EndReason::local_fault: return "local fault";
   }
   return "unknown";

@@ -64,6 +64,7 @@ Shared::Shared(EndpointConfig endpoint_config, base::Rng& random,
       answers(config.limits.stranger_answers_burst_max, config.limits.stranger_answer_interval,
               now),
       exports_keys(config.export_keys),
+      redirect(config.redirect),
       stranger_events_(config.limits.stranger_events_burst_max,
                        config.limits.stranger_event_interval, now) {}
 

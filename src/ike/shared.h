@@ -118,6 +118,7 @@ class Shared {
   RateLimit answers;
   bool is_shutting_down = false;
   bool exports_keys;  ///< changes at run time
+  std::optional<RedirectPolicy> redirect;
   std::size_t lingering = 0;
   std::map<base::IkeSpi, IkeSaId> by_spi;  ///< our SPIs
   std::map<policy::ChildSaId, IkeSaId> child_owner;
