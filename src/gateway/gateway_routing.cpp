@@ -120,6 +120,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                    heard_.erase(sa.id);
                  },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
+                 [&](const policy::SkipSa& skip) { engine_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
                  [&](const ike::IkeAnswered&) {},
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },

@@ -128,8 +128,8 @@ struct KeysExported {
 };
 
 using Action = std::variant<Transmit, CloseStream, policy::InstallSa, policy::RemoveSa,
-                            policy::MoveSa, AuthRequest, IkeAnswered, IkeUp, IkeDown, Redirected,
-                            ChildUp, ChildDown, KeysExported, base::Event>;
+                            policy::MoveSa, policy::SkipSa, AuthRequest, IkeAnswered, IkeUp,
+                            IkeDown, Redirected, ChildUp, ChildDown, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.
@@ -189,6 +189,12 @@ struct RedirectPeer {
   std::string connection;
   GatewayName to;
 };
+/// A cluster member has taken the IKE SAs of this connection over from a state that may be stale:
+/// agree with the peer on the Message IDs, and have it skip what it sent us in between (RFC 6311).
+struct SyncMessageIds {
+  std::string connection;
+  std::uint64_t skip_inbound = 0;  ///< ESP packets we may have missed; 0: say nothing about ESP
+};
 /// Send an empty INFORMATIONAL now; the round-trip time appears in the snapshot.
 struct CheckLiveness {
   std::string connection;
@@ -198,6 +204,6 @@ struct Shutdown {};
 
 using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
                              Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, StreamClosed,
-                             CheckLiveness, RedirectPeer, Shutdown>;
+                             SyncMessageIds, CheckLiveness, RedirectPeer, Shutdown>;
 
 }  // namespace caponier::ike

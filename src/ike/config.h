@@ -15,6 +15,7 @@
 #include "policy/identity.h"
 #include "policy/proposal.h"
 #include "policy/traffic_selector.h"
+#include "wire/ike.h"
 
 namespace caponier::ike {
 
@@ -27,6 +28,27 @@ struct ChildConfig {
   policy::TrafficSelectors remote;
   policy::Lifetime lifetime;
   std::uint32_t replay_window = 4096;
+};
+
+/// How one side proves who it is.
+enum class AuthKind : std::uint8_t {
+  shared_key,
+  null,  ///< not at all (RFC 7619)
+};
+
+/// IKE_AUTH without a Child SA (RFC 6023).
+enum class Childless : std::uint8_t {
+  never,   ///< neither offered nor accepted
+  allow,   ///< accepted; initiated only when there is no child to negotiate
+  prefer,  ///< initiated too where the peer can
+};
+
+/// What happens when the same peer has an IKE SA already.
+enum class Unique : std::uint8_t {
+  coexist,  ///< "no": both live; INITIAL_CONTACT ends the older ones
+  replace,  ///< the new one takes the place of the older ones
+  keep,     ///< the new one is refused, unless it brings INITIAL_CONTACT
+  never,    ///< both live, whatever the peer says
 };
 
 /// One peer.
@@ -48,6 +70,15 @@ struct ConnectionConfig {
   bool crash_detection = true;    ///< RFC 6290: tokens are given, and believed
   /// Changes with the credentials and identities; a ticket made under another one is refused.
   base::ByteVec credential_tag;
+  bool fragmentation = true;           ///< of IKE messages (RFC 7383)
+  std::uint16_t fragment_size = 1280;  ///< of the IP datagram that carries a fragment, in octets
+  AuthKind local_auth = AuthKind::shared_key;
+  AuthKind remote_auth = AuthKind::shared_key;  ///< what we accept, nothing else
+  Childless childless = Childless::allow;
+  Unique unique = Unique::coexist;
+  /// Payloads for rounds of IKE_INTERMEDIATE (RFC 9242), one entry a round, when we initiate and
+  /// the peer can. No file sets this: extensions do, and tests.
+  std::vector<std::vector<wire::Payload>> intermediate;
 };
 
 /// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
@@ -100,6 +131,18 @@ struct IkeLimits {
   std::size_t own_requests_queue_max = 256;  ///< per IKE SA, waiting for the window
   std::size_t lingering_max = 256;  ///< dead SAs kept for a while to answer retransmissions
   base::Duration linger_time{std::chrono::seconds{10}};
+  /// Fragments of the peer's messages (RFC 7383) that wait for their siblings.
+  std::size_t fragments_per_message_max = 64;
+  std::size_t fragment_bytes_per_ike_max = 65536;
+  std::size_t fragment_bytes_max = std::size_t{16} << 20;  ///< all SAs; strangers get half of it
+  base::Duration fragment_lifetime{std::chrono::seconds{30}};
+  /// Requests of the peer under way at once, as SET_WINDOW_SIZE tells it (RFC 7296 s2.3). Each
+  /// costs one answer kept; a few hide the round trip when many children come up together.
+  unsigned peer_window_size = 4;
+  unsigned own_window_size_max = 16;        ///< of ours, whatever the peer allows
+  std::size_t intermediate_rounds_max = 8;  ///< RFC 9370 needs seven
+  /// INVALID_MESSAGE_ID notices (RFC 7296 s2.3) per IKE SA: at most one in this time.
+  base::Duration invalid_message_id_interval{std::chrono::seconds{60}};
 };
 
 /// RFC 6290 s5.1 s4.5: the present QCD_SECRET and at most three older ones.

@@ -53,6 +53,7 @@ class IkeEndpoint::Impl {
   void run(const PeerMoved& command, Instant now);
   void run(const PeerHeard& command, Instant now);
   void run(const StreamClosed& command, Instant now);
+  void run(const SyncMessageIds& command, Instant now);
   void run(const CheckLiveness& command, Instant now);
   void run(const RedirectPeer& command, Instant now);
   void run(const Shutdown& command, Instant now);
@@ -230,6 +231,7 @@ void IkeEndpoint::Impl::run(const RekeyIke&, Instant) {}
 void IkeEndpoint::Impl::run(const Reauthenticate&, Instant) {}
 void IkeEndpoint::Impl::run(const SetLocalAddresses&, Instant) {}
 void IkeEndpoint::Impl::run(const StreamClosed&, Instant) {}
+void IkeEndpoint::Impl::run(const SyncMessageIds&, Instant) {}
 
 void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);

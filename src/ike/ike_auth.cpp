@@ -120,6 +120,7 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   handshake_->offer =
       make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
   for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
+  append_auth_request_notifies(payloads, connection, shared_.limits());
   half_open_until_.reset();
   move_to(IkeState::auth_sent);
   send_request(SentAuth{}, wire::ExchangeType::ike_auth, payloads, now);
@@ -183,6 +184,7 @@ void IkeSa::conclude_auth(Instant now) {
     shared_.release(offer.spi_in);
     fail_child(offer.child->name, reason, why);
   };
+  support_.note_auth(handshake.peer_auth);
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
     settle(reason_of(error->type),
            fmt::format("the peer refuses with {}; we asked for {} === {}", describe(*error),
@@ -268,6 +270,8 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   answer.emplace_back(connection_->local_id.to_wire(false));
   answer.emplace_back(
       wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+  support_.note_auth(request);
+  append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
   establish(wire::find_notify(request, NotifyType::initial_contact) != nullptr, now);
 
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,

@@ -13,6 +13,7 @@
 
 #include "ike/child_negotiation.h"
 #include "ike/endpoint.h"
+#include "ike/extensions.h"
 #include "ike/keys.h"
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
@@ -245,6 +246,7 @@ class IkeSa {
   base::Instant created_at_;
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
+  PeerSupport support_;
   bool local_behind_nat_ = false;
   bool remote_behind_nat_ = false;
   bool has_forced_encap_ = false;

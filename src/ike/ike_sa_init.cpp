@@ -78,6 +78,7 @@ void IkeSa::send_init(Instant now) {
                                         base::to_vec(handshake_->ke->public_value())});
   payloads.emplace_back(wire::NoncePayload{handshake_->nonce_i});
   append_nat_notifies(payloads, shared_.crypto, shared_.rng, spi_i_, {}, path_, has_forced_encap_);
+  append_init_request_notifies(payloads, *connection_);
   auto encoded = message.encode();
   if (!encoded) {
     report(EventKind::local_fault, fmt::format("{}: the IKE_SA_INIT request is too long", who()));
@@ -196,6 +197,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   handshake_->init_response = base::to_vec(datagram);
   handshake_->ke.reset();
   handshake_->refusal.reset();
+  support_.note_init(message.payloads);
   note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
   // s2.23: with a NAT between, both sides go on at port 4500.
   if (uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
@@ -277,6 +279,7 @@ void IkeSa::answer_init(AcceptedInit init, Instant now) {
   const bool pretends_nat = has_forced_encap_;
   const NatView nat = detect_nat(shared_.crypto, init.payloads, spi_i_, {}, path_);
   note_nat(nat);
+  support_.note_init(init.payloads);
 
   wire::IkeMessage message;
   message.header = header;
@@ -288,6 +291,7 @@ void IkeSa::answer_init(AcceptedInit init, Instant now) {
     append_nat_notifies(message.payloads, shared_.crypto, shared_.rng, spi_i_, spi_r_, path_,
                         pretends_nat);
   }
+  append_init_response_notifies(message.payloads, *handshake_->candidates.front(), support_);
   auto encoded = message.encode();
   if (!encoded) return die(EndReason::local_fault, now, false);
   handshake_->ke.reset();

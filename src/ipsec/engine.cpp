@@ -52,6 +52,13 @@ void Engine::move(const policy::MoveSa& move) {
   sa->update_inner_mtu();
 }
 
+void Engine::skip(const policy::SkipSa& skip) {
+  const Sa* const sa = impl_->sad.find(skip.id);
+  if (sa == nullptr) return;
+  const std::uint64_t room = sa->sequence_out_max - sa->sequence_out;
+  advance_sequence(skip.id, sa->sequence_out + std::min(skip.count, room));
+}
+
 void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
   Sa* const sa = impl_->sad.find(id);
   if (sa == nullptr) return;

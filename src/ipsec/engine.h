@@ -120,6 +120,7 @@ class Engine {
   std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);
   void remove(policy::ChildSaId id);
   void move(const policy::MoveSa& move);
+  void skip(const policy::SkipSa& skip);
   /// The largest outer IP packet the SA's path carries.
   void set_path_mtu(policy::ChildSaId id, std::size_t path_mtu);
   /// The next outbound packet gets a sequence number above `at_least`, and the key's packet count

@@ -70,4 +70,10 @@ struct MoveSa {
   bool udp_encap = false;
 };
 
+/// The next outbound sequence number is `count` further on (RFC 6311 s5.2).
+struct SkipSa {
+  ChildSaId id;
+  std::uint64_t count = 0;
+};
+
 }  // namespace caponier::policy

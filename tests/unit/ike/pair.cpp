@@ -168,6 +168,8 @@ void Pair::collect_from(Side& side, bool from_a) {
       record.removals.push_back(removal->id);
     } else if (const auto* const move = std::get_if<policy::MoveSa>(&action)) {
       record.moves.push_back(*move);
+    } else if (const auto* const skip = std::get_if<policy::SkipSa>(&action)) {
+      record.skips.push_back(*skip);
     } else if (auto* const up = std::get_if<IkeUp>(&action)) {
       record.ike_ups.push_back(*up);
     } else if (auto* const down = std::get_if<IkeDown>(&action)) {

@@ -45,6 +45,7 @@ struct Record {
   std::vector<policy::InstallSa> installs;
   std::vector<policy::ChildSaId> removals;
   std::vector<policy::MoveSa> moves;
+  std::vector<policy::SkipSa> skips;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
   std::vector<ChildUp> child_ups;

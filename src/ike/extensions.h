@@ -1,0 +1,40 @@
+#pragma once
+// What the two sides tell each other that they can: the notifies of IKE_SA_INIT and IKE_AUTH that
+// negotiate extensions. One place for all of them; the extensions themselves live in their files.
+
+#include <cstdint>
+#include <vector>
+
+#include "ike/config.h"
+#include "wire/ike.h"
+
+namespace caponier::ike {
+
+/// What the peer has said. Whether we want it too is asked where it is used.
+struct PeerSupport {
+  // IKE_SA_INIT
+  bool fragmentation = false;  ///< RFC 7383
+  bool intermediate = false;   ///< RFC 9242
+  bool childless = false;      ///< RFC 6023; only responders say so
+  bool redirect = false;       ///< RFC 5685; only initiators say so
+  // IKE_AUTH
+  bool mobike = false;               ///< RFC 4555
+  bool message_id_sync = false;      ///< RFC 6311
+  bool replay_counter_sync = false;  ///< RFC 6311
+
+  void note_init(const std::vector<wire::Payload>& payloads);
+  void note_auth(const std::vector<wire::Payload>& payloads);
+};
+
+void append_init_request_notifies(std::vector<wire::Payload>& payloads,
+                                  const ConnectionConfig& connection);
+/// `peer`: what its request has said.
+void append_init_response_notifies(std::vector<wire::Payload>& payloads,
+                                   const ConnectionConfig& connection, const PeerSupport& peer);
+void append_auth_request_notifies(std::vector<wire::Payload>& payloads,
+                                  const ConnectionConfig& connection, const IkeLimits& limits);
+void append_auth_response_notifies(std::vector<wire::Payload>& payloads,
+                                   const ConnectionConfig& connection, const IkeLimits& limits,
+                                   const PeerSupport& peer);
+
+}  // namespace caponier::ike
