@@ -110,7 +110,8 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   auto raw = TRY(io::RawSockets::open({config.listen, mark}));
   routes_.emplace(TRY(io::RouteTable::open(tun_->index(), *netlink_)));
   plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
-                                   config.natt_port);
+                                   config.natt_port,
+                                   io::TcpOptions{config.listen, config.tcp_ports, mark}, notices);
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {
     for (const io::LookupAnswer& answer : resolver_->take_answers()) {
@@ -207,6 +208,7 @@ void App::check_host() {
 
 void App::settle() {
   const base::Instant now = io::monotonic_now();
+  plane_->handle_deadline(now);
   bool changed = perform_actions(now);
   for (int turn = 0; turn < deadline_turns_max; ++turn) {
     const auto deadline = gateway_.poll_deadline();
@@ -240,7 +242,9 @@ bool App::perform_actions(base::Instant now) {
 
 void App::perform(ike::Transmit& action, base::Instant) { plane_->transmit(action); }
 
-void App::perform(ike::CloseStream&, base::Instant) {}
+void App::perform(ike::CloseStream& action, base::Instant now) {
+  plane_->close_stream(action.path, now);
+}
 
 void App::perform(ike::AuthRequest& action, base::Instant now) {
   gateway_.handle_auth_reply(keyholder_.answer(action), now);
@@ -313,6 +317,7 @@ void App::arm_timer() {
   for (const auto& deadline : {gateway_.poll_deadline(), server_.poll_deadline()}) {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
   }
+  if (const auto at = plane_->poll_deadline(); at && (!first || *at < *first)) first = at;
   loop_.set_timer(first);
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/plane.h"
 
 #include "io/os/clock.h"
+#include "wire/ike.h"
 #include "wire/natt.h"
 
 namespace caponier::daemon {
@@ -16,12 +17,14 @@ void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
 }  // namespace
 
 Plane::Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::UdpSockets udp,
-             io::RawSockets raw, std::uint16_t natt_port)
+             io::RawSockets raw, std::uint16_t natt_port, const io::TcpOptions& tcp,
+             std::vector<std::string>& notices)
     : gateway_(gateway),
       loop_(loop),
       tun_(tun),
       udp_(std::move(udp)),
       raw_(std::move(raw)),
+      tcp_(tcp, {}, loop, stream_handler(), notices),
       natt_port_(natt_port) {
   for (std::size_t i = 0; i < io::batch_max; ++i) {
     clear_buffers_.emplace_back(clear_packet_max);
@@ -74,6 +77,10 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
       if (!raw_.send_clear(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
       continue;
     }
+    if (item.path.transport == base::Transport::tcp) {
+      tcp_.send(item.path, item.packet->bytes(), io::TcpStreams::Content::esp);
+      continue;
+    }
     io::IpSocket* wanted = socket_for(item);
     if (wanted == nullptr) {
       drops_.add(base::DropReason::io_send_failed);
@@ -87,6 +94,7 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
     outgoing_[waiting++] = {item.packet->bytes(), item.path, item.tos, item.dont_fragment};
   }
   flush(socket, waiting);
+  tcp_.flush();
 }
 
 void Plane::flush(io::IpSocket* socket, std::size_t count_waiting) {
@@ -134,17 +142,72 @@ void Plane::pump_esp(io::IpSocket& socket) {
   }
 }
 
+io::TcpStreams::Handler Plane::stream_handler() {
+  io::TcpStreams::Handler handler;
+  handler.received = [this](const base::Path& path, base::Bytes message) {
+    take_from_stream(path, message);
+  };
+  handler.settled = [this] { settle_streams(); };
+  handler.closed = [this](const base::Path& path) {
+    gateway_.handle_stream_closed(path, io::monotonic_now());
+  };
+  return handler;
+}
+
+void Plane::take_from_stream(const base::Path& path, base::Bytes message) {
+  const wire::NattDatagram content = wire::classify_natt(message);
+  switch (content.kind) {
+    case wire::NattKind::keepalive: return;
+    case wire::NattKind::too_short: return drops_.add(base::DropReason::esp_malformed);
+    case wire::NattKind::ike: return gateway_.handle_ike(path, content.body, io::monotonic_now());
+    case wire::NattKind::esp: break;
+  }
+  if (message.size() > wire_packet_max) return drops_.add(base::DropReason::esp_malformed);
+  ipsec::PacketBuffer& buffer = wire_buffers_[from_streams_];
+  buffer.assign(message);
+  open_items_[from_streams_] = {};
+  open_items_[from_streams_].packet = &buffer;
+  open_items_[from_streams_].path = path;
+  if (++from_streams_ == io::batch_max) open(std::exchange(from_streams_, 0));
+}
+
+void Plane::settle_streams() {
+  open(std::exchange(from_streams_, 0));
+  if (spoiled_stream_) tcp_.distrust(*std::exchange(spoiled_stream_, std::nullopt));
+}
+
 void Plane::open(std::size_t count) {
   if (count == 0) return;
   const auto items = std::span{open_items_}.first(count);
   gateway_.open(items, io::monotonic_now());
   for (const ipsec::OpenItem& item : items) {
+    if (item.path.transport == base::Transport::tcp) {
+      if (item.verdict == ipsec::Verdict::forward) tcp_.prove(item.path);
+      //= rfc9329#6.1-13
+      if (item.drop == base::DropReason::esp_bad_icv) spoiled_stream_ = item.path;
+    }
     if (item.verdict != ipsec::Verdict::forward) continue;
     if (!tun_.write(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
   }
 }
 
+void Plane::transmit_on_stream(const ike::Transmit& message) {
+  tcp_.send(message.path, message.datagram, io::TcpStreams::Content::ike);
+  tcp_.flush();
+  // We answer anybody's IKE_SA_INIT; everything later has passed an integrity check.
+  base::Reader in{wire::classify_natt(message.datagram).body};
+  const auto header = wire::IkeHeader::decode(in);
+  if (header && header->exchange != wire::ExchangeType::ike_sa_init) tcp_.prove(message.path);
+}
+
+base::DropCounters Plane::drops() const {
+  base::DropCounters all = drops_;
+  all.add(tcp_.drops());
+  return all;
+}
+
 void Plane::transmit(const ike::Transmit& message) {
+  if (message.path.transport == base::Transport::tcp) return transmit_on_stream(message);
   io::IpSocket* socket = udp_.find(message.path.local);
   if (socket == nullptr) {
     drops_.add(base::DropReason::io_send_failed);

@@ -9,6 +9,7 @@
 #include "gateway/gateway.h"
 #include "io/loop/loop.h"
 #include "io/rawip/raw_sockets.h"
+#include "io/tcp/tcp_streams.h"
 #include "io/tun/tun_device.h"
 #include "io/udp/udp_sockets.h"
 
@@ -24,19 +25,27 @@ class Plane {
  public:
   /// All references must outlive the object.
   Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::UdpSockets udp,
-        io::RawSockets raw, std::uint16_t natt_port);
+        io::RawSockets raw, std::uint16_t natt_port, const io::TcpOptions& tcp,
+        std::vector<std::string>& notices);
   Plane(const Plane&) = delete;
   Plane& operator=(const Plane&) = delete;
   ~Plane();
 
   void transmit(const ike::Transmit& message);
+  void close_stream(const base::Path& path, base::Instant now) { tcp_.close(path, now); }
   void deliver_clear(base::Bytes packet);
-  [[nodiscard]] const base::DropCounters& drops() const { return drops_; }
+  void handle_deadline(base::Instant now) { tcp_.handle_deadline(now); }
+  [[nodiscard]] std::optional<base::Instant> poll_deadline() const { return tcp_.poll_deadline(); }
+  [[nodiscard]] base::DropCounters drops() const;
 
  private:
   void pump_clear();
   void pump_udp(io::IpSocket& socket);
   void pump_esp(io::IpSocket& socket);
+  void take_from_stream(const base::Path& path, base::Bytes message);
+  void settle_streams();
+  [[nodiscard]] io::TcpStreams::Handler stream_handler();
+  void transmit_on_stream(const ike::Transmit& message);
   void open(std::size_t count);
   void send(std::span<const ipsec::ProtectItem> items);
   void flush(io::IpSocket* socket, std::size_t count);
@@ -48,6 +57,7 @@ class Plane {
   io::TunDevice& tun_;
   io::UdpSockets udp_;
   io::RawSockets raw_;
+  io::TcpStreams tcp_;
   std::uint16_t natt_port_;
   base::DropCounters drops_;
 
@@ -58,6 +68,8 @@ class Plane {
   std::array<ipsec::ProtectItem, io::batch_max> protect_items_;
   std::array<ipsec::OpenItem, io::batch_max> open_items_;
   std::array<io::Outgoing, io::batch_max> outgoing_;
+  std::size_t from_streams_ = 0;  ///< ESP from streams that waits in open_items_
+  std::optional<base::Path> spoiled_stream_;
 };
 
 }  // namespace caponier::daemon

@@ -5,6 +5,9 @@
 #include "wire/udp.h"
 
 namespace caponier::gateway {
+namespace {
+constexpr std::uint16_t natt_port = 4500;
+}  // namespace
 
 void Capture::set(bool on) {
   if (on && !on_) {
@@ -18,9 +21,13 @@ void Capture::set(bool on) {
 void Capture::add_udp(const base::Path& path, wire::PcapngDirection direction, base::Bytes payload,
                       base::Instant now) {
   const bool outbound = direction == wire::PcapngDirection::outbound;
+  base::Endpoint local = path.local;
+  base::Endpoint remote = path.remote;
+  // What a stream carries is shown as the datagram it stands for, so that tools know what it is.
+  if (path.transport == base::Transport::tcp) local.port = remote.port = natt_port;
   add(direction,
-      outbound ? wire::make_udp_packet(path.local, path.remote, payload)
-               : wire::make_udp_packet(path.remote, path.local, payload),
+      outbound ? wire::make_udp_packet(local, remote, payload)
+               : wire::make_udp_packet(remote, local, payload),
       now);
 }
 

@@ -90,7 +90,8 @@ void Gateway::Impl::handle_ike(const base::Path& path, base::Bytes message, base
   if (!endpoint_) return;
   if (capture_.is_on()) {
     base::ByteVec payload;
-    const bool marked = path.local.port != config_->daemon.ike_port;
+    const bool marked =
+        path.transport == base::Transport::tcp || path.local.port != config_->daemon.ike_port;
     if (marked) base::append(payload, wire::non_esp_marker);
     base::append(payload, message);
     capture_.add_udp(path, wire::PcapngDirection::inbound, payload, now);
