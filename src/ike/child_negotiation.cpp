@@ -50,8 +50,18 @@ Seen as_seen(TrafficSelectors local, TrafficSelectors remote, bool is_transport,
 
 struct Candidate {
   ChildAgreement agreement;
-  bool covers_all = false;
+  /// 2: all that was asked for; 1: the peer's first choices (s2.9); 0: a part.
+  int fit = 0;
 };
+
+//= rfc7296#2.9-2
+int fit_of(const ChildAgreement& agreement, const Seen& asked) {
+  const auto holds = [&](const TrafficSelectors& local, const TrafficSelectors& remote) {
+    return policy::contains(agreement.local, local) && policy::contains(agreement.remote, remote);
+  };
+  if (holds(asked.local, asked.remote)) return 2;
+  return holds({asked.local.front()}, {asked.remote.front()}) ? 1 : 0;
+}
 
 using CandidateVerdict = std::expected<Candidate, ChildRefusal>;
 
@@ -73,8 +83,7 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
                            policy::to_string(child->local), policy::to_string(child->remote),
                            policy::to_string(asked.local), policy::to_string(asked.remote)))};
   }
-  candidate.covers_all = policy::contains(agreement.local, asked.local) &&
-                         policy::contains(agreement.remote, asked.remote);
+  candidate.fit = fit_of(agreement, asked);
   // s1.3.1: a peer that asks for tunnel mode cannot be given transport mode.
   if (is_transport && !request.wants_transport) {
     return std::unexpected{refuse(
@@ -123,7 +132,7 @@ ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_gr
   for (const ChildConfig& child : connection.children) {
     auto verdict = try_child(request, ke_group, ChildConfigPtr{owner, &child}, scene);
     if (verdict) {
-      if (!best || (verdict->covers_all && !best->covers_all)) best = std::move(*verdict);
+      if (!best || verdict->fit > best->fit) best = std::move(*verdict);
     } else if (!has_refusal || distance(verdict.error().reason) < distance(refusal.reason)) {
       refusal = std::move(verdict.error());
       has_refusal = true;
