@@ -56,6 +56,7 @@ struct IkeSaInfo {
   std::optional<base::Instant> established_at;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
   std::uint64_t round_trips = 0;                  ///< how many have been measured
+  std::size_t waiting = 0;  ///< requests of ours that the window has no room for yet
   std::vector<ChildSaInfo> children;
 };
 

@@ -291,6 +291,7 @@ IkeSaInfo IkeSa::info() const {
   info.established_at = established_at_;
   info.last_round_trip = last_round_trip_;
   info.round_trips = round_trips_;
+  info.waiting = wishes_.size();
   for (const auto& [id, child] : children_) info.children.push_back(child.info);
   return info;
 }

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <vector>
+
 #include "sim/sim_test.h"
 
 namespace caponier::sim {
@@ -123,6 +126,107 @@ TEST(Canary, an_altered_and_a_misdelivered_packet_are_found) {
   packet.back() ^= std::byte{1};
   EXPECT_FALSE(ledger.on_delivered(there, packet));
   EXPECT_TRUE(violations.take(Broken::altered));
+}
+
+TEST(Canary, a_peer_that_nobody_has_authenticated_is_found) {
+  TestWorld w{1};
+  w.faults.hides_auth = true;
+  w.pair(started_by_a());
+  w.run_until_idle();
+  EXPECT_TRUE(w.violations().take(Broken::unproven_peer));
+}
+
+TEST(Canary, an_auth_value_that_only_one_end_computed_is_no_proof) {
+  Violations violations;
+  AuthTwin twin{violations};
+  TestWorld w{1};
+  auto [a, b] = w.pair(started_by_a());
+  w.run_until_idle();
+  const gateway::Status status = a.status();
+  const Seen seen{{a.id(), 1}, a.name(), status, a.options, a.peers};
+  const base::ByteVec octets(28, std::byte{0x20});
+  twin.on_request(seen.process, status.peers.at(0).ike->id, octets, octets);
+  twin.check(seen);
+  EXPECT_TRUE(violations.take(Broken::unproven_peer));
+}
+
+struct Tampered {
+  gateway::Status status;
+  gateway::GatewayOptions options;
+  std::vector<config::PeerConfig> peers;
+};
+
+/// A checker's verdict on a healthy gateway that is shown otherwise than it is.
+Violations judge(const std::function<void(Tampered&)>& tamper) {
+  Violations violations;
+  StateChecker checker{violations};
+  TestWorld w{1};
+  auto [a, b] = w.pair(started_by_a());
+  w.run_until_idle();
+  Tampered shown{a.status(), a.options, a.peers};
+  const Process process{a.id(), 1};
+  checker.check({process, a.name(), shown.status, shown.options, shown.peers});
+  EXPECT_TRUE(violations.list().empty());
+  tamper(shown);
+  checker.check({process, a.name(), shown.status, shown.options, shown.peers});
+  return violations;
+}
+
+TEST(Canary, a_reserved_spi_is_found) {
+  EXPECT_TRUE(judge([](Tampered& t) {
+                t.status.peers.at(0).children.at(0).sa.spi_in = base::Spi{255};
+              }).has(Broken::bad_spi));
+}
+
+TEST(Canary, an_spi_used_for_two_sas_is_found) {
+  EXPECT_TRUE(judge([](Tampered& t) {
+                t.status.peers.at(0).children.at(0).sa.id = policy::ChildSaId{99};
+              }).has(Broken::bad_spi));
+  EXPECT_TRUE(judge([](Tampered& t) {
+                t.status.peers.at(0).ike->id = ike::IkeSaId{99};
+              }).has(Broken::bad_spi));
+}
+
+TEST(Canary, selectors_wider_than_the_policy_are_found) {
+  EXPECT_TRUE(judge([](Tampered& t) {
+                t.peers.at(0).remote_nets = {*base::Prefix::parse("10.2.0.0/17")};
+              }).has(Broken::wide_selectors));
+}
+
+TEST(Canary, an_exceeded_limit_is_found) {
+  const auto is_found = [](const std::function<void(Tampered&)>& tamper) {
+    return judge(tamper).has(Broken::limit_exceeded);
+  };
+  EXPECT_TRUE(is_found([](Tampered& t) { t.options.ike_limits.ike_sas_max = 0; }));
+  EXPECT_TRUE(is_found([](Tampered& t) { t.options.engine_limits.associations_max = 0; }));
+  EXPECT_TRUE(is_found([](Tampered& t) { t.options.ike_limits.children_per_ike_max = 0; }));
+  EXPECT_TRUE(is_found([](Tampered& t) { t.status.half_open = 1025; }));
+  EXPECT_TRUE(is_found([](Tampered& t) { t.status.peers.at(0).ike->waiting = 257; }));
+}
+
+TEST(Canary, ends_that_do_not_hold_the_same_are_found) {
+  TestWorld w{1};
+  w.allow_weather();
+  auto [a, b] = w.pair(started_by_a());
+  w.run_until_idle();
+  EXPECT_EQ(w.disagreement(a, b), "");
+  gateway::PeerStatus at_a = a.peer();
+  const gateway::PeerStatus at_b = b.peer();
+  EXPECT_EQ(difference(at_a, at_b), "");
+  at_a.ike->spi_r.value ^= 1;
+  EXPECT_NE(difference(at_a, at_b), "");
+  at_a = a.peer();
+  at_a.children.push_back(at_a.children.front());
+  EXPECT_NE(difference(at_a, at_b), "");
+  at_a = a.peer();
+  at_a.children.front().sa.spi_in.value ^= 1;
+  EXPECT_NE(difference(at_a, at_b), "");
+  at_a.ike.reset();
+  EXPECT_NE(difference(at_a, at_b), "");
+  b.kill();
+  EXPECT_NE(w.disagreement(a, b), "");
+  b.restart();
+  EXPECT_NE(w.disagreement(a, b), "");
 }
 
 }  // namespace

@@ -30,6 +30,11 @@ std::string_view name_of(Broken rule) {
     case Broken::unmatched_spi: return "unmatched SPI";
     case Broken::no_quiescence: return "no quiescence";
     case Broken::not_up: return "not up";
+    case Broken::unproven_peer: return "unproven peer";
+    case Broken::bad_spi: return "bad SPI";
+    case Broken::wide_selectors: return "selectors wider than the policy";
+    case Broken::limit_exceeded: return "limit exceeded";
+    case Broken::ends_differ: return "the ends differ";
   }
   return "unknown";
 }

@@ -30,6 +30,11 @@ enum class Broken : std::uint8_t {
   unmatched_spi,
   no_quiescence,
   not_up,
+  unproven_peer,
+  bad_spi,
+  wide_selectors,
+  limit_exceeded,
+  ends_differ,
 };
 [[nodiscard]] std::string_view name_of(Broken rule);
 

@@ -179,6 +179,7 @@ void Node::perform(gateway::Action action) {
                  [&](const gateway::DeliverClear&) { ++icmp_errors_; },
                  [&](base::Event& event) {
                    world_->say(*this, event.text);
+                   world_->has_changed_ = true;
                    world_->trace_.add(now, "event", base::as_bytes(event.text));
                    if (base::info_of(event.kind).severity == base::Severity::error) {
                      world_->violations_.add(Broken::error_event, name_ + ": " + event.text);
@@ -204,10 +205,14 @@ void Node::perform_transmit(ike::Transmit transmit) {
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
-  if (keyholder_delay == 0ns) {
-    return gateway_->handle_auth_reply(keyholder_.answer(request), world_->now_);
-  }
   auto reply = std::make_shared<ike::AuthReply>(keyholder_.answer(request));
+  if (!world_->faults.hides_auth) {
+    world_->auth_twin_.on_request({id_, incarnation_}, request.sa, request.signed_octets,
+                                  reply->auth.reveal());
+  }
+  if (keyholder_delay == 0ns) {
+    return gateway_->handle_auth_reply(std::move(*reply), world_->now_);
+  }
   world_->after(keyholder_delay, [this, reply, life = incarnation_] {
     if (!is_running() || life != incarnation_) return;
     gateway_->handle_auth_reply(std::move(*reply), world_->now_);

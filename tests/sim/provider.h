@@ -26,6 +26,7 @@ class IvChecker final : public crypto::SealObserver {
 struct ProviderFaults {
   bool repeats_iv = false;
   bool leaves_text_clear = false;
+  bool hides_auth = false;  ///< from the keyholder's twin
 };
 
 class SimProvider final : public crypto::CryptoProvider {

@@ -55,6 +55,8 @@ World::World(std::uint64_t seed)
       ivs_([this](std::string text) { violations_.add(Broken::repeated_iv, std::move(text)); }),
       sequences_(violations_),
       ledger_(violations_),
+      auth_twin_(violations_),
+      state_checker_(violations_),
       provider_(ivs_, faults) {}
 
 World::~World() = default;
@@ -228,6 +230,18 @@ void World::step(base::Instant at) {
     const auto deadline = node->gateway_->poll_deadline();
     if (deadline && deadline->at <= now_) node->handle_deadline();
   }
+  if (std::exchange(has_changed_, false)) check_state();
+}
+
+void World::check_state() {
+  for (const auto& node : nodes_) {
+    if (!node->is_running()) continue;
+    const gateway::Status status = node->status();
+    const Seen seen{
+        {node->id(), node->incarnation_}, node->name(), status, node->options, node->peers};
+    auth_twin_.check(seen);
+    state_checker_.check(seen);
+  }
 }
 
 void World::run_for(base::Duration duration) {
@@ -308,6 +322,17 @@ bool World::spis_match(std::string* difference) const {
   return true;
 }
 
+std::string World::disagreement(const Node& a, const Node& b) const {
+  for (const Node* node : {&a, &b}) {
+    const gateway::Status status = node->status();
+    if (status.ike_sas != 1 || status.associations != 1) {
+      return fmt::format("{} has {} IKE SAs and {} associations", node->name(), status.ike_sas,
+                         status.associations);
+    }
+  }
+  return difference(a.peer("to-" + b.name()), b.peer("to-" + a.name()));
+}
+
 unsigned World::sent(const Node& node, Exchange exchange) const {
   const auto found = node.ike_sent_.find({exchange, false});
   return found == node.ike_sent_.end() ? 0 : found->second;
@@ -364,10 +389,14 @@ void World::finish() {
   check_drops();
 }
 
-void World::say(const Node& node, const std::string& text) const {
+void World::say(std::string_view text) const {
   if (!verbose) return;
-  fmt::print(stderr, "{:10.3f} {} {}\n",
-             base::seconds_of(now_.since_origin - std::chrono::hours{1000}), node.name(), text);
+  fmt::print(stderr, "{:10.3f} {}\n",
+             base::seconds_of(now_.since_origin - std::chrono::hours{1000}), text);
+}
+
+void World::say(const Node& node, const std::string& text) const {
+  if (verbose) say(node.name() + " " + text);
 }
 
 }  // namespace caponier::sim

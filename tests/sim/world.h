@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
 #include "sim/checkers.h"
+#include "sim/invariants.h"
 #include "sim/network.h"
 #include "sim/provider.h"
 #include "wire/ike_numbers.h"
@@ -190,6 +192,8 @@ class World {
   /// Every wanted tunnel is up, and each side's inbound SPIs are the other's outbound ones.
   [[nodiscard]] bool is_settled() const;
   [[nodiscard]] bool spis_match(std::string* difference = nullptr) const;
+  /// Why a and b, and nobody else here, do not hold the same SAs, one usable pair; or empty.
+  [[nodiscard]] std::string disagreement(const Node& a, const Node& b) const;
   void after(base::Duration delay, std::function<void()> what);
 
   /// IKE requests sent, retransmissions included.
@@ -215,6 +219,7 @@ class World {
   ProviderFaults faults;
   /// Prints what happens to stderr (CAPONIER_SIM_VERBOSE).
   bool verbose = false;
+  void say(std::string_view text) const;
 
  private:
   friend class Node;
@@ -224,6 +229,7 @@ class World {
   [[nodiscard]] std::optional<base::Instant> next_event() const;
   [[nodiscard]] bool is_quiet() const;
   void step(base::Instant at);
+  void check_state();
   void say(const Node& node, const std::string& text) const;
 
   std::uint64_t seed_;
@@ -234,6 +240,9 @@ class World {
   IvChecker ivs_;
   SequenceChecker sequences_;
   PacketLedger ledger_;
+  AuthTwin auth_twin_;
+  StateChecker state_checker_;
+  bool has_changed_ = false;  ///< a gateway's state, since it was checked
   SimProvider provider_;
   base::Instant now_{std::chrono::hours{1000}};
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -1,0 +1,181 @@
+#include "sim/invariants.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "wire/ike.h"
+
+namespace caponier::sim {
+namespace {
+
+/// SPIs up to this one are reserved (RFC 4303 s2.1).
+constexpr std::uint32_t reserved_spi_max = 255;
+
+/// The octets begin with the IKE_SA_INIT message of whose AUTH they are.
+bool are_of_initiator(std::string_view octets) {
+  base::Reader in{base::as_bytes(octets)};
+  const auto header = wire::IkeHeader::decode(in);
+  return header && !header->is_response();
+}
+
+policy::TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
+  policy::TrafficSelectors selectors;
+  for (const base::Prefix& net : nets) {
+    selectors.push_back(policy::TrafficSelector::from_prefix(net));
+  }
+  return selectors;
+}
+
+bool are_single_hosts(const policy::TrafficSelectors& selectors) {
+  return std::ranges::all_of(selectors, [](const auto& ts) { return ts.first == ts.last; });
+}
+
+}  // namespace
+
+// ---- AUTH
+
+void AuthTwin::on_request(const Process& process, ike::IkeSaId sa, base::Bytes octets,
+                          base::Bytes auth) {
+  Asked asked{std::string{base::as_text(octets)}, std::string{base::as_text(auth)}};
+  by_octets_[asked.octets][process.host] = asked.auth;
+  asked_[{process, sa}].push_back(std::move(asked));
+}
+
+bool AuthTwin::is_proven(const Process& process, const ike::IkeSaInfo& sa) const {
+  const auto asked = asked_.find({process, sa.id});
+  if (asked == asked_.end()) return false;
+  return std::ranges::any_of(asked->second, [&](const Asked& request) {
+    if (request.auth.empty() || are_of_initiator(request.octets) == sa.initiator) return false;
+    const auto& askers = by_octets_.at(request.octets);
+    return std::ranges::any_of(askers, [&](const auto& asker) {
+      return asker.first != process.host && asker.second == request.auth;
+    });
+  });
+}
+
+void AuthTwin::check(const Seen& seen) {
+  for (const gateway::PeerStatus& peer : seen.status.peers) {
+    if (!peer.ike || !peer.ike->established_at) continue;
+    const std::pair id{seen.process, peer.ike->id};
+    if (proven_.contains(id)) continue;
+    const std::pair connection{seen.process, peer.name};
+    if (!is_proven(seen.process, *peer.ike) && !proven_connections_.contains(connection)) {
+      violations_->add(Broken::unproven_peer,
+                       fmt::format("{}: {} is established without a proof", seen.name, peer.name));
+    }
+    proven_.insert(id);
+    proven_connections_.insert(connection);
+  }
+}
+
+// ---- SPIs, selectors, limits
+
+void StateChecker::add(Broken rule, const Seen& seen, const std::string& text) {
+  violations_->add(rule, fmt::format("{}: {}", seen.name, text));
+}
+
+void StateChecker::check(const Seen& seen) {
+  const ike::IkeLimits& limits = seen.options.ike_limits;
+  if (seen.status.half_open > limits.half_open_max) {
+    add(Broken::limit_exceeded, seen, fmt::format("{} half open", seen.status.half_open));
+  }
+  if (seen.status.ike_sas > limits.ike_sas_max) {
+    add(Broken::limit_exceeded, seen, fmt::format("{} IKE SAs", seen.status.ike_sas));
+  }
+  if (seen.status.associations > seen.options.engine_limits.associations_max) {
+    add(Broken::limit_exceeded, seen, fmt::format("{} associations", seen.status.associations));
+  }
+  for (const gateway::PeerStatus& peer : seen.status.peers) {
+    check_spis(seen, peer);
+    check_limits(seen, peer);
+    const auto config = std::ranges::find(seen.peers, peer.name, &config::PeerConfig::name);
+    if (config != seen.peers.end()) check_selectors(seen, peer, *config);
+  }
+}
+
+void StateChecker::check_spis(const Seen& seen, const gateway::PeerStatus& peer) {
+  if (peer.ike) {
+    const base::IkeSpi ours = peer.ike->initiator ? peer.ike->spi_i : peer.ike->spi_r;
+    const std::pair owner{seen.process, peer.ike->id};
+    // A responder that has not answered yet has none.
+    const bool is_fresh =
+        ours.value == 0 ||
+        ike_spis_.try_emplace({seen.process.host, ours}, owner).first->second == owner;
+    if (!is_fresh) add(Broken::bad_spi, seen, fmt::format("IKE SPI {:016x} again", ours.value));
+  }
+  for (const gateway::ChildStatus& child : peer.children) {
+    const base::Spi spi = child.sa.spi_in;
+    const std::pair owner{seen.process, child.sa.id};
+    if (spi.value <= reserved_spi_max || child.sa.spi_out.value <= reserved_spi_max) {
+      add(Broken::bad_spi, seen, fmt::format("SPI {:08x} is reserved", spi.value));
+    }
+    if (child_spis_.try_emplace({seen.process.host, spi}, owner).first->second != owner) {
+      add(Broken::bad_spi, seen, fmt::format("SPI {:08x} again", spi.value));
+    }
+  }
+}
+
+void StateChecker::check_selectors(const Seen& seen, const gateway::PeerStatus& peer,
+                                   const config::PeerConfig& config) {
+  for (const gateway::ChildStatus& child : peer.children) {
+    const bool is_within =
+        config.kind == config::PeerKind::host
+            ? are_single_hosts(child.sa.local) && are_single_hosts(child.sa.remote)
+            : policy::contains(selectors_of(config.local_nets), child.sa.local) &&
+                  policy::contains(selectors_of(config.remote_nets), child.sa.remote);
+    if (is_within && !child.sa.local.empty() && !child.sa.remote.empty()) continue;
+    add(Broken::wide_selectors, seen,
+        fmt::format("{}: {} === {}", peer.name, policy::to_string(child.sa.local),
+                    policy::to_string(child.sa.remote)));
+  }
+}
+
+void StateChecker::check_limits(const Seen& seen, const gateway::PeerStatus& peer) {
+  const ike::IkeLimits& limits = seen.options.ike_limits;
+  // A replaced Child SA and its heir live side by side for a while, under two IKE SAs at most.
+  if (peer.children.size() > 4 * limits.children_per_ike_max) {
+    add(Broken::limit_exceeded, seen, fmt::format("{} children", peer.children.size()));
+  }
+  if (peer.ike && peer.ike->waiting > limits.own_requests_queue_max) {
+    add(Broken::limit_exceeded, seen, fmt::format("{} requests wait", peer.ike->waiting));
+  }
+}
+
+// ---- Agreement and time
+
+std::string difference(const gateway::PeerStatus& a, const gateway::PeerStatus& b) {
+  if (!a.ike || !b.ike) return fmt::format("no IKE SA at {}", a.ike ? b.name : a.name);
+  if (a.ike->spi_i != b.ike->spi_i || a.ike->spi_r != b.ike->spi_r) {
+    return fmt::format("IKE SPIs {:016x} and {:016x}", a.ike->spi_i.value, b.ike->spi_i.value);
+  }
+  if (a.children.size() != 1 || b.children.size() != 1) {
+    return fmt::format("{} and {} Child SAs", a.children.size(), b.children.size());
+  }
+  const ike::ChildSaInfo& at_a = a.children.front().sa;
+  const ike::ChildSaInfo& at_b = b.children.front().sa;
+  if (at_a.spi_in != at_b.spi_out || at_a.spi_out != at_b.spi_in) {
+    return fmt::format("inbound SPIs {:08x} and {:08x}", at_a.spi_in.value, at_b.spi_in.value);
+  }
+  return {};
+}
+
+base::Duration retransmission_time(const ike::IkeLimits& limits) {
+  double wait = base::seconds_of(limits.retransmit_first);
+  double total = wait;
+  for (unsigned i = 0; i < limits.retransmit_tries; ++i) {
+    wait *= limits.retransmit_base;
+    total += wait;
+  }
+  return std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>{total});
+}
+
+base::Duration recovery_max(const gateway::GatewayOptions& options, base::Duration dpd,
+                            base::Duration round_trip) {
+  // Jitter makes a back-off up to a quarter longer. A negotiation takes a few round trips.
+  constexpr int negotiation_round_trips = 8;
+  return dpd + retransmission_time(options.ike_limits) + options.retry_max + options.retry_max / 4 +
+         negotiation_round_trips * round_trip;
+}
+
+}  // namespace caponier::sim
