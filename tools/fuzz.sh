@@ -19,7 +19,10 @@ for target in "$build"/tests/fuzz/fuzz_*; do
       -artifact_prefix="$build/findings/$short-" "$scratch/$short" $corpus \
       >"$scratch/$short.log" 2>&1; then
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$scratch/$short.log")
-    printf '%-28s ok      %12s runs in %s s\n' "$short" "$runs" "$seconds"
+    # The edges of the code that some input has reached, as libFuzzer last told.
+    edges=$(sed -n 's/.* cov: *\([0-9]*\) .*/\1/p' "$scratch/$short.log" | tail -n 1)
+    printf '%-28s ok      %12s runs in %s s, %s edges covered\n' \
+      "$short" "$runs" "$seconds" "${edges:-0}"
   else
     failed=$((failed + 1))
     printf '%-28s FAILED\n' "$short"
