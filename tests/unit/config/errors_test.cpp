@@ -295,6 +295,7 @@ TEST(ConfigErrors, identities_must_not_be_empty_or_broken) {
   });
 }
 
+//= rfc7296#3.3.4-4 type=test
 TEST(ConfigErrors, algorithms_are_judged_by_policy) {
   expect_site({
       {"ike = [\"aes256gcm17-prfsha384-x25519\"]",

@@ -52,6 +52,7 @@ TEST(ConfigLoad, the_minimal_host_is_known_by_its_name) {
   EXPECT_TRUE(peer.ports.empty());
 }
 
+//= rfc7296#3.3.4-4 type=test
 TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
   const auto config =
       loaded(site_with("local = \"198.51.100.1\"\n"
@@ -179,6 +180,40 @@ TEST(ConfigLoad, nul_and_newline_inside_a_secret_stay) {
   const auto config = loaded(std::move(source));
   ASSERT_NE(config, nullptr);
   EXPECT_EQ(base::as_text(config->peers.at(0).psk->reveal()), secret);
+}
+
+//= rfc7296#2.15-2 type=test
+TEST(ConfigLoad, an_ascii_secret_of_any_sensible_length_is_taken_octet_by_octet) {
+  for (const std::size_t size : {std::size_t{64}, std::size_t{200}}) {
+    std::string secret;
+    while (secret.size() < size) secret += strong_secret;
+    secret.resize(size);
+    MemorySource source = source_of(site_with(""));
+    source.secrets["@branch"] = secret;
+    const auto config = loaded(std::move(source));
+    ASSERT_NE(config, nullptr);
+    EXPECT_EQ(base::as_text(config->peers.at(0).psk->reveal()), secret) << "no NUL at the end";
+  }
+}
+
+//= rfc7296#2.15-3 type=test
+TEST(ConfigLoad, a_secret_in_hexadecimal_stands_for_its_octets) {
+  MemorySource source = source_of(site_with(""));
+  source.secrets["@branch"] = "0x9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c\n";
+  const auto config = loaded(std::move(source));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(base::to_hex(config->peers.at(0).psk->reveal()),
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c");
+}
+
+TEST(ConfigLoad, a_secret_that_only_begins_like_hexadecimal_is_refused_without_being_shown) {
+  for (const std::string_view digits : {"", "9f86d", "9f86zz81884c7d659a2feaa0c55ad015"}) {
+    MemorySource source = source_of(site_with(""));
+    source.secrets["@branch"] = "0x" + std::string{digits};
+    const std::string said = complaints(source);
+    EXPECT_NE(said.find("is not hexadecimal"), std::string::npos) << said;
+    EXPECT_EQ(said.find("9f86"), std::string::npos);
+  }
 }
 
 TEST(ConfigLoad, a_secret_that_two_peers_share_is_read_once) {
