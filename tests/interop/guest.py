@@ -1,12 +1,14 @@
-"""A small virtual machine with Debian's kernel and strongSwan, for what the host's kernel lacks.
+"""A small virtual machine with Debian's kernel and one IKE daemon, for what the host's kernel lacks.
 
-The guest's only disk is an initramfs made of files of this host: busybox, strongSwan with the
+The guest's only disk is an initramfs made of files of this host: busybox, the daemon with the
 libraries it needs, and the modules of a Debian cloud kernel that `./dev` has downloaded to
-build/guest. It is one more host of a Lab, connected through a tap device, and takes commands on a
-TCP port of its own network. The processor is emulated: it boots in a few seconds, and nested
+build/guest. Daemons that cannot be installed beside strongSwan are unpacked by `./dev` into
+build/peers. The guest is one more host of a Lab, connected through a tap device, and takes commands
+on a TCP port of its own network. The processor is emulated: it boots in a few seconds, and nested
 virtualisation, which many machines lack or have broken, is not needed.
 """
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -20,23 +22,21 @@ sys.path.insert(0, str(ROOT / "tools"))
 from lab import LabError, run, wait_until  # noqa: E402
 
 CACHE = ROOT / "build" / "guest"
+PEERS = ROOT / "build" / "peers"
 COMMAND_PORT = 2323
-PROGRAMS = ["/usr/lib/ipsec/charon", "/usr/sbin/swanctl", "/bin/ip"]
-MODULES = ["virtio_net", "virtio_pci", "af_packet", "dummy", "esp4", "esp6", "xfrm_user", "gcm",
-           "ghash_generic", "ctr", "cbc", "authenc", "authencesn", "echainiv", "seqiv",
-           "sha256_generic", "sha512_generic", "hmac", "jitterentropy_rng", "drbg"]
-PLUGINS = ["random", "nonce", "openssl", "kdf", "hmac", "curve25519", "kernel-netlink",
-           "socket-default", "vici", "pem", "pkcs1", "x509", "revocation", "pubkey", "gcm", "aes",
-           "sha2", "sha1", "constraints", "chapoly"]
+MODULES = ["virtio_net", "virtio_pci", "af_packet", "dummy", "esp4", "esp6", "xfrm_user", "af_key",
+           "gcm", "ghash_generic", "ctr", "cbc", "authenc", "authencesn", "echainiv", "seqiv",
+           "sha256_generic", "sha512_generic", "hmac", "jitterentropy_rng", "drbg", "nf_tables",
+           "nft_numgen"]
 
 INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /run /tmp /var
+/bin/busybox mkdir -p /proc /sys /dev /run /tmp /var/lib /etc
 /bin/busybox ln -s /run /var/run
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox --install -s /bin
-export PATH=/bin:/usr/sbin:/usr/lib/ipsec
+export PATH=/bin:/usr/bin:/usr/sbin:/usr/lib/ipsec:/usr/libexec/ipsec
 while read module; do insmod /modules/$module; done </modules/order
 . /boot.conf
 ip link set lo up 2>/dev/null
@@ -45,22 +45,44 @@ ip link set eth0 up
 ip route add default via $GATEWAY
 [ -n "$INNER" ] && ip link set dummy0 up && ip addr add $INNER dev dummy0
 echo 1 >/proc/sys/net/ipv4/ip_forward
-/usr/lib/ipsec/charon >/tmp/charon.log 2>&1 &
+. /boot.sh
 nc -ll -p PORT -e /bin/sh
 """.replace("PORT", str(COMMAND_PORT))
 
 
-def missing():
-    """Why the guest cannot be used here, or None."""
-    if not shutil.which("qemu-system-x86_64"):
-        return "no qemu-system-x86_64"
-    if not list(CACHE.glob("root/boot/vmlinuz-*")):
-        return "no guest kernel in build/guest (./dev fetches it)"
-    return None
+class Image:
+    """What a guest is made of: `programs` are paths in the guest, taken from this host or, if it
+    has the path, from the folder `peer` of build/peers; their libraries come along, `libraries`
+    are more that are loaded by name. `boot` is the shell text that starts the daemon."""
+
+    def __init__(self, name, programs, boot, peer=None, more_libraries=(), accounts=()):
+        self.name, self.programs, self.boot, self.peer = name, programs, boot, peer
+        self.more_libraries, self.accounts = more_libraries, accounts
+
+    def source(self, path):
+        own = PEERS / self.peer / path.lstrip("/") if self.peer else None
+        return str(own) if own and own.exists() else path
+
+    def missing(self):
+        """Why this guest cannot be used here, or None."""
+        if not shutil.which("qemu-system-x86_64"):
+            return "no qemu-system-x86_64"
+        if not list(CACHE.glob("root/boot/vmlinuz-*")):
+            return "no guest kernel in build/guest (./dev fetches it)"
+        absent = [path for path in self.programs if not Path(self.source(path)).exists()]
+        return f"no {absent[0]} (./dev fetches it)" if absent else None
+
+    def digest(self):
+        parts = [Path(__file__).read_text(), self.boot, *self.more_libraries, *self.accounts]
+        parts += [f"{path} {Path(self.source(path)).stat().st_mtime_ns}" for path in self.programs]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def libraries(program):
     text = run(["ldd", program], check=False).stdout
+    absent = re.search(r"(\S+) => not found", text)
+    if absent:
+        raise LabError(f"{program} needs {absent[1]}, which is not installed")
     return {match for match in re.findall(r"(/\S+\.so[.\d]*)", text)}
 
 
@@ -85,15 +107,13 @@ def module_order(modules):
     return order
 
 
-def build_base():
-    """The part of the initramfs that is the same for every guest; cached."""
+def build_base(image):
+    """The part of the initramfs that is the same for every guest of an image; cached."""
     kernel = next(CACHE.glob("root/boot/vmlinuz-*"))
-    image = CACHE / "base.cpio.gz"
-    charon = Path(PROGRAMS[0])
-    if image.exists() and image.stat().st_mtime > max(charon.stat().st_mtime,
-                                                       Path(__file__).stat().st_mtime):
-        return kernel, image
-    tree = CACHE / f"tree-{os.getpid()}"
+    archive = CACHE / f"{image.name}-{image.digest()}.cpio.gz"
+    if archive.exists():
+        return kernel, archive
+    tree = CACHE / f"tree-{image.name}-{os.getpid()}"
     shutil.rmtree(tree, ignore_errors=True)
 
     def put(path, to=None):
@@ -103,13 +123,36 @@ def build_base():
             shutil.copy2(path, target, follow_symlinks=True)
 
     put("/bin/busybox")
-    plugins = [f"/usr/lib/ipsec/plugins/libstrongswan-{name}.so" for name in PLUGINS]
-    for program in PROGRAMS + [path for path in plugins if Path(path).exists()]:
-        put(program)
-        for library in libraries(program):
+    put("/bin/ip")
+    for program in ["/bin/ip", *image.programs]:
+        put(image.source(program), program)
+        for library in libraries(image.source(program)):
             put(library)
     put("/lib64/ld-linux-x86-64.so.2")
-    put("/lib/x86_64-linux-gnu/libgcc_s.so.1")  # pthread_cancel loads it by name
+    for library in ["/lib/x86_64-linux-gnu/libgcc_s.so.1",  # pthread_cancel loads it by name
+                    *image.more_libraries]:
+        put(library)
+        for needed in libraries(library):
+            put(needed)
+    put_modules(put, tree)
+    (tree / "init").write_text(INIT)
+    (tree / "init").chmod(0o755)
+    (tree / "boot.sh").write_text(image.boot)
+    (tree / "etc").mkdir(exist_ok=True)
+    lines = ["root:x:0:0:root:/:/bin/sh", *image.accounts]
+    (tree / "etc" / "passwd").write_text("\n".join(lines) + "\n")
+    groups = [f"{line.split(':')[0]}:x:{line.split(':')[3]}:" for line in lines]
+    (tree / "etc" / "group").write_text("\n".join(groups) + "\n")
+    part = archive.with_suffix(f".{os.getpid()}")
+    part.write_bytes(gzip.compress(pack(tree), 1))
+    for old in CACHE.glob(f"{image.name}-*.cpio.gz"):
+        old.unlink(missing_ok=True)
+    part.rename(archive)
+    shutil.rmtree(tree)
+    return kernel, archive
+
+
+def put_modules(put, tree):
     modules = next(CACHE.glob("root/lib/modules/*"))
     if not (modules / "modules.dep").exists():
         run(["depmod", "-b", str(CACHE / "root"), modules.name])
@@ -118,16 +161,6 @@ def build_base():
         put(str(modules / path), f"/modules/{Path(path).name}")
         names.append(Path(path).name)
     (tree / "modules" / "order").write_text("\n".join(names) + "\n")
-    (tree / "init").write_text(INIT)
-    (tree / "init").chmod(0o755)
-    (tree / "etc").mkdir(exist_ok=True)
-    (tree / "etc" / "passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
-    (tree / "etc" / "group").write_text("root:x:0:\n")
-    part = image.with_suffix(f".{os.getpid()}")
-    part.write_bytes(gzip.compress(pack(tree), 1))
-    part.rename(image)
-    shutil.rmtree(tree)
-    return kernel, image
 
 
 def pack(tree):
@@ -137,14 +170,19 @@ def pack(tree):
 
 
 class Guest:
-    """`address` "198.51.100.1/24" on a tap device of `host`, which has `gateway` there."""
+    """`address` "198.51.100.1/24" on a tap device of `host`, which has `gateway` there; `files` are
+    more files, by path, readable by root only."""
 
-    def __init__(self, lab, host, name, address, gateway, strongswan_conf, inner=""):
+    def __init__(self, lab, host, name, image, address, gateway, files, inner=""):
         self.lab, self.host, self.address = lab, host, address.split("/")[0]
-        kernel, base = build_base()
+        kernel, base = build_base(image)
         tree = lab.folder / f"guest-{name}"
-        (tree / "etc").mkdir(parents=True)
-        (tree / "etc" / "strongswan.conf").write_text(strongswan_conf)
+        tree.mkdir()
+        for path, text in files.items():
+            target = tree / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            target.chmod(0o600)
         (tree / "boot.conf").write_text(
             f"ADDRESS={address}\nGATEWAY={gateway}\nINNER={inner}\n")
         image = lab.folder / f"guest-{name}.cpio.gz"

@@ -1,8 +1,9 @@
 """strongSwan as the other side: 5.9.8 in a namespace with its userspace ESP (kernel-libipsec, which
 does tunnel mode in UDP only), or in a guest with a real kernel's ESP (everything)."""
 import re
+from pathlib import Path
 
-from guest import Guest
+from guest import Guest, Image
 from lab import LabError, wait_until
 
 CHARON = "/usr/lib/ipsec/charon"
@@ -25,6 +26,14 @@ swanctl {{ load = pem pkcs1 x509 revocation constraints pubkey openssl random }}
 """
 COMMON_PLUGINS = ("random nonce openssl kdf hmac curve25519 pem pkcs1 x509 revocation constraints "
                   "pubkey gcm aes sha2 sha1 chapoly ")
+
+GUEST_PLUGINS = ["random", "nonce", "openssl", "kdf", "hmac", "curve25519", "kernel-netlink",
+                 "socket-default", "vici", "pem", "pkcs1", "x509", "revocation", "pubkey", "gcm",
+                 "aes", "sha2", "sha1", "constraints", "chapoly"]
+PLUGIN_FILES = [f"/usr/lib/ipsec/plugins/libstrongswan-{name}.so" for name in GUEST_PLUGINS]
+IMAGE = Image("strongswan", [CHARON, "/usr/sbin/swanctl",
+                             *[path for path in PLUGIN_FILES if Path(path).exists()]],
+              f"{CHARON} >/tmp/charon.log 2>&1 &\n")
 
 SWANCTL = """
 connections {{
@@ -126,7 +135,8 @@ class InGuest:
     def __init__(self, lab, host, address, gateway, inner=""):
         conf = CONF.format(plugins=COMMON_PLUGINS + "kernel-netlink socket-default vici",
                            routes="yes", socket="/run/charon.vici")
-        self.guest = Guest(lab, host, "sun", address, gateway, conf, inner)
+        self.guest = Guest(lab, host, "sun", IMAGE, address, gateway,
+                           {"/etc/strongswan.conf": conf}, inner)
         wait_until(lambda: "vici" in self.guest.sh("ls /run"), 20, "charon in the guest")
 
     def swanctl(self, *arguments):
@@ -170,5 +180,5 @@ def gone(peer):
     return wait_until(lambda: not has_child(peer.sas()), 10, "strongSwan to see the delete")
 
 
-__all__ = ["ESP", "IKE", "InGuest", "InNamespace", "PSK", "gone", "has_child",
+__all__ = ["ESP", "IKE", "IMAGE", "InGuest", "InNamespace", "PSK", "gone", "has_child",
            "swanctl_conf"]

@@ -19,9 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
                  run, wait_until)
-import guest  # noqa: E402
-from strongswan import (ESP, IKE, InGuest, InNamespace, PSK, gone, has_child,  # noqa: E402
-                        swanctl_conf)
+from strongswan import (ESP, IKE, IMAGE, InGuest, InNamespace, PSK, gone,  # noqa: E402
+                        has_child, swanctl_conf)
 
 TRANSFER = str(Path(__file__).resolve().parent.parent.parent / "tools" / "transfer.py")
 PYTHON = "/usr/bin/python3"
@@ -83,7 +82,7 @@ class Case:
     def in_guest(self):
         """The guest hangs on the middle host; as initiator behind a NAT it has a private address
         that the middle host translates."""
-        why = guest.missing()
+        why = IMAGE.missing()
         if why:
             print(f"skipped: {why}")
             sys.exit(77)
