@@ -62,6 +62,7 @@ App::App(const Options& options, CryptoChoice crypto, LogForm log_form)
 
 App::~App() {
   if (resolver_) loop_.forget(resolver_->fd());
+  if (addresses_) loop_.forget(addresses_->fd());
 }
 
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
@@ -112,6 +113,10 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
                                    config.natt_port,
                                    io::TcpOptions{config.listen, config.tcp_ports, mark}, notices);
+  addresses_.emplace(TRY(io::AddressMonitor::open(*netlink_, tun_->index(), mark)));
+  loop_.on_readable(addresses_->fd(), [this] {
+    if (addresses_->drain()) update_local_addresses(io::monotonic_now());
+  });
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {
     for (const io::LookupAnswer& answer : resolver_->take_answers()) {
@@ -179,7 +184,9 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
 }
 
 void App::apply(ConfigPtr config, base::Instant now) {
+  const bool is_first = config_ == nullptr;
   config_ = std::move(config);
+  if (is_first) update_local_addresses(now);
   keyholder_.apply(config_);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
@@ -204,6 +211,17 @@ void App::check_host() {
         "net.ipv4.conf.all.rp_filter is 1 (strict), which drops what a [host] peer sends; "
         "sysctl -w net.ipv4.conf.all.rp_filter=2");
   }
+}
+
+void App::update_local_addresses(base::Instant now) {
+  std::vector<base::IpAddress> usable = addresses_->collect();
+  const auto& listen = config_->daemon.listen;
+  if (!listen.empty()) {
+    std::erase_if(usable, [&](const base::IpAddress& address) {
+      return std::find(listen.begin(), listen.end(), address) == listen.end();
+    });
+  }
+  gateway_.handle_local_addresses(std::move(usable), now);
 }
 
 void App::settle() {

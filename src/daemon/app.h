@@ -14,6 +14,7 @@
 #include "gateway/keyholder.h"
 #include "io/dns/resolver.h"
 #include "io/loop/loop.h"
+#include "io/netlink/address_monitor.h"
 #include "io/netlink/netlink.h"
 #include "io/os/rng.h"
 #include "io/route/route_table.h"
@@ -61,6 +62,7 @@ class App final : public control::Daemon {
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
   void apply(ConfigPtr config, base::Instant now);
   void check_host();
+  void update_local_addresses(base::Instant now);
 
   void settle();
   /// True when there was an action.
@@ -99,6 +101,7 @@ class App final : public control::Daemon {
   std::optional<io::Netlink> netlink_;
   std::optional<io::TunDevice> tun_;
   std::optional<io::RouteTable> routes_;
+  std::optional<io::AddressMonitor> addresses_;
   std::unique_ptr<Plane> plane_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;

@@ -23,6 +23,7 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
   endpoint.limits = options_.ike_limits;
   endpoint.export_keys = daemon.allow_key_export;
   endpoint_ = std::make_unique<ike::IkeEndpoint>(std::move(endpoint), *rng_, *crypto_, now);
+  if (!local_addresses_.empty()) command(ike::SetLocalAddresses{local_addresses_}, now);
 }
 
 void Gateway::Impl::add_peer(const config::PeerConfig& config, const Peer* old, base::Instant now) {
@@ -106,6 +107,7 @@ void Gateway::Impl::protect(std::span<ipsec::ProtectItem> items, base::Instant n
   if (capture_.is_on()) {
     for (const ipsec::ProtectItem& item : items) record(item, now);
   }
+  tell_sent(items, now);
   if (auto notice = engine_.poll_notice()) {
     route(std::move(*notice), now);
     pump(now);
@@ -146,6 +148,19 @@ void Gateway::Impl::handle_source_address(const std::string& connection,
 
 void Gateway::Impl::handle_stream_closed(const base::Path& path, base::Instant now) {
   command(ike::StreamClosed{path}, now);
+  pump(now);
+}
+
+void Gateway::Impl::handle_local_addresses(std::vector<base::IpAddress> addresses,
+                                           base::Instant now) {
+  if (addresses == local_addresses_) return;
+  local_addresses_ = std::move(addresses);
+  command(ike::SetLocalAddresses{local_addresses_}, now);
+  pump(now);
+  for (auto& [name, peer] : peers_) {
+    peer.handle_local_addresses(now);
+    touched_.insert(name);
+  }
   pump(now);
 }
 
@@ -252,6 +267,9 @@ void Gateway::handle_stream_closed(const base::Path& path, base::Instant now) {
   impl_->handle_stream_closed(path, now);
 }
 void Gateway::handle_deadline(base::Instant now) { impl_->handle_deadline(now); }
+void Gateway::handle_local_addresses(std::vector<base::IpAddress> addresses, base::Instant now) {
+  impl_->handle_local_addresses(std::move(addresses), now);
+}
 bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }
 bool Gateway::down(const std::string& name, base::Instant now) { return impl_->down(name, now); }
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }

@@ -133,6 +133,9 @@ class Gateway {
                              base::Instant now);
   /// A TCP stream has ended, or could not be opened (see ike::Transmit). Whoever opened it decides
   /// what follows; for the other end this is no more than a hint.
+  /// All addresses of this host that outer packets may come from, best first; at start and whenever
+  /// they change. What cannot follow is negotiated again from where we are now.
+  void handle_local_addresses(std::vector<base::IpAddress> addresses, base::Instant now);
   void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
 

@@ -36,6 +36,7 @@ class Gateway::Impl {
                      base::Instant now);
   void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
                              base::Instant now);
+  void handle_local_addresses(std::vector<base::IpAddress> addresses, base::Instant now);
   void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
@@ -79,6 +80,7 @@ class Gateway::Impl {
   void export_keys(const ike::KeysExported& keys);
   void note_not_exported(const std::string& peer);
   void hear(std::span<const ipsec::OpenItem> items, base::Instant now);
+  void tell_sent(std::span<const ipsec::ProtectItem> items, base::Instant now);
   void record(const ipsec::ProtectItem& item, base::Instant now);
   void record(const ipsec::OpenItem& item, base::Instant now);
 
@@ -102,6 +104,8 @@ class Gateway::Impl {
   std::map<base::Prefix, AddRoute> routes_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
   std::map<policy::ChildSaId, base::Instant> heard_;
+  std::map<policy::ChildSaId, base::Instant> told_;  ///< when EspSent last was
+  std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;
   std::deque<Action> actions_;
   base::DropCounters drops_;

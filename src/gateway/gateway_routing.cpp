@@ -118,6 +118,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                    engine_.remove(sa.id);
                    children_.erase(sa.id);
                    heard_.erase(sa.id);
+                   told_.erase(sa.id);
                  },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](const policy::SkipSa& skip) { engine_.skip(skip); },
@@ -240,7 +241,23 @@ void Gateway::Impl::hear(std::span<const ipsec::OpenItem> items, base::Instant n
     const auto [found, fresh] = heard_.try_emplace(item.sa, now);
     if (!fresh && now - found->second < heard_interval) continue;
     found->second = now;
-    command(ike::PeerHeard{item.sa}, now);
+    command(ike::PeerHeard{item.sa, item.path}, now);
+    told = true;
+  }
+  if (told) pump(now);
+}
+
+void Gateway::Impl::tell_sent(std::span<const ipsec::ProtectItem> items, base::Instant now) {
+  std::optional<policy::ChildSaId> last;
+  bool told = false;
+  for (const ipsec::ProtectItem& item : items) {
+    // Native ESP opens no mapping in a NAT.
+    if (item.verdict != ipsec::Verdict::forward || !item.udp_encap || item.sa == last) continue;
+    last = item.sa;
+    const auto [found, fresh] = told_.try_emplace(item.sa, now);
+    if (!fresh && now - found->second < heard_interval) continue;
+    found->second = now;
+    command(ike::EspSent{item.sa}, now);
     told = true;
   }
   if (told) pump(now);

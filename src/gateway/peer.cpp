@@ -116,6 +116,14 @@ void Peer::handle_source_address(std::optional<base::IpAddress> address, base::I
   enter(Phase::waiting, now);
 }
 
+void Peer::handle_local_addresses(base::Instant now) {
+  // Not for every change of a network that comes and goes: one attempt per retry_first.
+  if (next_attempt_) {
+    next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + options_.retry_first));
+  }
+  reconcile(now);
+}
+
 bool Peer::handle_knock(const base::Path& path, base::Instant now) {
   if (config_.local || outer_.local == path.local.address) return false;
   // An address we are using is not given up for a datagram that nobody has authenticated.
@@ -166,8 +174,9 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   note_ = explain(down.reason);
   demanded_ = false;
   attempts_ = 0;
-  const bool is_ours_to_repeat =
-      down.reason == ike::EndReason::expired || down.reason == ike::EndReason::local_request;
+  const bool is_ours_to_repeat = down.reason == ike::EndReason::expired ||
+                                 down.reason == ike::EndReason::local_request ||
+                                 down.reason == ike::EndReason::address_lost;
   next_attempt_ = is_ours_to_repeat ? now : now + back_off(1);
   enter(Phase::waiting, now);
 }
@@ -417,6 +426,7 @@ std::string Peer::explain(ike::EndReason reason) const {
     case ike::EndReason::redirected: return "the peer sent us to another gateway";
     case ike::EndReason::peer_restarted: return "the peer has restarted";
     case ike::EndReason::local_fault: return "a fault of our own; see the log";
+    case ike::EndReason::address_lost: return "our address is gone";
   }
   return {};
 }

@@ -58,6 +58,8 @@ class Peer {
 
   void handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now);
   void handle_source_address(std::optional<base::IpAddress> address, base::Instant now);
+  /// This host has other addresses than before: what failed from the old ones is tried at once.
+  void handle_local_addresses(base::Instant now);
   /// Somebody at path.remote wants to negotiate with us at path.local. True when that changed us.
   bool handle_knock(const base::Path& path, base::Instant now);
   void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);

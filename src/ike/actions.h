@@ -73,6 +73,7 @@ enum class EndReason : std::uint8_t {
   redirected,      ///< the peer sends us to another gateway
   peer_restarted,  ///< the peer proved that it has lost the SA
   local_fault,     ///< our own keyholder or crypto failed
+  address_lost,    ///< our address is gone, and the SA cannot follow us to another
 };
 [[nodiscard]] std::string_view name_of(EndReason reason);
 
@@ -161,6 +162,11 @@ struct PeerMoved {
 /// Any authenticated ESP of this Child SA since the last call: the peer lives (s2.4).
 struct PeerHeard {
   policy::ChildSaId child_sa;
+  std::optional<base::Path> path{};  ///< of the packet; one from elsewhere proves less (RFC 4555)
+};
+/// ESP of this Child SA left since the last call: NAT mappings on its path are fresh.
+struct EspSent {
+  policy::ChildSaId child_sa;
 };
 /// This TCP stream has ended or could not be opened.
 struct StreamClosed {
@@ -203,7 +209,7 @@ struct CheckLiveness {
 struct Shutdown {};
 
 using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
-                             Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, StreamClosed,
-                             SyncMessageIds, CheckLiveness, RedirectPeer, Shutdown>;
+                             Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, EspSent,
+                             StreamClosed, SyncMessageIds, CheckLiveness, RedirectPeer, Shutdown>;
 
 }  // namespace caponier::ike

@@ -79,6 +79,10 @@ struct ConnectionConfig {
   /// Payloads for rounds of IKE_INTERMEDIATE (RFC 9242), one entry a round, when we initiate and
   /// the peer can. No file sets this: extensions do, and tests.
   std::vector<std::vector<wire::Payload>> intermediate;
+  bool nat_traversal = true;  ///< false: no NAT detection; a NAT in the path is an attack
+  bool mobike = false;        ///< offer and accept RFC 4555; tunnel mode only
+  /// When we are behind a NAT and nothing else leaves (RFC 3948 s4).
+  base::Duration keepalive_interval{std::chrono::seconds{20}};
 };
 
 /// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
@@ -119,7 +123,13 @@ struct IkeLimits {
   unsigned retransmit_tries = 6;
   /// On a TCP stream nothing is lost: a request is repeated on a new stream, or after so long.
   base::Duration stream_answer_wait{std::chrono::seconds{12}};
-  base::Duration keepalive_interval{std::chrono::seconds{20}};  ///< RFC 3948 s4, when behind a NAT
+  std::size_t peer_addresses_max = 16;  ///< additional ones per IKE SA (RFC 4555 s3.4)
+  /// A peer with several addresses, or we: so many copies of a repeated request try other paths.
+  std::size_t probes_per_repeat_max = 4;
+  unsigned nat_refusals_max = 6;  ///< UNEXPECTED_NAT_DETECTED in a row before a path is given up
+  /// What asks nobody but us can decide waits so long for the other side to find a path (RFC 4555
+  /// s3.11), and a host without any address for one of its own.
+  base::Duration mobile_patience{std::chrono::minutes{5}};
   base::Duration cookie_lifetime{std::chrono::seconds{60}};
   /// Events that strangers can cause: a burst, then one an interval; the next one says how many
   /// were left out.

@@ -52,6 +52,7 @@ class IkeEndpoint::Impl {
   void run(const SetLocalAddresses& command, Instant now);
   void run(const PeerMoved& command, Instant now);
   void run(const PeerHeard& command, Instant now);
+  void run(const EspSent& command, Instant now);
   void run(const StreamClosed& command, Instant now);
   void run(const SyncMessageIds& command, Instant now);
   void run(const CheckLiveness& command, Instant now);
@@ -229,7 +230,17 @@ void IkeEndpoint::Impl::run(const DeleteChild& command, Instant now) {
 void IkeEndpoint::Impl::run(const RekeyChild&, Instant) {}
 void IkeEndpoint::Impl::run(const RekeyIke&, Instant) {}
 void IkeEndpoint::Impl::run(const Reauthenticate&, Instant) {}
-void IkeEndpoint::Impl::run(const SetLocalAddresses&, Instant) {}
+
+void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
+  const auto before = std::exchange(shared.local_addresses, command.addresses);
+  std::vector<IkeSaId> ids;
+  for (const auto& [id, sa] : sas_) ids.push_back(id);
+  for (const IkeSaId id : ids) {
+    if (IkeSa* const sa = find(id)) sa->heed_local_addresses(before, now);
+    settle(id, now);
+  }
+}
+
 void IkeEndpoint::Impl::run(const StreamClosed&, Instant) {}
 void IkeEndpoint::Impl::run(const SyncMessageIds&, Instant) {}
 
@@ -243,7 +254,14 @@ void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
 void IkeEndpoint::Impl::run(const PeerHeard& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);
   if (sa == nullptr) return;
-  sa->peer_heard(now);
+  sa->peer_heard(command.path, now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const EspSent& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->esp_sent(command.child_sa, now);
   settle(sa->id(), now);
 }
 

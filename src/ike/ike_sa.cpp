@@ -195,21 +195,6 @@ void IkeSa::create_child(const std::string& child, Instant now) {
   want(WantChild{child}, now);
 }
 
-void IkeSa::peer_moved(const base::Path& path, Instant now) {
-  last_heard_ = now;
-  if (remote_behind_nat_) follow_peer(path);
-}
-
-void IkeSa::follow_peer(const base::Path& path) {
-  if (path == path_ || state_ != IkeState::established) return;
-  report(EventKind::ike_peer_moved, fmt::format("{}: the peer moved from {} to {}", name(),
-                                                path_.remote.to_string(), path.remote.to_string()));
-  path_ = path;
-  for (const auto& [id, child] : children_) {
-    shared_.emit(policy::MoveSa{id, path_, child.info.udp_encap});
-  }
-}
-
 void IkeSa::check_liveness(Instant now) {
   const auto is_liveness = [](const Wish& wish) {
     return std::holds_alternative<WantLiveness>(wish);
@@ -234,7 +219,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
     if (local_behind_nat_) {
-      consider(last_sent_ + shared_.limits().keepalive_interval, "NAT keepalive");
+      consider(last_sent_ + connection_->keepalive_interval, "NAT keepalive");
     }
   }
   return next;
@@ -269,7 +254,7 @@ void IkeSa::handle_silence(Instant now) {
   if (state_ != IkeState::established) return;
   const base::Duration dpd = connection_->dpd_interval;
   if (dpd > base::Duration{} && now >= last_heard_ + dpd) check_liveness(now);
-  if (local_behind_nat_ && now >= last_sent_ + shared_.limits().keepalive_interval) {
+  if (local_behind_nat_ && now >= last_sent_ + connection_->keepalive_interval) {
     last_sent_ = now;
     shared_.transmit_keepalive(path_);
   }

@@ -67,7 +67,10 @@ class IkeSa {
   void forget(EndReason reason, base::Instant now);
   void shut_down(base::Instant now);
   void peer_moved(const base::Path& path, base::Instant now);
-  void peer_heard(base::Instant now) { last_heard_ = now; }
+  void peer_heard(const std::optional<base::Path>& path, base::Instant now);
+  void esp_sent(policy::ChildSaId child, base::Instant now);
+  /// Shared::local_addresses changed from these.
+  void heed_local_addresses(const std::vector<base::IpAddress>& before, base::Instant now);
   void check_liveness(base::Instant now);
   /// A twin of this SA lives on; we made this one and delete it a little later.
   void retire(base::Instant now);
@@ -250,6 +253,7 @@ class IkeSa {
   bool local_behind_nat_ = false;
   bool remote_behind_nat_ = false;
   bool has_forced_encap_ = false;
+  bool is_local_lost_ = false;  ///< our address on the path was this host's, and is not any more
 
   std::optional<Handshake> handshake_;
   std::optional<Session> session_;
@@ -264,7 +268,7 @@ class IkeSa {
   base::ByteVec init_response_;
 
   base::Instant last_heard_;
-  base::Instant last_sent_;
+  base::Instant last_sent_;  ///< IKE, or ESP in UDP along the same path
   std::optional<base::Instant> established_at_;
   std::optional<base::Duration> last_round_trip_;
   std::uint64_t round_trips_ = 0;

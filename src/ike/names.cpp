@@ -18,6 +18,7 @@ std::string_view name_of(EndReason reason) {
     case EndReason::redirected: return "redirected";
     case EndReason::peer_restarted: return "peer restarted";
     case EndReason::local_fault: return "local fault";
+    case EndReason::address_lost: return "address lost";
   }
   return "unknown";
 }

@@ -117,6 +117,7 @@ class Shared {
   HalfOpenTable half_open;
   RateLimit answers;
   bool is_shutting_down = false;
+  std::vector<base::IpAddress> local_addresses;  ///< best first; empty: not known
   bool exports_keys;  ///< changes at run time
   std::optional<RedirectPolicy> redirect;
   std::size_t lingering = 0;

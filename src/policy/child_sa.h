@@ -68,6 +68,7 @@ struct MoveSa {
   ChildSaId id;
   base::Path path;
   bool udp_encap = false;
+  bool peer_behind_nat = false;
 };
 
 /// The next outbound sequence number is `count` further on (RFC 6311 s5.2).

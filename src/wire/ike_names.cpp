@@ -32,6 +32,8 @@ constexpr auto notify_names = std::to_array<Named<NotifyType>>({
     {NotifyType::failed_cp_required, "FAILED_CP_REQUIRED"},
     {NotifyType::ts_unacceptable, "TS_UNACCEPTABLE"},
     {NotifyType::invalid_selectors, "INVALID_SELECTORS"},
+    {NotifyType::unacceptable_addresses, "UNACCEPTABLE_ADDRESSES"},
+    {NotifyType::unexpected_nat_detected, "UNEXPECTED_NAT_DETECTED"},
     {NotifyType::temporary_failure, "TEMPORARY_FAILURE"},
     {NotifyType::child_sa_not_found, "CHILD_SA_NOT_FOUND"},
     {NotifyType::initial_contact, "INITIAL_CONTACT"},

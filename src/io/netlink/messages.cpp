@@ -179,6 +179,42 @@ std::optional<base::IpAddress> read_address(base::Bytes message) {
   return find_address<ifaddrmsg>(message, IFA_ADDRESS);
 }
 
+base::ByteVec make_link_dump() {
+  const ifinfomsg body{};
+  return Builder{RTM_GETLINK, NLM_F_DUMP, body}.take();
+}
+
+std::optional<HostAddress> read_host_address(base::Bytes message) {
+  const auto* body = body_of<ifaddrmsg>(message, RTM_NEWADDR);
+  if (body == nullptr || body->ifa_scope >= RT_SCOPE_LINK) return std::nullopt;
+  if ((body->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0) return std::nullopt;
+  auto address = find_address<ifaddrmsg>(message, IFA_LOCAL);
+  if (!address) address = find_address<ifaddrmsg>(message, IFA_ADDRESS);
+  if (!address) return std::nullopt;
+  return HostAddress{*address, body->ifa_index, (body->ifa_flags & IFA_F_DEPRECATED) == 0};
+}
+
+std::optional<LinkState> read_link(base::Bytes message) {
+  const auto* body = body_of<ifinfomsg>(message, RTM_NEWLINK);
+  if (body == nullptr) return std::nullopt;
+  constexpr unsigned wanted = IFF_UP | IFF_RUNNING;
+  return LinkState{static_cast<unsigned>(body->ifi_index), (body->ifi_flags & wanted) == wanted};
+}
+
+bool is_address_change(base::Bytes message) {
+  if (message.size() < sizeof(nlmsghdr)) return false;
+  switch (reinterpret_cast<const nlmsghdr*>(message.data())->nlmsg_type) {
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+    case RTM_NEWLINK:
+    case RTM_DELLINK: return true;
+    default: break;
+  }
+  const auto* route = body_of<rtmsg>(message, RTM_NEWROUTE);
+  if (route == nullptr) route = body_of<rtmsg>(message, RTM_DELROUTE);
+  return route != nullptr && route->rtm_dst_len == 0 && route->rtm_table == RT_TABLE_MAIN;
+}
+
 base::ByteVec make_no_ipv6_addresses(unsigned interface) {
   ifinfomsg body{};
   body.ifi_family = AF_UNSPEC;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/address.h"
 #include "base/bytes.h"
@@ -39,8 +40,28 @@ struct RuleMessage {
 [[nodiscard]] std::optional<base::IpAddress> read_source(base::Bytes message);
 
 [[nodiscard]] base::ByteVec make_address_dump();
+[[nodiscard]] base::ByteVec make_link_dump();
 /// The address of an RTM_NEWADDR message; empty for link-local and tentative ones.
 [[nodiscard]] std::optional<base::IpAddress> read_address(base::Bytes message);
+
+/// One of the host's addresses, as RTM_NEWADDR tells; empty for those no packet can leave with.
+struct HostAddress {
+  base::IpAddress address;
+  unsigned interface = 0;
+  bool preferred = true;  ///< false: deprecated, for what uses it already
+};
+[[nodiscard]] std::optional<HostAddress> read_host_address(base::Bytes message);
+
+/// From RTM_NEWLINK.
+struct LinkState {
+  unsigned interface = 0;
+  bool carries = false;  ///< up, and something is at the other end of the cable
+};
+[[nodiscard]] std::optional<LinkState> read_link(base::Bytes message);
+
+/// True for a notice after which the usable addresses or their order may be others: of an address,
+/// a link, or a default route.
+[[nodiscard]] bool is_address_change(base::Bytes message);
 
 /// Keeps the kernel from inventing a link-local address; to be sent before the link goes up.
 [[nodiscard]] base::ByteVec make_no_ipv6_addresses(unsigned interface);
