@@ -53,12 +53,6 @@ ike::ChildConfig make_child(std::string name, bool of_a, std::string_view at_a,
 /// Nothing but the commands and lost messages makes anything happen.
 constexpr base::Duration dpd_interval{std::chrono::hours{24}};
 
-ike::EndpointConfig endpoint_config() {
-  ike::EndpointConfig config;
-  config.limits.keepalive_interval = std::chrono::hours{24};
-  return config;
-}
-
 }  // namespace
 
 std::string OnWire::describe() const {
@@ -76,7 +70,7 @@ ExploredEnd::ExploredEnd(ExploredPair& pair, bool is_a)
       pair_(&pair),
       is_a_(is_a),
       rng_(is_a ? 1 : 2),
-      endpoint_(endpoint_config(), rng_, crypto_, pair.now),
+      endpoint_(ike::EndpointConfig{}, rng_, crypto_, pair.now),
       engine_({}, rng_, crypto_) {}
 
 void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
@@ -87,6 +81,7 @@ void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
   connection->remote_id = policy::Identity::parse(is_a_ ? "@b.example" : "@a.example");
   connection->offers = offers("aes128gcm16-prfsha256-ecp256", wire::ProtocolId::ike);
   connection->dpd_interval = dpd_interval;
+  connection->keepalive_interval = dpd_interval;
   connection->children.push_back(make_child("net", is_a_, "10.1.0.0/16", "10.2.0.0/16", setup));
   connection->children.push_back(make_child("more", is_a_, "10.3.0.0/16", "10.4.0.0/16", setup));
   std::vector<ipsec::Policy> policies;
