@@ -132,6 +132,16 @@ const Network::Interface* Network::interface_of(HostId host, const base::IpAddre
   return nullptr;
 }
 
+std::optional<HostId> Network::host_at(const base::IpAddress& address) const {
+  for (HostId id = 0; id < hosts_.size(); ++id) {
+    for (const Interface& interface : hosts_[id].interfaces) {
+      const auto& seen = interface.nat == nullptr ? interface.address : interface.nat->outside();
+      if (interface.is_up && seen == address) return id;
+    }
+  }
+  return std::nullopt;
+}
+
 Nat& Network::put_behind_nat(HostId host, const base::IpAddress& outside,
                              base::Duration mapping_timeout) {
   nats_.push_back(std::make_unique<Nat>(outside, mapping_timeout));

@@ -43,6 +43,7 @@ struct Datagram {
   base::Endpoint source;
   base::Endpoint destination;
   base::ByteVec payload;
+  std::uint64_t stream = 0;  ///< which one, for TCP
 };
 
 using HostId = std::size_t;
@@ -139,6 +140,8 @@ class Network {
   void set_interface(HostId host, const base::IpAddress& address, bool is_up);
   /// Of the interfaces that are up, in the order they were added.
   [[nodiscard]] std::vector<base::IpAddress> addresses(HostId host) const;
+  /// Who is reached at this address: an interface that is up, or a NAT's outside.
+  [[nodiscard]] std::optional<HostId> host_at(const base::IpAddress& address) const;
   /// Puts every interface of `host` behind one new NAT.
   Nat& put_behind_nat(HostId host, const base::IpAddress& outside, base::Duration mapping_timeout);
   /// The interfaces are reached at their own addresses again.

@@ -18,9 +18,13 @@ struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
 
-base::Bytes without_marker(base::Bytes datagram, std::uint16_t local_port) {
+bool has_marker(const base::Path& path) {
+  return path.local.port == natt_port || path.transport == base::Transport::tcp;
+}
+
+base::Bytes without_marker(base::Bytes datagram, const base::Path& path) {
   const std::size_t marker = wire::non_esp_marker.size();
-  return local_port == natt_port && datagram.size() > marker ? datagram.subspan(marker) : datagram;
+  return has_marker(path) && datagram.size() > marker ? datagram.subspan(marker) : datagram;
 }
 
 }  // namespace
@@ -38,6 +42,7 @@ Node::Node(World& world, HostId id)
 std::shared_ptr<const config::Config> Node::make_config() const {
   auto config = std::make_shared<config::Config>();
   config->daemon.allow_key_export = allow_key_export;
+  config->daemon.tcp_ports = tcp_ports;
   config->peers = peers;
   std::sort(config->peers.begin(), config->peers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -98,8 +103,15 @@ void Node::shutdown() {
 
 void Node::retire_drops() { retired_drops_.add(gateway_->status(world_->now_).drops); }
 
+void Node::hear_closed(const base::Path& path) {
+  if (is_asleep_) return;
+  gateway_->handle_stream_closed(path, world_->now_);
+  drain();
+}
+
 void Node::kill() {
   retire_drops();
+  world_->streams_.close_all(*this);
   gateway_.reset();
   routes_.clear();
 }
@@ -149,7 +161,7 @@ void Node::perform(gateway::Action action) {
   const base::Instant now = world_->now_;
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit) { perform_transmit(std::move(transmit)); },
-                 [&](const ike::CloseStream&) {},
+                 [&](const ike::CloseStream& end) { world_->streams_.close(*this, end.path); },
                  [&](const ike::AuthRequest& request) { perform_auth(request); },
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
@@ -191,7 +203,7 @@ void Node::perform(gateway::Action action) {
 }
 
 void Node::perform_transmit(ike::Transmit transmit) {
-  base::Reader reader{without_marker(transmit.datagram, transmit.path.local.port)};
+  base::Reader reader{without_marker(transmit.datagram, transmit.path)};
   const auto header = wire::IkeHeader::decode(reader);
   if (header) {
     ++ike_sent_[{header->exchange, header->is_response()}];
@@ -199,9 +211,11 @@ void Node::perform_transmit(ike::Transmit transmit) {
                                    header->is_response() ? "response" : "request",
                                    header->message_id.value, transmit.path.remote.to_string()));
   }
-  const bool in_tcp = transmit.path.transport == base::Transport::tcp;
-  world_->send(*this, {in_tcp ? Carrier::tcp : Carrier::udp, transmit.path.local,
-                       transmit.path.remote, std::move(transmit.datagram)});
+  if (transmit.path.transport == base::Transport::tcp) {
+    return world_->streams_.send(*this, transmit.path, std::move(transmit.datagram), true);
+  }
+  world_->transmit(*this, {Carrier::udp, transmit.path.local, transmit.path.remote,
+                           std::move(transmit.datagram)});
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
@@ -226,7 +240,8 @@ void Node::handle(const Datagram& datagram) {
       datagram.destination, datagram.source,
       datagram.carrier == Carrier::tcp ? base::Transport::tcp : base::Transport::udp};
   if (datagram.carrier == Carrier::esp) return handle_esp(path, datagram.payload);
-  if (path.local.port != natt_port) {
+  if (datagram.carrier == Carrier::tcp && !world_->streams_.takes(*this, datagram)) return;
+  if (!has_marker(path)) {
     gateway_->handle_ike(path, datagram.payload, world_->now_);
     return drain();
   }
@@ -281,12 +296,16 @@ void Node::send_clear(base::Bytes clear) {
     world_->say(*this, fmt::format("drops a clear packet: {}", base::info_of(item.drop).name));
     return;
   }
+  if (item.path.transport == base::Transport::tcp) {
+    world_->sequences_.on_sent(id_, std::as_const(packet).bytes());
+    return world_->streams_.send(*this, item.path, base::to_vec(packet.bytes()), false);
+  }
   Datagram datagram{item.udp_encap ? Carrier::udp : Carrier::esp, item.path.local, item.path.remote,
-                    base::to_vec(packet.bytes())};
+                    base::to_vec(packet.bytes()), 0};
   if (!item.udp_encap) datagram.source.port = datagram.destination.port = 0;
   world_->sequences_.on_sent(id_, datagram.payload);
   last_esp_ = datagram;
-  world_->send(*this, std::move(datagram));
+  world_->transmit(*this, std::move(datagram));
 }
 
 void Node::handle_deadline() {

@@ -57,6 +57,7 @@ World::World(std::uint64_t seed)
       ledger_(violations_),
       auth_twin_(violations_),
       state_checker_(violations_),
+      streams_(*this),
       provider_(ivs_, faults) {}
 
 World::~World() = default;
@@ -164,16 +165,16 @@ void World::after(base::Duration delay, std::function<void()> what) {
   });
 }
 
-void World::send(Node& node, Datagram datagram) {
+void World::transmit(Node& node, Datagram datagram) {
   ledger_.on_link(datagram.payload);
   network_.send(node.id(), std::move(datagram), now_);
 }
 
-void World::inject(Node& node, Datagram datagram) { send(node, std::move(datagram)); }
+void World::inject(Node& node, Datagram datagram) { transmit(node, std::move(datagram)); }
 
 void World::resend_last_esp(Node& node) {
   sequences_.on_sent(node.id(), node.last_esp_.payload);
-  send(node, node.last_esp_);
+  transmit(node, node.last_esp_);
 }
 
 void World::deliver_clear(Node& node, base::Bytes packet) {

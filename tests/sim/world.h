@@ -20,6 +20,7 @@
 #include "sim/invariants.h"
 #include "sim/network.h"
 #include "sim/provider.h"
+#include "sim/streams.h"
 #include "wire/ike_numbers.h"
 
 namespace caponier::sim {
@@ -66,6 +67,7 @@ class Node {
   /// Edit, then reload().
   std::vector<config::PeerConfig> peers;
   bool allow_key_export = false;
+  std::vector<std::uint16_t> tcp_ports = {4500};  ///< listened on; of the next start()
 
   void start();
   void reload();
@@ -83,6 +85,9 @@ class Node {
   void fall_asleep() { is_asleep_ = true; }
   void wake() { is_asleep_ = false; }
   [[nodiscard]] bool is_awake() const { return is_running() && !is_asleep_; }
+  [[nodiscard]] Process process() const { return {id_, incarnation_}; }
+  /// A TCP stream has ended.
+  void hear_closed(const base::Path& path);
   /// The keyholder answers after this time.
   base::Duration keyholder_delay = 0ns;
 
@@ -166,6 +171,7 @@ class World {
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
   [[nodiscard]] Link& link(const Node& a, const Node& b) { return network_.link(a.id(), b.id()); }
   [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] Streams& streams() { return streams_; }
   /// Puts a gateway behind a NAT whose outside is 203.0.113.N.
   Nat& put_behind_nat(const Node& node, base::Duration mapping_timeout = 60s);
   /// Moves a gateway to another address, as a laptop between networks; nobody tells it.
@@ -195,6 +201,8 @@ class World {
   /// Why a and b, and nobody else here, do not hold the same SAs, one usable pair; or empty.
   [[nodiscard]] std::string disagreement(const Node& a, const Node& b) const;
   void after(base::Duration delay, std::function<void()> what);
+  /// Onto the network as `node` sends it; nothing but the network looks at it.
+  void transmit(Node& node, Datagram datagram);
 
   /// IKE requests sent, retransmissions included.
   [[nodiscard]] unsigned sent(const Node& node, Exchange exchange) const;
@@ -223,7 +231,6 @@ class World {
 
  private:
   friend class Node;
-  void send(Node& node, Datagram datagram);
   void deliver_clear(Node& node, base::Bytes packet);
   void flow_tick(std::size_t index);
   [[nodiscard]] std::optional<base::Instant> next_event() const;
@@ -242,6 +249,7 @@ class World {
   PacketLedger ledger_;
   AuthTwin auth_twin_;
   StateChecker state_checker_;
+  Streams streams_;
   bool has_changed_ = false;  ///< a gateway's state, since it was checked
   SimProvider provider_;
   base::Instant now_{std::chrono::hours{1000}};
