@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "ike/cookie.h"
+#include "ike/half_open.h"
 #include "ike/ike_sa.h"
 #include "ike/ike_sa_init_responder.h"
 #include "ike/messages.h"
@@ -16,6 +17,17 @@ namespace caponier::ike {
 using base::DropReason;
 using base::EventKind;
 using base::Instant;
+
+namespace {
+
+/// Ends with an Encrypted payload, whole or as a fragment.
+bool is_protected(const wire::IkeMessage& message) {
+  return !message.payloads.empty() &&
+         (std::holds_alternative<wire::SkPayload>(message.payloads.back()) ||
+          std::holds_alternative<wire::SkfPayload>(message.payloads.back()));
+}
+
+}  // namespace
 
 class IkeEndpoint::Impl {
  public:
@@ -34,10 +46,11 @@ class IkeEndpoint::Impl {
   Shared shared;
 
  private:
-  using InitKey = std::pair<base::IkeSpi, base::Endpoint>;
-
   void handle_init(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
                    Instant now);
+  void continue_half_open(HalfOpen& half_open, const base::Path& path,
+                          const wire::IkeHeader& header, base::Bytes datagram, Instant now);
+  void expire_half_open(Instant now);
   void refuse_version(const base::Path& path, const wire::IkeHeader& header, Instant now);
   template <class MakeText>
   void report_stranger(const base::Path& path, EventKind kind, MakeText make_text, Instant now);
@@ -120,7 +133,12 @@ void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes mess
   }
   const auto found = shared.by_spi.find(header->from_initiator() ? header->spi_r : header->spi_i);
   // s2.21.4 would allow INVALID_IKE_SPI here; it would answer strangers, so we only count.
-  if (found == shared.by_spi.end()) return shared.drops.add(DropReason::ike_unknown_spi);
+  if (found == shared.by_spi.end()) {
+    HalfOpen* const half_open =
+        header->from_initiator() ? shared.half_open.find(header->spi_r) : nullptr;
+    if (half_open != nullptr) return continue_half_open(*half_open, path, *header, message, now);
+    return shared.drops.add(DropReason::ike_unknown_spi);
+  }
   const IkeSaId id = found->second;
   IkeSa* const sa = find(id);
   if (sa == nullptr) return shared.drops.add(DropReason::ike_unknown_spi);
@@ -147,12 +165,21 @@ void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHe
 void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeader& header,
                                     base::Bytes datagram, Instant now) {
   const InitKey key{header.spi_i, path.remote};
+  if (const HalfOpen* const half_open = shared.half_open.find(key);
+      half_open != nullptr && base::equal(half_open->request(), datagram)) {
+    shared.drops.add(DropReason::ike_duplicate);
+    return shared.transmit(path, half_open->response());
+  }
   const auto known = by_init_.find(key);
   if (known != by_init_.end()) {
     if (IkeSa* const sa = find(known->second); sa && sa->handle_init_again(path, datagram)) return;
   }
   InitVerdict verdict = judge_init(shared, cookies_, path, header, datagram, now);
   if (auto* const rejected = std::get_if<Rejected>(&verdict)) {
+    // Whoever is behind this address has not shown that it asked: nothing is amplified.
+    if (rejected->answer.size() > datagram.size()) {
+      return shared.drops.add(DropReason::ike_rate_limited);
+    }
     return shared.transmit(path, rejected->answer);
   }
   auto* const accepted = std::get_if<AcceptedInit>(&verdict);
@@ -161,12 +188,65 @@ void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeade
     init_keys_.erase(known->second);
     by_init_.erase(known);
   }
-  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), false, path, now));
-  by_init_.emplace(key, sa.id());
-  init_keys_.emplace(sa.id(), key);
-  const IkeSaId id = sa.id();
-  sa.answer_init(std::move(*accepted), now);
+  auto entry = answer_init(shared, std::move(*accepted), now);
+  if (!entry) {
+    return shared.report({EventKind::local_fault,
+                          {},
+                          fmt::format("{}: cannot answer IKE_SA_INIT", path.remote.to_string()),
+                          {}});
+  }
+  shared.transmit(path, shared.half_open.add(std::move(*entry)).response());
+}
+
+/// The first protected request: only now the keys are computed, and only once.
+void IkeEndpoint::Impl::continue_half_open(HalfOpen& half_open, const base::Path& path,
+                                           const wire::IkeHeader& header, base::Bytes datagram,
+                                           Instant now) {
+  if (header.exchange == wire::ExchangeType::ike_sa_init) {
+    return shared.drops.add(DropReason::ike_duplicate);
+  }
+  if (header.spi_i != half_open.spi_i) return shared.drops.add(DropReason::ike_unknown_spi);
+  const auto message = wire::IkeMessage::decode(datagram);
+  if (!message) return shared.drops.add(DropReason::ike_malformed);
+  const bool is_expected = !header.is_response() && header.message_id.value == 1 &&
+                           (header.exchange == wire::ExchangeType::ike_auth ||
+                            header.exchange == wire::ExchangeType::ike_intermediate);
+  if (!is_expected || !is_protected(*message)) {
+    return shared.drops.add(DropReason::ike_unexpected);
+  }
+  const base::IkeSpi spi_r = half_open.spi_r;
+  const IkeSaId id = half_open.id;
+  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, id, false, half_open.path, now));
+  if (!sa.continue_init(half_open, now)) {
+    sas_.erase(id);
+    (void)shared.half_open.take(spi_r);
+    return;
+  }
+  sa.handle_message(path, header, datagram, now);
+  if (!sa.is_heard()) {
+    sa.hand_back(half_open);
+    sas_.erase(id);
+    return;
+  }
+  const HalfOpen done = shared.half_open.take(spi_r);
+  by_init_.emplace(done.init_key(), id);
+  init_keys_.emplace(id, done.init_key());
   settle(id, now);
+}
+
+void IkeEndpoint::Impl::expire_half_open(Instant now) {
+  while (const HalfOpen* const old =
+             shared.half_open.find_older_than(now - shared.limits().half_open_timeout)) {
+    report_stranger(
+        old->path, EventKind::ike_timeout,
+        [&] {
+          return fmt::format("{}: IKE_AUTH did not come within {} s", old->path.remote.to_string(),
+                             base::seconds_of(shared.limits().half_open_timeout));
+        },
+        now);
+    (void)shared.half_open.take(old->spi_r);
+  }
+  shared.answer_keys.forget_old(shared.limits().ke_reuse_time, now);
 }
 
 void IkeEndpoint::Impl::handle_auth_reply(AuthReply reply, Instant now) {
@@ -276,6 +356,7 @@ void IkeEndpoint::Impl::run(const RedirectPeer&, Instant) {}
 
 void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
   shared.is_shutting_down = true;
+  shared.half_open.clear();
   std::vector<IkeSaId> ids;
   for (const auto& [id, sa] : sas_) ids.push_back(id);
   for (const IkeSaId id : ids) {
@@ -386,6 +467,7 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
 }
 
 void IkeEndpoint::Impl::handle_deadline(Instant now) {
+  expire_half_open(now);
   while (!timers_.empty() && timers_.begin()->first <= now) {
     const IkeSaId id = timers_.begin()->second;
     IkeSa* const sa = find(id);
@@ -397,8 +479,13 @@ void IkeEndpoint::Impl::handle_deadline(Instant now) {
 }
 
 std::optional<base::Deadline> IkeEndpoint::Impl::next_deadline() const {
-  if (timers_.empty()) return std::nullopt;
-  return sas_.at(timers_.begin()->second)->next_deadline();
+  std::optional<base::Deadline> next;
+  if (!timers_.empty()) next = sas_.at(timers_.begin()->second)->next_deadline();
+  if (const auto oldest = shared.half_open.oldest()) {
+    const Instant at = *oldest + shared.limits().half_open_timeout;
+    if (!next || at < next->at) next = base::Deadline{at, "half-open timeout"};
+  }
+  return next;
 }
 
 std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
@@ -436,7 +523,7 @@ void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }
 std::optional<base::Deadline> IkeEndpoint::poll_deadline() const { return impl_->next_deadline(); }
 std::vector<IkeSaInfo> IkeEndpoint::snapshot() const { return impl_->snapshot(); }
-std::size_t IkeEndpoint::half_open_count() const { return impl_->shared.half_open.total(); }
+std::size_t IkeEndpoint::half_open_count() const { return impl_->shared.half_open_counts.total(); }
 const base::DropCounters& IkeEndpoint::drops() const { return impl_->shared.drops; }
 
 }  // namespace caponier::ike

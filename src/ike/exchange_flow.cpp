@@ -196,6 +196,7 @@ void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header
   } else if (inner.error() != MessageProtection::OpenError::bad_inner) {
     return handle_unprotected(header, datagram, inner.error(), now);
   }
+  is_heard_ = true;
   if (header.is_response()) {
     handle_response(path, header, std::move(payloads), now);
   } else {

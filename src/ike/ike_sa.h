@@ -22,18 +22,6 @@
 
 namespace caponier::ike {
 
-/// What the responder settled before it keeps any state (ike_sa_init_responder.cpp).
-struct AcceptedInit {
-  base::Path path;
-  base::ByteVec request;
-  std::vector<wire::Payload> payloads;
-  base::IkeSpi spi_i;
-  std::vector<ConnectionPtr> candidates;  ///< most specific first; the suite is the first one's
-  policy::IkeSuite suite;
-  wire::Proposal answer;
-  bool is_proven = false;  ///< a cookie came back
-};
-
 /// What an error notify about a Child SA means for the loop above.
 [[nodiscard]] EndReason reason_of(wire::NotifyType error);
 
@@ -47,7 +35,11 @@ class IkeSa {
 
   // Beginnings.
   void initiate(ConnectionPtr connection, base::Instant now);
-  void answer_init(AcceptedInit init, base::Instant now);
+  /// The responder goes on where `half_open` stands, and takes its slot. Derives the keys into
+  /// `half_open` when nobody has; false when that fails.
+  [[nodiscard]] bool continue_init(HalfOpen& half_open, base::Instant now);
+  /// Nobody proved to be the initiator: the slot goes back.
+  void hand_back(HalfOpen& half_open) { half_open.slot = std::move(half_open_); }
 
   // Input.
   void handle_message(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
@@ -86,6 +78,8 @@ class IkeSa {
   [[nodiscard]] const std::optional<policy::Identity>& remote_id() const { return remote_id_; }
   [[nodiscard]] base::Instant created_at() const { return created_at_; }
   [[nodiscard]] std::optional<base::Instant> established_at() const { return established_at_; }
+  /// A message with the right integrity check has come.
+  [[nodiscard]] bool is_heard() const { return is_heard_; }
   [[nodiscard]] bool is_retired() const { return retire_at_ || is_rekeyed_; }
   /// Dead, and no retransmission to answer any more.
   [[nodiscard]] bool is_gone() const { return state_ == IkeState::dead && !linger_until_; }
@@ -188,6 +182,8 @@ class IkeSa {
                             policy::IkeSuite suite, base::Instant now);
   [[nodiscard]] bool start_session(const policy::IkeSuite& suite, base::Bytes peer_public,
                                    std::string& why);
+  [[nodiscard]] bool open_session(const policy::IkeSuite& suite, const base::SecretBytes& material,
+                                  std::string& why);
   void note_nat(const NatView& view);
   void export_keys() const;
 
@@ -258,14 +254,13 @@ class IkeSa {
   std::optional<Handshake> handshake_;
   std::optional<Session> session_;
   std::map<policy::ChildSaId, Child> children_;
-  HalfOpenTable::Slot half_open_;
+  HalfOpenCounts::Slot half_open_;
 
   std::deque<Wish> wishes_;
   OwnWindow own_;
   PeerWindow peers_;
   std::optional<Answering> answering_;
   base::ByteVec init_request_hash_;  ///< tells a repeated IKE_SA_INIT request from a new one
-  base::ByteVec init_response_;
 
   base::Instant last_heard_;
   base::Instant last_sent_;  ///< IKE, or ESP in UDP along the same path
@@ -279,6 +274,7 @@ class IkeSa {
   bool is_farewell_short_ = false;  ///< the peer may not even know us: do not insist
   bool is_rekeyed_ = false;
   bool is_down_announced_ = false;
+  bool is_heard_ = false;
 };
 
 }  // namespace caponier::ike

@@ -8,6 +8,7 @@
 
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
+#include "ike/ike_sa_init_responder.h"
 #include "ike/messages.h"
 #include "ike/nat_detection.h"
 
@@ -218,22 +219,27 @@ void IkeSa::note_nat(const NatView& view) {
 
 bool IkeSa::start_session(const policy::IkeSuite& suite, base::Bytes peer_public,
                           std::string& why) {
+  const auto material =
+      derive_init_keys(shared_.crypto, *handshake_->ke, suite, peer_public,
+                       {handshake_->nonce_i, handshake_->nonce_r, spi_i_, spi_r_}, why);
+  if (!material || !open_session(suite, *material, why)) return false;
+  export_keys();
+  return true;
+}
+
+bool IkeSa::open_session(const policy::IkeSuite& suite, const base::SecretBytes& material,
+                         std::string& why) {
   const auto fail = [&why](std::string_view what, crypto::CryptoError error) {
     why = fmt::format("{}: {}", what, crypto::name_of(error));
     return false;
   };
-  auto secret = handshake_->ke->derive(peer_public);
-  if (!secret) return fail(name_of(suite.ke), secret.error());
   auto prf = shared_.crypto.make_prf(suite.prf);
   if (!prf) return fail("PRF", prf.error());
-  auto keys = derive_ike_keys(**prf, suite, secret->reveal(), handshake_->nonce_i,
-                              handshake_->nonce_r, spi_i_, spi_r_);
-  if (!keys) return fail("key derivation", keys.error());
+  auto keys = cut_ike_keys(**prf, suite, material);
   auto protection =
-      MessageProtection::make(shared_.crypto, suite, *keys, is_initiator_, shared_.rng);
+      MessageProtection::make(shared_.crypto, suite, keys, is_initiator_, shared_.rng);
   if (!protection) return fail("cipher", protection.error());
-  session_.emplace(Session{suite, std::move(*prf), std::move(*keys), std::move(*protection)});
-  export_keys();
+  session_.emplace(Session{suite, std::move(*prf), std::move(keys), std::move(*protection)});
   return true;
 }
 
@@ -247,67 +253,54 @@ void IkeSa::export_keys() const {
 
 // ---- Responder
 
-void IkeSa::answer_init(AcceptedInit init, Instant now) {
-  spi_i_ = init.spi_i;
-  spi_r_ = shared_.allocate_ike_spi(id_);
-  init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{init.request});
-  half_open_ = HalfOpenTable::Slot{shared_.half_open, init.path.remote.address, init.is_proven};
-  half_open_until_ = now + shared_.limits().half_open_timeout;
+bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
+  spi_i_ = half_open.spi_i;
+  spi_r_ = half_open.spi_r;
+  shared_.by_spi.emplace(spi_r_, id_);
+  created_at_ = half_open.since;
+  half_open_ = std::move(half_open.slot);
+  half_open_until_ = half_open.since + shared_.limits().half_open_timeout;
+  const auto request = wire::IkeMessage::decode(half_open.request());
+  const auto response = wire::IkeMessage::decode(half_open.response());
+  if (!request || !response) return false;  // never: the one was judged, the other is ours
   handshake_.emplace(Handshake{});
-  handshake_->candidates = std::move(init.candidates);
-  handshake_->nonce_i = wire::find<wire::NoncePayload>(init.payloads)->data;
-  // Never longer than the peer's where the PRF allows it (s2.10): we do not amplify.
-  const crypto::PrfInfo* const prf = crypto::find(init.suite.prf);
-  const std::size_t nonce_min =
-      std::max(wire::NoncePayload::size_min, prf == nullptr ? 0 : prf->size / 2);
-  handshake_->nonce_r =
-      shared_.new_nonce(std::clamp(handshake_->nonce_i.size(), nonce_min, nonce_size));
-  has_forced_encap_ = handshake_->candidates.front()->force_encap;
-
-  wire::IkeHeader header = header_of(wire::ExchangeType::ike_sa_init, {}, true);
-  std::string why = "we cannot make a key pair";
-  const auto& ke = *wire::find<wire::KePayload>(init.payloads);
-  if (!make_key_exchange(init.suite.ke) || !start_session(init.suite, ke.data, why)) {
-    report_early(EventKind::ike_failed, fmt::format("{}: key exchange: {}", who(), why), now);
-    header.spi_r = {};
-    header.flags = wire::IkeHeader::flag_initiator;  // as the request had it
-    if (shared_.answers.take(now)) {
-      transmit(path_, unprotected_answer(header, make_notify(NotifyType::invalid_syntax)));
+  handshake_->nonce_i = wire::find<wire::NoncePayload>(request->payloads)->data;
+  handshake_->nonce_r = wire::find<wire::NoncePayload>(response->payloads)->data;
+  handshake_->candidates = find_connections(shared_.connections, half_open.path, half_open.suite);
+  std::string why;
+  const bool is_first = half_open.key_material == nullptr;
+  if (is_first) {
+    auto material =
+        derive_init_keys(shared_.crypto, *half_open.ke, half_open.suite,
+                         wire::find<wire::KePayload>(request->payloads)->data,
+                         {handshake_->nonce_i, handshake_->nonce_r, spi_i_, spi_r_}, why);
+    if (material) {
+      half_open.key_material = std::make_unique<base::SecretBytes>(std::move(*material));
     }
-    return die(EndReason::protocol_error, now, false);
+    half_open.ke.reset();
   }
-  const bool pretends_nat = has_forced_encap_;
-  const NatView nat = detect_nat(shared_.crypto, init.payloads, spi_i_, {}, path_);
-  note_nat(nat);
-  support_.note_init(init.payloads);
-
-  wire::IkeMessage message;
-  message.header = header;
-  message.payloads.emplace_back(wire::SaPayload{{init.answer}});
-  message.payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(init.suite.ke),
-                                                base::to_vec(handshake_->ke->public_value())});
-  message.payloads.emplace_back(wire::NoncePayload{handshake_->nonce_r});
-  if (nat.is_supported) {
-    append_nat_notifies(message.payloads, shared_.crypto, shared_.rng, spi_i_, spi_r_, path_,
-                        pretends_nat);
+  if (half_open.key_material == nullptr ||
+      !open_session(half_open.suite, *half_open.key_material, why)) {
+    report_early(EventKind::ike_failed, fmt::format("{}: key exchange: {}", who(), why), now);
+    return false;
   }
-  append_init_response_notifies(message.payloads, *handshake_->candidates.front(), support_);
-  auto encoded = message.encode();
-  if (!encoded) return die(EndReason::local_fault, now, false);
-  handshake_->ke.reset();
-  handshake_->init_request = std::move(init.request);
-  handshake_->init_response = *encoded;
-  init_response_ = std::move(*encoded);
+  if (is_first) export_keys();
+  has_forced_encap_ =
+      !handshake_->candidates.empty() && handshake_->candidates.front()->force_encap;
+  note_nat(detect_nat(shared_.crypto, request->payloads, spi_i_, {}, half_open.path));
+  support_.note_init(request->payloads);
+  init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{half_open.request()});
+  handshake_->init_request = base::to_vec(half_open.request());
+  handshake_->init_response = base::to_vec(half_open.response());
   peers_.restart_at({1});
-  last_sent_ = now;
-  transmit(path_, init_response_);
+  return true;
 }
 
 bool IkeSa::handle_init_again(const base::Path& path, base::Bytes datagram) {
   const auto hash = shared_.crypto.nat_hash(std::vector<base::Bytes>{datagram});
   if (hash != init_request_hash_) return false;
   drop(DropReason::ike_duplicate);
-  if (state_ == IkeState::init_answered) transmit(path, init_response_);
+  if (state_ == IkeState::init_answered) transmit(path, handshake_->init_response);
   return true;
 }
 

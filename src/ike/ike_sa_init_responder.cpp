@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "ike/exchanges.h"
+#include "ike/extensions.h"
 #include "ike/messages.h"
+#include "ike/nat_detection.h"
 
 namespace caponier::ike {
 
@@ -33,6 +35,7 @@ class Judge {
   InitVerdict reject(const wire::NotifyPayload& notify);
   [[nodiscard]] bool has_valid_cookie(const std::vector<wire::Payload>& payloads);
   [[nodiscard]] bool wants_cookie() const;
+  [[nodiscard]] bool is_full() const;
   InitVerdict choose(std::vector<wire::Payload> payloads, base::Bytes datagram);
   template <class MakeText>
   void report(EventKind kind, MakeText make_text, const std::string& peer = {});
@@ -84,10 +87,21 @@ bool Judge::has_valid_cookie(const std::vector<wire::Payload>& payloads) {
 }
 
 bool Judge::wants_cookie() const {
-  // Past the limit of one address too: else a forger of that address could lock its owner out.
-  return shared_.half_open.total() >= shared_.limits().cookie_threshold ||
-         shared_.half_open.count(path_.remote.address) >=
-             shared_.limits().half_open_per_address_max;
+  // The net's count is of all, not of the proven only: else a forger of an address could lock its
+  // owner out.
+  const IkeLimits& limits = shared_.limits();
+  const HalfOpenCounts& counts = shared_.half_open_counts;
+  return counts.total() >= limits.cookie_threshold ||
+         counts.in_net_of(path_.remote.address) >=
+             std::min(limits.cookie_threshold_per_net, limits.half_open_per_address_max);
+}
+
+bool Judge::is_full() const {
+  const IkeLimits& limits = shared_.limits();
+  const HalfOpenCounts& counts = shared_.half_open_counts;
+  return shared_.ike_sa_count() >= limits.ike_sas_max || counts.total() >= limits.half_open_max ||
+         shared_.half_open.memory() >= limits.half_open_bytes_max ||
+         counts.proven(path_.remote.address) >= limits.half_open_per_address_max;
 }
 
 InitVerdict Judge::judge(base::Bytes datagram) {
@@ -109,7 +123,7 @@ InitVerdict Judge::judge(base::Bytes datagram) {
     if (!is_proven_) {
       report(EventKind::ike_cookie_demanded, [&] {
         return fmt::format("{}: a cookie is demanded; {} IKE SAs are half open",
-                           path_.remote.to_string(), shared_.half_open.total());
+                           path_.remote.to_string(), shared_.half_open_counts.total());
       });
       const auto& nonce = wire::find<wire::NoncePayload>(message->payloads)->data;
       return Rejected{unprotected_answer(
@@ -117,13 +131,10 @@ InitVerdict Judge::judge(base::Bytes datagram) {
                                cookies_.make(nonce, path_.remote.address, header_.spi_i, now_)))};
     }
   }
-  if (shared_.by_spi.size() >= shared_.limits().ike_sas_max ||
-      shared_.half_open.total() >= shared_.limits().half_open_max ||
-      shared_.half_open.proven_count(path_.remote.address) >=
-          shared_.limits().half_open_per_address_max) {
+  if (is_full()) {
     return ignore(DropReason::ike_half_open_limit, EventKind::ike_failed, [&] {
-      return fmt::format("too many IKE SAs: {}, {} of them half open", shared_.by_spi.size(),
-                         shared_.half_open.total());
+      return fmt::format("too many IKE SAs: {}, {} of them half open", shared_.ike_sa_count(),
+                         shared_.half_open_counts.total());
     });
   }
   if (const auto type = unknown_critical(message->payloads)) {
@@ -166,14 +177,22 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
           (*candidate)->name);
       return reject(make_invalid_ke(choice->suite.ke));
     }
-    // The first candidate is the one whose offers decided; IDs decide at last (IKE_AUTH).
-    std::rotate(candidates.begin(), candidate, candidate + 1);
+    const crypto::KeInfo* const info = crypto::find(group);
+    const std::size_t size = wire::find<wire::KePayload>(payloads)->data.size();
+    if (info == nullptr || size != info->public_size) {
+      report(EventKind::ike_failed, [&] {
+        return fmt::format("{}: a public value of {} bytes for {}", path_.remote.to_string(), size,
+                           name_of(group));
+      });
+      return reject(make_notify(NotifyType::invalid_syntax));
+    }
+    // One candidate's offers decide; IDs decide at last (IKE_AUTH).
     AcceptedInit accepted;
     accepted.path = path_;
     accepted.request = base::to_vec(datagram);
     accepted.payloads = std::move(payloads);
     accepted.spi_i = header_.spi_i;
-    accepted.candidates = std::move(candidates);
+    accepted.connection = *candidate;
     accepted.suite = choice->suite;
     accepted.answer = std::move(choice->answer);
     accepted.is_proven = is_proven_;
@@ -213,6 +232,69 @@ std::vector<ConnectionPtr> find_connections(const Connections& connections,
     found.insert(found.end(), rank->begin(), rank->end());
   }
   return found;
+}
+
+std::vector<ConnectionPtr> find_connections(const Connections& connections, const base::Path& path,
+                                            const policy::IkeSuite& suite) {
+  auto found = find_connections(connections, path);
+  std::ranges::stable_partition(found, [&](const ConnectionPtr& connection) {
+    return is_offered(suite, connection->offers);
+  });
+  return found;
+}
+
+namespace {
+
+constexpr std::size_t nonce_size = 32;
+
+wire::NoncePayload make_nonce(Shared& shared, const AcceptedInit& init) {
+  // Never longer than the peer's where the PRF allows it (s2.10): we do not amplify.
+  const crypto::PrfInfo* const prf = crypto::find(init.suite.prf);
+  const std::size_t size_min =
+      std::max(wire::NoncePayload::size_min, prf == nullptr ? 0 : prf->size / 2);
+  const auto& theirs = wire::find<wire::NoncePayload>(init.payloads)->data;
+  return {shared.new_nonce(std::clamp(theirs.size(), size_min, nonce_size))};
+}
+
+}  // namespace
+
+std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant now) {
+  const IkeLimits& limits = shared.limits();
+  HalfOpen entry;
+  entry.id = shared.new_sa_id();
+  entry.spi_i = init.spi_i;
+  entry.spi_r = shared.new_ike_spi();
+  entry.path = init.path;
+  entry.since = now;
+  entry.suite = init.suite;
+  const bool may_repeat = shared.half_open_counts.total() >= limits.ke_reuse_threshold;
+  entry.ke = shared.answer_keys.get(init.suite.ke, may_repeat, shared.crypto, shared.rng,
+                                    limits.ke_reuse_time, now);
+  if (!entry.ke) return std::nullopt;
+
+  wire::IkeMessage message;
+  message.header.spi_i = entry.spi_i;
+  message.header.spi_r = entry.spi_r;
+  message.header.exchange = wire::ExchangeType::ike_sa_init;
+  message.header.flags = wire::IkeHeader::flag_response;
+  message.payloads.emplace_back(wire::SaPayload{{std::move(init.answer)}});
+  message.payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(init.suite.ke),
+                                                base::to_vec(entry.ke->public_value())});
+  message.payloads.emplace_back(make_nonce(shared, init));
+  const NatView nat = detect_nat(shared.crypto, init.payloads, entry.spi_i, {}, init.path);
+  if (nat.is_supported) {
+    append_nat_notifies(message.payloads, shared.crypto, shared.rng, entry.spi_i, entry.spi_r,
+                        init.path, init.connection->force_encap);
+  }
+  PeerSupport support;
+  support.note_init(init.payloads);
+  append_init_response_notifies(message.payloads, *init.connection, support);
+  const auto encoded = message.encode();
+  if (!encoded) return std::nullopt;
+  entry.set_messages(init.request, *encoded);
+  entry.slot =
+      HalfOpenCounts::Slot{shared.half_open_counts, init.path.remote.address, init.is_proven};
+  return entry;
 }
 
 }  // namespace caponier::ike

@@ -1,11 +1,14 @@
 #pragma once
-// The responder's stateless half of IKE_SA_INIT: whom to answer, whom to refuse, and whom to ask
-// for a cookie first (RFC 7296 s2.6). Nothing is kept and no key computed here.
+// The responder's half of IKE_SA_INIT: whom to answer, whom to refuse, and whom to ask for a cookie
+// first (RFC 7296 s2.6). What is kept of an answered one is HalfOpen; no key is computed here.
 
 #include <variant>
+#include <vector>
 
 #include "ike/cookie.h"
-#include "ike/ike_sa.h"
+#include "ike/half_open.h"
+#include "ike/shared.h"
+#include "wire/ike.h"
 
 namespace caponier::ike {
 
@@ -14,14 +17,32 @@ struct Ignored {};
 struct Rejected {
   base::ByteVec answer;
 };
+struct AcceptedInit {
+  base::Path path;
+  base::ByteVec request;
+  std::vector<wire::Payload> payloads;
+  base::IkeSpi spi_i;
+  ConnectionPtr connection;  ///< the most specific one with a common suite
+  policy::IkeSuite suite;
+  wire::Proposal answer;
+  bool is_proven = false;  ///< a cookie came back
+};
 using InitVerdict = std::variant<Ignored, Rejected, AcceptedInit>;
 
 [[nodiscard]] InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& path,
                                      const wire::IkeHeader& header, base::Bytes datagram,
                                      base::Instant now);
 
+/// The response and what must be remembered of it. Null when we cannot answer.
+[[nodiscard]] std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init,
+                                                  base::Instant now);
+
 /// The connections whose addresses fit, most specific first.
 [[nodiscard]] std::vector<ConnectionPtr> find_connections(const Connections& connections,
                                                           const base::Path& path);
+/// The same, those that offer the suite first.
+[[nodiscard]] std::vector<ConnectionPtr> find_connections(const Connections& connections,
+                                                          const base::Path& path,
+                                                          const policy::IkeSuite& suite);
 
 }  // namespace caponier::ike

@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 
 namespace caponier::ike {
@@ -48,22 +50,76 @@ policy::DirectionKeys take_direction(Pieces& keymat, const crypto::CipherSuite& 
   return keys;
 }
 
-/// prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr), cut into the seven secrets.
-std::expected<IkeKeys, CryptoError> expand(const crypto::Prf& prf, const policy::IkeSuite& suite,
-                                           const SecretBytes& skeyseed, Bytes nonce_i,
-                                           Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r) {
+std::size_t material_size(const crypto::Prf& prf, const policy::IkeSuite& suite) {
+  return 3 * prf.size() + 2 * crypto::integ_key_size(suite.cipher) +
+         2 * crypto::encr_key_size(suite.cipher);
+}
+
+/// prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr).
+std::expected<SecretBytes, CryptoError> expand(const crypto::Prf& prf,
+                                               const policy::IkeSuite& suite,
+                                               const SecretBytes& skeyseed, Bytes nonce_i,
+                                               Bytes nonce_r, base::IkeSpi spi_i,
+                                               base::IkeSpi spi_r) {
   if (!crypto::is_valid(suite.cipher)) return std::unexpected{CryptoError::unsupported};
   if (skeyseed.empty()) return std::unexpected{CryptoError::backend_failure};
   const auto octets_i = octets_of(spi_i);
   const auto octets_r = octets_of(spi_r);
   const std::array<Bytes, 4> seed{nonce_i, nonce_r, octets_i, octets_r};
+  return crypto::prf_plus(prf, skeyseed.reveal(), seed, material_size(prf, suite));
+}
+
+}  // namespace
+
+std::expected<SecretBytes, CryptoError> derive_ike_key_material(const crypto::Prf& prf,
+                                                                const policy::IkeSuite& suite,
+                                                                Bytes shared_secret, Bytes nonce_i,
+                                                                Bytes nonce_r, base::IkeSpi spi_i,
+                                                                base::IkeSpi spi_r) {
+  const SecretBytes nonces = joined(nonce_i, nonce_r);
+  const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
+  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
+  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
+}
+
+std::optional<SecretBytes> derive_init_keys(const crypto::CryptoProvider& crypto,
+                                            crypto::KeyExchange& ke, const policy::IkeSuite& suite,
+                                            Bytes peer_public, const InitValues& init,
+                                            std::string& why) {
+  const auto fail = [&why](std::string_view what, CryptoError error) {
+    why = fmt::format("{}: {}", what, crypto::name_of(error));
+    return std::nullopt;
+  };
+  const auto secret = ke.derive(peer_public);
+  if (!secret) {
+    const crypto::KeInfo* const info = crypto::find(suite.ke);
+    return fail(info == nullptr ? "an unknown group" : info->name, secret.error());
+  }
+  const auto prf = crypto.make_prf(suite.prf);
+  if (!prf) return fail("PRF", prf.error());
+  auto material = derive_ike_key_material(**prf, suite, secret->reveal(), init.nonce_i,
+                                          init.nonce_r, init.spi_i, init.spi_r);
+  if (!material) return fail("key derivation", material.error());
+  return std::move(*material);
+}
+
+std::expected<SecretBytes, CryptoError> derive_resumed_key_material(
+    const crypto::Prf& prf, const policy::IkeSuite& suite, const SecretBytes& old_sk_d,
+    Bytes nonce_i, Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r) {
+  const Bytes resumption = base::as_bytes("Resumption");
+  const SecretBytes skeyseed =
+      prf.compute(old_sk_d.reveal(), std::array{resumption, nonce_i, nonce_r});
+  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
+  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
+}
+
+IkeKeys cut_ike_keys(const crypto::Prf& prf, const policy::IkeSuite& suite,
+                     const SecretBytes& material) {
+  IkeKeys keys;
+  if (material.size() != material_size(prf, suite)) return keys;
   const std::size_t integ_size = crypto::integ_key_size(suite.cipher);
   const std::size_t encr_size = crypto::encr_key_size(suite.cipher);
-  const std::size_t size = 3 * prf.size() + 2 * integ_size + 2 * encr_size;
-  const SecretBytes material = TRY(crypto::prf_plus(prf, skeyseed.reveal(), seed, size));
-
   Pieces pieces{material.reveal()};
-  IkeKeys keys;
   keys.sk_d = pieces.take(prf.size());
   keys.sk_ai = pieces.take(integ_size);
   keys.sk_ar = pieces.take(integ_size);
@@ -74,17 +130,14 @@ std::expected<IkeKeys, CryptoError> expand(const crypto::Prf& prf, const policy:
   return keys;
 }
 
-}  // namespace
-
 std::expected<IkeKeys, CryptoError> derive_ike_keys(const crypto::Prf& prf,
                                                     const policy::IkeSuite& suite,
                                                     Bytes shared_secret, Bytes nonce_i,
                                                     Bytes nonce_r, base::IkeSpi spi_i,
                                                     base::IkeSpi spi_r) {
-  const SecretBytes nonces = joined(nonce_i, nonce_r);
-  const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
-  if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
-  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
+  const SecretBytes material =
+      TRY(derive_ike_key_material(prf, suite, shared_secret, nonce_i, nonce_r, spi_i, spi_r));
+  return cut_ike_keys(prf, suite, material);
 }
 
 std::expected<IkeKeys, CryptoError> derive_rekeyed_ike_keys(
@@ -94,7 +147,8 @@ std::expected<IkeKeys, CryptoError> derive_rekeyed_ike_keys(
   const SecretBytes skeyseed =
       old_prf.compute(old_sk_d.reveal(), std::array{shared_secret, nonce_i, nonce_r});
   if (skeyseed.size() != old_prf.size()) return std::unexpected{CryptoError::backend_failure};
-  return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);
+  const SecretBytes material = TRY(expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r));
+  return cut_ike_keys(prf, suite, material);
 }
 
 std::expected<ChildKeys, CryptoError> derive_child_keys(const crypto::Prf& prf,

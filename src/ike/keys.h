@@ -3,6 +3,8 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "base/secret.h"
 #include "base/strong.h"
@@ -21,6 +23,28 @@ struct IkeKeys {
 [[nodiscard]] std::expected<IkeKeys, crypto::CryptoError> derive_ike_keys(
     const crypto::Prf& prf, const policy::IkeSuite& suite, base::Bytes shared_secret,
     base::Bytes nonce_i, base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
+
+/// The same seven in one piece, and how it is cut.
+[[nodiscard]] std::expected<base::SecretBytes, crypto::CryptoError> derive_ike_key_material(
+    const crypto::Prf& prf, const policy::IkeSuite& suite, base::Bytes shared_secret,
+    base::Bytes nonce_i, base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
+/// What both sides brought to IKE_SA_INIT.
+struct InitValues {
+  base::Bytes nonce_i, nonce_r;
+  base::IkeSpi spi_i, spi_r;
+};
+/// The key exchange and the keys; `why` says what failed.
+[[nodiscard]] std::optional<base::SecretBytes> derive_init_keys(
+    const crypto::CryptoProvider& crypto, crypto::KeyExchange& ke, const policy::IkeSuite& suite,
+    base::Bytes peer_public, const InitValues& init, std::string& why);
+
+/// From the SK_d of an IKE SA that ended (RFC 5723 s5.1).
+[[nodiscard]] std::expected<base::SecretBytes, crypto::CryptoError> derive_resumed_key_material(
+    const crypto::Prf& prf, const policy::IkeSuite& suite, const base::SecretBytes& old_sk_d,
+    base::Bytes nonce_i, base::Bytes nonce_r, base::IkeSpi spi_i, base::IkeSpi spi_r);
+/// Any size but the right one gives empty keys.
+[[nodiscard]] IkeKeys cut_ike_keys(const crypto::Prf& prf, const policy::IkeSuite& suite,
+                                   const base::SecretBytes& material);
 
 /// After a rekey of the IKE SA (s2.18): SKEYSEED = prf(SK_d of the old SA, g^ir | Ni | Nr) with the
 /// old PRF, then prf+ with the new one.

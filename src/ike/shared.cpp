@@ -18,44 +18,6 @@ bool RateLimit::take(base::Instant now) {
   return true;
 }
 
-HalfOpenTable::Slot::Slot(HalfOpenTable& table, const base::IpAddress& address, bool is_proven)
-    : table_(&table), address_(address), is_proven_(is_proven) {
-  ++table.total_;
-  Counts& counts = table.by_address_[address];
-  ++counts.all;
-  if (is_proven) ++counts.proven;
-}
-
-HalfOpenTable::Slot& HalfOpenTable::Slot::operator=(Slot&& other) noexcept {
-  if (this == &other) return *this;
-  release();
-  table_ = std::exchange(other.table_, nullptr);
-  address_ = other.address_;
-  is_proven_ = other.is_proven_;
-  return *this;
-}
-
-void HalfOpenTable::Slot::release() {
-  if (table_ == nullptr) return;
-  --table_->total_;
-  const auto found = table_->by_address_.find(address_);
-  if (found != table_->by_address_.end()) {
-    if (is_proven_) --found->second.proven;
-    if (--found->second.all == 0) table_->by_address_.erase(found);
-  }
-  table_ = nullptr;
-}
-
-std::size_t HalfOpenTable::count(const base::IpAddress& address) const {
-  const auto found = by_address_.find(address);
-  return found == by_address_.end() ? 0 : found->second.all;
-}
-
-std::size_t HalfOpenTable::proven_count(const base::IpAddress& address) const {
-  const auto found = by_address_.find(address);
-  return found == by_address_.end() ? 0 : found->second.proven;
-}
-
 Shared::Shared(EndpointConfig endpoint_config, base::Rng& random,
                const crypto::CryptoProvider& provider, base::Instant now)
     : config(std::move(endpoint_config)),
@@ -132,9 +94,15 @@ base::Spi Shared::allocate_spi() {
 }
 
 base::IkeSpi Shared::allocate_ike_spi(IkeSaId owner) {
+  const base::IkeSpi spi = new_ike_spi();
+  by_spi.emplace(spi, owner);
+  return spi;
+}
+
+base::IkeSpi Shared::new_ike_spi() {
   for (;;) {
     const base::IkeSpi spi{rng.public_u64()};
-    if (spi.value != 0 && by_spi.emplace(spi, owner).second) return spi;
+    if (spi.value != 0 && !by_spi.contains(spi) && !half_open.contains(spi)) return spi;
   }
 }
 

@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/config.h"
+#include "ike/half_open.h"
 
 namespace caponier::ike {
 
@@ -35,40 +36,6 @@ class RateLimit {
   base::Duration interval_;
   std::size_t tokens_;
   base::Instant counted_at_;
-};
-
-/// Half-open responder SAs, per remote address. `proven` ones came with a cookie.
-class HalfOpenTable {
- public:
-  /// One counted SA, for as long as the slot lives.
-  class Slot {
-   public:
-    Slot() = default;
-    Slot(HalfOpenTable& table, const base::IpAddress& address, bool is_proven);
-    Slot(Slot&& other) noexcept { *this = std::move(other); }
-    Slot& operator=(Slot&& other) noexcept;
-    Slot(const Slot&) = delete;
-    Slot& operator=(const Slot&) = delete;
-    ~Slot() { release(); }
-    void release();
-
-   private:
-    HalfOpenTable* table_ = nullptr;
-    base::IpAddress address_;
-    bool is_proven_ = false;
-  };
-
-  [[nodiscard]] std::size_t total() const { return total_; }
-  [[nodiscard]] std::size_t count(const base::IpAddress& address) const;
-  [[nodiscard]] std::size_t proven_count(const base::IpAddress& address) const;
-
- private:
-  struct Counts {
-    std::size_t all = 0;
-    std::size_t proven = 0;
-  };
-  std::size_t total_ = 0;
-  std::map<base::IpAddress, Counts> by_address_;
 };
 
 /// An IKE SA that came up, for the endpoint to compare with its siblings.
@@ -108,13 +75,19 @@ class Shared {
   [[nodiscard]] base::Spi allocate_spi();
   void release(base::Spi spi) { inbound_spis_.erase(spi); }
   [[nodiscard]] base::IkeSpi allocate_ike_spi(IkeSaId owner);
+  /// For a half-open SA: not entered anywhere yet.
+  [[nodiscard]] base::IkeSpi new_ike_spi();
+  /// All IKE SAs, half-open ones included.
+  [[nodiscard]] std::size_t ike_sa_count() const { return by_spi.size() + half_open.size(); }
 
   const EndpointConfig config;
   base::Rng& rng;
   const crypto::CryptoProvider& crypto;
   Connections connections;
   base::DropCounters drops;
+  HalfOpenCounts half_open_counts;
   HalfOpenTable half_open;
+  AnswerKeys answer_keys;
   RateLimit answers;
   bool is_shutting_down = false;
   std::vector<base::IpAddress> local_addresses;  ///< best first; empty: not known

@@ -266,8 +266,9 @@ TEST(IkeEstablished, one_identity_cannot_pile_up_ike_sas) {
     again.set(make_connection(end_a, end_b));
     std::swap(again.record, pair.a.record);
     ConnectionConfig plain = make_connection(end_a, end_b);
+    std::optional<KeysExported> keys;
     pair.filter = [&](Datagram& datagram) {
-      if (datagram.to_b || pair.b.record.keys.empty()) return false;
+      if (datagram.to_b) return false;
       again.endpoint.handle_datagram(datagram.path, datagram.message, pair.now);
       return false;
     };
@@ -277,7 +278,7 @@ TEST(IkeEstablished, one_identity_cannot_pile_up_ike_sas) {
         ByteVec message = transmit->datagram;
         const Datagram datagram{true, {}, message};
         if (datagram.header().exchange == ExchangeType::ike_auth) {
-          Forger forger{pair.b.record.keys.back()};
+          Forger forger{*keys};
           auto payloads = forger.open(message);
           std::erase_if(payloads, [](const wire::Payload& payload) {
             const auto* const notify = std::get_if<wire::NotifyPayload>(&payload);
@@ -286,6 +287,8 @@ TEST(IkeEstablished, one_identity_cannot_pile_up_ike_sas) {
           message = forger.seal(datagram.header(), payloads);
         }
         pair.inject(true, message);
+      } else if (auto* const exported = std::get_if<KeysExported>(&*action)) {
+        keys = std::move(*exported);
       } else if (auto* const request = std::get_if<AuthRequest>(&*action)) {
         const auto prf = again.crypto.make_prf(request->prf).value();
         AuthReply reply{request->sa, request->request, true,
