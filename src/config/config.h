@@ -78,6 +78,29 @@ struct PortRule {
   friend bool operator==(const PortRule&, const PortRule&) = default;
 };
 
+/// How a side proves who it is.
+enum class Auth : std::uint8_t {
+  psk,
+  null,  ///< not at all (RFC 7619)
+};
+
+/// An IKE SA without a tunnel at first (RFC 6023).
+enum class Childless : std::uint8_t { never, allow, prefer };
+
+/// What happens when the same peer comes a second time; the words of swanctl.conf.
+enum class Unique : std::uint8_t { no, replace, keep, never };
+
+/// How IKE itself goes about its work with one peer.
+struct ExchangeConfig {
+  bool fragmentation = true;           ///< of IKE messages (RFC 7383)
+  std::uint16_t fragment_size = 1280;  ///< of the IP datagram
+  Auth auth = Auth::psk;
+  Auth remote_auth = Auth::psk;
+  Childless childless = Childless::allow;
+  Unique unique = Unique::no;
+  friend auto operator<=>(const ExchangeConfig&, const ExchangeConfig&) = default;
+};
+
 struct PeerConfig {
   std::string name;
   PeerKind kind = PeerKind::site;
@@ -104,6 +127,7 @@ struct PeerConfig {
   /// A failed tunnel is tried again after retry_min, doubled up to retry_max, with jitter.
   base::Duration retry_min{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
+  ExchangeConfig exchange;
 
   /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
   [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;

@@ -32,6 +32,12 @@ constexpr std::array common_keys = {
     optional("dpd", "\"30s\""),
     optional("lifetime", "\"1h\""),
     optional("replay_window", "4096"),
+    optional("fragmentation", "true"),
+    optional("fragment_size", "1280"),
+    optional("auth", "\"psk\""),
+    optional("remote_auth", "\"psk\""),
+    optional("childless", "\"allow\""),
+    optional("unique", "\"replace\""),
 };
 
 constexpr std::array site_keys = {
@@ -209,6 +215,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   std::vector<KeySpec> schema = schema_of(kind);
   const std::string psk_example = fmt::format("\"@{}\"", peer.name);
   if (is_name(peer.name)) std::ranges::find(schema, "psk", &KeySpec::name)->example = psk_example;
+  std::ranges::find(schema, "psk", &KeySpec::name)->required = needs_psk(entry.value);
   Section section{entry.value, title_of(kind, entry.key), schema, errors};
   read_remote(section, draft);
   read_identities(section, draft);
@@ -218,6 +225,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
   read_start(section, peer);
   read_timing(section, peer);
+  read_exchange(section, entry.value, peer);
   if (kind == PeerKind::site) {
     draft.local_nets = section.list("local_nets", parse_prefix);
     draft.remote_nets = section.list("remote_nets", parse_prefix);

@@ -37,6 +37,10 @@ struct PeerDraft {
 [[nodiscard]] PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets,
                                   Errors& errors);
 
+/// Whether one of the two sides has to prove itself.
+[[nodiscard]] bool needs_psk(const Node& table);
+void read_exchange(Section& section, const Node& table, PeerConfig& peer);
+
 struct DaemonDraft {
   DaemonConfig daemon;
   std::vector<Located<base::IpAddress>> listen;

@@ -77,6 +77,38 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
   return std::nullopt;
 }
 
+ike::AuthKind auth_of(config::Auth auth) {
+  return auth == config::Auth::null ? ike::AuthKind::null : ike::AuthKind::shared_key;
+}
+
+ike::Childless childless_of(config::Childless childless) {
+  switch (childless) {
+    case config::Childless::never: return ike::Childless::never;
+    case config::Childless::allow: return ike::Childless::allow;
+    case config::Childless::prefer: return ike::Childless::prefer;
+  }
+  return ike::Childless::allow;
+}
+
+ike::Unique unique_of(config::Unique unique) {
+  switch (unique) {
+    case config::Unique::no: return ike::Unique::coexist;
+    case config::Unique::replace: return ike::Unique::replace;
+    case config::Unique::keep: return ike::Unique::keep;
+    case config::Unique::never: return ike::Unique::never;
+  }
+  return ike::Unique::coexist;
+}
+
+void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfig& exchange) {
+  connection.fragmentation = exchange.fragmentation;
+  connection.fragment_size = exchange.fragment_size;
+  connection.local_auth = auth_of(exchange.auth);
+  connection.remote_auth = auth_of(exchange.remote_auth);
+  connection.childless = childless_of(exchange.childless);
+  connection.unique = unique_of(exchange.unique);
+}
+
 ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
                       TrafficSelectors remote) {
   return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local), std::move(remote)};
@@ -126,6 +158,7 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->children.push_back(std::move(*child));
   connection->dpd_interval = peer.dpd;
   connection->force_encap = peer.encap == config::Encap::always;
+  set_exchange(*connection, peer.exchange);
   return connection;
 }
 

@@ -101,9 +101,9 @@ void IkeSa::send_next(Instant now) {
 }
 
 void IkeSa::send_request(Sent what, ExchangeType exchange, const Payloads& payloads, Instant now) {
-  auto message = own_.is_exhausted() ? std::nullopt
-                                     : session_->protection.seal(
-                                           header_of(exchange, own_.next_id(), false), payloads);
+  auto message = own_.is_exhausted()
+                     ? std::nullopt
+                     : seal(header_of(exchange, own_.next_id(), false), payloads, path_);
   if (!message) {
     report(EventKind::local_fault,
            fmt::format("{}: cannot protect the {} request", who(), wire::name_of(exchange)));
@@ -112,20 +112,20 @@ void IkeSa::send_request(Sent what, ExchangeType exchange, const Payloads& paylo
     give_back(std::move(request), EndReason::local_fault);
     return die(EndReason::local_fault, now, false);
   }
-  launch(std::move(what), exchange, {std::move(*message)}, now);
+  launch(std::move(what), exchange, std::move(*message), now);
 }
 
-void IkeSa::launch(Sent what, ExchangeType exchange, Datagrams datagrams, Instant now) {
+void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Instant now) {
   InFlight request;
   request.what = std::move(what);
   request.exchange = exchange;
-  request.datagrams = std::move(datagrams);
+  request.message = std::move(message);
   request.sent_at = now;
   request.wait = shared_.limits().retransmit_first;
   request.resend_at = now + request.wait;
   request.tries_left = shared_.limits().retransmit_tries;
   last_sent_ = now;
-  transmit(path_, own_.add(std::move(request)).datagrams);
+  transmit(path_, own_.add(std::move(request)).message.datagrams);
   if (shared_.is_shutting_down || is_farewell_short_) shorten_in_flight(now);
 }
 
@@ -158,9 +158,14 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   ++request.repeats;
   const bool is_short = shared_.is_shutting_down || is_farewell_short_;
   if (!is_short) request.wait = grow(request.wait, shared_.limits().retransmit_base);
+  if (shrink(request.message, request.repeats, path_, now) && !is_short) {
+    //= rfc7383#2.5.2-4
+    request.wait = shared_.limits().retransmit_first;
+    request.tries_left = shared_.limits().retransmit_tries;
+  }
   request.resend_at = now + request.wait;
   last_sent_ = now;
-  transmit(path_, request.datagrams);
+  transmit(path_, request.message.datagrams);
 }
 
 void IkeSa::give_up(const InFlight& request, Instant now) {
@@ -189,14 +194,25 @@ void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header
       header.from_initiator() == is_initiator_) {
     return drop(DropReason::ike_unknown_spi);
   }
-  auto inner = session_->protection.open(datagram);
-  std::optional<Payloads> payloads;
-  if (inner) {
-    payloads = std::move(*inner);
-  } else if (inner.error() != MessageProtection::OpenError::bad_inner) {
-    return handle_unprotected(header, datagram, inner.error(), now);
+  if (const auto numbers = find_fragment_numbers(datagram)) {
+    return handle_fragment(path, header, *numbers, datagram, now);
   }
-  is_heard_ = true;
+  auto message = session_->protection.unseal(datagram);
+  if (message) return handle_unsealed(path, header, std::move(*message), now);
+  if (message.error() != MessageProtection::OpenError::bad_inner) {
+    return handle_unprotected(header, datagram, message.error(), now);
+  }
+  handle_content(path, header, std::nullopt, now);
+}
+
+void IkeSa::handle_unsealed(const base::Path& path, const wire::IkeHeader& header, Unsealed message,
+                            Instant now) {
+  auto payloads = MessageProtection::decode(message);
+  handle_content(path, header, payloads ? std::optional{std::move(*payloads)} : std::nullopt, now);
+}
+
+void IkeSa::handle_content(const base::Path& path, const wire::IkeHeader& header,
+                           std::optional<Payloads> payloads, Instant now) {
   if (header.is_response()) {
     handle_response(path, header, std::move(payloads), now);
   } else {
@@ -244,13 +260,12 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
     case PeerWindow::Verdict::outside: return drop(DropReason::ike_bad_message_id);
     case PeerWindow::Verdict::repeated:
       drop(DropReason::ike_duplicate);
-      if (const Datagrams* const answer = peers_.find_answer(header.message_id)) {
-        transmit(path, *answer);
-      }
+      repeat_answer(path, header.message_id, now);
       return;
   }
   if (!is_expecting(header)) return drop(DropReason::ike_unexpected);
   peers_.accept(header.message_id);
+  fragments_.forget({false, header.message_id});
   answering_ = Answering{header, path};
   heard_along(path, now);
   if (!payloads) return refuse_malformed("its payloads do not parse", now);
@@ -266,6 +281,14 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
     return;
   }
   dispatch_request(*payloads, now);
+}
+
+void IkeSa::repeat_answer(const base::Path& path, base::MessageId id, Instant now) {
+  PeerWindow::Answer* const answer = peers_.find_answer(id);
+  if (answer == nullptr) return;
+  ++answer->repeats;
+  (void)shrink(answer->message, answer->repeats, path, now);
+  transmit(path, answer->message.datagrams);
 }
 
 void IkeSa::dispatch_request(const Payloads& payloads, Instant now) {
@@ -294,15 +317,15 @@ void IkeSa::refuse_malformed(const std::string& what, Instant now) {
 void IkeSa::respond(const Payloads& payloads) {
   if (!answering_ || !session_) return;
   const Answering answering = *std::exchange(answering_, std::nullopt);
-  auto message = session_->protection.seal(
-      header_of(answering.header.exchange, answering.header.message_id, true), payloads);
+  auto message = seal(header_of(answering.header.exchange, answering.header.message_id, true),
+                      payloads, answering.path);
   if (!message) {
     report(EventKind::local_fault, fmt::format("{}: cannot protect the {} response", who(),
                                                wire::name_of(answering.header.exchange)));
     return;
   }
-  transmit(answering.path, *message);
-  peers_.set_answer(answering.header.message_id, {std::move(*message)});
+  transmit(answering.path, message->datagrams);
+  peers_.set_answer(answering.header.message_id, std::move(*message));
 }
 
 void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& header,
@@ -328,6 +351,7 @@ void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& heade
                                     : make_notify(NotifyType::invalid_syntax)},
                           EndReason::protocol_error, now);
   }
+  fragments_.forget({true, header.message_id});
   Sent what = std::move(own_.take(header.message_id)->what);
   handle_answer(std::move(what), *payloads, now);
   send_next(now);

@@ -13,6 +13,8 @@ bool has(const Payloads& payloads, NotifyType type) {
   return wire::find_notify(payloads, type) != nullptr;
 }
 
+void append(Payloads& payloads, NotifyType type) { payloads.emplace_back(make_notify(type)); }
+
 }  // namespace
 
 void PeerSupport::note_init(const Payloads& payloads) {
@@ -30,15 +32,14 @@ void PeerSupport::note_auth(const Payloads& payloads) {
 }
 
 void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& connection) {
-  (void)payloads;
-  (void)connection;
+  if (connection.fragmentation) append(payloads, NotifyType::ikev2_fragmentation_supported);
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
                                    const PeerSupport& peer) {
-  (void)payloads;
-  (void)connection;
-  (void)peer;
+  if (connection.fragmentation && peer.fragmentation) {
+    append(payloads, NotifyType::ikev2_fragmentation_supported);
+  }
 }
 
 void append_auth_request_notifies(Payloads& payloads, const ConnectionConfig& connection,

@@ -25,6 +25,7 @@ IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Ins
       state_(is_initiator ? IkeState::init_sent : IkeState::init_answered),
       path_(path),
       created_at_(now),
+      fragments_(shared.limits(), shared.fragments),
       last_heard_(now),
       last_sent_(now) {}
 
@@ -107,6 +108,7 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   announce_down(reason);
   handshake_.reset();
   answering_.reset();
+  fragments_.clear();
   half_open_until_.reset();
   retire_at_.reset();
   if (lingers && peers_.has_answers() && !shared_.is_shutting_down &&
@@ -215,6 +217,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   if (handshake_ && handshake_->refusal) consider(handshake_->refused_until, "refusal");
   if (retire_at_) consider(*retire_at_, "replaced SA");
   if (linger_until_) consider(*linger_until_, "linger");
+  if (const auto at = fragments_.next_expiry()) consider(*at, "incomplete fragments");
   if (state_ == IkeState::established) {
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
@@ -246,6 +249,7 @@ void IkeSa::handle_deadline(Instant now) {
     retire_at_.reset();
     close(EndReason::replaced, now);
   }
+  expire_fragments(now);
   repeat_due(now);
   handle_silence(now);
 }

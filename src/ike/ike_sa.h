@@ -14,6 +14,7 @@
 #include "ike/child_negotiation.h"
 #include "ike/endpoint.h"
 #include "ike/extensions.h"
+#include "ike/fragments.h"
 #include "ike/keys.h"
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
@@ -144,7 +145,7 @@ class IkeSa {
   void send_next(base::Instant now);
   void send_request(Sent what, wire::ExchangeType exchange,
                     const std::vector<wire::Payload>& payloads, base::Instant now);
-  void launch(Sent what, wire::ExchangeType exchange, Datagrams datagrams, base::Instant now);
+  void launch(Sent what, wire::ExchangeType exchange, SealedMessage message, base::Instant now);
   void give_back(InFlight request, EndReason reason);
   void repeat_due(base::Instant now);
   void repeat(InFlight& request, base::Instant now);
@@ -160,6 +161,13 @@ class IkeSa {
   void handle_request(const base::Path& path, const wire::IkeHeader& header,
                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
   void dispatch_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  /// An authentic message, whole.
+  void handle_unsealed(const base::Path& path, const wire::IkeHeader& header, Unsealed message,
+                       base::Instant now);
+  /// Its payloads, or nothing when they do not parse.
+  void handle_content(const base::Path& path, const wire::IkeHeader& header,
+                      std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
+  void repeat_answer(const base::Path& path, base::MessageId id, base::Instant now);
   [[nodiscard]] bool is_expecting(const wire::IkeHeader& header) const;
   void handle_response(const base::Path& path, const wire::IkeHeader& header,
                        std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
@@ -171,6 +179,24 @@ class IkeSa {
   void note_round_trip(const InFlight& request, base::Instant now);
   void follow_peer(const base::Path& path);
   void handle_silence(base::Instant now);
+
+  // ike_fragmentation.cpp
+  void note_fragmentation(const ConnectionConfig& connection);
+  [[nodiscard]] bool may_fragment(const base::Path& path) const;
+  /// IP header, UDP header and non-ESP marker.
+  [[nodiscard]] std::size_t overhead_of(const base::Path& path) const;
+  [[nodiscard]] std::size_t message_size_max(const base::Path& path) const;
+  [[nodiscard]] std::optional<SealedMessage> seal(const wire::IkeHeader& header,
+                                                  const std::vector<wire::Payload>& payloads,
+                                                  const base::Path& path);
+  /// Cuts a message that stays unanswered into smaller pieces; false when that is of no use.
+  bool shrink(SealedMessage& message, unsigned repeats, const base::Path& path, base::Instant now);
+  void handle_fragment(const base::Path& path, const wire::IkeHeader& header,
+                       FragmentNumbers numbers, base::Bytes datagram, base::Instant now);
+  [[nodiscard]] std::optional<base::DropReason> object_to_fragment(const FragmentKey& key,
+                                                                   const wire::IkeHeader& header,
+                                                                   FragmentNumbers numbers) const;
+  void expire_fragments(base::Instant now);
 
   // ike_sa_init.cpp
   void send_init(base::Instant now);
@@ -259,6 +285,9 @@ class IkeSa {
   std::deque<Wish> wishes_;
   OwnWindow own_;
   PeerWindow peers_;
+  FragmentAssembler fragments_;
+  bool is_fragmenting_ = false;
+  std::uint16_t fragment_size_ = 0;  ///< of an IP datagram that carries a fragment of ours
   std::optional<Answering> answering_;
   base::ByteVec init_request_hash_;  ///< tells a repeated IKE_SA_INIT request from a new one
 

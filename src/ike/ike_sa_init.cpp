@@ -86,7 +86,7 @@ void IkeSa::send_init(Instant now) {
     return die(EndReason::local_fault, now, false);
   }
   handshake_->init_request = *encoded;
-  launch(SentInit{}, wire::ExchangeType::ike_sa_init, {std::move(*encoded)}, now);
+  launch(SentInit{}, wire::ExchangeType::ike_sa_init, {{std::move(*encoded)}}, now);
 }
 
 void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, Instant now) {
@@ -199,6 +199,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   handshake_->ke.reset();
   handshake_->refusal.reset();
   support_.note_init(message.payloads);
+  note_fragmentation(*connection_);
   note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
   // s2.23: with a NAT between, both sides go on at port 4500.
   if (uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
@@ -289,6 +290,11 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
       !handshake_->candidates.empty() && handshake_->candidates.front()->force_encap;
   note_nat(detect_nat(shared_.crypto, request->payloads, spi_i_, {}, half_open.path));
   support_.note_init(request->payloads);
+  // What we have promised counts, whatever the configuration says by now.
+  support_.fragmentation =
+      wire::find_notify(response->payloads, NotifyType::ikev2_fragmentation_supported) != nullptr;
+  note_fragmentation(handshake_->candidates.empty() ? ConnectionConfig{}
+                                                    : *handshake_->candidates.front());
   init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{half_open.request()});
   handshake_->init_request = base::to_vec(half_open.request());
   handshake_->init_response = base::to_vec(half_open.response());

@@ -1,6 +1,7 @@
 #include "ike/protection.h"
 
 #include <algorithm>
+#include <limits>
 #include <span>
 #include <utility>
 #include <variant>
@@ -20,11 +21,16 @@ using wire::PayloadType;
 
 constexpr std::size_t generic_header_size = 4;
 constexpr std::size_t pad_length_size = 1;
+constexpr std::size_t fragment_numbers_size = 4;
 
-/// Where the SK payload of a datagram lies.
+/// Where the SK or SKF payload of a datagram lies.
 struct SkPlace {
+  PayloadType outer_first = PayloadType::none;
   PayloadType first_inner = PayloadType::none;
+  std::byte flags{};
+  std::size_t header_at = 0;
   std::size_t body_at = 0;
+  std::optional<FragmentNumbers> numbers;
 };
 
 /// Steps over unprotected payloads; the SK payload must end the message.
@@ -36,19 +42,25 @@ base::Wire<SkPlace> find_sk(Bytes datagram) {
   }
   PayloadType type = header.next_payload;
   for (std::size_t i = 0; i < wire::payload_count_max && type != PayloadType::none; ++i) {
-    const auto next = static_cast<PayloadType>(TRY(in.u8("payload.next")));
-    TRY_VOID(in.skip(1, "payload.flags"));
+    SkPlace place{.outer_first = header.next_payload, .header_at = in.offset(), .numbers = {}};
+    place.first_inner = static_cast<PayloadType>(TRY(in.u8("payload.next")));
+    place.flags = std::byte{TRY(in.u8("payload.flags"))};
     const std::size_t size = TRY(in.u16("payload.length"));
     if (size < generic_header_size) {
       return std::unexpected{in.error(base::WireFault::bad_length, "payload.length")};
     }
-    const std::size_t body_at = in.offset();
-    TRY_VOID(in.skip(size - generic_header_size, "payload.body"));
-    if (type == PayloadType::sk) {
+    base::Reader body = TRY(in.sub(size - generic_header_size, "payload.body"));
+    place.body_at = place.header_at + generic_header_size;
+    if (type == PayloadType::sk || type == PayloadType::skf) {
       TRY_VOID(in.finish("sk.body"));
-      return SkPlace{next, body_at};
+      if (type == PayloadType::sk) return place;
+      place.numbers.emplace();
+      place.numbers->number = TRY(body.u16("skf.fragment_number"));
+      place.numbers->total = TRY(body.u16("skf.total_fragments"));
+      place.body_at += fragment_numbers_size;
+      return place;
     }
-    type = next;
+    type = place.first_inner;
   }
   return std::unexpected{in.error(base::WireFault::out_of_range, "payload.chain")};
 }
@@ -71,15 +83,6 @@ bool is_closed(const wire::Payload& payload) {
          std::holds_alternative<wire::SkfPayload>(payload);
 }
 
-std::optional<std::vector<wire::Payload>> decode_inner(PayloadType first, Bytes text) {
-  const std::size_t pad_length = std::to_integer<std::size_t>(text.back());
-  if (pad_length + pad_length_size > text.size()) return std::nullopt;
-  base::Reader in{text.first(text.size() - pad_length_size - pad_length)};
-  auto payloads = wire::decode_payloads(first, in);
-  if (!payloads || std::ranges::any_of(*payloads, is_closed)) return std::nullopt;
-  return std::move(*payloads);
-}
-
 }  // namespace
 
 std::expected<MessageProtection, CryptoError> MessageProtection::make(
@@ -97,30 +100,32 @@ std::expected<MessageProtection, CryptoError> MessageProtection::make(
   return protection;
 }
 
-std::optional<ByteVec> MessageProtection::seal(wire::IkeHeader header,
-                                               const std::vector<wire::Payload>& inner) {
-  if (std::ranges::any_of(inner, is_closed)) return std::nullopt;
-  base::Writer chain;
-  wire::encode_payloads(inner, chain);
+std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadType first,
+                                                Bytes text,
+                                                std::optional<FragmentNumbers> numbers) {
   const std::size_t block = seal_cipher_->block_size();
-  const std::size_t overhang = (chain.size() + pad_length_size) % block;
+  const std::size_t overhang = (text.size() + pad_length_size) % block;
   const std::size_t pad_length = overhang == 0 ? 0 : block - overhang;
-  const std::size_t sk_size = generic_header_size + seal_cipher_->iv_size() + chain.size() +
-                              pad_length + pad_length_size + seal_cipher_->icv_size();
+  const std::size_t sk_size = generic_header_size + (numbers ? fragment_numbers_size : 0) +
+                              seal_cipher_->iv_size() + text.size() + pad_length + pad_length_size +
+                              seal_cipher_->icv_size();
   const std::size_t size = wire::IkeHeader::size + sk_size;
-  if (chain.failed() || size > wire::ike_message_size_max) return std::nullopt;
+  if (size > wire::ike_message_size_max) return std::nullopt;
 
-  header.next_payload = PayloadType::sk;
+  header.next_payload = numbers ? PayloadType::skf : PayloadType::sk;
   header.length = static_cast<std::uint32_t>(size);
-  const PayloadType first = inner.empty() ? PayloadType::none : wire::type_of(inner.front());
   base::Writer out;
   header.encode(out);
   out.u8(static_cast<std::uint8_t>(first));
   out.u8(0);
   out.u16(static_cast<std::uint16_t>(sk_size));
+  if (numbers) {
+    out.u16(numbers->number);
+    out.u16(numbers->total);
+  }
   const std::size_t body_at = out.size();
   out.zeros(seal_cipher_->iv_size());
-  out.bytes(chain.view());
+  out.bytes(text);
   out.zeros(pad_length);
   out.u8(static_cast<std::uint8_t>(pad_length));
   out.zeros(seal_cipher_->icv_size());
@@ -134,8 +139,59 @@ std::optional<ByteVec> MessageProtection::seal(wire::IkeHeader header,
   return datagram;
 }
 
-std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageProtection::open(
-    Bytes datagram) {
+std::optional<InnerMessage> MessageProtection::enclose(const wire::IkeHeader& header,
+                                                       const std::vector<wire::Payload>& inner) {
+  if (std::ranges::any_of(inner, is_closed)) return std::nullopt;
+  base::Writer chain;
+  wire::encode_payloads(inner, chain);
+  auto bytes = chain.finish();
+  if (!bytes) return std::nullopt;
+  const PayloadType first = inner.empty() ? PayloadType::none : wire::type_of(inner.front());
+  return InnerMessage{header, first, std::move(*bytes)};
+}
+
+std::optional<ByteVec> MessageProtection::seal(wire::IkeHeader header,
+                                               const std::vector<wire::Payload>& inner) {
+  const auto message = enclose(header, inner);
+  if (!message) return std::nullopt;
+  return close(header, message->first, message->chain, std::nullopt);
+}
+
+std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
+                                                 std::size_t size_max) {
+  const Bytes chain{message.chain};
+  const std::size_t block = seal_cipher_->block_size();
+  const std::size_t fixed = wire::IkeHeader::size + generic_header_size + seal_cipher_->iv_size() +
+                            seal_cipher_->icv_size();
+  const auto room = [&](std::size_t taken) {
+    const std::size_t text = size_max > taken ? (size_max - taken) / block * block : 0;
+    return text > pad_length_size ? text - pad_length_size : 0;
+  };
+  if (chain.size() <= room(fixed)) {
+    auto datagram = close(message.header, message.first, chain, std::nullopt);
+    if (!datagram) return std::nullopt;
+    return Datagrams{std::move(*datagram)};
+  }
+  const std::size_t piece_size = room(fixed + fragment_numbers_size);
+  if (piece_size == 0) return std::nullopt;
+  const std::size_t total = (chain.size() + piece_size - 1) / piece_size;
+  if (total > std::numeric_limits<std::uint16_t>::max()) return std::nullopt;
+  Datagrams datagrams;
+  for (std::size_t i = 0; i < total; ++i) {
+    const Bytes rest = chain.subspan(i * piece_size);
+    //= rfc7383#2.5-3
+    const PayloadType first = i == 0 ? message.first : PayloadType::none;
+    const FragmentNumbers numbers{static_cast<std::uint16_t>(i + 1),
+                                  static_cast<std::uint16_t>(total)};
+    auto datagram =
+        close(message.header, first, rest.first(std::min(rest.size(), piece_size)), numbers);
+    if (!datagram) return std::nullopt;
+    datagrams.push_back(std::move(*datagram));
+  }
+  return datagrams;
+}
+
+std::expected<Unsealed, MessageProtection::OpenError> MessageProtection::unseal(Bytes datagram) {
   const auto place = find_sk(datagram);
   if (!place) return std::unexpected{OpenError::not_protected};
   const std::size_t body_size = datagram.size() - place->body_at;
@@ -146,9 +202,35 @@ std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageP
   crypto::PacketJob job = job_over(copy, place->body_at, *open_cipher_);
   open_cipher_->open(std::span{&job, 1});
   if (!job.ok) return std::unexpected{OpenError::bad_icv};
-  auto payloads = decode_inner(place->first_inner, job.text);
-  if (!payloads) return std::unexpected{OpenError::bad_inner};
+  const Bytes text{job.text};
+  const std::size_t pad_length = std::to_integer<std::size_t>(text.back());
+  if (pad_length + pad_length_size > text.size()) return std::unexpected{OpenError::bad_inner};
+  constexpr std::size_t outer_at = wire::IkeHeader::size;
+  return Unsealed{place->outer_first,
+                  base::to_vec(datagram.subspan(outer_at, place->header_at - outer_at)),
+                  place->flags, place->first_inner,
+                  base::to_vec(text.first(text.size() - pad_length_size - pad_length))};
+}
+
+std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageProtection::decode(
+    const Unsealed& message) {
+  base::Reader in{message.chain};
+  auto payloads = wire::decode_payloads(message.first, in);
+  if (!payloads || std::ranges::any_of(*payloads, is_closed)) {
+    return std::unexpected{OpenError::bad_inner};
+  }
   return std::move(*payloads);
+}
+
+std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageProtection::open(
+    Bytes datagram) {
+  const Unsealed message = TRY(unseal(datagram));
+  return decode(message);
+}
+
+std::optional<FragmentNumbers> find_fragment_numbers(Bytes datagram) {
+  const auto place = find_sk(datagram);
+  return place ? place->numbers : std::nullopt;
 }
 
 }  // namespace caponier::ike

@@ -1,8 +1,11 @@
 #pragma once
-// The SK payload (RFC 7296 s3.14, RFC 5282): closing and opening protected messages.
+// The SK payload (RFC 7296 s3.14, RFC 5282) and its fragments (RFC 7383): closing and opening
+// protected messages.
 
+#include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/drops.h"
@@ -12,6 +15,33 @@
 #include "wire/ike.h"
 
 namespace caponier::ike {
+
+/// One message as it goes on the wire: one datagram, or its fragments.
+using Datagrams = std::vector<base::ByteVec>;
+
+/// A message before it is closed: from this it can be closed again, in smaller pieces.
+struct InnerMessage {
+  wire::IkeHeader header;
+  wire::PayloadType first = wire::PayloadType::none;
+  base::ByteVec chain;  ///< the inner payloads as bytes
+};
+
+struct FragmentNumbers {
+  std::uint16_t number = 0;
+  std::uint16_t total = 0;
+};
+
+/// The authentic inside of one SK or SKF payload, and what stood unprotected before it.
+struct Unsealed {
+  wire::PayloadType outer_first = wire::PayloadType::sk;  ///< what the IKE header named
+  base::ByteVec outer;                                    ///< whole payloads; hardly ever any
+  std::byte flags{};                                      ///< of the SK payload's generic header
+  wire::PayloadType first = wire::PayloadType::none;
+  base::ByteVec chain;
+};
+
+/// Without any cryptography: the numbers of a datagram with an SKF payload, valid or not.
+[[nodiscard]] std::optional<FragmentNumbers> find_fragment_numbers(base::Bytes datagram);
 
 /// Both directions of one IKE SA's message protection. The IV of counter-mode ciphers is a counter
 /// that starts at a random value of this object and never repeats within it.
@@ -27,6 +57,11 @@ class MessageProtection {
   [[nodiscard]] std::optional<base::ByteVec> seal(wire::IkeHeader header,
                                                   const std::vector<wire::Payload>& inner);
 
+  [[nodiscard]] static std::optional<InnerMessage> enclose(const wire::IkeHeader& header,
+                                                           const std::vector<wire::Payload>& inner);
+  /// One datagram when it fits `size_max`, else fragments that do (RFC 7383 s2.5).
+  [[nodiscard]] std::optional<Datagrams> seal(const InnerMessage& message, std::size_t size_max);
+
   enum class OpenError : std::uint8_t {
     not_protected,  ///< no SK payload, or bytes that do not parse before it
     bad_icv,        ///< not from the peer, or damaged: drop silently
@@ -34,9 +69,16 @@ class MessageProtection {
   };
   /// The inner payloads, with anything that stood unprotected beside the SK payload left out.
   [[nodiscard]] std::expected<std::vector<wire::Payload>, OpenError> open(base::Bytes datagram);
+  /// The same in two steps; what an SKF payload holds is only a piece of a chain.
+  [[nodiscard]] std::expected<Unsealed, OpenError> unseal(base::Bytes datagram);
+  [[nodiscard]] static std::expected<std::vector<wire::Payload>, OpenError> decode(
+      const Unsealed& message);
 
  private:
   MessageProtection() = default;
+  [[nodiscard]] std::optional<base::ByteVec> close(wire::IkeHeader header, wire::PayloadType first,
+                                                   base::Bytes text,
+                                                   std::optional<FragmentNumbers> numbers);
 
   std::unique_ptr<crypto::PacketCipher> seal_cipher_;
   std::unique_ptr<crypto::PacketCipher> open_cipher_;

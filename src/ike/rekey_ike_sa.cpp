@@ -106,6 +106,9 @@ void IkeSa::inherit(IkeSa& old, Instant now) {
   local_behind_nat_ = old.local_behind_nat_;
   remote_behind_nat_ = old.remote_behind_nat_;
   has_forced_encap_ = old.has_forced_encap_;
+  support_ = old.support_;
+  is_fragmenting_ = old.is_fragmenting_;
+  fragment_size_ = old.fragment_size_;
   children_ = std::exchange(old.children_, {});
   for (const auto& [id, child] : children_) shared_.child_owner[id] = id_;
   ++shared_.up_count[connection_->name];

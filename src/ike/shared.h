@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/config.h"
+#include "ike/fragments.h"
 #include "ike/half_open.h"
 
 namespace caponier::ike {
@@ -88,10 +89,11 @@ class Shared {
   HalfOpenCounts half_open_counts;
   HalfOpenTable half_open;
   AnswerKeys answer_keys;
+  FragmentBudget fragments;
   RateLimit answers;
   bool is_shutting_down = false;
   std::vector<base::IpAddress> local_addresses;  ///< best first; empty: not known
-  bool exports_keys;  ///< changes at run time
+  bool exports_keys;                             ///< changes at run time
   std::optional<RedirectPolicy> redirect;
   std::size_t lingering = 0;
   std::map<base::IkeSpi, IkeSaId> by_spi;  ///< our SPIs

@@ -37,6 +37,11 @@ InFlight* OwnWindow::find(base::MessageId id) {
   return found == requests_.end() ? nullptr : &found->second;
 }
 
+const InFlight* OwnWindow::find(base::MessageId id) const {
+  const auto found = requests_.find(id);
+  return found == requests_.end() ? nullptr : &found->second;
+}
+
 std::optional<InFlight> OwnWindow::take(base::MessageId id) {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return std::nullopt;
@@ -70,18 +75,20 @@ void PeerWindow::accept(base::MessageId id) {
   }
 }
 
-void PeerWindow::set_answer(base::MessageId id, Datagrams datagrams) {
+void PeerWindow::set_answer(base::MessageId id, SealedMessage message) {
   const auto found = received_.find(id.value);
-  if (found != received_.end()) found->second = std::move(datagrams);
+  if (found != received_.end()) found->second = Answer{std::move(message)};
 }
 
-const Datagrams* PeerWindow::find_answer(base::MessageId id) const {
+PeerWindow::Answer* PeerWindow::find_answer(base::MessageId id) {
   const auto found = received_.find(id.value);
-  return found == received_.end() || found->second.empty() ? nullptr : &found->second;
+  const bool is_there = found != received_.end() && !found->second.message.datagrams.empty();
+  return is_there ? &found->second : nullptr;
 }
 
 bool PeerWindow::has_answers() const {
-  return std::ranges::any_of(received_, [](const auto& entry) { return !entry.second.empty(); });
+  return std::ranges::any_of(
+      received_, [](const auto& entry) { return !entry.second.message.datagrams.empty(); });
 }
 
 void PeerWindow::restart_at(base::MessageId next) {

@@ -10,18 +10,22 @@
 
 #include "base/strong.h"
 #include "base/time.h"
+#include "ike/protection.h"
 #include "ike/requests.h"
 
 namespace caponier::ike {
 
-/// One message as it goes on the wire: one datagram, or its fragments.
-using Datagrams = std::vector<base::ByteVec>;
+/// A message on the wire, and what it takes to cut it into smaller pieces.
+struct SealedMessage {
+  Datagrams datagrams;
+  std::optional<InnerMessage> inner{};  ///< only of one that could become smaller
+};
 
 struct InFlight {
   Sent what;
   base::MessageId id;
   wire::ExchangeType exchange{};
-  Datagrams datagrams;
+  SealedMessage message;
   base::Instant sent_at;
   base::Instant resend_at;
   base::Duration wait{};
@@ -47,6 +51,7 @@ class OwnWindow {
   /// Takes the next Message ID.
   InFlight& add(InFlight request);
   [[nodiscard]] InFlight* find(base::MessageId id);
+  [[nodiscard]] const InFlight* find(base::MessageId id) const;
   [[nodiscard]] std::optional<InFlight> take(base::MessageId id);
   [[nodiscard]] Requests take_all();
   [[nodiscard]] Requests& all() { return requests_; }
@@ -71,13 +76,17 @@ class OwnWindow {
 
 class PeerWindow {
  public:
+  struct Answer {
+    SealedMessage message;
+    unsigned repeats = 0;
+  };
   enum class Verdict : std::uint8_t { fresh, repeated, outside };
   [[nodiscard]] Verdict judge(base::MessageId id) const;
   /// A fresh one; from now on it is a repeated one.
   void accept(base::MessageId id);
-  void set_answer(base::MessageId id, Datagrams datagrams);
+  void set_answer(base::MessageId id, SealedMessage message);
   /// Null while there is none.
-  [[nodiscard]] const Datagrams* find_answer(base::MessageId id) const;
+  [[nodiscard]] Answer* find_answer(base::MessageId id);
   [[nodiscard]] bool has_answers() const;
   /// The lowest Message ID that has not come yet.
   [[nodiscard]] std::uint64_t next_id() const { return next_; }
@@ -87,7 +96,7 @@ class PeerWindow {
   void set_size(unsigned size) { size_ = size; }
 
  private:
-  std::map<std::uint64_t, Datagrams> received_;  ///< at most the last `size_`, and later ones
+  std::map<std::uint64_t, Answer> received_;  ///< at most the last `size_`, and later ones
   std::uint64_t next_ = 0;
   unsigned size_ = 1;
 };

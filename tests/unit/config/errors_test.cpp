@@ -55,7 +55,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, local, "
        "local_id, remote_id, remote_port, ike, esp, encap, start, dpd, lifetime, replay_window, "
-       "local_nets and remote_nets"},
+       "fragmentation, fragment_size, auth, remote_auth, childless, unique, local_nets and "
+       "remote_nets"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
        "remove it"},

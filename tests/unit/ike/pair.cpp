@@ -274,17 +274,23 @@ ByteVec raw_payload(wire::PayloadType next, Bytes body) {
   return out.finish().value();
 }
 
-ByteVec Forger::seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain) {
+ByteVec Forger::seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain,
+                         std::optional<FragmentNumbers> numbers) {
   crypto::PacketCipher& cipher = header.from_initiator() ? *raw_i_ : *raw_r_;
   const std::size_t text = (chain.size() / cipher.block_size() + 1) * cipher.block_size();
-  const std::size_t body = 4 + cipher.iv_size() + text + cipher.icv_size();
-  header.next_payload = wire::PayloadType::sk;
+  const std::size_t fixed = numbers ? 8 : 4;
+  const std::size_t body = fixed + cipher.iv_size() + text + cipher.icv_size();
+  header.next_payload = numbers ? wire::PayloadType::skf : wire::PayloadType::sk;
   header.length = static_cast<std::uint32_t>(wire::IkeHeader::size + body);
   base::Writer out;
   header.encode(out);
   out.u8(static_cast<std::uint8_t>(first));
   out.u8(0);
   out.u16(static_cast<std::uint16_t>(body));
+  if (numbers) {
+    out.u16(numbers->number);
+    out.u16(numbers->total);
+  }
   out.zeros(cipher.iv_size());
   out.bytes(chain);
   out.zeros(text - chain.size() - 1);
@@ -292,7 +298,7 @@ ByteVec Forger::seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes 
   out.zeros(cipher.icv_size());
   ByteVec message = out.finish().value();
   const base::MutBytes all{message};
-  const std::size_t at = wire::IkeHeader::size + 4;
+  const std::size_t at = wire::IkeHeader::size + fixed;
   crypto::PacketJob job;
   job.header = all.first(at);
   job.iv = all.subspan(at, cipher.iv_size());
@@ -301,6 +307,36 @@ ByteVec Forger::seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes 
   job.iv_counter = rng_.public_u64();
   cipher.seal(std::span{&job, 1});
   return message;
+}
+
+std::vector<ByteVec> Forger::fragments(const wire::IkeHeader& header,
+                                       const std::vector<wire::Payload>& payloads,
+                                       std::uint16_t total) {
+  base::Writer out;
+  wire::encode_payloads(payloads, out);
+  const Bytes chain = out.view();
+  const std::size_t size = (chain.size() + total - 1) / total;
+  std::vector<ByteVec> messages;
+  for (std::uint16_t i = 0; i < total; ++i) {
+    const Bytes rest = chain.subspan(std::min(chain.size(), i * size));
+    const auto first =
+        i == 0 && !payloads.empty() ? wire::type_of(payloads.front()) : wire::PayloadType::none;
+    messages.push_back(seal_raw(header, first, rest.first(std::min(rest.size(), size)),
+                                FragmentNumbers{static_cast<std::uint16_t>(i + 1), total}));
+  }
+  return messages;
+}
+
+std::vector<wire::Payload> Forger::open(const std::vector<ByteVec>& fragments) {
+  Unsealed whole;
+  for (const ByteVec& fragment : fragments) {
+    base::Reader in{fragment};
+    const auto header = wire::IkeHeader::decode(in).value();
+    Unsealed piece = (header.from_initiator() ? responder_ : initiator_)->unseal(fragment).value();
+    if (whole.chain.empty()) whole.first = piece.first;
+    base::append(whole.chain, piece.chain);
+  }
+  return MessageProtection::decode(whole).value();
 }
 
 ByteVec Forger::raw_request(wire::ExchangeType exchange, std::uint32_t id, wire::PayloadType first,

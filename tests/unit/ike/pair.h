@@ -134,6 +134,8 @@ class Forger {
   explicit Forger(const KeysExported& keys);
   /// The inner payloads of a genuine message of either side.
   [[nodiscard]] std::vector<wire::Payload> open(Bytes message);
+  /// Of all its fragments in their order.
+  [[nodiscard]] std::vector<wire::Payload> open(const std::vector<ByteVec>& fragments);
   /// Protected as the header's Initiator flag says.
   [[nodiscard]] ByteVec seal(const wire::IkeHeader& header,
                              const std::vector<wire::Payload>& payloads);
@@ -143,7 +145,13 @@ class Forger {
   /// The same around any bytes, well-formed or not.
   [[nodiscard]] ByteVec raw_request(wire::ExchangeType exchange, std::uint32_t id,
                                     wire::PayloadType first, Bytes chain);
-  [[nodiscard]] ByteVec seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain);
+  /// In an SK payload, or in the SKF payload with these numbers.
+  [[nodiscard]] ByteVec seal_raw(wire::IkeHeader header, wire::PayloadType first, Bytes chain,
+                                 std::optional<FragmentNumbers> numbers = std::nullopt);
+  /// A message cut into `total` fragments (RFC 7383).
+  [[nodiscard]] std::vector<ByteVec> fragments(const wire::IkeHeader& header,
+                                               const std::vector<wire::Payload>& payloads,
+                                               std::uint16_t total);
   [[nodiscard]] wire::IkeHeader header(wire::ExchangeType exchange, std::uint32_t id) const;
 
  private:
