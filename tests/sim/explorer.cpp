@@ -130,8 +130,10 @@ class Schedule {
   }
 
   void check_traffic() {
-    if (!traffic_ || !collision_.is_traffic_unbroken) return;
+    if (!collision_.is_traffic_unbroken) return;
     for (const bool from_a : {true, false}) {
+      const Traffic only = from_a ? Traffic::from_a : Traffic::from_b;
+      if (traffic_ != Traffic::both && traffic_ != only) continue;
       if (auto why = pair_.probe(from_a); !why.empty()) fail(std::move(why));
     }
   }
@@ -185,7 +187,7 @@ class Schedule {
   using SpiPair = std::pair<std::uint64_t, std::uint64_t>;
 
   const Collision& collision_;
-  const bool traffic_;
+  const Traffic traffic_;
   const ExploreLimits& limits_;
   Choices& choices_;
   ExploredPair pair_;
@@ -201,11 +203,12 @@ class Schedule {
 }  // namespace
 
 const std::vector<ExploreMode>& explore_modes() {
+  static constexpr ExploreLimits one_loss{.losses_max = 1, .repeats_max = 0};
+  static constexpr ExploreLimits one_repeat{.losses_max = 0, .repeats_max = 1};
   static const std::vector<ExploreMode> modes = {
-      {"loss", false, {.losses_max = 1, .repeats_max = 0}},
-      {"loss+traffic", true, {.losses_max = 1, .repeats_max = 0}},
-      {"repeat", false, {.losses_max = 0, .repeats_max = 1}},
-      {"repeat+traffic", true, {.losses_max = 0, .repeats_max = 1}},
+      {"loss", Traffic::none, one_loss},          {"loss+traffic", Traffic::both, one_loss},
+      {"loss+from-a", Traffic::from_a, one_loss}, {"loss+from-b", Traffic::from_b, one_loss},
+      {"repeat", Traffic::none, one_repeat},      {"repeat+traffic", Traffic::both, one_repeat},
   };
   return modes;
 }

@@ -37,7 +37,7 @@ struct ExploreLimits {
   unsigned repeats_max = 0;  ///< messages that arrive, and are still under way
   std::uint64_t schedules_max = 2'000'000;
   std::size_t steps_max = 400;                    ///< of one schedule: more is a loop
-  std::size_t failures_max = 5;                   ///< schedules that are told
+  std::size_t failures_max = 1;                   ///< schedules that are told
   base::Duration rest{std::chrono::minutes{10}};  ///< after the last command
 };
 
@@ -50,13 +50,14 @@ struct ExploreResult {
   bool is_complete = false;
 };
 
-/// With `traffic` a packet crosses in both directions after every step; without, only at the end.
+/// Who sends a packet after every step; at the end both do.
+enum class Traffic : std::uint8_t { none, both, from_a, from_b };
 struct ExploreMode {
   std::string_view name;
-  bool traffic = false;
+  Traffic traffic{};
   ExploreLimits limits;
 };
-/// One message lost, or one repeated, with and without traffic.
+/// One message lost, or one repeated, with each kind of traffic.
 [[nodiscard]] const std::vector<ExploreMode>& explore_modes();
 
 [[nodiscard]] ExploreResult explore(const Collision& collision, const ExploreMode& mode);
