@@ -123,6 +123,11 @@ struct PeerConfig {
   bool start = true;  ///< unasked; false by default for "any"
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration lifetime{std::chrono::hours{1}};  ///< soft lifetime of a Child SA
+  std::optional<std::uint64_t> lifetime_bytes;     ///< soft as well
+  std::optional<std::uint64_t> lifetime_packets;
+  base::Duration ike_lifetime{std::chrono::hours{8}};
+  std::optional<base::Duration> reauth;         ///< how often we authenticate anew
+  std::optional<base::Duration> auth_lifetime;  ///< how often the peer has to (RFC 4478)
   std::uint32_t replay_window = 4096;
   /// A failed tunnel is tried again after retry_min, doubled up to retry_max, with jitter.
   base::Duration retry_min{std::chrono::seconds{1}};

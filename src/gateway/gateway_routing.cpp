@@ -120,6 +120,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                    heard_.erase(sa.id);
                    told_.erase(sa.id);
                  },
+                 [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](const policy::SkipSa& skip) { engine_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
@@ -155,6 +156,7 @@ void Gateway::Impl::route(ipsec::Notice notice, base::Instant now) {
                    command(ike::PeerMoved{moved.id, moved.path}, now);
                  },
                  [&](ipsec::TooBig& too_big) { emit(DeliverClear{std::move(too_big.icmp_reply)}); },
+                 [&](const ipsec::PeerSends& heard) { command(ike::PeerHeard{heard.id}, now); },
              },
              notice);
 }
@@ -196,7 +198,8 @@ void Gateway::Impl::on_ike_down(const ike::IkeDown& down, base::Instant now) {
   if (peer == nullptr) return;
   std::set<ike::IkeSaId> established;
   for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
-    if (sa.connection == down.connection && sa.state == ike::IkeState::established) {
+    if (sa.connection == down.connection && sa.state == ike::IkeState::established &&
+        !sa.is_replaced) {
       established.insert(sa.id);
     }
   }
@@ -208,6 +211,7 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   if (peer == nullptr) return;
   const bool is_first = peer->state() != PeerState::idle;
   peer->handle(up, now);
+  if (up.replaces) return;  // the endpoint says all there is to say
   emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, is_first, now));
 }
 

@@ -15,17 +15,10 @@ base::Duration jittered(base::Duration value, base::Rng& rng) {
   return value - base::Duration{quarter} + base::Duration{rng.public_below(2 * quarter)};
 }
 
-/// Soft lifetimes differ by up to a tenth, so that not all tunnels of a host expire together.
-base::Duration shortened(base::Duration lifetime, base::Rng& rng) {
-  const auto tenth = static_cast<std::uint64_t>(lifetime.count()) / 10;
-  return tenth == 0 ? lifetime : lifetime - base::Duration{rng.public_below(tenth)};
-}
-
 }  // namespace
 
 Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now)
     : config_(std::move(config)), options_(options), rng_(&rng), since_(now) {
-  lifetime_ = shortened(config_.lifetime, rng);
   wish_ = config_.start ? Wish::start : Wish::on_demand;
   outer_.local = config_.local;
   if (config_.remote_address) outer_.remote = {*config_.remote_address};
@@ -52,11 +45,6 @@ bool Peer::is_wanted() const {
 bool Peer::lacks_addresses() const {
   const bool needs_local = config_.kind == config::PeerKind::host && !outer_.local;
   return (has_name() && outer_.remote.empty()) || needs_local;
-}
-
-bool Peer::has_live_child() const {
-  return std::any_of(children_.begin(), children_.end(),
-                     [](const auto& entry) { return !entry.second.expiring; });
 }
 
 base::Duration Peer::back_off(unsigned failures) {
@@ -146,6 +134,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
     return;
   }
   ikes_.insert(up.sa);
+  if (up.replaces) return note_state(now);
   attempts_ = 0;
   next_attempt_.reset();
   note_.clear();
@@ -183,10 +172,7 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
 
 void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   if (wish_ == Wish::down) return;
-  for (auto& [id, child] : children_) {
-    if (child.expiring && !child.delete_at) child.delete_at = now + replaced_child_linger;
-  }
-  children_[up.child_sa] = Child{};
+  children_.insert(up.child_sa);
   child_pending_until_.reset();
   child_retry_at_.reset();
   child_failures_ = 0;
@@ -208,16 +194,14 @@ void Peer::handle(const ike::ChildDown& down, base::Instant now) {
 }
 
 void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
-  const auto found = children_.find(id);
-  if (found == children_.end()) return;
-  found->second.expiring = true;
-  if (hard) {
-    found->second.delete_at = now;
-  } else if (has_live_child()) {
-    found->second.delete_at = now + replaced_child_linger;
-  } else {
-    child_retry_at_.reset();
+  if (!children_.contains(id)) return;
+  if (!hard) {
+    requests_.emplace_back(ike::Command{ike::RekeyChild{id}});
+    return;
   }
+  requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
+  children_.erase(id);
+  child_retry_at_.reset();
   reconcile(now);
 }
 
@@ -238,7 +222,7 @@ void Peer::handle_failure_text(const std::string& text) {
 }
 
 std::optional<base::Instant> Peer::child_due() const {
-  if (!is_wanted() || has_live_child()) return std::nullopt;
+  if (!is_wanted() || !children_.empty()) return std::nullopt;
   if (child_pending_until_) return child_pending_until_;
   return child_retry_at_.value_or(base::Instant{});
 }
@@ -265,7 +249,6 @@ void Peer::reconcile(base::Instant now) {
 }
 
 void Peer::reconcile_child(base::Instant now) {
-  delete_replaced(now);
   const auto due = child_due();
   if (!due || *due > now) return;
   if (child_pending_until_) {
@@ -275,15 +258,6 @@ void Peer::reconcile_child(base::Instant now) {
   }
   child_pending_until_ = now + negotiation_timeout;
   requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, config_.name}});
-}
-
-void Peer::delete_replaced(base::Instant now) {
-  for (auto& [id, child] : children_) {
-    if (!child.delete_at || *child.delete_at > now) continue;
-    requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
-    // Asked once; the entry goes with ChildDown.
-    child.delete_at.reset();
-  }
 }
 
 void Peer::start_attempt(base::Instant now) {
@@ -338,7 +312,7 @@ void Peer::enter(Phase phase, base::Instant now) {
 }
 
 void Peer::rebuild() {
-  auto connection = make_connection(config_, outer_, lifetime_);
+  auto connection = make_connection(config_, outer_);
   // The endpoint takes another object for another connection, and refuses what is half done.
   if (connection_ && connection && is_same(*connection_, *connection)) return;
   connection_ = std::move(connection);
@@ -362,7 +336,6 @@ std::optional<base::Deadline> Peer::poll_deadline() const {
   consider(next_attempt(), "next attempt");
   if (!ikes_.empty()) {
     consider(child_due(), "missing child");
-    for (const auto& [id, child] : children_) consider(child.delete_at, "replaced child");
   }
   return earliest;
 }

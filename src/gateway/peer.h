@@ -20,8 +20,6 @@ namespace caponier::gateway {
 inline constexpr base::Duration lookup_timeout{std::chrono::seconds{15}};
 /// No negotiation is waited for longer; the endpoint gives up long before.
 inline constexpr base::Duration negotiation_timeout{std::chrono::seconds{180}};
-/// How long a replaced Child SA still receives what was under way.
-inline constexpr base::Duration replaced_child_linger{std::chrono::seconds{3}};
 /// Traffic may bring the next attempt this near to the last failure, however long the back-off is.
 inline constexpr base::Duration acquire_patience{std::chrono::seconds{5}};
 /// A tunnel through which something arrived within this time passes traffic.
@@ -94,23 +92,17 @@ class Peer {
  private:
   enum class Wish : std::uint8_t { start, on_demand, down };
   enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
-  struct Child {
-    bool expiring = false;
-    std::optional<base::Instant> delete_at;
-  };
 
   [[nodiscard]] bool has_name() const { return !config_.remote_any && !config_.remote_address; }
   [[nodiscard]] bool is_wanted() const;
   /// Also without a wish to negotiate: a responder matches on them, and a host's routes and
   /// policies, without which no traffic could ask for the tunnel, are made of them.
   [[nodiscard]] bool lacks_addresses() const;
-  [[nodiscard]] bool has_live_child() const;
   [[nodiscard]] base::Duration back_off(unsigned failures);
   [[nodiscard]] std::optional<base::Instant> child_due() const;
 
   void reconcile(base::Instant now);
   void reconcile_child(base::Instant now);
-  void delete_replaced(base::Instant now);
   void start_attempt(base::Instant now);
   void find_source_or_initiate(base::Instant now);
   void initiate(base::Instant now);
@@ -124,7 +116,6 @@ class Peer {
   config::PeerConfig config_;
   Options options_;
   base::Rng* rng_;
-  base::Duration lifetime_{};
   Wish wish_ = Wish::start;
   bool demanded_ = false;  ///< on demand, and traffic has asked
   Phase phase_ = Phase::waiting;
@@ -134,7 +125,7 @@ class Peer {
   std::optional<base::IpAddress> target_;  ///< of the present or last attempt
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;
-  std::map<policy::ChildSaId, Child> children_;
+  std::set<policy::ChildSaId> children_;
 
   unsigned attempts_ = 0;
   std::optional<base::Instant> next_attempt_;

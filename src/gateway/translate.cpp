@@ -42,20 +42,31 @@ TrafficSelectors host_selectors(const config::PeerConfig& peer,
   return selectors;
 }
 
-policy::Lifetime lifetime_of(base::Duration soft) {
+/// The hard limit follows a quarter later.
+template <class T>
+std::optional<T> hard_of(std::optional<T> soft) {
+  if (!soft) return std::nullopt;
+  return *soft + *soft / 4;
+}
+
+policy::Lifetime lifetime_of(const config::PeerConfig& peer) {
   policy::Lifetime lifetime;
-  lifetime.soft_time = soft;
-  lifetime.hard_time = soft + soft / 4;
+  lifetime.soft_time = peer.lifetime;
+  lifetime.hard_time = hard_of(lifetime.soft_time);
+  lifetime.soft_bytes = peer.lifetime_bytes;
+  lifetime.hard_bytes = hard_of(lifetime.soft_bytes);
+  lifetime.soft_packets = peer.lifetime_packets;
+  lifetime.hard_packets = hard_of(lifetime.soft_packets);
   return lifetime;
 }
 
 /// Complete, or nothing: a host's child needs both addresses.
 std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
-                                           const OuterAddresses& outer, base::Duration lifetime) {
+                                           const OuterAddresses& outer) {
   ike::ChildConfig child;
   child.name = peer.name;
   child.offers = peer.esp;
-  child.lifetime = lifetime_of(lifetime);
+  child.lifetime = lifetime_of(peer);
   child.replay_window = peer.replay_window;
   switch (peer.kind) {
     case config::PeerKind::site:
@@ -141,11 +152,10 @@ void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
 }  // namespace
 
 std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerConfig& peer,
-                                                             const OuterAddresses& outer,
-                                                             base::Duration lifetime) {
+                                                             const OuterAddresses& outer) {
   if (!peer.remote_any && outer.remote.empty()) return nullptr;
   if (!peer.local_id && !outer.local) return nullptr;
-  auto child = make_child(peer, outer, lifetime);
+  auto child = make_child(peer, outer);
   if (!child) return nullptr;
   auto connection = std::make_shared<ike::ConnectionConfig>();
   connection->name = peer.name;
@@ -157,6 +167,9 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->offers = peer.ike;
   connection->children.push_back(std::move(*child));
   connection->dpd_interval = peer.dpd;
+  connection->ike_lifetime = peer.ike_lifetime;
+  connection->reauth_interval = peer.reauth;
+  connection->auth_lifetime = peer.auth_lifetime;
   connection->force_encap = peer.encap == config::Encap::always;
   set_exchange(*connection, peer.exchange);
   return connection;

@@ -20,10 +20,10 @@ struct OuterAddresses {
   friend bool operator==(const OuterAddresses&, const OuterAddresses&) = default;
 };
 
-/// Every peer has one Child SA, called like the peer. `lifetime` is its soft lifetime after jitter.
-/// Null while an address is missing that the connection cannot do without.
+/// Every peer has one Child SA, called like the peer. Null while an address is missing that the
+/// connection cannot do without.
 [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
-    const config::PeerConfig& peer, const OuterAddresses& outer, base::Duration lifetime);
+    const config::PeerConfig& peer, const OuterAddresses& outer);
 
 /// Equal in everything that outer addresses decide, for two connections of one peer.
 [[nodiscard]] bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b);

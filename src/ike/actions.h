@@ -128,9 +128,10 @@ struct KeysExported {
   base::SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Action = std::variant<Transmit, CloseStream, policy::InstallSa, policy::RemoveSa,
-                            policy::MoveSa, policy::SkipSa, AuthRequest, IkeAnswered, IkeUp,
-                            IkeDown, Redirected, ChildUp, ChildDown, KeysExported, base::Event>;
+using Action =
+    std::variant<Transmit, CloseStream, policy::InstallSa, policy::SwitchSa, policy::RemoveSa,
+                 policy::MoveSa, policy::SkipSa, AuthRequest, IkeAnswered, IkeUp, IkeDown,
+                 Redirected, ChildUp, ChildDown, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.
@@ -159,7 +160,8 @@ struct PeerMoved {
   policy::ChildSaId child_sa;
   base::Path path;
 };
-/// Any authenticated ESP of this Child SA since the last call: the peer lives (s2.4).
+/// Any authenticated ESP of this Child SA since the last call: the peer lives (s2.4), and has this
+/// SA installed (s2.8).
 struct PeerHeard {
   policy::ChildSaId child_sa;
   std::optional<base::Path> path{};  ///< of the packet; one from elsewhere proves less (RFC 4555)

@@ -13,7 +13,10 @@ namespace caponier::ike {
 using base::EventKind;
 using base::Instant;
 
-void IkeSa::peer_heard(const std::optional<base::Path>&, Instant now) { last_heard_ = now; }
+void IkeSa::peer_heard(policy::ChildSaId child, const std::optional<base::Path>&, Instant now) {
+  last_heard_ = now;
+  child_heard(child);
+}
 
 void IkeSa::esp_sent(policy::ChildSaId child, Instant now) {
   const auto found = children_.find(child);

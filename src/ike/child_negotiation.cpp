@@ -66,7 +66,8 @@ int fit_of(const ChildAgreement& agreement, const Seen& asked) {
 using CandidateVerdict = std::expected<Candidate, ChildRefusal>;
 
 CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_group,
-                           const ChildConfigPtr& child, const ChildScene& scene) {
+                           const ChildConfigPtr& child, const ChildScene& scene,
+                           const Replaced* replaced) {
   const bool is_transport = child->mode == SaMode::transport;
   const Seen asked = as_seen(policy::from_wire(*request.ts_r), policy::from_wire(*request.ts_i),
                              is_transport && request.wants_transport, scene);
@@ -76,6 +77,14 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
   agreement.mode = child->mode;
   agreement.local = policy::narrow(asked.local, child->local);
   agreement.remote = policy::narrow(asked.remote, child->remote);
+  const bool asks_for_replaced = replaced != nullptr &&
+                                 policy::contains(agreement.local, replaced->local) &&
+                                 policy::contains(agreement.remote, replaced->remote);
+  if (asks_for_replaced) {
+    // s2.9.2: neither wider nor narrower than what is in use.
+    agreement.local = replaced->local;
+    agreement.remote = replaced->remote;
+  }
   if (agreement.local.empty() || agreement.remote.empty()) {
     return std::unexpected{
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
@@ -124,13 +133,14 @@ ChildPayloads ChildPayloads::of(const std::vector<wire::Payload>& payloads) {
 ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
                              const ConnectionConfig& connection,
                              const std::shared_ptr<const ConnectionConfig>& owner,
-                             const ChildScene& scene) {
+                             const ChildScene& scene, const Replaced* replaced) {
   std::optional<Candidate> best;
   ChildRefusal refusal = refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
                                 "the connection has no children");
   bool has_refusal = false;
   for (const ChildConfig& child : connection.children) {
-    auto verdict = try_child(request, ke_group, ChildConfigPtr{owner, &child}, scene);
+    if (replaced != nullptr && child.name != replaced->child) continue;
+    auto verdict = try_child(request, ke_group, ChildConfigPtr{owner, &child}, scene, replaced);
     if (verdict) {
       if (!best || verdict->fit > best->fit) best = std::move(*verdict);
     } else if (!has_refusal || distance(verdict.error().reason) < distance(refusal.reason)) {
@@ -143,7 +153,7 @@ ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_gr
 }
 
 ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGroup ke_group,
-                            const ChildScene& scene) {
+                            const ChildScene& scene, const Replaced* replaced) {
   ChildOffer offer;
   offer.spi_in = spi_in;
   offer.ke_group = ke_group;
@@ -155,6 +165,10 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
     auto remote = policy::narrow(host(scene.path.remote.address), child->remote);
     if (!local.empty()) offer.local = std::move(local);
     if (!remote.empty()) offer.remote = std::move(remote);
+  } else if (replaced != nullptr) {
+    offer.local = replaced->local;
+    offer.remote = replaced->remote;
+    offer.is_rekey = true;
   }
   offer.payloads.emplace_back(
       policy::to_wire(child->offers, to_bytes(spi_in), ke_group != crypto::KeGroup::none));
@@ -199,6 +213,14 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
     return std::unexpected{
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("we asked for {} === {}, the peer answered {} === {}",
+                           policy::to_string(offer.local), policy::to_string(offer.remote),
+                           policy::to_string(answered.local), policy::to_string(answered.remote)))};
+  }
+  if (offer.is_rekey && !(policy::contains(answered.local, offer.local) &&
+                          policy::contains(answered.remote, offer.remote))) {
+    return std::unexpected{
+        refuse(NotifyType::ts_unacceptable, EndReason::selectors,
+               fmt::format("{} === {} is in use, the peer narrows it to {} === {}",
                            policy::to_string(offer.local), policy::to_string(offer.remote),
                            policy::to_string(answered.local), policy::to_string(answered.remote)))};
   }

@@ -51,14 +51,21 @@ struct ChildRefusal {
   std::string sentence;
 };
 
+/// The SA a rekey replaces, as far as negotiation cares (s2.9.2).
+struct Replaced {
+  std::string child;
+  policy::TrafficSelectors local, remote;
+};
+
 using ChildVerdict = std::expected<ChildAgreement, ChildRefusal>;
 
 /// The responder's choice among the configured children: the one that covers most of what is
-/// asked, in configuration order.
+/// asked, in configuration order. A rekey keeps its child, and its selectors when they are asked.
 [[nodiscard]] ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
                                            const ConnectionConfig& connection,
                                            const std::shared_ptr<const ConnectionConfig>& owner,
-                                           const ChildScene& scene);
+                                           const ChildScene& scene,
+                                           const Replaced* replaced = nullptr);
 
 /// What the initiator asks for.
 struct ChildOffer {
@@ -67,9 +74,11 @@ struct ChildOffer {
   crypto::KeGroup ke_group = crypto::KeGroup::none;
   std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and USE_TRANSPORT_MODE
   policy::TrafficSelectors local, remote;  ///< as offered
+  bool is_rekey = false;                   ///< then they must not be narrowed (s2.9.2)
 };
 [[nodiscard]] ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in,
-                                          crypto::KeGroup ke_group, const ChildScene& scene);
+                                          crypto::KeGroup ke_group, const ChildScene& scene,
+                                          const Replaced* replaced = nullptr);
 
 /// The initiator's check of the answer.
 [[nodiscard]] ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,

@@ -83,6 +83,10 @@ struct ConnectionConfig {
   bool mobike = false;        ///< offer and accept RFC 4555; tunnel mode only
   /// When we are behind a NAT and nothing else leaves (RFC 3948 s4).
   base::Duration keepalive_interval{std::chrono::seconds{20}};
+  /// The IKE SA is rekeyed after this time, less a tenth by chance; zero: never.
+  base::Duration ike_lifetime{std::chrono::hours{8}};
+  std::optional<base::Duration> reauth_interval;  ///< authenticate anew after this time
+  std::optional<base::Duration> auth_lifetime;    ///< what we demand of the peer (RFC 4478)
 };
 
 /// Named limits of everything a peer can make us keep or do. No defaults are hidden elsewhere.
@@ -139,7 +143,21 @@ struct IkeLimits {
   std::size_t stranger_answers_burst_max = 256;
   base::Duration stranger_answer_interval{std::chrono::milliseconds{5}};
   std::size_t own_requests_queue_max = 256;  ///< per IKE SA, waiting for the window
-  std::size_t lingering_max = 256;  ///< dead SAs kept for a while to answer retransmissions
+  /// Temporary failures and failed rekeys are tried again after first, doubled up to max, with a
+  /// jitter of a quarter; failures that last too long end the IKE SA (RFC 7296 s2.25).
+  base::Duration temporary_retry_first{std::chrono::seconds{1}};
+  base::Duration temporary_retry_max{std::chrono::seconds{20}};
+  base::Duration temporary_patience{std::chrono::minutes{3}};
+  base::Duration rekey_retry_first{std::chrono::seconds{10}};
+  base::Duration rekey_retry_max{std::chrono::minutes{5}};
+  /// A Child SA the peer asked for sends no later than this, even if no sign of it came (s2.8).
+  base::Duration activation_wait{std::chrono::seconds{10}};
+  /// The peer deletes what it has replaced; should it forget, we do.
+  base::Duration replaced_wait{std::chrono::seconds{30}};
+  /// A replaced Child SA that both sides have deleted still receives what is under way.
+  base::Duration replaced_linger{std::chrono::seconds{3}};
+  std::size_t replaced_lingering_max = 64;  ///< of those, per IKE SA
+  std::size_t lingering_max = 256;          ///< dead SAs kept for a while to answer retransmissions
   base::Duration linger_time{std::chrono::seconds{10}};
   /// Fragments of the peer's messages (RFC 7383) that wait for their siblings.
   std::size_t fragments_per_message_max = 64;

@@ -307,8 +307,20 @@ void IkeEndpoint::Impl::run(const DeleteChild& command, Instant now) {
   settle(sa->id(), now);
 }
 
-void IkeEndpoint::Impl::run(const RekeyChild&, Instant) {}
-void IkeEndpoint::Impl::run(const RekeyIke&, Instant) {}
+void IkeEndpoint::Impl::run(const RekeyChild& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->rekey_child(command.child_sa, now);
+  settle(sa->id(), now);
+}
+
+void IkeEndpoint::Impl::run(const RekeyIke& command, Instant now) {
+  IkeSa* const sa = find_established(command.connection);
+  if (sa == nullptr) return;
+  sa->rekey(now);
+  settle(sa->id(), now);
+}
+
 void IkeEndpoint::Impl::run(const Reauthenticate&, Instant) {}
 
 void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
@@ -334,7 +346,7 @@ void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
 void IkeEndpoint::Impl::run(const PeerHeard& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);
   if (sa == nullptr) return;
-  sa->peer_heard(command.path, now);
+  sa->peer_heard(command.child_sa, command.path, now);
   settle(sa->id(), now);
 }
 
@@ -406,6 +418,7 @@ void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
   for (const Established& newest : std::exchange(shared.established, {})) {
     compare_with_siblings(newest, now);
   }
+  for (const IkeSaId touched : std::exchange(shared.touched, {})) settle_timer(touched);
   settle_timer(id);
 }
 

@@ -47,6 +47,7 @@ struct IkeSaInfo {
   std::string connection;
   IkeState state{};
   bool initiator = false;
+  bool is_replaced = false;  ///< another one has its place, or will have
   base::IkeSpi spi_i, spi_r;
   base::Path path;
   bool local_behind_nat = false;

@@ -65,12 +65,42 @@ void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams) {
 void IkeSa::want(Wish wish, Instant now) {
   const bool is_full = wishes_.size() >= shared_.limits().own_requests_queue_max;
   const auto* const child = std::get_if<WantChild>(&wish);
-  if (is_full && child != nullptr) {
+  if (is_full && child != nullptr && !child->replaces) {
     return fail_child(child->name, EndReason::local_fault, "too many requests are waiting");
   }
   if (is_full) return;
   wishes_.push_back(std::move(wish));
   send_next(now);
+}
+
+void IkeSa::postpone(Wish wish, Instant now) {
+  const IkeLimits& limits = shared_.limits();
+  if (!troubled_since_) troubled_since_ = now;
+  //= rfc7296#2.25-5
+  if (now - *troubled_since_ >= limits.temporary_patience) {
+    report(EventKind::ike_failed,
+           fmt::format("{}: the peer has put us off for {:.0f} s; the IKE SA ends", who(),
+                       base::seconds_of(now - *troubled_since_)));
+    return close(EndReason::protocol_error, now);
+  }
+  base::Duration wait = limits.temporary_retry_first;
+  for (unsigned i = 0; i < troubles_ && wait < limits.temporary_retry_max; ++i) wait *= 2;
+  ++troubles_;
+  postpone(std::move(wish), std::min(wait, limits.temporary_retry_max), now);
+}
+
+void IkeSa::postpone(Wish wish, base::Duration wait, Instant now) {
+  if (state_ != IkeState::established) return;
+  postponed_.emplace(now + shared_.jittered(wait), std::move(wish));
+}
+
+void IkeSa::want_postponed(Instant now) {
+  while (state_ == IkeState::established && !postponed_.empty() &&
+         postponed_.begin()->first <= now) {
+    Wish wish = std::move(postponed_.begin()->second);
+    postponed_.erase(postponed_.begin());
+    want(std::move(wish), now);
+  }
 }
 
 void IkeSa::send_next(Instant now) {
@@ -80,6 +110,7 @@ void IkeSa::send_next(Instant now) {
     wishes_.pop_front();
     std::visit(Overload{
                    [&](const WantChild& wanted) { start_child(wanted, now); },
+                   [&](const WantIkeRekey& wanted) { start_ike_rekey(wanted, now); },
                    [&](const WantDeleteChild& wanted) {
                      wire::DeletePayload deletion;
                      deletion.protocol = wire::ProtocolId::esp;
@@ -134,6 +165,8 @@ void IkeSa::give_back(InFlight request, EndReason reason) {
   if (auto* const creation = std::get_if<ChildCreation>(&request.what)) {
     shared_.release(creation->offer.spi_in);
     shared_.emit(ChildDown{id_, {}, name(), creation->offer.child->name, reason});
+  } else if (const auto* const rekey = std::get_if<IkeCreation>(&request.what)) {
+    shared_.by_spi.erase(rekey->spi);
   }
 }
 
@@ -261,6 +294,7 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
     case PeerWindow::Verdict::outside: return drop(DropReason::ike_bad_message_id);
     case PeerWindow::Verdict::repeated:
       drop(DropReason::ike_duplicate);
+      wait_for_peer_again(header.message_id, now);
       repeat_answer(path, header.message_id, now);
       return;
   }
@@ -364,6 +398,7 @@ void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
           [&](SentInit&) {},
           [&](SentAuth&) { handle_auth_response(payloads, now); },
           [&](ChildCreation& sent) { handle_child_response(std::move(sent), payloads, now); },
+          [&](IkeCreation& sent) { handle_ike_rekey_response(std::move(sent), payloads, now); },
           [&](SentInformational& sent) { handle_informational_response(sent, payloads, now); },
       },
       what);

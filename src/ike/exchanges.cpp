@@ -35,7 +35,7 @@ const ExchangeRow& row_of(Shape shape) {
 
 bool is_response_shape(Shape shape) {
   return shape == Shape::init_response || shape == Shape::auth_response ||
-         shape == Shape::child_response;
+         shape == Shape::child_response || shape == Shape::rekey_ike_response;
 }
 
 }  // namespace
@@ -49,6 +49,7 @@ std::string_view name_of(Shape shape) {
     case Shape::child_request: return "CREATE_CHILD_SA request";
     case Shape::child_response: return "CREATE_CHILD_SA response";
     case Shape::rekey_ike_request: return "CREATE_CHILD_SA request for the IKE SA";
+    case Shape::rekey_ike_response: return "CREATE_CHILD_SA response for the IKE SA";
     case Shape::informational: return "INFORMATIONAL";
   }
   return "unknown";
@@ -100,11 +101,11 @@ const wire::NotifyPayload* find_error(const std::vector<wire::Payload>& payloads
 }
 
 std::string print_exchanges() {
-  std::string text = fmt::format("{:<38}", "");
+  std::string text = fmt::format("{:<39}", "");
   for (const auto& [type, member] : columns) text += fmt::format("  {:<6}", wire::name_of(type));
   text += "  RFC 7296\n";
   for (const ExchangeRow& row : exchange_table) {
-    text += fmt::format("{:<38}", name_of(row.shape));
+    text += fmt::format("{:<39}", name_of(row.shape));
     for (const auto& [type, member] : columns) {
       text += fmt::format("  {:<6}", name_of(row.*member));
     }

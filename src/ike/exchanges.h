@@ -20,6 +20,7 @@ enum class Shape : std::uint8_t {
   child_request,
   child_response,
   rekey_ike_request,
+  rekey_ike_response,
   informational,
 };
 [[nodiscard]] std::string_view name_of(Shape shape);
@@ -49,6 +50,7 @@ inline constexpr ExchangeRow exchange_table[] = {
     {Shape::child_request,      "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
     {Shape::child_response,     "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
     {Shape::rekey_ike_request,  "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},
+    {Shape::rekey_ike_response, "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},
     {Shape::informational,      "s1.4",   no,   no,   no,   no,   no,   no,   no,   no,   may},
     // clang-format on
 };

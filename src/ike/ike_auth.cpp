@@ -88,6 +88,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   established_at_ = now;
   half_open_until_.reset();
   half_open_.release();
+  start_lifetime(now);
   ++shared_.up_count[connection_->name];
   shared_.established.push_back({id_, initial_contact});
   report(EventKind::ike_established,

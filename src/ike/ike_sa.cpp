@@ -27,9 +27,12 @@ IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Ins
       created_at_(now),
       fragments_(shared.limits(), shared.fragments),
       last_heard_(now),
-      last_sent_(now) {}
+      last_sent_(now) {
+  shared_.sas.emplace(id_, this);
+}
 
 IkeSa::~IkeSa() {
+  shared_.sas.erase(id_);
   shared_.by_spi.erase(our_spi());
   if (linger_until_) --shared_.lingering;
 }
@@ -81,28 +84,38 @@ void IkeSa::move_to(IkeState to) {
 
 void IkeSa::announce_down(EndReason reason) {
   if (std::exchange(is_down_announced_, true)) return;
-  if (!connection_ || (!is_initiator_ && !established_at_)) return;
+  if (!connection_ || predecessor_ || (!is_initiator_ && !established_at_)) return;
   shared_.emit(IkeDown{id_, connection_->name, reason, established_at_.has_value()});
 }
 
+void IkeSa::drop_all_wishes(EndReason reason) {
+  const auto tell = [&](const Wish& wish) {
+    const auto* const child = std::get_if<WantChild>(&wish);
+    if (child == nullptr || child->replaces) return;
+    shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
+  };
+  for (const Wish& wish : std::exchange(wishes_, {})) tell(wish);
+  for (const auto& [at, wish] : std::exchange(postponed_, {})) tell(wish);
+}
+
 void IkeSa::fail_wishes(EndReason reason) {
-  for (const Wish& wish : std::exchange(wishes_, {})) {
-    if (const auto* const child = std::get_if<WantChild>(&wish)) {
-      shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
-    }
-  }
+  drop_all_wishes(reason);
   for (auto& [id, request] : own_.take_all()) give_back(std::move(request), reason);
 }
 
 void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   if (state_ == IkeState::dead) return;
-  if (is_rekeyed_) reason = EndReason::replaced;
+  settle_rival(reason, now);
+  if (heir_) reason = EndReason::replaced;
   move_to(IkeState::dead);
   if (established_at_) {
     const auto up = shared_.up_count.find(name());
     if (up != shared_.up_count.end() && --up->second == 0) shared_.up_count.erase(up);
   }
-  while (!children_.empty()) remove_child(children_.begin()->first, reason);
+  while (!children_.empty()) {
+    announce_child_down(children_.begin()->second, reason);
+    erase_child(children_.begin()->first);
+  }
   fail_wishes(reason);
   if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
   announce_down(reason);
@@ -125,11 +138,7 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
 void IkeSa::begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, Instant now) {
   if (state_ == IkeState::dead || state_ == IkeState::deleting) return;
   if (!session_) return die(reason, now, false);
-  for (const Wish& wish : std::exchange(wishes_, {})) {
-    if (const auto* const child = std::get_if<WantChild>(&wish)) {
-      shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
-    }
-  }
+  drop_all_wishes(reason);
   move_to(IkeState::deleting);
   farewell_reason_ = reason;
   half_open_until_.reset();
@@ -175,28 +184,6 @@ void IkeSa::retire(Instant now) {
   if (state_ == IkeState::established && !retire_at_) retire_at_ = now + retire_delay;
 }
 
-void IkeSa::delete_child(policy::ChildSaId child, Instant now) {
-  const auto found = children_.find(child);
-  if (found == children_.end() || found->second.is_closing) return;
-  if (state_ != IkeState::established) return;
-  found->second.is_closing = true;
-  want(WantDeleteChild{found->second.info.spi_in, child}, now);
-}
-
-void IkeSa::create_child(const std::string& child, Instant now) {
-  const auto is_same = [&](const Wish& wish) {
-    const auto* const wanted = std::get_if<WantChild>(&wish);
-    return wanted != nullptr && wanted->name == child;
-  };
-  if (std::ranges::any_of(wishes_, is_same)) return;
-  const auto is_under_way = [&](const auto& entry) {
-    const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
-    return creation != nullptr && creation->offer.child->name == child;
-  };
-  if (std::ranges::any_of(own_.all(), is_under_way)) return;
-  want(WantChild{child}, now);
-}
-
 void IkeSa::check_liveness(Instant now) {
   const auto is_liveness = [](const Wish& wish) {
     return std::holds_alternative<WantLiveness>(wish);
@@ -216,9 +203,13 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   if (half_open_until_) consider(*half_open_until_, "half-open timeout");
   if (handshake_ && handshake_->refusal) consider(handshake_->refused_until, "refusal");
   if (retire_at_) consider(*retire_at_, "replaced SA");
+  if (const auto at = next_child_deadline()) consider(*at, "replaced Child SA");
   if (linger_until_) consider(*linger_until_, "linger");
   if (const auto at = fragments_.next_expiry()) consider(*at, "incomplete fragments");
   if (state_ == IkeState::established) {
+    if (!postponed_.empty()) consider(postponed_.begin()->first, "postponed request");
+    if (rekey_at_ && !is_retired()) consider(*rekey_at_, "IKE SA lifetime");
+    if (expires_at_) consider(*expires_at_, "end of the IKE SA");
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
     if (local_behind_nat_) {
@@ -247,11 +238,24 @@ void IkeSa::handle_deadline(Instant now) {
   }
   if (retire_at_ && now >= *retire_at_) {
     retire_at_.reset();
+    // The peer may never have learnt of an SA whose rekey was not concluded.
+    if (predecessor_) return forget(EndReason::replaced, now);
     close(EndReason::replaced, now);
   }
   expire_fragments(now);
+  delete_children_due(now);
+  handle_lifetime(now);
+  want_postponed(now);
   repeat_due(now);
   handle_silence(now);
+}
+
+void IkeSa::handle_lifetime(Instant now) {
+  if (state_ != IkeState::established) return;
+  if (expires_at_ && now >= *expires_at_) return close(EndReason::expired, now);
+  if (!rekey_at_ || now < *rekey_at_ || is_retired()) return;
+  rekey_at_.reset();
+  rekey(now);
 }
 
 void IkeSa::handle_silence(Instant now) {
@@ -280,8 +284,11 @@ IkeSaInfo IkeSa::info() const {
   info.established_at = established_at_;
   info.last_round_trip = last_round_trip_;
   info.round_trips = round_trips_;
-  info.waiting = wishes_.size();
-  for (const auto& [id, child] : children_) info.children.push_back(child.info);
+  info.waiting = wishes_.size() + postponed_.size();
+  info.is_replaced = is_retired();
+  for (const auto& [id, child] : children_) {
+    if (!child.lingers_until) info.children.push_back(child.info);
+  }
   return info;
 }
 

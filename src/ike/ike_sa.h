@@ -3,6 +3,7 @@
 // implemented in one file per exchange: ike_sa_init.cpp, ike_auth.cpp, create_child_sa.cpp,
 // rekey_ike_sa.cpp, informational.cpp; ike_sa.cpp and exchange_flow.cpp hold what they share.
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -25,6 +26,12 @@ namespace caponier::ike {
 
 /// What an error notify about a Child SA means for the loop above.
 [[nodiscard]] EndReason reason_of(wire::NotifyType error);
+
+/// How a new Child SA relates to others.
+struct Replacement {
+  std::optional<policy::ChildSaId> replaces{};
+  bool is_redundant = false;  ///< it lost a collision: never used, deleted at once
+};
 
 class IkeSa {
  public:
@@ -54,13 +61,16 @@ class IkeSa {
   // Commands.
   void create_child(const std::string& child, base::Instant now);
   void delete_child(policy::ChildSaId child, base::Instant now);
+  void rekey_child(policy::ChildSaId child, base::Instant now);
+  void rekey(base::Instant now);
   /// With a DELETE when the peer knows the SA, silently else.
   void close(EndReason reason, base::Instant now);
   /// Without a word to the peer, who does not have the SA any more.
   void forget(EndReason reason, base::Instant now);
   void shut_down(base::Instant now);
   void peer_moved(const base::Path& path, base::Instant now);
-  void peer_heard(const std::optional<base::Path>& path, base::Instant now);
+  void peer_heard(policy::ChildSaId child, const std::optional<base::Path>& path,
+                  base::Instant now);
   void esp_sent(policy::ChildSaId child, base::Instant now);
   /// Shared::local_addresses changed from these.
   void heed_local_addresses(const std::vector<base::IpAddress>& before, base::Instant now);
@@ -81,7 +91,7 @@ class IkeSa {
   [[nodiscard]] std::optional<base::Instant> established_at() const { return established_at_; }
   /// A message with the right integrity check has come.
   [[nodiscard]] bool is_heard() const { return is_heard_; }
-  [[nodiscard]] bool is_retired() const { return retire_at_ || is_rekeyed_; }
+  [[nodiscard]] bool is_retired() const { return retire_at_ || heir_ || predecessor_; }
   /// Dead, and no retransmission to answer any more.
   [[nodiscard]] bool is_gone() const { return state_ == IkeState::dead && !linger_until_; }
   [[nodiscard]] IkeSaInfo info() const;
@@ -114,7 +124,15 @@ class IkeSa {
 
   struct Child {
     ChildSaInfo info;
-    bool is_closing = false;
+    bool is_announced = true;                      ///< ChildUp was said, and ChildDown was not
+    bool is_closing = false;                       ///< our DELETE waits or is out
+    bool sends = true;                             ///< else the peer may not have its half yet
+    std::optional<base::Instant> sends_at;         ///< then it is believed to have it
+    std::optional<base::MessageId> answered_in;    ///< the peer's request that made it
+    std::optional<policy::ChildSaId> replaced_by;  ///< the peer or we delete it for that one
+    std::optional<base::Instant> overdue_at;       ///< the peer should have deleted it by then
+    std::optional<base::Instant> lingers_until;    ///< deleted, but still receives
+    unsigned failed_rekeys = 0;
   };
 
   /// The request being answered.
@@ -129,6 +147,8 @@ class IkeSa {
   void announce_down(EndReason reason);
   void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
   void fail_wishes(EndReason reason);
+  void drop_all_wishes(EndReason reason);
+  void handle_lifetime(base::Instant now);
   void report(base::EventKind kind, std::string text) const;
   /// Before the peer is authenticated: at the rate strangers may cause events.
   void report_early(base::EventKind kind, std::string text, base::Instant now) const;
@@ -142,6 +162,21 @@ class IkeSa {
 
   // exchange_flow.cpp
   void want(Wish wish, base::Instant now);
+  /// Later, as the peer cannot just now (s2.25). When it could not for too long, the SA ends.
+  void postpone(Wish wish, base::Instant now);
+  void postpone(Wish wish, base::Duration wait, base::Instant now);
+  void want_postponed(base::Instant now);
+  template <class Predicate>
+  [[nodiscard]] bool is_wanted(Predicate is_same) const {
+    return std::ranges::any_of(wishes_, is_same) ||
+           std::ranges::any_of(postponed_,
+                               [&](const auto& entry) { return is_same(entry.second); });
+  }
+  template <class Predicate>
+  void drop_wishes(Predicate is_moot) {
+    std::erase_if(wishes_, is_moot);
+    std::erase_if(postponed_, [&](const auto& entry) { return is_moot(entry.second); });
+  }
   void send_next(base::Instant now);
   void send_request(Sent what, wire::ExchangeType exchange,
                     const std::vector<wire::Payload>& payloads, base::Instant now);
@@ -230,33 +265,82 @@ class IkeSa {
   // create_child_sa.cpp
   void start_child(const WantChild& wanted, base::Instant now);
   void handle_child_request(const std::vector<wire::Payload>& payloads, base::Instant now);
-  [[nodiscard]] std::optional<ChildRefusal> obstacle(
-      const std::vector<wire::Payload>& payloads) const;
+  [[nodiscard]] std::optional<ChildRefusal> obstacle(const std::vector<wire::Payload>& payloads);
   void refuse_child(const ChildRefusal& refusal);
   void answer_child(const ChildAgreement& agreement, const std::vector<wire::Payload>& payloads,
-                    base::Instant now);
+                    Child* replaced, base::Instant now);
   void handle_child_response(ChildCreation creation, const std::vector<wire::Payload>& payloads,
                              base::Instant now);
+  void handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,
+                            base::Instant now);
   /// Asks again with the group the peer wants, when that is one of ours.
   [[nodiscard]] bool retry_child(const ChildCreation& creation, const wire::NotifyPayload& error);
   void fail_child(const std::string& child, EndReason reason, const std::string& why);
-  /// `g_ir` is empty without PFS. False when the keys could not be made.
-  [[nodiscard]] bool install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
-                             base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
-                             base::Instant now);
-  void announce_child(const ChildSaInfo& child);
-  void remove_child(policy::ChildSaId child, EndReason reason);
+
+  // children.cpp
+  /// `g_ir` is empty without PFS. Null when the keys could not be made.
+  Child* install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
+                 base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
+                 base::Instant now, const Replacement& replacement = {});
+  void announce_child(const ChildSaInfo& child, const Replacement& replacement);
+  void switch_child(Child& child, bool sends);
+  /// The peer sends on it, so it has its half.
+  void child_heard(policy::ChildSaId id);
+  /// Both sides have deleted it. It still receives for a while when another one has taken over.
+  void remove_child(policy::ChildSaId child, EndReason reason, base::Instant now);
+  void announce_child_down(Child& child, EndReason reason);
+  void erase_child(policy::ChildSaId child);
+  void delete_children_due(base::Instant now);
+  /// The peer repeats a request: it does not have our answer, nor what the answer is about.
+  void wait_for_peer_again(base::MessageId request, base::Instant now);
+  [[nodiscard]] std::optional<base::Instant> next_child_deadline() const;
+  [[nodiscard]] Child* find_child(std::optional<policy::ChildSaId> id);
+  /// By the SPI the peer receives on; not one that only lingers.
+  [[nodiscard]] Child* find_child(std::optional<base::Spi> spi_out);
+  [[nodiscard]] std::size_t living_children() const;
+  [[nodiscard]] bool has_other(const Child& child) const;
+
+  // rekey_child_sa.cpp
+  [[nodiscard]] Child* find_rekeyed(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle(const wire::NotifyPayload& rekey);
+  void note_rekeyed_by_peer(Child& old, Child& child, base::ByteVec lowest_nonce,
+                            base::Instant now);
+  /// False when the keys could not be made.
+  [[nodiscard]] bool conclude_child(const ChildCreation& creation, const ChildAgreement& agreement,
+                                    base::Bytes g_ir, base::Bytes nonce_r, base::Instant now);
+  void fail_rekey(const ChildCreation& creation, const wire::NotifyPayload& error,
+                  base::Instant now);
+  void retry_rekey(policy::ChildSaId old, base::Instant now);
 
   // rekey_ike_sa.cpp
+  void start_ike_rekey(const WantIkeRekey& wanted, base::Instant now);
   void handle_ike_rekey(const std::vector<wire::Payload>& payloads, base::Instant now);
   [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle() const;
+  void handle_ike_rekey_response(IkeCreation creation, const std::vector<wire::Payload>& payloads,
+                                 base::Instant now);
+  void handle_ike_rekey_refusal(const IkeCreation& creation, const wire::NotifyPayload& error,
+                                base::Instant now);
+  void fail_ike_rekey(const std::string& why, base::Instant now);
+  void conclude_ike_rekey(std::unique_ptr<IkeSa> heir, const IkeCreation& creation,
+                          base::Bytes nonce_r, base::Instant now);
   [[nodiscard]] bool continue_session(const IkeSa& old, const policy::IkeSuite& suite,
                                       base::Bytes g_ir, base::Bytes nonce_i, base::Bytes nonce_r);
-  void inherit(IkeSa& old, base::Instant now);
+  /// What holds for the peer, not for the old SA, from the new one's first moment.
+  void inherit(const IkeSa& old, base::Instant now);
+  void start_lifetime(base::Instant now);
+  /// The children and everything that was wanted of the old SA.
+  void take_over(IkeSa& old, base::Instant now);
+  /// The old SA ends before its own rekey was answered: the peer's may have won.
+  void settle_rival(EndReason reason, base::Instant now);
+  [[nodiscard]] IkeSa* rival_of(const IkeCreation& creation) const;
+  /// Which SA has the children a message of this one may speak of.
+  [[nodiscard]] IkeSa& child_holder();
+  void touch() { shared_.touched.push_back(id_); }
 
   // informational.cpp
   void handle_informational(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer);
+  void collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
+                         base::Instant now);
   void handle_informational_response(const SentInformational& sent,
                                      const std::vector<wire::Payload>& payloads, base::Instant now);
   /// Why a notify among them ends the SA, if one does.
@@ -283,6 +367,9 @@ class IkeSa {
   HalfOpenCounts::Slot half_open_;
 
   std::deque<Wish> wishes_;
+  std::multimap<base::Instant, Wish> postponed_;
+  unsigned troubles_ = 0;  ///< temporary failures in a row
+  std::optional<base::Instant> troubled_since_;
   OwnWindow own_;
   PeerWindow peers_;
   FragmentAssembler fragments_;
@@ -300,8 +387,12 @@ class IkeSa {
   std::optional<base::Instant> retire_at_;
   std::optional<base::Instant> linger_until_;
   EndReason farewell_reason_ = EndReason::local_request;
-  bool is_farewell_short_ = false;  ///< the peer may not even know us: do not insist
-  bool is_rekeyed_ = false;
+  bool is_farewell_short_ = false;           ///< the peer may not even know us: do not insist
+  std::optional<base::Instant> rekey_at_;    ///< soft lifetime
+  std::optional<base::Instant> expires_at_;  ///< hard lifetime
+  unsigned failed_rekeys_ = 0;
+  std::optional<IkeSaId> heir_;         ///< has the children
+  std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
   bool is_down_announced_ = false;
   bool is_heard_ = false;
 };

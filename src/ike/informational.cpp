@@ -30,7 +30,7 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
     if (deletion->protocol == wire::ProtocolId::ike) {
       is_end = true;
     } else if (deletion->protocol == wire::ProtocolId::esp && deletion->spi_size == 4) {
-      collect_deletions(*deletion, answer);
+      child_holder().collect_deletions(*deletion, answer, now);
     } else if (deletion->protocol != wire::ProtocolId::ah) {  // AH: we have none, so none goes
       return refuse_malformed("DELETE names a protocol or SPI size that does not exist", now);
     }
@@ -46,16 +46,18 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   if (fatal) die(*fatal, now, true);
 }
 
-void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer) {
+void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
+                              Instant now) {
   for (const base::ByteVec& bytes : deletion.spis) {
-    const auto spi = child_spi(bytes);
-    const auto found = std::ranges::find_if(
-        children_, [&](const auto& entry) { return spi && entry.second.info.spi_out == *spi; });
-    if (found == children_.end()) continue;
+    Child* const child = find_child(child_spi(bytes));
+    if (child == nullptr) continue;
     // s2.25.1: when both sides delete at once, neither answers with its own SPI.
-    if (!found->second.is_closing) answer.spis.push_back(to_bytes(found->second.info.spi_in));
-    remove_child(found->first, EndReason::peer_deleted);
+    if (!child->is_closing) answer.spis.push_back(to_bytes(child->info.spi_in));
+    // s2.8: who closes the replaced one has the new one.
+    if (Child* const successor = find_child(child->replaced_by)) switch_child(*successor, true);
+    remove_child(child->info.id, EndReason::peer_deleted, now);
   }
+  touch();
 }
 
 std::optional<EndReason> IkeSa::heed_notifies(const Payloads& payloads) {
@@ -81,7 +83,7 @@ void IkeSa::handle_informational_response(const SentInformational& sent, const P
                                           Instant now) {
   if (sent.is_farewell) return die(farewell_reason_, now, false);
   if (sent.deletion && sent.deletion->child) {
-    remove_child(*sent.deletion->child, EndReason::local_request);
+    child_holder().remove_child(*sent.deletion->child, EndReason::local_request, now);
   }
   if (const auto fatal = heed_notifies(payloads)) die(*fatal, now, false);
 }

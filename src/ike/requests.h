@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "crypto/crypto.h"
+#include "ike/actions.h"
 #include "ike/child_negotiation.h"
 #include "wire/ike.h"
 
@@ -18,6 +19,11 @@ namespace caponier::ike {
 struct WantChild {
   std::string name;
   crypto::KeGroup group = crypto::KeGroup::none;  ///< none: the first that is offered
+  unsigned retries = 0;
+  std::optional<policy::ChildSaId> replaces{};  ///< a rekey (s1.3.3)
+};
+struct WantIkeRekey {
+  crypto::KeGroup group = crypto::KeGroup::none;
   unsigned retries = 0;
 };
 struct WantDeleteChild {
@@ -30,23 +36,41 @@ struct WantFarewell {
   std::vector<wire::Payload> payloads;
   EndReason reason{};
 };
-using Wish = std::variant<WantChild, WantDeleteChild, WantLiveness, WantFarewell>;
+using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantFarewell>;
 
 // Under way.
 struct SentInit {};
 struct SentAuth {};
+/// What the peer's exchange has made while ours about the same SA is under way (s2.8.1, s2.8.2).
+template <class Id>
+struct Rival {
+  Id made;
+  base::ByteVec lowest_nonce;
+};
 /// A CREATE_CHILD_SA of ours that waits for its answer.
 struct ChildCreation {
   ChildOffer offer;
   base::ByteVec nonce;
   std::unique_ptr<crypto::KeyExchange> ke;
   unsigned retries = 0;
+  std::optional<policy::ChildSaId> replaces;
+  std::optional<Rival<policy::ChildSaId>> rival;
+};
+/// The same for a new IKE SA.
+struct IkeCreation {
+  IkeSaId id;
+  base::IkeSpi spi;  ///< ours
+  base::ByteVec nonce;
+  std::unique_ptr<crypto::KeyExchange> ke;
+  crypto::KeGroup group{};
+  unsigned retries = 0;
+  std::optional<Rival<IkeSaId>> rival;
 };
 struct SentInformational {
   std::optional<WantDeleteChild> deletion;
   bool is_farewell = false;
 };
-using Sent = std::variant<SentInit, SentAuth, ChildCreation, SentInformational>;
+using Sent = std::variant<SentInit, SentAuth, ChildCreation, IkeCreation, SentInformational>;
 
 /// True for what must wait until no other request is under way.
 [[nodiscard]] bool wants_quiet(const Wish& wish);

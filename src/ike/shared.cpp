@@ -94,6 +94,17 @@ base::Spi Shared::allocate_spi() {
   }
 }
 
+IkeSa* Shared::find(IkeSaId id) const {
+  const auto found = sas.find(id);
+  return found == sas.end() ? nullptr : found->second;
+}
+
+base::Duration Shared::jittered(base::Duration value) {
+  const auto quarter = static_cast<std::uint64_t>(value.count()) / 4;
+  if (quarter == 0) return value;
+  return value - base::Duration{quarter} + base::Duration{rng.public_below(2 * quarter)};
+}
+
 base::IkeSpi Shared::allocate_ike_spi(IkeSaId owner) {
   const base::IkeSpi spi = new_ike_spi();
   by_spi.emplace(spi, owner);

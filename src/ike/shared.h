@@ -80,6 +80,17 @@ class Shared {
   [[nodiscard]] base::IkeSpi new_ike_spi();
   /// All IKE SAs, half-open ones included.
   [[nodiscard]] std::size_t ike_sa_count() const { return by_spi.size() + half_open.size(); }
+  /// Null when it is gone.
+  [[nodiscard]] IkeSa* find(IkeSaId id) const;
+  /// `value`, less up to a tenth: lifetimes that began together must not end together.
+  template <class T>
+  [[nodiscard]] T shortened(T value) {
+    const auto tenth = static_cast<std::uint64_t>(count_of(value)) / 10;
+    if (tenth == 0) return value;
+    return value - static_cast<T>(rng.public_below(tenth));
+  }
+  /// `value`, up to a quarter more or less.
+  [[nodiscard]] base::Duration jittered(base::Duration value);
 
   const EndpointConfig config;
   base::Rng& rng;
@@ -101,8 +112,12 @@ class Shared {
   std::map<std::string, std::size_t> up_count;   ///< established IKE SAs per connection
   std::vector<Established> established;          ///< since the endpoint last looked
   std::vector<std::unique_ptr<IkeSa>> newborns;  ///< made by a rekey, for the endpoint to adopt
+  std::vector<IkeSaId> touched;                  ///< by another SA: their timers may have changed
+  std::map<IkeSaId, IkeSa*> sas;                 ///< every one that exists
 
  private:
+  static std::uint64_t count_of(std::uint64_t value) { return value; }
+  static base::Duration::rep count_of(base::Duration value) { return value.count(); }
   [[nodiscard]] bool admits_stranger_event(base::Instant now);
   void report_admitted(base::Event event);
   [[nodiscard]] bool is_full() const { return actions_.size() >= config.limits.action_queue_max; }

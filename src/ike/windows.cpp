@@ -6,11 +6,14 @@
 
 namespace caponier::ike {
 
-bool wants_quiet(const Wish& wish) { return std::holds_alternative<WantFarewell>(wish); }
+bool wants_quiet(const Wish& wish) {
+  return std::holds_alternative<WantFarewell>(wish) || std::holds_alternative<WantIkeRekey>(wish);
+}
 
 bool wants_quiet(const Sent& sent) {
   if (const auto* const notice = std::get_if<SentInformational>(&sent)) return notice->is_farewell;
-  return std::holds_alternative<SentInit>(sent) || std::holds_alternative<SentAuth>(sent);
+  return std::holds_alternative<SentInit>(sent) || std::holds_alternative<SentAuth>(sent) ||
+         std::holds_alternative<IkeCreation>(sent);
 }
 
 // ---- Ours

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/strong.h"
@@ -60,6 +61,10 @@ class OwnWindow {
   [[nodiscard]] const InFlight* next_due() const;
 
   /// The first request of this kind.
+  template <class T>
+  [[nodiscard]] T* sent() {
+    return const_cast<T*>(std::as_const(*this).template sent<T>());
+  }
   template <class T>
   [[nodiscard]] const T* sent() const {
     for (const auto& [id, request] : requests_) {

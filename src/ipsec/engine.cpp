@@ -43,6 +43,10 @@ std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, b
 
 void Engine::remove(policy::ChildSaId id) { impl_->sad.remove(id); }
 
+void Engine::switch_outbound(const policy::SwitchSa& choice) {
+  impl_->sad.switch_outbound(choice.id, choice.sends);
+}
+
 void Engine::move(const policy::MoveSa& move) {
   Sa* const sa = impl_->sad.find(move.id);
   if (sa == nullptr) return;

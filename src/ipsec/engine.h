@@ -65,7 +65,11 @@ struct PeerMoved {
 struct TooBig {
   base::ByteVec icmp_reply;
 };
-using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig>;
+/// The first authenticated packet of an SA that only receives so far.
+struct PeerSends {
+  policy::ChildSaId id;
+};
+using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends>;
 
 /// What an SA sends towards until set_path_mtu() says otherwise.
 inline constexpr std::size_t path_mtu_default = 1500;
@@ -114,11 +118,13 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void set_policies(std::vector<Policy> policies);
-  /// The newest SA of a child whose negotiated selectors match carries outbound traffic; older ones
-  /// keep receiving until removed. Keys are wiped once the ciphers exist. An `id` or `spi_in` in
+  /// The newest SA of a child that sends and whose negotiated selectors match carries outbound
+  /// traffic, one that receives only if there is no other; older ones keep receiving until removed.
+  /// Keys are wiped once the ciphers exist. An `id` or `spi_in` in
   /// use, and more than associations_max, are refused as backend_failure.
   std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);
   void remove(policy::ChildSaId id);
+  void switch_outbound(const policy::SwitchSa& choice);
   void move(const policy::MoveSa& move);
   void skip(const policy::SkipSa& skip);
   /// The largest outer IP packet the SA's path carries.

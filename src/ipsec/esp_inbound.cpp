@@ -192,6 +192,7 @@ std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypt
   if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this run
   sa.counters.last_in = now;
   if (is_newest) note_path(*pending.item, sa);
+  if (!sa.sends && !sa.heard_announced) sa.heard_announced = notices_.peer_sends(sa.params.id);
   sad_.count_use(sa, sa.use_in, job.text.size());
 
   const auto trailer = read_trailer(job.text);

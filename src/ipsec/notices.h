@@ -26,6 +26,7 @@ class Notices {
   [[nodiscard]] bool peer_moved(policy::ChildSaId id, const base::Path& path) {
     return queue_.push(PeerMoved{id, path});
   }
+  [[nodiscard]] bool peer_sends(policy::ChildSaId id) { return queue_.push(PeerSends{id}); }
   /// At most once per acquire_interval and child.
   void acquire(const ChildName& child, base::Instant now);
   /// Makes the ICMP error about `offending`, which may carry `mtu` octets; at most

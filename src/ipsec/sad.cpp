@@ -29,6 +29,7 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
       replay(params.replay_window, params.suite.esn) {
   params.keys_in = {};
   params.keys_out = {};
+  sends = !params.receives_only;
   const policy::Lifetime& lifetime = params.lifetime;
   hard_packets = std::min(lifetime.hard_packets.value_or(no_limit), encr.packets_max);
   soft_packets = std::min({lifetime.soft_packets.value_or(no_limit), soft_of(encr.packets_max),
@@ -89,6 +90,13 @@ void Sad::remove(policy::ChildSaId id) {
   ++generation_;
 }
 
+void Sad::switch_outbound(policy::ChildSaId id, bool sends) {
+  Sa* const sa = find(id);
+  if (sa == nullptr || sa->sends == sends) return;
+  sa->sends = sends;
+  ++generation_;
+}
+
 Sa* Sad::find(policy::ChildSaId id) const {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : found->second.get();
@@ -102,13 +110,15 @@ Sa* Sad::find_inbound(base::Spi spi) const {
 Sa* Sad::find_outbound(const ChildName& child, const wire::PacketSelectorFields& packet) const {
   const auto siblings = by_child_.find(child);
   if (siblings == by_child_.end()) return nullptr;
+  Sa* receiving = nullptr;
   Sa* stopped = nullptr;
   for (Sa* sa : siblings->second | std::views::reverse) {
     if (!is_outbound_match(sa->params.local, sa->params.remote, packet)) continue;
-    if (!sa->is_expired) return sa;
-    if (stopped == nullptr) stopped = sa;
+    if (!sa->is_expired && sa->sends) return sa;
+    Sa*& second_best = sa->is_expired ? stopped : receiving;
+    if (second_best == nullptr) second_best = sa;
   }
-  return stopped;
+  return receiving != nullptr ? receiving : stopped;
 }
 
 void Sad::count_use(Sa& sa, KeyUse& use, std::size_t bytes) {

@@ -59,6 +59,8 @@ struct Sa {
   std::optional<base::Instant> soft_at;
   std::optional<base::Instant> hard_at;
   bool is_expired = false;  ///< hard
+  bool sends = true;        ///< else only when no other SA does
+  bool heard_announced = false;
   bool soft_announced = false;
   bool hard_announced = false;
 
@@ -78,10 +80,12 @@ class Sad {
 
   std::expected<void, crypto::CryptoError> install(policy::InstallSa params, base::Instant now);
   void remove(policy::ChildSaId id);
+  void switch_outbound(policy::ChildSaId id, bool sends);
 
   [[nodiscard]] Sa* find(policy::ChildSaId id) const;
   [[nodiscard]] Sa* find_inbound(base::Spi spi) const;
-  /// The newest SA of the child whose selectors match, living ones first. Null when there is none.
+  /// The newest SA of the child whose selectors match: sending ones first, then living ones. Null
+  /// when there is none.
   [[nodiscard]] Sa* find_outbound(const ChildName& child,
                                   const wire::PacketSelectorFields& packet) const;
 

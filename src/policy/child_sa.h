@@ -57,10 +57,18 @@ struct InstallSa {
   /// checksums (RFC 3948 s3.1.2); from the traffic selectors.
   Lifetime lifetime;
   std::uint32_t replay_window = 4096;  ///< packets; 0 switches the check off
+  /// The peer may not have its half yet: another SA of the child goes on sending, if there is one.
+  bool receives_only = false;
 };
 
 struct RemoveSa {
   ChildSaId id;
+};
+
+/// Whether outbound traffic shall use this SA while another one of its child could.
+struct SwitchSa {
+  ChildSaId id;
+  bool sends = true;
 };
 
 /// The outer addresses changed; keys and sequence numbers go on.

@@ -228,27 +228,17 @@ TEST(Peer, a_name_nobody_answers_for_is_a_failure) {
   EXPECT_EQ(d.peer.state(), PeerState::down);
 }
 
-TEST(Peer, a_soft_lifetime_makes_a_new_child_before_the_old_one_is_deleted) {
+TEST(Peer, a_soft_lifetime_asks_for_a_rekey_and_nothing_else) {
   Driven d{site_peer()};
   d.establish();
   d.peer.handle_expired(first_child, false, d.now);
-  EXPECT_TRUE(d.command<ike::InitiateChild>().has_value());
-  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch"}, d.now);
-  EXPECT_FALSE(d.command<ike::DeleteChild>().has_value());
-  const base::Instant replaced = d.now;
-  d.advance();
-  EXPECT_EQ(d.now - replaced, replaced_child_linger);
-  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, first_child);
-}
-
-TEST(Peer, an_expiring_child_with_a_twin_is_only_deleted) {
-  Driven d{site_peer()};
-  d.establish();
-  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch"}, d.now);
-  d.peer.handle_expired(first_child, false, d.now);
-  EXPECT_FALSE(d.command<ike::InitiateChild>().has_value());
-  d.advance();
-  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, first_child);
+  EXPECT_EQ(d.command<ike::RekeyChild>()->child_sa, first_child);
+  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch", first_child}, d.now);
+  d.peer.handle(ike::ChildDown{sa, first_child, "branch", "branch", ike::EndReason::replaced},
+                d.now);
+  EXPECT_FALSE(d.peer.poll_request().has_value());
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
 }
 
 TEST(Peer, a_hard_lifetime_deletes_at_once_and_asks_for_another) {

@@ -13,7 +13,7 @@ using policy::TrafficSelector;
 OuterAddresses both() { return {address("192.0.2.1"), {address("192.0.2.2")}}; }
 
 TEST(Translate, a_site_has_one_child_named_like_it_with_all_its_nets) {
-  const auto connection = make_connection(site_peer(), both(), 1h);
+  const auto connection = make_connection(site_peer(), both());
   ASSERT_TRUE(connection);
   EXPECT_EQ(connection->name, "branch");
   ASSERT_EQ(connection->children.size(), 1u);
@@ -27,36 +27,36 @@ TEST(Translate, a_site_has_one_child_named_like_it_with_all_its_nets) {
 }
 
 TEST(Translate, an_unnamed_side_is_called_by_its_outer_address) {
-  EXPECT_EQ(make_connection(site_peer(), both(), 1h)->local_id,
+  EXPECT_EQ(make_connection(site_peer(), both())->local_id,
             policy::Identity::from_address(address("192.0.2.1")));
   config::PeerConfig named = site_peer();
   named.local_id = policy::Identity::parse("@here");
-  EXPECT_EQ(make_connection(named, both(), 1h)->local_id, *named.local_id);
+  EXPECT_EQ(make_connection(named, both())->local_id, *named.local_id);
 }
 
 TEST(Translate, nothing_is_made_while_a_needed_address_is_unknown) {
-  EXPECT_FALSE(make_connection(site_peer(), {std::nullopt, {address("192.0.2.2")}}, 1h));
-  EXPECT_FALSE(make_connection(site_peer(), {address("192.0.2.1"), {}}, 1h));
-  EXPECT_FALSE(make_connection(host_peer(), {std::nullopt, {address("192.0.2.2")}}, 1h));
-  EXPECT_FALSE(make_connection(host_peer(), {address("192.0.2.1"), {address("2001:db8::2")}}, 1h));
+  EXPECT_FALSE(make_connection(site_peer(), {std::nullopt, {address("192.0.2.2")}}));
+  EXPECT_FALSE(make_connection(site_peer(), {address("192.0.2.1"), {}}));
+  EXPECT_FALSE(make_connection(host_peer(), {std::nullopt, {address("192.0.2.2")}}));
+  EXPECT_FALSE(make_connection(host_peer(), {address("192.0.2.1"), {address("2001:db8::2")}}));
 }
 
 TEST(Translate, an_unset_local_address_matches_every_address_of_ours) {
-  EXPECT_FALSE(make_connection(host_peer(), both(), 1h)->local_address.has_value());
-  EXPECT_EQ(make_connection(site_peer(), both(), 1h)->local_address, address("192.0.2.1"));
+  EXPECT_FALSE(make_connection(host_peer(), both())->local_address.has_value());
+  EXPECT_EQ(make_connection(site_peer(), both())->local_address, address("192.0.2.1"));
 }
 
 TEST(Translate, a_peer_that_may_come_from_anywhere_has_no_remote_address) {
   config::PeerConfig peer = site_peer();
   peer.remote_any = true;
   peer.remote_address.reset();
-  const auto connection = make_connection(peer, {address("192.0.2.1"), {}}, 1h);
+  const auto connection = make_connection(peer, {address("192.0.2.1"), {}});
   ASSERT_TRUE(connection);
   EXPECT_TRUE(connection->remote_addresses.empty());
 }
 
 TEST(Translate, a_host_is_transport_mode_between_the_two_addresses) {
-  const auto connection = make_connection(host_peer(), both(), 1h);
+  const auto connection = make_connection(host_peer(), both());
   ASSERT_TRUE(connection);
   const ike::ChildConfig& child = connection->children.front();
   EXPECT_EQ(child.mode, policy::SaMode::transport);
@@ -67,7 +67,7 @@ TEST(Translate, a_host_is_transport_mode_between_the_two_addresses) {
 TEST(Translate, ports_of_a_host_are_protected_at_either_end_and_the_rest_passes) {
   config::PeerConfig peer = host_peer();
   peer.ports = {{6, 5432, 5432}, {17, 0, 0xffff}};
-  const auto child = make_connection(peer, both(), 1h)->children.front();
+  const auto child = make_connection(peer, both())->children.front();
   ASSERT_EQ(child.remote.size(), 2u);
   EXPECT_EQ(child.remote[0].protocol, 6);
   EXPECT_EQ(child.remote[1].protocol, 17);
@@ -95,11 +95,11 @@ TEST(Translate, a_host_is_routed_from_our_outer_address) {
 }
 
 TEST(Translate, connections_that_differ_in_nothing_outer_are_the_same) {
-  const auto one = make_connection(site_peer(), both(), 1h);
+  const auto one = make_connection(site_peer(), both());
   OuterAddresses moved = both();
   moved.local = address("192.0.2.77");
-  EXPECT_TRUE(is_same(*one, *make_connection(site_peer(), both(), 1h)));
-  EXPECT_FALSE(is_same(*one, *make_connection(site_peer(), moved, 1h)));
+  EXPECT_TRUE(is_same(*one, *make_connection(site_peer(), both())));
+  EXPECT_FALSE(is_same(*one, *make_connection(site_peer(), moved)));
 }
 
 }  // namespace

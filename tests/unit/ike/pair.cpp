@@ -166,6 +166,8 @@ void Pair::collect_from(Side& side, bool from_a) {
       record.installs.push_back(std::move(*install));
     } else if (const auto* const removal = std::get_if<policy::RemoveSa>(&action)) {
       record.removals.push_back(removal->id);
+    } else if (const auto* const choice = std::get_if<policy::SwitchSa>(&action)) {
+      record.switches.push_back(*choice);
     } else if (const auto* const move = std::get_if<policy::MoveSa>(&action)) {
       record.moves.push_back(*move);
     } else if (const auto* const skip = std::get_if<policy::SkipSa>(&action)) {

@@ -46,6 +46,7 @@ struct Record {
   std::vector<policy::ChildSaId> removals;
   std::vector<policy::MoveSa> moves;
   std::vector<policy::SkipSa> skips;
+  std::vector<policy::SwitchSa> switches;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
   std::vector<ChildUp> child_ups;
@@ -103,6 +104,7 @@ class Pair {
   void advance(base::Duration duration);
   /// Hands a datagram to A or B as if the other had sent it.
   void inject(bool to_b, Bytes message);
+  void deliver(const Datagram& datagram);
   void collect();
 
   [[nodiscard]] base::Path path_of(bool a, std::uint16_t port) const;
@@ -119,7 +121,6 @@ class Pair {
  private:
   void collect_from(Side& side, bool from_a);
   void put(const Transmit& transmit, bool from_a);
-  void deliver(const Datagram& datagram);
 
   std::optional<base::IpAddress> nat_address_;
   std::uint16_t nat_shift_ = 0;
