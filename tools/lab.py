@@ -9,7 +9,8 @@ The topology of two_gateways():
     client-a --- gw-a --- [nat] --- net --- gw-b --- client-b
     10.1.0.10    203.0.113.1        .254    198.51.100.1     10.2.0.10
 
-With a NAT, gw-a has 192.168.7.2 and the NAT owns 203.0.113.1.
+With a NAT, gw-a has 192.168.7.2 and the NAT owns 203.0.113.1. A second uplink of gw-a, 192.0.2.1,
+goes straight to net.
 """
 import atexit
 import json
@@ -21,6 +22,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+
+LOSS = "numgen random mod 100 < {percent} counter drop"
 
 
 class LabError(Exception):
@@ -56,6 +60,19 @@ class Host:
     def forward(self):
         self.sysctl("net.ipv4.ip_forward", 1)
         self.sysctl("net.ipv6.conf.all.forwarding", 1)
+
+    def filter(self, *rules):
+        """Replaces what this host does to packets it sends, receives or forwards, by nft rules such
+        as "udp dport 4500 drop" or LOSS.format(percent=20). Without rules: nothing."""
+        chains = "".join(f"chain {hook} {{ type filter hook {hook} priority -200;\n"
+                         + "".join(f"{rule}\n" for rule in rules) + "}\n"
+                         for hook in ("input", "forward", "output")) if rules else ""
+        self.run("nft", "-f", "-", text_input=f"""
+            table inet lab
+            delete table inet lab
+            table inet lab {{
+              {chains}
+            }}""")
 
     def run(self, *command, check=True, timeout=60, text_input=None):
         return run(["ip", "netns", "exec", self.netns, *command], check, timeout, text_input)
@@ -194,6 +211,27 @@ class TwoGateways:
         self.gw_b.ip("route", "add", "default", "via", "198.51.100.254")
         self.gw_b.forward()
 
+    # A second way out for gw-a, for addresses that change.
+    SECOND_A, SECOND_GATEWAY = "192.0.2.1", "192.0.2.254"
+
+    def add_second_uplink(self):
+        """Another link of gw-a to the middle, not yet used; returns its device."""
+        device, _ = self.lab.link(self.gw_a, f"{self.SECOND_A}/24",
+                                  self.net, f"{self.SECOND_GATEWAY}/24")
+        return device
+
+    def use_second_uplink(self):
+        """gw-a loses its first address and goes by the second uplink, as a laptop does that changes
+        from cable to radio. First the new, then the old: there is always a route."""
+        self.gw_a.ip("route", "replace", "default", "via", self.SECOND_GATEWAY)
+        self.gw_a.ip("addr", "del", f"{self.outer_a}/24", "dev", "eth1")
+
+    def use_first_uplink(self):
+        self.gw_a.ip("addr", "add", f"{self.outer_a}/24", "dev", "eth1")
+        via = "192.168.7.1" if self.has_nat else "203.0.113.254"
+        self.gw_a.ip("route", "replace", "default", "via", via)
+        self.gw_a.ip("addr", "del", f"{self.SECOND_A}/24", "dev", "eth2")
+
     @property
     def outer_a(self):
         return "192.168.7.2" if self.has_nat else self.OUTER_A
@@ -305,3 +343,25 @@ def ping(host, address, count=3, interval=0.05, size=None):
         if line.startswith("rtt"):
             average = float(line.split("=")[1].split("/")[1])
     return received, average
+
+
+class Flow:
+    """Numbered UDP packets from one host to another and back, by tools/flow.py; both directions
+    count. `finish()` returns what it printed."""
+
+    SCRIPT = str(Path(__file__).resolve().parent / "flow.py")
+
+    def __init__(self, lab, sender, receiver, address, rate=200, size=200, port=7007):
+        self.lab = lab
+        self.log = lab.folder / f"flow-{sender.name}-{port}.json"
+        echo_log = lab.folder / f"echo-{receiver.name}-{port}.log"
+        self.echo = receiver.start("flow-echo", ["/usr/bin/python3", self.SCRIPT, "echo", address,
+                                                 str(port)], echo_log)
+        wait_until(lambda: echo_log.exists() and "ready" in echo_log.read_text(), 10, "the echo")
+        self.sender = sender.start("flow-send", ["/usr/bin/python3", self.SCRIPT, "send", address,
+                                                 str(port), str(rate), str(size)], self.log)
+
+    def finish(self):
+        self.lab.stop(self.sender)
+        self.lab.stop(self.echo)
+        return json.loads(self.log.read_text())

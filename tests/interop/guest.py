@@ -233,19 +233,25 @@ class Connection:
 
     def __enter__(self):
         netns, address, port, timeout = self.arguments
-        own = os.open("/proc/self/ns/net", os.O_RDONLY)
-        target = os.open(f"/run/netns/{netns}", os.O_RDONLY)
-        setns(target)
-        try:
-            self.stream = socket.create_connection((address, port), timeout=timeout)
-        finally:
-            setns(own)
-            os.close(own)
-            os.close(target)
+        self.stream = in_namespace(
+            netns, lambda: socket.create_connection((address, port), timeout=timeout))
         return self.stream
 
     def __exit__(self, *_):
         self.stream.close()
+
+
+def in_namespace(netns, act):
+    """What `act` returns, done in that namespace: a socket made there stays there."""
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    target = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+    try:
+        setns(target)
+        return act()
+    finally:
+        setns(own)
+        os.close(own)
+        os.close(target)
 
 
 def setns(descriptor):

@@ -16,6 +16,7 @@ charon {{
   install_routes = {routes}
   retransmit_timeout = 1.0
   retransmit_tries = 4
+  {more}
   filelog {{ stderr {{ default = 1
     ike = 2
     cfg = 2 }} }}
@@ -42,9 +43,10 @@ connections {{
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
-    mobike = no
+    mobike = {mobike}
     encap = {encap}
     dpd_delay = 0
+    {more}
     local {{
       auth = psk
       id = {local_id}
@@ -59,6 +61,7 @@ connections {{
         local_ts = {local_ts}
         remote_ts = {remote_ts}
         esp_proposals = {esp}
+        {child_more}
       }}
     }}
   }}
@@ -75,7 +78,8 @@ ESP = {"gcm": "aes256gcm16", "cbc": "aes256-sha256"}
 
 
 def swanctl_conf(**values):
-    values.setdefault("encap", "no")
+    for name, value in (("encap", "no"), ("mobike", "no"), ("more", ""), ("child_more", "")):
+        values.setdefault(name, value)
     values.setdefault("psk", PSK)
     return SWANCTL.format(**values)
 
@@ -83,7 +87,7 @@ def swanctl_conf(**values):
 class InNamespace:
     """charon on a Lab host, tunnel mode in UDP through its own TUN device ipsec0."""
 
-    def __init__(self, lab, host):
+    def __init__(self, lab, host, more=""):
         self.lab, self.host = lab, host
         self.folder = lab.folder / f"strongswan-{host.name}"
         self.folder.mkdir()
@@ -91,7 +95,7 @@ class InNamespace:
         conf = self.folder / "strongswan.conf"
         conf.write_text(CONF.format(
             plugins=COMMON_PLUGINS + "kernel-libipsec kernel-netlink socket-default vici",
-            routes="yes", socket=self.socket))
+            routes="yes", socket=self.socket, more=more))
         self.env = {"STRONGSWAN_CONF": str(conf)}
         # charon keeps its pid file in /run: each instance gets a /run of its own.
         self.process = host.start(
@@ -134,7 +138,7 @@ class InGuest:
 
     def __init__(self, lab, host, address, gateway, inner=""):
         conf = CONF.format(plugins=COMMON_PLUGINS + "kernel-netlink socket-default vici",
-                           routes="yes", socket="/run/charon.vici")
+                           routes="yes", socket="/run/charon.vici", more="")
         self.guest = Guest(lab, host, "sun", IMAGE, address, gateway,
                            {"/etc/strongswan.conf": conf}, inner)
         wait_until(lambda: "vici" in self.guest.sh("ls /run"), 20, "charon in the guest")

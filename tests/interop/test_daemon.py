@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
                  run, wait_until)
-from guest import setns  # noqa: E402
+from guest import in_namespace  # noqa: E402
 
 PSK = "9cQ2vXn5RkTz8LwYbHf3MjPd6GsAe1Uo"
 OTHER_PSK = "Zt4bW8qLr2NxYk7CmVh5JpDf9GsTa3Ee"
@@ -255,20 +255,8 @@ def memory_of(gateway):
     return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS")))
 
 
-def with_netns_socket(netns, use):
-    own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    target = os.open(f"/run/netns/{netns}", os.O_RDONLY)
-    setns(target)
-    try:
-        return use()
-    finally:
-        setns(own)
-        os.close(own)
-        os.close(target)
-
-
 def flood(netns, address, real, rng, count):
-    stream = with_netns_socket(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    stream = in_namespace(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with stream:
         for number in range(count):
             kind = number % 4

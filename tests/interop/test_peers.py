@@ -47,7 +47,8 @@ class Case:
             masquerade(net.net)
         our_id, their_id = "caponier.example.org", f"{self.options.peer}.example.org"
         self.theirs.load(self.options.suite, address,
-                         "%any" if self.we_initiate and self.nat else net.OUTER_A, their_id, our_id, THEIR_NET, OUR_NET, not self.we_initiate)
+                         "%any" if self.we_initiate and self.nat else net.OUTER_A, their_id, our_id,
+                         THEIR_NET, OUR_NET, not self.we_initiate)
         ike, esp = self.module.OURS[self.options.suite]
         self.ours = Caponier(
             self.lab, net.gw_a,
