@@ -115,8 +115,11 @@ Sa* Sad::find_outbound(const ChildName& child, const wire::PacketSelectorFields&
   for (Sa* sa : siblings->second | std::views::reverse) {
     if (!is_outbound_match(sa->params.local, sa->params.remote, packet)) continue;
     if (!sa->is_expired && sa->sends) return sa;
-    Sa*& second_best = sa->is_expired ? stopped : receiving;
-    if (second_best == nullptr) second_best = sa;
+    if (!sa->is_expired) {
+      receiving = sa;  // of several the oldest: the peer has had the most time to install it
+    } else if (stopped == nullptr) {
+      stopped = sa;
+    }
   }
   return receiving != nullptr ? receiving : stopped;
 }

@@ -93,9 +93,9 @@ bool is_there(Does what) {
   switch (what) {
     case Does::delete_child:
     case Does::create_child:
-    case Does::delete_ike: return true;
     case Does::rekey_child:
     case Does::rekey_ike:
+    case Does::delete_ike: return true;
     case Does::reauthenticate:
     case Does::move: return false;
   }

@@ -124,7 +124,8 @@ void ExploredEnd::perform(ike::Action& action) {
                    if (!engine_.install(std::move(sa), pair_->now))
                      errors_.emplace_back("no SA installed");
                  },
-                 [&](const policy::RemoveSa& sa) { engine_.remove(sa.id); },
+                 [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
+          [&](const policy::RemoveSa& sa) { engine_.remove(sa.id); },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](const base::Event& event) {
                    if (pair_->verbose) fmt::print("      {}: {}\n", is_a_ ? "a" : "b", event.text);
@@ -141,6 +142,8 @@ void ExploredEnd::handle_notices() {
   while (const auto notice = engine_.poll_notice()) {
     if (const auto* const moved = std::get_if<ipsec::PeerMoved>(&*notice)) {
       command(ike::PeerMoved{moved->id, moved->path});
+    } else if (const auto* const sends = std::get_if<ipsec::PeerSends>(&*notice)) {
+      command(ike::PeerHeard{sends->id});
     }
   }
 }
