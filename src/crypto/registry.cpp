@@ -47,6 +47,7 @@ constexpr std::array integ_table = {
 };
 
 constexpr std::array prf_table = {
+  //= rfc7296#5-1
   PrfInfo{PrfId::hmac_sha2_256, "prf-sha256", "PRF_HMAC_SHA2_256", 32},
   PrfInfo{PrfId::hmac_sha2_384, "prf-sha384", "PRF_HMAC_SHA2_384", 48},
   PrfInfo{PrfId::hmac_sha2_512, "prf-sha512", "PRF_HMAC_SHA2_512", 64},

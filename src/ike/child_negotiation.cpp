@@ -160,6 +160,7 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
   offer.local = child->local;
   offer.remote = child->remote;
   if (child->mode == SaMode::transport) {
+    //= rfc7296#2.23-14 rfc7296#2.23.1-1 rfc7296#2.23.1-4..5
     // s2.23.1: exactly one address, that of the IKE SA.
     auto local = policy::narrow(host(scene.path.local.address), child->local);
     auto remote = policy::narrow(host(scene.path.remote.address), child->remote);

@@ -41,6 +41,7 @@ ByteVec CookieJar::compute(std::uint8_t version, const SecretBytes& secret, Byte
   const SecretBytes mac = prf_->compute(secret.reveal(), parts);
   if (mac.empty()) return {};
   ByteVec cookie{static_cast<std::byte>(version)};
+  //= rfc7296#2.6-3
   // s2.6: at most 64 octets in all.
   base::append(cookie, mac.reveal().first(std::min<std::size_t>(mac.size(), 32)));
   return cookie;

@@ -78,6 +78,7 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
       return fail_child(wanted.name, EndReason::local_fault,
                         fmt::format("{}: {}", name_of(group), crypto::name_of(ke.error())));
     }
+    //= rfc7296#1.3-4..5 rfc7296#3.4-2
     creation.ke = std::move(*ke);
   }
   creation.nonce = shared_.new_nonce(nonce_size);
@@ -130,6 +131,7 @@ void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::Noti
 }
 
 void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloads, Instant now) {
+  //= rfc7296#3.10.1-1
   if (const wire::NotifyPayload* const error = find_error(payloads)) {
     return handle_child_refusal(creation, *error, now);
   }
@@ -144,6 +146,7 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
   if (state_ == IkeState::deleting) {
     return settle(EndReason::local_request, "the IKE SA is being deleted");
   }
+  //= rfc7296#1.3.1-3
   // From here on the peer has installed its half.
   const auto undo = [&](EndReason reason, const std::string& why) {
     settle(reason, why);
@@ -209,6 +212,7 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
   auto verdict = choose_child_sa(ChildPayloads::of(payloads), group, *connection_, connection_,
                                  scene(false), replaced ? &*replaced : nullptr);
   if (!verdict) return refuse_child(verdict.error());
+  //= rfc7296#1.3-6 rfc7296#3.4-4
   if (verdict->suite.ke != crypto::KeGroup::none && verdict->suite.ke != group) {
     return refuse_child({make_invalid_ke(verdict->suite.ke), EndReason::no_proposal,
                          fmt::format("the peer came with {}, we want {}", name_of(group),

@@ -128,6 +128,7 @@ void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes mess
   }
   const bool is_init = header->exchange == wire::ExchangeType::ike_sa_init &&
                        !header->is_response() && header->from_initiator();
+  //= rfc7296#3.1-3
   if (is_init && header->spi_r.value == 0 && header->message_id.value == 0) {
     return handle_init(path, *header, message, now);
   }
@@ -455,6 +456,7 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
         !policy::is_same(*other->remote_id(), *sa->remote_id())) {
       continue;
     }
+    //= rfc7296#2.4-1 rfc7296#2.4-5
     // s2.4: INITIAL_CONTACT speaks of what was there before. What came up while this exchange ran
     // is the other half of a simultaneous initiation.
     if (newest.initial_contact && *other->established_at() < sa->created_at()) {

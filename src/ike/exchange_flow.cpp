@@ -47,7 +47,9 @@ wire::IkeHeader IkeSa::header_of(ExchangeType exchange, base::MessageId id,
   header.spi_r = spi_r_;
   header.exchange = exchange;
   header.message_id = id;
+  //= rfc7296#3.1-9 rfc7296#3.1-12..13
   if (is_initiator_) header.flags |= wire::IkeHeader::flag_initiator;
+  //= rfc7296#3.1-10
   if (is_response) header.flags |= wire::IkeHeader::flag_response;
   return header;
 }
@@ -104,6 +106,7 @@ void IkeSa::want_postponed(Instant now) {
 }
 
 void IkeSa::send_next(Instant now) {
+  //= rfc7296#2.3-2..3 rfc7296#2.3-5..6
   while (!wishes_.empty() && own_.has_room_for(wishes_.front()) &&
          (state_ == IkeState::established || state_ == IkeState::deleting)) {
     Wish wish = std::move(wishes_.front());
@@ -114,6 +117,7 @@ void IkeSa::send_next(Instant now) {
                    [&](const WantDeleteChild& wanted) {
                      wire::DeletePayload deletion;
                      deletion.protocol = wire::ProtocolId::esp;
+                     //= rfc7296#1.4.1-1 rfc7296#2.4-11 rfc7296#3.11-3
                      deletion.spi_size = 4;
                      deletion.spis.push_back(to_bytes(wanted.spi_in));
                      send_request(SentInformational{wanted, false}, ExchangeType::informational,
@@ -132,6 +136,7 @@ void IkeSa::send_next(Instant now) {
 }
 
 void IkeSa::send_request(Sent what, ExchangeType exchange, const Payloads& payloads, Instant now) {
+  //= rfc7296#2.2-2
   auto message = own_.is_exhausted()
                      ? std::nullopt
                      : seal(header_of(exchange, own_.next_id(), false), payloads, path_);
@@ -156,6 +161,7 @@ void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Inst
   request.resend_at = now + request.wait;
   request.tries_left = shared_.limits().retransmit_tries;
   last_sent_ = now;
+  //= rfc7296#2.1-3 rfc7296#2.3-7
   transmit(path_, own_.add(std::move(request)).message.datagrams);
   if (shared_.is_shutting_down || is_farewell_short_) shorten_in_flight(now);
 }
@@ -181,6 +187,7 @@ void IkeSa::shorten_in_flight(Instant now) {
 void IkeSa::repeat_due(Instant now) {
   while (const InFlight* const due = own_.next_due()) {
     if (due->resend_at > now) return;
+    //= rfc7296#2.1-6 rfc7296#2.4-5
     if (due->tries_left == 0) return give_up(*due, now);
     repeat(*own_.find(due->id), now);
   }
@@ -190,6 +197,7 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   --request.tries_left;
   ++request.repeats;
   const bool is_short = shared_.is_shutting_down || is_farewell_short_;
+  //= rfc7296#2.4-8
   if (!is_short) request.wait = grow(request.wait, shared_.limits().retransmit_base);
   if (shrink(request.message, request.repeats, path_, now) && !is_short) {
     //= rfc7383#2.5.2-4
@@ -198,6 +206,7 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   }
   request.resend_at = now + request.wait;
   last_sent_ = now;
+  //= rfc7296#2.1-7 rfc7296#2.2-1
   transmit(path_, request.message.datagrams);
 }
 
@@ -230,6 +239,7 @@ void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header
   if (const auto numbers = find_fragment_numbers(datagram)) {
     return handle_fragment(path, header, *numbers, datagram, now);
   }
+  //= rfc7296#1.2-2 rfc7296#3.14-6
   auto message = session_->protection.unseal(datagram);
   if (message) return handle_unsealed(path, header, std::move(*message), now);
   if (message.error() != MessageProtection::OpenError::bad_inner) {
@@ -262,6 +272,7 @@ void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagr
   drop(DropReason::ike_unexpected);
   const wire::NotifyPayload* const notify = find_error(message->payloads);
   if (notify == nullptr) return;
+  //= rfc7296#1.5-3 rfc7296#2.4-4 rfc7296#2.4-7 rfc7296#2.21.4-5
   // s2.21.4: anyone can send this, so it changes nothing; but it is a reason to ask.
   shared_.report_stranger(now, [&] {
     return make_event(EventKind::ike_notify_hint,
@@ -273,6 +284,7 @@ void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagr
 
 bool IkeSa::is_expecting(const wire::IkeHeader& header) const {
   switch (state_) {
+    //= rfc7296#1-1 rfc7296#1.4-1
     case IkeState::init_answered: return header.exchange == ExchangeType::ike_auth;
     case IkeState::established:
     case IkeState::deleting:
@@ -291,8 +303,10 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
                            std::optional<Payloads> payloads, Instant now) {
   switch (peers_.judge(header.message_id)) {
     case PeerWindow::Verdict::fresh: break;
+    //= rfc7296#2.1-5 rfc7296#2.3-9..10
     case PeerWindow::Verdict::outside: return drop(DropReason::ike_bad_message_id);
     case PeerWindow::Verdict::repeated:
+      //= rfc7296#2.1-1..2
       drop(DropReason::ike_duplicate);
       wait_for_peer_again(header.message_id, now);
       repeat_answer(path, header.message_id, now);
@@ -304,6 +318,7 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
   answering_ = Answering{header, path};
   heard_along(path, now);
   if (!payloads) return refuse_malformed("its payloads do not parse", now);
+  //= rfc7296#2.5-8 rfc7296#4-2
   if (const auto type = unknown_critical(*payloads)) {
     report_early(EventKind::ike_malformed,
                  fmt::format("{}: {} has a critical payload of unknown type {}", who(),
@@ -311,6 +326,7 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
                  now);
     respond(make_notify(NotifyType::unsupported_critical_payload,
                         base::ByteVec{static_cast<std::byte>(*type)}));
+    //= rfc7296#2.21.2-3
     // s2.21.2: before the peer is authenticated this ends the SA; later only the request fails.
     if (!established_at_) die(EndReason::protocol_error, now, true);
     return;
@@ -345,6 +361,7 @@ void IkeSa::refuse_malformed(const std::string& what, Instant now) {
                fmt::format("{}: the {} request is malformed: {}; the IKE SA ends", who(),
                            wire::name_of(answering_->header.exchange), what),
                now);
+  //= rfc7296#2.21.3-1 rfc7296#3.10.1-4
   respond(make_notify(NotifyType::invalid_syntax));
   die(EndReason::protocol_error, now, true);
 }
@@ -359,6 +376,7 @@ void IkeSa::respond(const Payloads& payloads) {
                                                wire::name_of(answering.header.exchange)));
     return;
   }
+  //= rfc7296#2.11-1..2 rfc7296#2.23-1
   transmit(answering.path, message->datagrams);
   peers_.set_answer(answering.header.message_id, std::move(*message));
 }

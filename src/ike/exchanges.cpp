@@ -64,6 +64,7 @@ std::string_view name_of(Presence presence) {
   return "unknown";
 }
 
+//= rfc7296#1.7-5 rfc7296#2.5-11
 std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload>& payloads) {
   const ExchangeRow& row = row_of(shape);
   const bool refused = is_response_shape(shape) && find_error(payloads) != nullptr;
@@ -84,6 +85,7 @@ std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload
   return std::nullopt;
 }
 
+//= rfc7296#2.5-7 rfc7296#2.5-9
 std::optional<wire::PayloadType> unknown_critical(const std::vector<wire::Payload>& payloads) {
   for (const wire::Payload& payload : payloads) {
     const auto* const unknown = std::get_if<wire::UnknownPayload>(&payload);

@@ -58,6 +58,7 @@ void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
       return answer_auth(reply.auth, now);
     case AuthStep::peer: break;
   }
+  //= rfc7296#1.2-2
   if (has_right_auth(reply.auth)) {
     if (is_initiator_) return conclude_auth(now);
     return request_auth(AuthStep::own);
@@ -111,6 +112,7 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   Payloads payloads;
   payloads.emplace_back(connection.local_id.to_wire(true));
   if (!shared_.up_count.contains(connection.name)) {
+    //= rfc7296#2.4-3
     payloads.emplace_back(make_notify(NotifyType::initial_contact));
   }
   if (connection.remote_id) payloads.emplace_back(connection.remote_id->to_wire(false));
@@ -185,6 +187,7 @@ void IkeSa::conclude_auth(Instant now) {
     fail_child(offer.child->name, reason, why);
   };
   support_.note_auth(handshake.peer_auth);
+  //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
     settle(reason_of(error->type),
            fmt::format("the peer refuses with {}; we asked for {} === {}", describe(*error),
@@ -250,6 +253,7 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
     // It may have been removed or changed since IKE_SA_INIT.
     if (std::ranges::find(shared_.connections, candidate) == shared_.connections.end()) continue;
     const auto& remote = candidate->remote_id;
+    //= rfc7296#1.2-3
     if (remote && !policy::is_same(*remote, peer)) continue;
     if (wanted != nullptr &&
         !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
@@ -272,6 +276,7 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
       wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
   support_.note_auth(request);
   append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
+  //= rfc7296#2.4-1
   establish(wire::find_notify(request, NotifyType::initial_contact) != nullptr, now);
 
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,

@@ -72,13 +72,15 @@ void IkeSa::send_init(Instant now) {
   message.header = header_of(wire::ExchangeType::ike_sa_init, {}, false);
   Payloads& payloads = message.payloads;
   if (!handshake_->cookie.empty()) {
+    //= rfc7296#2.6-4
     payloads.emplace_back(make_notify(NotifyType::cookie, handshake_->cookie));  // first: s2.6
   }
   payloads.emplace_back(policy::to_wire(connection_->offers, {}, true));
   payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(handshake_->ke->group()),
                                         base::to_vec(handshake_->ke->public_value())});
   payloads.emplace_back(wire::NoncePayload{handshake_->nonce_i});
-  append_nat_notifies(payloads, shared_.crypto, shared_.rng, spi_i_, {}, path_, has_forced_encap_);
+  //= rfc7296#2.23-7
+  append_nat_notifies(payloads, shared_.crypto, spi_i_, {}, path_, has_forced_encap_);
   append_init_request_notifies(payloads, *connection_);
   auto encoded = message.encode();
   if (!encoded) {
@@ -144,6 +146,7 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
   const auto group =
       error->type == NotifyType::invalid_ke_payload ? wanted_group(*error) : std::nullopt;
   const auto ours = groups_of(connection_->offers);
+  //= rfc7296#1.2-4..5
   if (group && *group != handshake.ke->group() && handshake.retries < init_retries_max &&
       std::ranges::find(ours, *group) != ours.end() && make_key_exchange(*group)) {
     ++handshake.retries;
@@ -201,6 +204,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   support_.note_init(message.payloads);
   note_fragmentation(*connection_);
   note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
+  //= rfc7296#2.23-2..3 rfc7296#2.23-12
   // s2.23: with a NAT between, both sides go on at port 4500.
   if (uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
     path_.local.port = shared_.config.natt_port;

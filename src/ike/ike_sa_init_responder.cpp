@@ -119,6 +119,7 @@ InitVerdict Judge::judge(base::Bytes datagram) {
     return ignore(DropReason::ike_malformed, EventKind::ike_malformed, [&] { return *fault; });
   }
   if (wants_cookie()) {
+    //= rfc7296#2.6-6
     is_proven_ = has_valid_cookie(message->payloads);
     if (!is_proven_) {
       report(EventKind::ike_cookie_demanded, [&] {
@@ -175,6 +176,7 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
                                name_of(group), name_of(choice->suite.ke));
           },
           (*candidate)->name);
+      //= rfc7296#3.4-4
       return reject(make_invalid_ke(choice->suite.ke));
     }
     const crypto::KeInfo* const info = crypto::find(group);
@@ -248,6 +250,7 @@ namespace {
 constexpr std::size_t nonce_size = 32;
 
 wire::NoncePayload make_nonce(Shared& shared, const AcceptedInit& init) {
+  //= rfc7296#2.10-1
   // Never longer than the peer's where the PRF allows it (s2.10): we do not amplify.
   const crypto::PrfInfo* const prf = crypto::find(init.suite.prf);
   const std::size_t size_min =
@@ -283,8 +286,8 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   message.payloads.emplace_back(make_nonce(shared, init));
   const NatView nat = detect_nat(shared.crypto, init.payloads, entry.spi_i, {}, init.path);
   if (nat.is_supported) {
-    append_nat_notifies(message.payloads, shared.crypto, shared.rng, entry.spi_i, entry.spi_r,
-                        init.path, init.connection->force_encap);
+    append_nat_notifies(message.payloads, shared.crypto, entry.spi_i, entry.spi_r, init.path,
+                        init.connection->force_encap);
   }
   PeerSupport support;
   support.note_init(init.payloads);

@@ -42,10 +42,12 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
                true);
   }
   const auto fatal = heed_notifies(payloads);
+  //= rfc7296#1.4-4..6 rfc7296#4-5
   respond(answer.spis.empty() ? Payloads{} : Payloads{answer});
   if (fatal) die(*fatal, now, true);
 }
 
+//= rfc7296#1.4.1-2..5 rfc7296#3.11-3
 void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
                               Instant now) {
   for (const base::ByteVec& bytes : deletion.spis) {
@@ -63,6 +65,7 @@ void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeleteP
 std::optional<EndReason> IkeSa::heed_notifies(const Payloads& payloads) {
   for (const wire::Payload& payload : payloads) {
     const auto* const notify = std::get_if<wire::NotifyPayload>(&payload);
+    //= rfc7296#2.21.4-9 rfc7296#3.10.1-2..3
     if (notify == nullptr || !wire::is_error(notify->type)) continue;
     if (notify->type == NotifyType::authentication_failed) {
       report(EventKind::ike_auth_failed, fmt::format("{}: the peer does not accept our AUTH as {}",

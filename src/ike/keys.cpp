@@ -161,7 +161,8 @@ std::expected<ChildKeys, CryptoError> derive_child_keys(const crypto::Prf& prf,
   const std::size_t size =
       2 * (crypto::encr_key_size(suite.cipher) + crypto::integ_key_size(suite.cipher));
   const SecretBytes material = TRY(crypto::prf_plus(prf, sk_d.reveal(), seed, size));
-  //= rfc7296#2.17
+  //= rfc7296#2.17-1..2
+  //= rfc7296#2.17-1..2
   Pieces keymat{material.reveal()};
   ChildKeys keys;
   keys.initiator_to_responder = take_direction(keymat, suite.cipher);

@@ -21,6 +21,7 @@ NotifyPayload make_notify(NotifyType type, ByteVec data) {
   return notify;
 }
 
+//= rfc7296#3.10-1..3
 NotifyPayload make_child_notify(NotifyType type, base::Spi spi) {
   NotifyPayload notify = make_notify(type);
   notify.protocol = wire::ProtocolId::esp;

@@ -9,6 +9,10 @@ namespace caponier::ike {
 
 using wire::NotifyType;
 
+namespace {
+constexpr std::uint16_t no_port = 0;  // no datagram comes from it
+}
+
 base::ByteVec nat_hash(const crypto::CryptoProvider& crypto, base::IkeSpi spi_i, base::IkeSpi spi_r,
                        const base::Endpoint& endpoint) {
   std::array<std::byte, 16> spis{};
@@ -22,11 +26,12 @@ base::ByteVec nat_hash(const crypto::CryptoProvider& crypto, base::IkeSpi spi_i,
 }
 
 void append_nat_notifies(std::vector<wire::Payload>& payloads, const crypto::CryptoProvider& crypto,
-                         base::Rng& rng, base::IkeSpi spi_i, base::IkeSpi spi_r,
-                         const base::Path& path, bool pretend_nat) {
-  base::ByteVec source = nat_hash(crypto, spi_i, spi_r, path.local);
-  if (pretend_nat) rng.fill_public(source);
-  payloads.emplace_back(make_notify(NotifyType::nat_detection_source_ip, std::move(source)));
+                         base::IkeSpi spi_i, base::IkeSpi spi_r, const base::Path& path,
+                         bool pretend_nat) {
+  // A pretended NAT must look the same when the request is repeated with a cookie (s2.6).
+  const base::Endpoint source{path.local.address, pretend_nat ? no_port : path.local.port};
+  payloads.emplace_back(
+      make_notify(NotifyType::nat_detection_source_ip, nat_hash(crypto, spi_i, spi_r, source)));
   payloads.emplace_back(make_notify(NotifyType::nat_detection_destination_ip,
                                     nat_hash(crypto, spi_i, spi_r, path.remote)));
 }

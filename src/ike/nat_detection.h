@@ -21,10 +21,11 @@ struct NatView {
 [[nodiscard]] base::ByteVec nat_hash(const crypto::CryptoProvider& crypto, base::IkeSpi spi_i,
                                      base::IkeSpi spi_r, const base::Endpoint& endpoint);
 
-/// Our two notifies. `pretend_nat` sends a random source hash, so that the peer sees a NAT.
+/// Our two notifies. `pretend_nat` sends a source hash that fits no address, so that the peer sees
+/// a NAT.
 void append_nat_notifies(std::vector<wire::Payload>& payloads, const crypto::CryptoProvider& crypto,
-                         base::Rng& rng, base::IkeSpi spi_i, base::IkeSpi spi_r,
-                         const base::Path& path, bool pretend_nat);
+                         base::IkeSpi spi_i, base::IkeSpi spi_r, const base::Path& path,
+                         bool pretend_nat);
 
 /// What the peer's notifies say about a datagram that came along `path`.
 [[nodiscard]] NatView detect_nat(const crypto::CryptoProvider& crypto,

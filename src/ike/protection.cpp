@@ -104,6 +104,7 @@ std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadT
                                                 Bytes text,
                                                 std::optional<FragmentNumbers> numbers) {
   const std::size_t block = seal_cipher_->block_size();
+  //= rfc7296#3.14-4
   const std::size_t overhang = (text.size() + pad_length_size) % block;
   const std::size_t pad_length = overhang == 0 ? 0 : block - overhang;
   const std::size_t sk_size = generic_header_size + (numbers ? fragment_numbers_size : 0) +
@@ -203,6 +204,7 @@ std::expected<Unsealed, MessageProtection::OpenError> MessageProtection::unseal(
   open_cipher_->open(std::span{&job, 1});
   if (!job.ok) return std::unexpected{OpenError::bad_icv};
   const Bytes text{job.text};
+  //= rfc7296#3.14-5
   const std::size_t pad_length = std::to_integer<std::size_t>(text.back());
   if (pad_length + pad_length_size > text.size()) return std::unexpected{OpenError::bad_inner};
   constexpr std::size_t outer_at = wire::IkeHeader::size;
@@ -216,6 +218,7 @@ std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageP
     const Unsealed& message) {
   base::Reader in{message.chain};
   auto payloads = wire::decode_payloads(message.first, in);
+  //= rfc7296#3.1-1
   if (!payloads || std::ranges::any_of(*payloads, is_closed)) {
     return std::unexpected{OpenError::bad_inner};
   }

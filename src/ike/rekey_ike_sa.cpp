@@ -186,6 +186,7 @@ std::optional<ChildRefusal> IkeSa::rekey_obstacle() const {
 }
 
 void IkeSa::handle_ike_rekey(const Payloads& payloads, Instant now) {
+  //= rfc7296#1.3.2-1 rfc7296#2.18-1
   if (const auto fault = fault_in(Shape::rekey_ike_request, payloads)) {
     return refuse_malformed(*fault, now);
   }
@@ -272,6 +273,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
 
 void IkeSa::take_over(IkeSa& old, Instant now) {
   predecessor_.reset();
+  //= rfc7296#2.8.2-1
   children_ = std::exchange(old.children_, {});
   for (const auto& [id, child] : children_) shared_.child_owner[id] = id_;
   report(EventKind::ike_rekeyed, fmt::format("{}: IKE SA {} replaces {}, {}", who(), id_.value,

@@ -72,6 +72,7 @@ PeerWindow::Verdict PeerWindow::judge(base::MessageId id) const {
 void PeerWindow::accept(base::MessageId id) {
   received_.try_emplace(id.value);
   while (received_.contains(next_)) ++next_;
+  //= rfc7296#2.1-4 rfc7296#2.3-8
   // s2.3: the answers to the last requests of a whole window are kept.
   while (!received_.empty() && received_.begin()->first + size_ < next_) {
     received_.erase(received_.begin());

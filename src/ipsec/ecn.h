@@ -11,6 +11,7 @@ namespace caponier::ipsec {
 
 /// The inner field after decapsulation (RFC 6040 s4.2, figure 4); empty when the packet must be
 /// dropped, because congestion was marked on a flow that cannot hear of it.
+//= rfc7296#2.24-1
 [[nodiscard]] constexpr std::optional<wire::Ecn> decapsulated_ecn(wire::Ecn inner,
                                                                   wire::Ecn outer) {
   using wire::Ecn;

@@ -59,6 +59,7 @@ Identity Identity::parse(std::string_view text) {
     return {wire::IdType::fqdn, base::to_vec(base::as_bytes(text.substr(1)))};
   }
   const bool has_at = text.find('@') != std::string_view::npos;
+  //= rfc7296#3.5-4..6
   return {has_at ? wire::IdType::rfc822_addr : wire::IdType::fqdn,
           base::to_vec(base::as_bytes(text))};
 }
@@ -72,6 +73,7 @@ Identity Identity::from_wire(const wire::IdPayload& payload) {
   return {payload.type, payload.data};
 }
 
+//= rfc7296#3.5-2..3
 wire::IdPayload Identity::to_wire(bool initiator) const { return {initiator, type, data}; }
 
 std::string Identity::to_string() const {

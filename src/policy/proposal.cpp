@@ -92,6 +92,7 @@ void add_transforms(wire::Proposal& to, TransformType type, const Ids& ids) {
 wire::Proposal make_proposal(const Offer& offer, bool with_ke) {
   wire::Proposal proposal;
   proposal.protocol = offer.protocol;
+  //= rfc7296#3.3-9..10 rfc7296#3.3.5-4
   for (const Encryption& encryption : offer.encryption) {
     proposal.transforms.push_back(wire::make_transform(
         TransformType::encr, static_cast<std::uint16_t>(encryption.id), encryption.key_bits));
@@ -146,6 +147,7 @@ wire::SaPayload to_wire(const Offers& offers, base::Bytes spi, bool with_ke) {
   wire::SaPayload payload;
   for (const Offer& offer : std::span{offers}.first(std::min(offers.size(), offers_max))) {
     wire::Proposal proposal = make_proposal(offer, with_ke);
+    //= rfc7296#3.3-2 rfc7296#3.3-5..6 rfc7296#3.3.1-2
     proposal.number = static_cast<std::uint8_t>(payload.proposals.size() + 1);
     proposal.spi = base::to_vec(spi);
     payload.proposals.push_back(std::move(proposal));

@@ -63,6 +63,7 @@ bool may_be_absent(TransformType type) { return type == integ || type == ke || t
 std::vector<Wanted> wanted_ke(const Offer& ours, const Rules& rules) {
   std::vector<Wanted> list;
   for (const crypto::KeGroup group : ours.ke) {
+    //= rfc7296#2.18-2
     if (rules.protocol == ProtocolId::ike && group == crypto::KeGroup::none) continue;
     list.push_back({static_cast<std::uint16_t>(group), 0});
   }
@@ -114,6 +115,7 @@ WantedLists wanted_lists(const Offer& ours, const Rules& rules) {
 
 /// What a transform stands for; empty when an attribute makes it unacceptable (RFC 7296 s3.3.6).
 std::optional<Wanted> meaning_of(const Transform& transform) {
+  //= rfc7296#3.3-9 rfc7296#3.3.5-4..5 rfc7296#3.3.6-7
   if (transform.attributes.empty()) return Wanted{transform.id, 0};
   const auto key_bits = transform.key_length();
   if (transform.attributes.size() != 1 || !key_bits || *key_bits == 0) return std::nullopt;
@@ -132,6 +134,7 @@ bool match_type(const Proposal& theirs, const std::vector<Wanted>& wanted, Trans
                 bool is_answer, std::size_t place, Match& match) {
   const auto is_type = [type](const Transform& t) { return t.type == type; };
   const auto count = std::ranges::count_if(theirs.transforms, is_type);
+  //= rfc7296#2.7-4..5 rfc7296#3.3.6-3
   if (is_answer && count > 1) return false;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     match.picked[place] = wanted[i];
@@ -162,6 +165,7 @@ std::expected<Match, Mismatch> match_proposal(const Proposal& theirs, const Want
     }
   }
   for (const Transform& transform : theirs.transforms) {
+    //= rfc7296#3.3.6-6 rfc7296#3.3.3-1
     if (!missing && !belongs_to(transform.type, rules.protocol)) missing = transform.type;
   }
   if (missing) return std::unexpected{Mismatch{*missing, matched}};
@@ -203,6 +207,7 @@ std::string_view protocol_name(ProtocolId protocol) {
   return protocol == ProtocolId::ike ? "an IKE proposal" : "an ESP proposal";
 }
 
+//= rfc7296#2.7-1 rfc7296#2.7-3 rfc7296#3.3.4-5..6 rfc7296#3.3.6-1..2 rfc7296#3.14-2
 std::expected<Selected, NoChoice> select(const wire::SaPayload& theirs, const Offers& ours,
                                          const Rules& rules) {
   NoChoice nearest{encr, std::string{protocol_name(rules.protocol)}, "none with a valid SPI"};
@@ -212,6 +217,7 @@ std::expected<Selected, NoChoice> select(const wire::SaPayload& theirs, const Of
     const WantedLists wanted = wanted_lists(offer, rules);
     std::optional<Selected> best;
     for (const Proposal& proposal : theirs.proposals) {
+      //= rfc7296#2.7-2
       if (proposal.protocol != rules.protocol || !has_valid_spi(proposal)) continue;
       auto match = match_proposal(proposal, wanted, rules);
       if (match && (!best || match->rank < best->match.rank)) {
@@ -237,6 +243,7 @@ crypto::CipherSuite cipher_of(const Match& match) {
 }
 
 template <class Suite>
+//= rfc7296#3.3.1-3 rfc7296#3.3.6-4
 Choice<Suite> make_choice(Suite suite, Selected selected) {
   const Proposal& theirs = *selected.proposal;
   return {
@@ -265,6 +272,7 @@ std::expected<Choice<ChildSuite>, NoChoice> select_child(const wire::SaPayload& 
 }
 
 std::optional<NoChoice> refuse_count(const wire::SaPayload& answer) {
+  //= rfc7296#2.7-3 rfc7296#3.3.6-5
   if (answer.proposals.size() == 1) return std::nullopt;
   return NoChoice{encr, "exactly one proposal", std::to_string(answer.proposals.size())};
 }

@@ -182,6 +182,7 @@ wire::TsPayload to_wire(const TrafficSelectors& selectors, bool initiator) {
     wire::TrafficSelector raw;
     raw.type = ts.first.is_v4() ? wire::TsType::ipv4_addr_range : wire::TsType::ipv6_addr_range;
     raw.protocol = ts.protocol;
+    //= rfc7296#3.13.1-1..4
     raw.first_port = ts.first_port;
     raw.last_port = ts.last_port;
     raw.first = ts.first;

@@ -16,6 +16,7 @@ Wire<IkeHeader> IkeHeader::decode(Reader& in) {
   header.next_payload = static_cast<PayloadType>(TRY(in.u8("ike.next_payload")));
   const std::uint8_t version = TRY(in.u8("ike.version"));
   header.major_version = static_cast<std::uint8_t>(version >> 4);
+  //= rfc7296#2.5-1 rfc7296#3.1-8
   header.minor_version = version & 0x0f;
   header.exchange = static_cast<ExchangeType>(TRY(in.u8("ike.exchange")));
   header.flags = TRY(in.u8("ike.flags"));
@@ -29,6 +30,7 @@ void IkeHeader::encode(Writer& out) const {
   out.u64(spi_i.value);
   out.u64(spi_r.value);
   out.u8(static_cast<std::uint8_t>(next_payload));
+  //= rfc7296#2.5-4 rfc7296#3.1-4 rfc7296#3.1-7
   out.u8(static_cast<std::uint8_t>(major_version << 4 | (minor_version & 0x0f)));
   out.u8(static_cast<std::uint8_t>(exchange));
   out.u8(flags);
@@ -64,6 +66,7 @@ struct TypeOf {
   PayloadType operator()(const UnknownPayload& unknown) const { return unknown.type; }
 };
 
+//= rfc7296#3.2-5 rfc7296#4-1
 /// False also for `none`, which no payload may have.
 bool may_be_unknown(PayloadType type) {
   switch (type) {
@@ -102,6 +105,7 @@ Wire<SkfPayload> decode_skf(Reader& in, PayloadType first_inner) {
   skf.first_inner = first_inner;
   skf.fragment_number = TRY(in.u16("skf.fragment_number"));
   skf.total_fragments = TRY(in.u16("skf.total_fragments"));
+  //= rfc7383#2.5-4..6
   if (skf.fragment_number == 0 || skf.fragment_number > skf.total_fragments) {
     return wire_failure(in, WireFault::out_of_range, "skf.fragment_number");
   }
@@ -180,6 +184,7 @@ Wire<std::vector<Payload>> decode_payloads(PayloadType first, Reader& in) {
     }
     GenericHeader header{.type = type};
     header.next = static_cast<PayloadType>(TRY(in.u8("payload.next")));
+    //= rfc7296#2.5-6 rfc7296#3.2-6
     header.critical = (TRY(in.u8("payload.flags")) & critical_bit) != 0;
     const std::size_t size = TRY(in.u16("payload.length"));
     if (size < generic_header_size) {
@@ -204,6 +209,7 @@ void encode_payloads(const std::vector<Payload>& payloads, Writer& out) {
     const auto* unknown = std::get_if<UnknownPayload>(&payloads[i]);
     const std::size_t start = out.size();
     out.u8(static_cast<std::uint8_t>(next_of(payloads[i], successor)));
+    //= rfc7296#2.5-10 rfc7296#3.2-1..2 rfc7296#3.2-4 rfc7296#3.12-2
     out.u8(unknown != nullptr && unknown->critical ? critical_bit : std::uint8_t{0});
     out.u16(0);
     encode_body(payloads[i], out);

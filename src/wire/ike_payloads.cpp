@@ -10,6 +10,7 @@ using base::WireFault;
 Wire<KePayload> KePayload::decode(Reader& in) {
   KePayload ke;
   ke.group = TRY(in.u16("ke.group"));
+  //= rfc7296#2.5-6
   TRY_VOID(in.skip(2, "ke.reserved"));
   ke.data = take_rest_owned(in);
   return ke;
@@ -25,6 +26,7 @@ Wire<IdPayload> IdPayload::decode(Reader& in, bool initiator) {
   IdPayload id;
   id.initiator = initiator;
   id.type = static_cast<IdType>(TRY(in.u8("id.type")));
+  //= rfc7296#3.5-1
   TRY_VOID(in.skip(3, "id.reserved"));
   id.data = take_rest_owned(in);
   return id;
@@ -63,6 +65,7 @@ void CertReqPayload::encode(Writer& out) const {
 Wire<AuthPayload> AuthPayload::decode(Reader& in) {
   AuthPayload auth;
   auth.method = static_cast<AuthMethod>(TRY(in.u8("auth.method")));
+  //= rfc7296#3.8-2
   TRY_VOID(in.skip(3, "auth.reserved"));
   auth.data = take_rest_owned(in);
   return auth;
@@ -76,6 +79,7 @@ void AuthPayload::encode(Writer& out) const {
 
 Wire<NoncePayload> NoncePayload::decode(Reader& in) {
   const std::size_t size = in.remaining();
+  //= rfc7296#3.9-1
   if (size < size_min || size > size_max) {
     return wire_failure(in, WireFault::out_of_range, "nonce.data");
   }
@@ -83,6 +87,7 @@ Wire<NoncePayload> NoncePayload::decode(Reader& in) {
 }
 
 void NoncePayload::encode(Writer& out) const {
+  //= rfc7296#3.9-1
   fail_unless(out, data.size() >= size_min && data.size() <= size_max);
   out.bytes(data);
 }
@@ -113,6 +118,7 @@ Wire<DeletePayload> DeletePayload::decode(Reader& in) {
   if (count > delete_spi_count_max) {
     return wire_failure(in, WireFault::out_of_range, "delete.spi_count");
   }
+  //= rfc7296#3.11-1..2
   if (count * deletion.spi_size != in.remaining() || (deletion.spi_size == 0 && count != 0)) {
     return wire_failure(in, WireFault::bad_length, "delete.spis");
   }
@@ -147,12 +153,14 @@ constexpr std::uint16_t config_attribute_type_mask = 0x7fff;  // the top bit is 
 Wire<ConfigPayload> ConfigPayload::decode(Reader& in) {
   ConfigPayload config;
   config.cfg_type = TRY(in.u8("cp.type"));
+  //= rfc7296#3.15-1
   TRY_VOID(in.skip(3, "cp.reserved"));
   while (in.remaining() != 0) {
     if (config.attributes.size() == config_attribute_count_max) {
       return wire_failure(in, WireFault::out_of_range, "cp.attribute_count");
     }
     ConfigAttribute attribute;
+    //= rfc7296#3.15.1-1
     attribute.type = TRY(in.u16("cp.attribute.type")) & config_attribute_type_mask;
     const std::size_t size = TRY(in.u16("cp.attribute.length"));
     attribute.value = base::to_vec(TRY(in.take(size, "cp.attribute.value")));

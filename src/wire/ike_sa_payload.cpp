@@ -47,6 +47,7 @@ Wire<Reader> open_substructure(Reader& in, std::uint8_t more, std::size_t size_m
   const std::size_t parent_size = in.remaining();
   const Reader at_start = in;
   const std::uint8_t position = TRY(in.u8("sa.last_substruc"));
+  //= rfc7296#3.3.1-1
   TRY_VOID(in.skip(1, "sa.reserved"));
   const std::size_t size = TRY(in.u16("sa.substructure_length"));
   if (size < size_min)
@@ -63,6 +64,7 @@ Wire<Transform> decode_transform(Reader& parent) {
   Reader in = TRY(open_substructure(parent, more_transforms, transform_header_size));
   Transform transform;
   transform.type = static_cast<TransformType>(TRY(in.u8("sa.transform.type")));
+  //= rfc7296#3.3.2-1
   TRY_VOID(in.skip(1, "sa.transform.reserved"));
   transform.id = TRY(in.u16("sa.transform.id"));
   while (in.remaining() != 0) {
@@ -124,6 +126,7 @@ void encode_proposal(const Proposal& proposal, bool is_last, Writer& out) {
 
 std::optional<std::uint16_t> Transform::key_length() const {
   for (const TransformAttribute& attribute : attributes) {
+    //= rfc7296#3.3.5-1..3
     if (attribute.type == attribute_key_length && attribute.is_tv && attribute.value.size() == 2) {
       return base::load_be<std::uint16_t>(attribute.value.data());
     }
@@ -136,6 +139,7 @@ Transform make_transform(TransformType type, std::uint16_t id, std::uint16_t key
   if (key_bits != 0) {
     ByteVec value(2);
     base::store_be(value.data(), key_bits);
+    //= rfc7296#3.3.5-1..3
     transform.attributes.push_back({attribute_key_length, true, std::move(value)});
   }
   return transform;

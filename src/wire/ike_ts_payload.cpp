@@ -69,6 +69,7 @@ Wire<TsPayload> TsPayload::decode(Reader& in, bool initiator) {
   TsPayload ts;
   ts.initiator = initiator;
   const std::size_t count = TRY(in.u8("ts.count"));
+  //= rfc7296#3.13-1
   TRY_VOID(in.skip(3, "ts.reserved"));
   for (std::size_t i = 0; i < count; ++i) ts.selectors.push_back(TRY(decode_selector(in)));
   TRY_VOID(in.finish("ts"));

@@ -183,24 +183,29 @@ EndpointConfig with_cookies() {
 
 //= rfc7296#2.6-2..4 rfc7296#3.1-3 type=test
 TEST(Cookie, is_returned_first_with_everything_else_unchanged) {
-  Pair pair{with_cookies()};
-  pair.initiate_a();
-  pair.run();
-  ASSERT_TRUE(pair.is_up());
-  const auto requests = said(pair, true, ExchangeType::ike_sa_init);
-  ASSERT_EQ(requests.size(), 2u);
-  const auto demand = decoded(said(pair, false, ExchangeType::ike_sa_init).at(0).message);
-  const auto* const cookie = wire::find_notify(demand.payloads, NotifyType::cookie);
-  ASSERT_NE(cookie, nullptr);
-  EXPECT_GE(cookie->data.size(), 1u);
-  EXPECT_LE(cookie->data.size(), 64u);
-  wire::IkeMessage first = decoded(requests[0].message);
-  wire::IkeMessage second = decoded(requests[1].message);
-  EXPECT_EQ(second.payloads.at(0), wire::Payload{*cookie});
-  second.payloads.erase(second.payloads.begin());
-  EXPECT_EQ(second.payloads, first.payloads);
-  EXPECT_EQ(second.header.spi_i, first.header.spi_i);
-  EXPECT_EQ(second.header.spi_r.value, 0u);
+  for (const bool pretends_nat : {false, true}) {
+    Pair pair{with_cookies()};
+    ConnectionConfig at_a = make_connection(end_a, end_b);
+    at_a.force_encap = pretends_nat;
+    pair.a.set(at_a);
+    pair.initiate_a();
+    pair.run();
+    ASSERT_TRUE(pair.is_up());
+    const auto requests = said(pair, true, ExchangeType::ike_sa_init);
+    ASSERT_EQ(requests.size(), 2u);
+    const auto demand = decoded(said(pair, false, ExchangeType::ike_sa_init).at(0).message);
+    const auto* const cookie = wire::find_notify(demand.payloads, NotifyType::cookie);
+    ASSERT_NE(cookie, nullptr);
+    EXPECT_GE(cookie->data.size(), 1u);
+    EXPECT_LE(cookie->data.size(), 64u);
+    wire::IkeMessage first = decoded(requests[0].message);
+    wire::IkeMessage second = decoded(requests[1].message);
+    EXPECT_EQ(second.payloads.at(0), wire::Payload{*cookie});
+    second.payloads.erase(second.payloads.begin());
+    EXPECT_EQ(second.payloads, first.payloads);
+    EXPECT_EQ(second.header.spi_i, first.header.spi_i);
+    EXPECT_EQ(second.header.spi_r.value, 0u);
+  }
 }
 
 //= rfc7296#2.6-4 type=test
