@@ -25,17 +25,14 @@ void IkeSa::esp_sent(policy::ChildSaId child, Instant now) {
 
 void IkeSa::peer_moved(const base::Path& path, Instant now) {
   last_heard_ = now;
-  if (remote_behind_nat_) follow_peer(path);
+  if (may_follow(path)) follow_peer(path);
 }
 
 void IkeSa::follow_peer(const base::Path& path) {
   if (path == path_ || state_ != IkeState::established) return;
   report(EventKind::ike_peer_moved, fmt::format("{}: the peer moved from {} to {}", name(),
                                                 path_.remote.to_string(), path.remote.to_string()));
-  path_ = path;
-  for (const auto& [id, child] : children_) {
-    shared_.emit(policy::MoveSa{id, path_, child.info.udp_encap, remote_behind_nat_});
-  }
+  relocate(path);
 }
 
 void IkeSa::heed_local_addresses(const std::vector<base::IpAddress>& before, Instant now) {

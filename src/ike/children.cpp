@@ -121,7 +121,7 @@ void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacem
          fmt::format("{}: Child SA {} ({}) is {}: {} === {}, {}, {}", who(), child.name,
                      policy::name_of(child.mode), is_rekey ? "rekeyed" : "up",
                      policy::to_string(child.local), policy::to_string(child.remote),
-                     policy::to_string(child.suite), child.udp_encap ? "ESP in UDP" : "ESP"));
+                     policy::to_string(child.suite), carriage()));
   shared_.emit(ChildUp{id_, child.id, name(), child.name, replacement.replaces});
 }
 

@@ -80,6 +80,8 @@ class IkeEndpoint::Impl {
   /// After an SA had anything to do: newborns, twins, its timer, its end.
   void settle(IkeSaId id, Instant now);
   void settle_timer(IkeSaId id);
+  template <class Condition>
+  void end_siblings(IkeSaId winner, Condition condition, Instant now);
   void compare_with_siblings(const Established& newest, Instant now);
 
   CookieJar cookies_;
@@ -272,7 +274,7 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
     if (!sa->connection() || sa->connection()->name != command.connection) continue;
     const bool is_ours =
         sa->is_initiator() && sa->state() != IkeState::deleting && sa->state() != IkeState::dead;
-    if (is_ours || sa->state() == IkeState::established) return;
+    if ((is_ours && !command.beside) || sa->state() == IkeState::established) return;
   }
   IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, command.path, now));
   const IkeSaId id = sa.id();
@@ -334,7 +336,18 @@ void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
   }
 }
 
-void IkeEndpoint::Impl::run(const StreamClosed&, Instant) {}
+void IkeEndpoint::Impl::run(const StreamClosed& command, Instant now) {
+  if (!shared.stream_users.contains(command.path)) return;
+  std::vector<IkeSaId> users;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->path() == command.path) users.push_back(id);
+  }
+  for (const IkeSaId id : users) {
+    if (IkeSa* const sa = find(id)) sa->handle_stream_closed(command.path, now);
+    settle(id, now);
+  }
+}
+
 void IkeEndpoint::Impl::run(const SyncMessageIds&, Instant) {}
 
 void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
@@ -416,6 +429,10 @@ void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
   for (auto& newborn : std::exchange(shared.newborns, {})) {
     settle_timer(adopt(std::move(newborn)).id());
   }
+  for (const IkeSaId answered : std::exchange(shared.answered, {})) {
+    end_siblings(
+        answered, [](const IkeSa& other) { return other.state() == IkeState::init_sent; }, now);
+  }
   for (const Established& newest : std::exchange(shared.established, {})) {
     compare_with_siblings(newest, now);
   }
@@ -444,10 +461,25 @@ void IkeEndpoint::Impl::settle_timer(IkeSaId id) {
   }
 }
 
+/// Of several initiations beside each other one goes on.
+template <class Condition>
+void IkeEndpoint::Impl::end_siblings(IkeSaId winner, Condition condition, Instant now) {
+  const IkeSa* const sa = find(winner);
+  if (sa == nullptr || !sa->is_initiator() || !sa->connection()) return;
+  for (const IkeSaId id : ids_of(sa->connection()->name)) {
+    IkeSa* const other = find(id);
+    if (id == winner || other == nullptr || !other->is_initiator() || !condition(*other)) continue;
+    other->close(EndReason::replaced, now);
+    settle_timer(id);
+  }
+}
+
 /// An SA came up: are there others between the same two identities?
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
   const IkeSa* const sa = find(newest.sa);
   if (sa == nullptr || sa->state() != IkeState::established) return;
+  end_siblings(
+      newest.sa, [](const IkeSa& other) { return !other.established_at().has_value(); }, now);
   std::vector<IkeSa*> same_side;
   for (const IkeSaId id : ids_of(sa->connection()->name)) {
     IkeSa* const other = find(id);

@@ -158,7 +158,7 @@ void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Inst
   request.message = std::move(message);
   request.sent_at = now;
   request.wait = shared_.limits().retransmit_first;
-  request.resend_at = now + request.wait;
+  request.resend_at = now + answer_wait(request.wait);
   request.tries_left = shared_.limits().retransmit_tries;
   last_sent_ = now;
   //= rfc7296#2.1-3 rfc7296#2.3-7
@@ -204,7 +204,7 @@ void IkeSa::repeat(InFlight& request, Instant now) {
     request.wait = shared_.limits().retransmit_first;
     request.tries_left = shared_.limits().retransmit_tries;
   }
-  request.resend_at = now + request.wait;
+  request.resend_at = now + (is_short ? request.wait : answer_wait(request.wait));
   last_sent_ = now;
   //= rfc7296#2.1-7 rfc7296#2.2-1
   transmit(path_, request.message.datagrams);
@@ -425,8 +425,8 @@ void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
 void IkeSa::heard_along(const base::Path& path, Instant now) {
   last_heard_ = now;
   if (state_ == IkeState::init_answered) {
-    path_ = path;  // s2.23: the initiator moves to port 4500 with IKE_AUTH
-  } else if (remote_behind_nat_) {
+    set_path(path);  // s2.23: the initiator moves to port 4500 with IKE_AUTH
+  } else if (may_follow(path)) {
     follow_peer(path);
   }
 }

@@ -95,7 +95,9 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   report(EventKind::ike_established,
          fmt::format("{}: IKE SA {} is up with {}, {}", who(), id_.value, remote_id_->to_string(),
                      policy::to_string(session_->suite)));
-  if (uses_udp_encap()) {
+  if (path_.transport == base::Transport::tcp) {
+    report(EventKind::ike_transport, fmt::format("{}: IKE and ESP travel in a TCP stream", who()));
+  } else if (uses_udp_encap()) {
     report(EventKind::ike_nat_detected,
            fmt::format("{}: {}; ESP travels in UDP", who(),
                        local_behind_nat_    ? "we are behind a NAT"

@@ -25,6 +25,7 @@ IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Ins
       state_(is_initiator ? IkeState::init_sent : IkeState::init_answered),
       path_(path),
       created_at_(now),
+      opens_streams_(is_initiator),
       fragments_(shared.limits(), shared.fragments),
       last_heard_(now),
       last_sent_(now) {
@@ -64,7 +65,8 @@ void IkeSa::report_early(EventKind kind, std::string text, Instant now) const {
 }
 
 bool IkeSa::uses_udp_encap() const {
-  return local_behind_nat_ || remote_behind_nat_ || has_forced_encap_;
+  return path_.transport == base::Transport::tcp || local_behind_nat_ || remote_behind_nat_ ||
+         has_forced_encap_;
 }
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {
@@ -122,6 +124,7 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   handshake_.reset();
   answering_.reset();
   fragments_.clear();
+  stream_.release();
   half_open_until_.reset();
   retire_at_.reset();
   if (lingers && peers_.has_answers() && !shared_.is_shutting_down &&
@@ -212,7 +215,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
     if (expires_at_) consider(*expires_at_, "end of the IKE SA");
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
-    if (local_behind_nat_) {
+    if (needs_keepalives()) {
       consider(last_sent_ + connection_->keepalive_interval, "NAT keepalive");
     }
   }
@@ -262,7 +265,7 @@ void IkeSa::handle_silence(Instant now) {
   if (state_ != IkeState::established) return;
   const base::Duration dpd = connection_->dpd_interval;
   if (dpd > base::Duration{} && now >= last_heard_ + dpd) check_liveness(now);
-  if (local_behind_nat_ && now >= last_sent_ + connection_->keepalive_interval) {
+  if (needs_keepalives() && now >= last_sent_ + connection_->keepalive_interval) {
     last_sent_ = now;
     shared_.transmit_keepalive(path_);
   }

@@ -20,6 +20,7 @@
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
 #include "ike/shared.h"
+#include "ike/streams.h"
 #include "ike/windows.h"
 
 namespace caponier::ike {
@@ -55,6 +56,8 @@ class IkeSa {
   /// The peer repeated its IKE_SA_INIT request; false when `datagram` is another one.
   bool handle_init_again(const base::Path& path, base::Bytes datagram);
   void handle_auth_reply(AuthReply reply, base::Instant now);
+  /// The TCP stream of this path is gone: the originator opens another, the other end waits.
+  void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
 
@@ -158,7 +161,22 @@ class IkeSa {
   [[nodiscard]] const std::string& name() const;
   [[nodiscard]] base::IkeSpi our_spi() const { return is_initiator_ ? spi_i_ : spi_r_; }
   [[nodiscard]] ChildScene scene(bool in_ike_auth) const;
+  /// ESP does not travel natively: in UDP, or in the TCP stream of the path.
   [[nodiscard]] bool uses_udp_encap() const;
+
+  // streams.cpp
+  void set_path(const base::Path& path);
+  /// set_path() for an established SA, whose children come along.
+  void relocate(const base::Path& path);
+  /// What arrives along `path` and is authentic moves the SA there.
+  [[nodiscard]] bool may_follow(const base::Path& path) const;
+  /// How long a request that is repeated after `wait` waits on the present path.
+  [[nodiscard]] base::Duration answer_wait(base::Duration wait) const;
+  [[nodiscard]] std::string_view carriage() const;
+  //= rfc9329#6.6-1
+  [[nodiscard]] bool needs_keepalives() const {
+    return local_behind_nat_ && path_.transport == base::Transport::udp;
+  }
 
   // exchange_flow.cpp
   void want(Wish wish, base::Instant now);
@@ -360,6 +378,8 @@ class IkeSa {
   bool remote_behind_nat_ = false;
   bool has_forced_encap_ = false;
   bool is_local_lost_ = false;  ///< our address on the path was this host's, and is not any more
+  bool opens_streams_;          ///< we are the TCP originator, should there be a stream
+  StreamUse stream_;
 
   std::optional<Handshake> handshake_;
   std::optional<Session> session_;

@@ -39,6 +39,7 @@ std::string list_groups(const policy::Offers& offers) {
 
 void IkeSa::initiate(ConnectionPtr connection, Instant now) {
   connection_ = std::move(connection);
+  set_path(path_);
   spi_i_ = shared_.allocate_ike_spi(id_);
   has_forced_encap_ = connection_->force_encap;
   handshake_.emplace(Handshake{});
@@ -161,12 +162,15 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
                now);
   if (!handshake.refusal) {
     handshake.refusal = *error;
-    handshake.refused_until = now + refusal_patience;
+    //= rfc9329#6.4-1
+    const bool is_final = path_.transport == base::Transport::tcp;
+    handshake.refused_until = is_final ? now : now + refusal_patience;
   }
   return true;
 }
 
 void IkeSa::accept_refusal(Instant now) {
+  shared_.answered.push_back(id_);
   const wire::NotifyPayload refusal = *handshake_->refusal;
   if (refusal.type == NotifyType::no_proposal_chosen) {
     report(EventKind::ike_no_proposal,
@@ -204,9 +208,12 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   support_.note_init(message.payloads);
   note_fragmentation(*connection_);
   note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
+  shared_.answered.push_back(id_);
+  shared_.emit(IkeAnswered{id_, name(), path_});
   //= rfc7296#2.23-2..3 rfc7296#2.23-12
   // s2.23: with a NAT between, both sides go on at port 4500.
-  if (uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
+  const bool is_udp = path_.transport == base::Transport::udp;
+  if (is_udp && uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
     path_.local.port = shared_.config.natt_port;
     path_.remote.port = shared_.config.natt_port;
   }

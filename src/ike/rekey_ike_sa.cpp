@@ -258,6 +258,8 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   established_at_ = now;
   predecessor_ = old.id_;
   connection_ = old.connection_;
+  opens_streams_ = old.opens_streams_;
+  set_path(old.path_);
   remote_id_ = old.remote_id_;
   local_behind_nat_ = old.local_behind_nat_;
   remote_behind_nat_ = old.remote_behind_nat_;

@@ -42,7 +42,8 @@ void Shared::transmit(const base::Path& path, base::Bytes message) {
   }
   base::ByteVec datagram;
   // RFC 3948 s2.2: four zero bytes where ESP has its SPI.
-  if (path.local.port == config.natt_port) datagram.resize(4);
+  const bool in_stream = path.transport == base::Transport::tcp;
+  if (in_stream || path.local.port == config.natt_port) datagram.resize(4);
   base::append(datagram, message);
   actions_.emplace_back(Transmit{path, std::move(datagram)});
 }

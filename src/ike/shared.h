@@ -19,6 +19,7 @@
 #include "ike/config.h"
 #include "ike/fragments.h"
 #include "ike/half_open.h"
+#include "ike/streams.h"
 
 namespace caponier::ike {
 
@@ -109,8 +110,10 @@ class Shared {
   std::size_t lingering = 0;
   std::map<base::IkeSpi, IkeSaId> by_spi;  ///< our SPIs
   std::map<policy::ChildSaId, IkeSaId> child_owner;
+  StreamUsers stream_users;
   std::map<std::string, std::size_t> up_count;   ///< established IKE SAs per connection
   std::vector<Established> established;          ///< since the endpoint last looked
+  std::vector<IkeSaId> answered;                 ///< initiators whose IKE_SA_INIT was, likewise
   std::vector<std::unique_ptr<IkeSa>> newborns;  ///< made by a rekey, for the endpoint to adopt
   std::vector<IkeSaId> touched;                  ///< by another SA: their timers may have changed
   std::map<IkeSaId, IkeSa*> sas;                 ///< every one that exists

@@ -210,12 +210,16 @@ std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypt
 }
 
 void EspInbound::note_path(const OpenItem& item, Sa& sa) {
-  if (!sa.params.peer_behind_nat) return;
-  const base::Endpoint& remote = item.path.remote;
-  if (remote == sa.params.path.remote) {
+  const base::Path& known = sa.params.path;
+  const base::Path& path = item.path;
+  const bool has_stream =
+      known.transport == base::Transport::tcp || path.transport == base::Transport::tcp;
+  if (!sa.params.peer_behind_nat && !has_stream) return;
+  if (path.local.port == 0) return;  // native ESP tells no port to answer to
+  if (path.remote == known.remote && path.transport == known.transport) {
     sa.moved_to.reset();
-  } else if (sa.moved_to != remote && notices_.peer_moved(sa.params.id, item.path)) {
-    sa.moved_to = remote;
+  } else if (sa.moved_to != path && notices_.peer_moved(sa.params.id, path)) {
+    sa.moved_to = path;
   }
 }
 

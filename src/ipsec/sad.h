@@ -48,7 +48,7 @@ struct Sa {
   std::uint64_t iv_counter = 0;
   ReplayWindow replay;
   /// The endpoint last announced as PeerMoved, so that it is announced once.
-  std::optional<base::Endpoint> moved_to;
+  std::optional<base::Path> moved_to;
 
   KeyUse use_out;
   KeyUse use_in;

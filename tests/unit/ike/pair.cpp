@@ -126,11 +126,11 @@ void Pair::command_b(const Command& command) {
 
 void Pair::put(const Transmit& transmit, bool from_a) {
   Bytes message = transmit.datagram;
-  if (transmit.path.local.port == 4500) {
+  if (transmit.path.local.port == 4500 || transmit.path.transport == base::Transport::tcp) {
     if (message.size() == 1) return;  // a keepalive ends at the NAT
     message = message.subspan(4);
   }
-  base::Path path{transmit.path.remote, transmit.path.local};
+  base::Path path{transmit.path.remote, transmit.path.local, transmit.path.transport};
   if (nat_address_ && from_a) {
     path.remote.address = *nat_address_;
     path.remote.port = static_cast<std::uint16_t>(path.remote.port + nat_shift_);
@@ -172,6 +172,10 @@ void Pair::collect_from(Side& side, bool from_a) {
       record.moves.push_back(*move);
     } else if (const auto* const skip = std::get_if<policy::SkipSa>(&action)) {
       record.skips.push_back(*skip);
+    } else if (auto* const close = std::get_if<CloseStream>(&action)) {
+      record.closed_streams.push_back(close->path);
+    } else if (auto* const answered = std::get_if<IkeAnswered>(&action)) {
+      record.answered.push_back(*answered);
     } else if (auto* const up = std::get_if<IkeUp>(&action)) {
       record.ike_ups.push_back(*up);
     } else if (auto* const down = std::get_if<IkeDown>(&action)) {

@@ -47,6 +47,8 @@ struct Record {
   std::vector<policy::MoveSa> moves;
   std::vector<policy::SkipSa> skips;
   std::vector<policy::SwitchSa> switches;
+  std::vector<base::Path> closed_streams;
+  std::vector<IkeAnswered> answered;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
   std::vector<ChildUp> child_ups;

@@ -248,6 +248,29 @@ TEST(Inbound, an_authenticated_newer_packet_from_elsewhere_is_announced_once) {
   EXPECT_EQ(notices_of<PeerMoved>(pair.a).size(), 1u);
 }
 
+//= rfc9329#6.1-18 type=test
+TEST(Inbound, a_peer_is_followed_onto_a_stream_and_off_it_without_any_nat) {
+  Pair pair;
+  base::Path stream{{ip("192.0.2.1"), 4500}, {ip("198.51.100.1"), 50000}};
+  stream.transport = base::Transport::tcp;
+  const auto esp = [&] { return protect_one(pair.b, udp_packet("10.2.0.9", "10.1.0.5", 1)).esp; };
+  (void)open_one(pair.a, esp(), stream);
+  (void)open_one(pair.a, esp(), stream);
+  const auto notices = notices_of<PeerMoved>(pair.a);
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0].path, stream);
+  pair.a.move({{1}, stream, true});
+  base::Path native = stream;
+  native.transport = base::Transport::udp;
+  native.local.port = native.remote.port = 0;
+  (void)open_one(pair.a, esp(), native);
+  EXPECT_TRUE(notices_of<PeerMoved>(pair.a).empty()) << "there is no port to answer to";
+  base::Path udp = native;
+  udp.local.port = udp.remote.port = 4500;
+  (void)open_one(pair.a, esp(), udp);
+  EXPECT_EQ(notices_of<PeerMoved>(pair.a).size(), 1u);
+}
+
 TEST(Inbound, a_peer_without_nat_is_not_followed) {
   Pair pair;
   const base::Path elsewhere{{ip("192.0.2.1"), 4500}, {ip("203.0.113.7"), 1}};
