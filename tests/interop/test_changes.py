@@ -8,6 +8,7 @@ extensions of IKEv2 that strongSwan has too. One case per call.
 none may be missing. Exit code 77 with "skipped: why".
 """
 import argparse
+import json
 import re
 import socket
 import struct
@@ -37,7 +38,7 @@ class Pair:
 
     def __init__(self, lab, options, we_are="a", we_start=None, ours="", theirs="", child="",
                  charon="", mobike="no", nat=False, suite="gcm", their_id="strongswan.example.org",
-                 our_name_of_it=None, blocked=False):
+                 our_esp=None, their_esp=None, blocked=False):
         self.lab, self.we_are = lab, we_are
         self.we_start = we_are == "a" if we_start is None else we_start
         net = self.net = TwoGateways(lab, nat)
@@ -46,6 +47,8 @@ class Pair:
         a, b = net.outer_a, net.OUTER_B
         our_address, their_address = (a, b) if we_are == "a" else (b, a)
         our_net, their_net = (NET_A, NET_B) if we_are == "a" else (NET_B, NET_A)
+        our_esp = our_esp or [f"{ESP[suite]}-x25519"]
+        their_esp = their_esp or [f"{ESP[suite]}-x25519"]
         if blocked:
             net.net.filter("drop")
         self.wire = lab.folder / "middle.pcap"
@@ -54,14 +57,14 @@ class Pair:
         self.theirs.load(swanctl_conf(
             local="%any", remote=our_address if we_are == "b" else "%any",
             local_id=their_id, remote_id="caponier.example.org", local_ts=their_net,
-            remote_ts=our_net, mode="tunnel", ike=IKE[suite], esp=ESP[suite] + "-x25519",
+            remote_ts=our_net, mode="tunnel", ike=IKE[suite], esp=",".join(their_esp),
             mobike=mobike, more=theirs, child_more=child))
         self.ours = Caponier(
             lab, self.our_gw,
             f'[site.peer]\nremote = "{their_address if we_are == "a" else "any"}"\n'
             f'psk = "@peer"\nlocal_nets = ["{our_net}"]\nremote_nets = ["{their_net}"]\n'
-            f'local_id = "caponier.example.org"\nremote_id = "{our_name_of_it or their_id}"\n'
-            f'ike = ["{IKE[suite]}"]\nesp = ["{ESP[suite]}-x25519"]\n'
+            f'local_id = "caponier.example.org"\nremote_id = "{their_id}"\n'
+            f'ike = ["{IKE[suite]}"]\nesp = {json.dumps(our_esp)}\n'
             f'start = {"true" if self.we_start else "false"}\n{ours}',
             {"peer": PSK}, options.bin).start()
 
@@ -271,26 +274,28 @@ def nat_forgets_strongswan(lab, options):
 # -- extensions
 
 
-def many_proposals():
-    ciphers = ["aes256gcm16", "aes192gcm16", "aes128gcm16"]
-    return ",".join(f"{cipher}-{group}" for cipher in ciphers
-                    for group in ("x25519", "ecp256", "ecp384", "modp2048", "modp3072"))
-
-
-def long_id():
-    """As large as a certificate; strongSwan writes "keyid:#hex", we "keyid:hex"."""
-    return "".join(f"{number % 251 + 1:02x}" for number in range(1500))
+def as_large_as_certificates(variants):
+    """Proposals enough for several kilobytes, of which the other side wants the last."""
+    ciphers = [f"aes{bits}-{integrity}" for bits in (128, 192, 256)
+               for integrity in ("sha256", "sha384", "sha512")]
+    ciphers += ["chacha20poly1305", "aes128gcm16", "aes192gcm16"]
+    return [cipher + more for more in variants for cipher in ciphers] + [ESP["gcm"] + "-x25519"]
 
 
 def fragmented(lab, options, we_are):
-    """IKE_AUTH of several kilobytes in fragments of both sides."""
-    identity = long_id()
-    pair = Pair(lab, options, we_are, their_id=f"keyid:#{identity}", our_name_of_it=f"keyid:{identity}",
-                charon="fragment_size = 576", ours="fragment_size = 576\n").up()
+    """IKE_AUTH of kilobytes in fragments."""
+    ours = theirs = None
+    if we_are == "a":
+        ours = as_large_as_certificates(["-x25519", "-ecp256", "-ecp384", "-modp3072"])
+    else:
+        theirs = as_large_as_certificates(["-noesn", "-esn", "-esn-noesn"])
+    pair = Pair(lab, options, we_are, their_id="a" * 230 + ".example.org",
+                charon="fragment_size = 576", ours="fragment_size = 576\n", our_esp=ours,
+                their_esp=theirs).up()
     counts = [int(text) for row in pair.seen("isakmp.frag.total", "isakmp.frag.total")
               for text in row.split(",")]
-    expect(counts and max(counts) >= 4, f"fragments per message: {counts}")
     sizes = [int(row.split(",")[0]) for row in pair.seen("isakmp.exchangetype == 35", "ip.len")]
+    expect(counts and max(counts) >= 4, f"fragments: {counts}, sizes: {sizes}")
     expect(max(sizes) <= 576, f"an IKE_AUTH datagram has {max(sizes)} octets")
     print(f"up to {max(counts)} fragments, of at most {max(sizes)} octets")
 
