@@ -258,8 +258,11 @@ void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloa
     return refuse_child({make_notify(NotifyType::temporary_failure), EndReason::local_fault,
                          "the keys cannot be made"});
   }
+  base::ByteVec lowest_nonce = std::min(base::to_vec(peer_nonce), nonce);
   if (replaced != nullptr) {
-    note_rekeyed_by_peer(*replaced, *child, std::min(base::to_vec(peer_nonce), nonce), now);
+    note_rekeyed_by_peer(*replaced, *child, std::move(lowest_nonce), now);
+  } else {
+    note_made_by_peer(*child, std::move(lowest_nonce));
   }
   const Payloads parts = make_child_answer(agreement, spi_in);
   Payloads answer{parts.front(), wire::NoncePayload{nonce}};

@@ -323,6 +323,10 @@ class IkeSa {
   [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle(const wire::NotifyPayload& rekey);
   void note_rekeyed_by_peer(Child& old, Child& child, base::ByteVec lowest_nonce,
                             base::Instant now);
+  void note_made_by_peer(const Child& made, base::ByteVec lowest_nonce);
+  /// Our own creation of the same child that is under way, if there is one, has a rival.
+  void note_rival(const Child& made, std::optional<policy::ChildSaId> replaces,
+                  base::ByteVec lowest_nonce);
   /// False when the keys could not be made.
   [[nodiscard]] bool conclude_child(const ChildCreation& creation, const ChildAgreement& agreement,
                                     base::Bytes g_ir, base::Bytes nonce_r, base::Instant now);

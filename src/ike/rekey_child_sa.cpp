@@ -2,7 +2,8 @@
 //
 // Both sides may do so at once. Each exchange is answered as usual; once ours is answered as well,
 // the four nonces tell which of the two new SAs goes, and its initiator deletes it. The initiator
-// of the other one deletes the old SA.
+// of the other one deletes the old SA. Two new SAs for one configured child, made at once, are put
+// right in the same way.
 
 #include <algorithm>
 #include <utility>
@@ -67,8 +68,9 @@ bool IkeSa::conclude_child(const ChildCreation& creation, const ChildAgreement& 
   if (child == nullptr) return false;
   if (creation.rival) {
     report(EventKind::ike_collision,
-           fmt::format("{}: both sides rekeyed Child SA {} at once; {} survives", who(),
-                       child->info.name, has_lost ? "the peer's" : "ours"));
+           fmt::format("{}: both sides {} Child SA {} at once; {} survives", who(),
+                       creation.replaces ? "rekeyed" : "made", child->info.name,
+                       has_lost ? "the peer's" : "ours"));
   }
   const policy::ChildSaId id = child->info.id;
   if (has_lost) {
@@ -170,10 +172,30 @@ void IkeSa::note_rekeyed_by_peer(Child& old, Child& child, base::ByteVec lowest_
   old.replaced_by = child.info.id;
   old.overdue_at = now + shared_.limits().replaced_wait;
   drop_wishes([&](const Wish& wish) { return is_rekey_of(wish, old.info.id); });
+  note_rival(child, old.info.id, std::move(lowest_nonce));
+}
+
+void IkeSa::note_made_by_peer(const Child& made, base::ByteVec lowest_nonce) {
+  // What we were about to ask for is there.
+  drop_wishes([&](const Wish& wish) {
+    const auto* const wanted = std::get_if<WantChild>(&wish);
+    return wanted != nullptr && !wanted->replaces && wanted->name == made.info.name;
+  });
+  note_rival(made, std::nullopt, std::move(lowest_nonce));
+}
+
+void IkeSa::note_rival(const Child& made, std::optional<policy::ChildSaId> replaces,
+                       base::ByteVec lowest_nonce) {
   for (auto& [id, request] : own_.all()) {
     auto* const creation = std::get_if<ChildCreation>(&request.what);
-    if (creation == nullptr || creation->replaces != old.info.id) continue;
-    creation->rival = {child.info.id, std::move(lowest_nonce)};
+    if (creation == nullptr || creation->replaces != replaces) continue;
+    const ChildOffer& offer = creation->offer;
+    const bool is_same = offer.child->name == made.info.name &&
+                         policy::contains(made.info.local, offer.local) &&
+                         policy::contains(made.info.remote, offer.remote);
+    // What replaces the same SA is a rival whatever it was narrowed to.
+    if (!replaces && !is_same) continue;
+    creation->rival = {made.info.id, std::move(lowest_nonce)};
     return;
   }
 }

@@ -97,6 +97,14 @@ bool ExploredEnd::has_address(const base::IpAddress& address) const {
   return std::ranges::find(addresses, address) != addresses.end();
 }
 
+bool ExploredEnd::has_child(std::string_view name) const {
+  for (const ike::IkeSaInfo& sa : sas()) {
+    const auto found = std::ranges::find(sa.children, name, &ike::ChildSaInfo::name);
+    if (found != sa.children.end()) return true;
+  }
+  return false;
+}
+
 void ExploredEnd::command(const ike::Command& command) {
   endpoint_.handle_command(command, pair_->now);
   drain();
@@ -125,7 +133,7 @@ void ExploredEnd::perform(ike::Action& action) {
                      errors_.emplace_back("no SA installed");
                  },
                  [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
-          [&](const policy::RemoveSa& sa) { engine_.remove(sa.id); },
+                 [&](const policy::RemoveSa& sa) { engine_.remove(sa.id); },
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](const base::Event& event) {
                    if (pair_->verbose) fmt::print("      {}: {}\n", is_a_ ? "a" : "b", event.text);

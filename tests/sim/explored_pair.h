@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/rng.h"
@@ -41,6 +42,7 @@ class ExploredEnd {
   void command(const ike::Command& command);
   /// The Child SA "net" that came up with the IKE SA.
   [[nodiscard]] policy::ChildSaId first_child() const { return first_child_; }
+  [[nodiscard]] bool has_child(std::string_view name) const;
   [[nodiscard]] std::string connection() const { return is_a_ ? "to-b" : "to-a"; }
   [[nodiscard]] std::vector<ike::IkeSaInfo> sas() const { return endpoint_.snapshot(); }
   [[nodiscard]] const base::DropCounters& drops() const { return endpoint_.drops(); }

@@ -17,8 +17,6 @@ namespace {
 
 /// Whether the gateways move their SAs when addresses and NATs change (RFC 4555).
 constexpr bool follows_addresses = false;
-/// Whether two Child SAs made by both ends at once are put right.
-constexpr bool ends_twins = false;
 
 /// A number in [0, limit] in steps of a thousandth.
 double draw(base::Rng& rng, double limit) {
@@ -142,7 +140,6 @@ Scene draw_scene(base::Rng& rng, double loss_max) {
     const base::Duration length{rng.public_below(120'000'000'000)};
     if (needs_nat_config(blow) && (!scene.allows_nat || !follows_addresses)) continue;
     if (blow == Blow::interface_a && (!scene.has_two_addresses || !follows_addresses)) continue;
-    if (blow == Blow::jump && !ends_twins) continue;
     scene.blows.emplace_back(blow, length);
   }
   scene.traffic_early = one_in(rng, 2);
