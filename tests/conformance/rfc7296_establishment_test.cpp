@@ -3,6 +3,7 @@
 #include <set>
 
 #include "conformance/conversation.h"
+#include "ike/nat_detection.h"
 #include "policy/proposal.h"
 
 namespace caponier::ike::test {
@@ -402,14 +403,19 @@ TEST(NatDetection, notifies_are_in_both_ike_sa_init_messages) {
 
 //= rfc7296#2.23-8 type=test
 TEST(NatDetection, one_match_among_several_source_addresses_is_no_nat) {
-  Pair pair;
-  pair.initiate_a();
-  wire::IkeMessage message = decoded(pair.wire.front().message);
-  pair.wire.clear();
-  message.payloads.insert(message.payloads.begin(), notify_of(NotifyType::nat_detection_source_ip,
-                                                              ByteVec(20, std::byte{1})));
-  ASSERT_EQ(sent_by_b(pair, *message.encode()).size(), 1u);
-  EXPECT_FALSE(pair.b.endpoint.snapshot().at(0).remote_behind_nat);
+  const crypto::NullProvider crypto{nullptr};
+  const base::Path path{{ip(end_b.address), 500}, {ip(end_a.address), 500}};
+  const base::IkeSpi spi{77};
+  const auto foreign = notify_of(NotifyType::nat_detection_source_ip, ByteVec(20, std::byte{1}));
+  const auto right =
+      notify_of(NotifyType::nat_detection_source_ip, nat_hash(crypto, spi, {}, path.remote));
+  const auto destination =
+      notify_of(NotifyType::nat_detection_destination_ip, nat_hash(crypto, spi, {}, path.local));
+  const auto is_behind_nat = [&](const Payloads& payloads) {
+    return detect_nat(crypto, payloads, spi, {}, path).remote_behind_nat;
+  };
+  EXPECT_FALSE(is_behind_nat({foreign, right, foreign, destination}));
+  EXPECT_TRUE(is_behind_nat({foreign, foreign, destination}));
 }
 
 //= rfc7296#2.23-2..3 rfc7296#2.23-5 rfc7296#2.23-12 type=test

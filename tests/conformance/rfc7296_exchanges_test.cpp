@@ -19,7 +19,7 @@ TEST(ExchangeOrder, nothing_but_ike_auth_is_heard_before_the_peer_is_authenticat
     pair.run();
     ASSERT_TRUE(held.has_value());
     pair.filter = nullptr;
-    Forger forger = forger_of(pair.b);
+    Forger forger = forger_of(pair.a);
     EXPECT_TRUE(sent_by_b(pair, forger.request(exchange, 1, {delete_ike()})).empty());
     EXPECT_EQ(pair.b.endpoint.half_open_count(), 1u);
     pair.wire.push_back(*held);

@@ -15,6 +15,7 @@ using base::EventKind;
 using wire::ExchangeType;
 using wire::NotifyType;
 
+//= rfc7296#2.8-5 type=test
 TEST(ChildRekey, one_side_rekeys_and_deletes_what_it_replaced) {
   for (const bool by_a : {true, false}) {
     Collision pair;

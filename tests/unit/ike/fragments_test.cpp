@@ -94,6 +94,7 @@ TEST(IkeFragments, a_large_ike_auth_goes_in_fragments_both_ways) {
   }
 }
 
+//= rfc7383#2.4-1 type=test
 TEST(IkeFragments, both_sides_must_want_them) {
   for (const bool at_a : {true, false}) {
     Pair pair;
@@ -111,6 +112,7 @@ TEST(IkeFragments, both_sides_must_want_them) {
   }
 }
 
+//= rfc7383#2.5.1-1 type=test
 TEST(IkeFragments, the_configured_size_is_kept) {
   Pair pair;
   set_large(pair, {}, [](ConnectionConfig& a) { a.fragment_size = 576; });
@@ -278,6 +280,7 @@ TEST(IkeFragments, an_incomplete_message_is_forgotten_after_a_while) {
   EXPECT_EQ(f.pair.b.state(), IkeState::established);
 }
 
+//= rfc7383#2.4-1 type=test
 TEST(IkeFragments, without_the_agreement_a_fragment_is_dropped) {
   Pair pair;
   ConnectionConfig b = make_connection(end_b, end_a);
@@ -301,6 +304,7 @@ Unsealed piece_of(std::size_t size) {
 const base::Instant start{1h};
 constexpr FragmentKey key_of(std::uint32_t id) { return {false, {id}}; }
 
+//= rfc7383#5-1 rfc7383#5-3 type=test
 TEST(IkeFragmentAssembler, one_sa_keeps_64_kib_and_its_oldest_incomplete_message_goes_first) {
   const IkeLimits limits;
   FragmentBudget budget{limits.fragment_bytes_max};

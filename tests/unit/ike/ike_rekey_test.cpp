@@ -15,6 +15,7 @@ using base::EventKind;
 using wire::ExchangeType;
 using wire::NotifyType;
 
+//= rfc7296#2.8.2-1 rfc7296#2.18-3 type=test
 TEST(IkeRekey, one_side_rekeys_and_the_children_move) {
   for (const bool by_a : {true, false}) {
     Collision pair;
