@@ -12,10 +12,17 @@ namespace {
 constexpr std::size_t salt_size = 4;
 using Nonce = std::array<std::byte, 12>;
 
+Cipher fetch(const char* name) { return Cipher{EVP_CIPHER_fetch(nullptr, name, nullptr)}; }
+
+/// Null when this OpenSSL lacks it. Each is looked up once: by name that is dear.
 const EVP_CIPHER* algorithm_of(const CipherSuite& suite) {
-  if (suite.encr == EncrId::chacha20_poly1305) return EVP_chacha20_poly1305();
-  if (suite.key_bits == 128) return EVP_aes_128_gcm();
-  return suite.key_bits == 192 ? EVP_aes_192_gcm() : EVP_aes_256_gcm();
+  static const Cipher chacha20_poly1305 = fetch("ChaCha20-Poly1305");
+  static const Cipher aes_128 = fetch("AES-128-GCM");
+  static const Cipher aes_192 = fetch("AES-192-GCM");
+  static const Cipher aes_256 = fetch("AES-256-GCM");
+  if (suite.encr == EncrId::chacha20_poly1305) return chacha20_poly1305.get();
+  if (suite.key_bits == 128) return aes_128.get();
+  return suite.key_bits == 192 ? aes_192.get() : aes_256.get();
 }
 
 class AeadCipher final : public SuiteCipher {
@@ -25,11 +32,9 @@ class AeadCipher final : public SuiteCipher {
   bool init(const EVP_CIPHER* algorithm, Bytes encr_key) {
     const Bytes key = encr_key.first(encr_key.size() - salt_size);
     base::copy_into(salt_.reveal_mutable(), encr_key.last(salt_size));
-    encrypt_.reset(EVP_CIPHER_CTX_new());
-    decrypt_.reset(EVP_CIPHER_CTX_new());
-    if (encrypt_ == nullptr || decrypt_ == nullptr) return false;
-    return EVP_EncryptInit_ex(encrypt_.get(), algorithm, nullptr, raw(key), nullptr) == 1 &&
-           EVP_DecryptInit_ex(decrypt_.get(), algorithm, nullptr, raw(key), nullptr) == 1;
+    ctx_.reset(EVP_CIPHER_CTX_new());
+    return algorithm != nullptr && ctx_ != nullptr &&
+           EVP_EncryptInit_ex2(ctx_.get(), algorithm, raw(key), nullptr, nullptr) == 1;
   }
 
   void seal(std::span<PacketJob> jobs) override {
@@ -52,9 +57,9 @@ class AeadCipher final : public SuiteCipher {
     const Nonce nonce = nonce_of(job);
     EsnAad space{};
     const Bytes aad = associated_data(job, space);
-    EVP_CIPHER_CTX* ctx = encrypt_.get();
+    EVP_CIPHER_CTX* ctx = ctx_.get();
     int size = 0;
-    if (EVP_EncryptInit_ex(ctx, nullptr, nullptr, nullptr, raw(Bytes{nonce})) != 1) return false;
+    if (EVP_EncryptInit_ex2(ctx, nullptr, nullptr, raw(Bytes{nonce}), nullptr) != 1) return false;
     if (!aad.empty() && EVP_EncryptUpdate(ctx, nullptr, &size, raw(aad), size_of(aad)) != 1) {
       return false;
     }
@@ -70,9 +75,9 @@ class AeadCipher final : public SuiteCipher {
     const Nonce nonce = nonce_of(job);
     EsnAad space{};
     const Bytes aad = associated_data(job, space);
-    EVP_CIPHER_CTX* ctx = decrypt_.get();
+    EVP_CIPHER_CTX* ctx = ctx_.get();
     int size = 0;
-    if (EVP_DecryptInit_ex(ctx, nullptr, nullptr, nullptr, raw(Bytes{nonce})) != 1) return false;
+    if (EVP_DecryptInit_ex2(ctx, nullptr, nullptr, raw(Bytes{nonce}), nullptr) != 1) return false;
     if (!aad.empty() && EVP_DecryptUpdate(ctx, nullptr, &size, raw(aad), size_of(aad)) != 1) {
       return false;
     }
@@ -86,8 +91,8 @@ class AeadCipher final : public SuiteCipher {
   }
 
   base::Secret<salt_size> salt_;
-  CipherCtx encrypt_;
-  CipherCtx decrypt_;
+  /// Serves both directions: these ciphers have one key schedule, and every job names its own.
+  CipherCtx ctx_;
 };
 
 }  // namespace

@@ -6,18 +6,39 @@
 
 namespace caponier::crypto::ossl {
 
-bool Hmac::init(const char* digest, Bytes key) {
+namespace {
+
+MacCtx make_keyless(const char* digest) {
   const Mac mac{EVP_MAC_fetch(nullptr, "HMAC", nullptr)};
-  if (mac == nullptr) return false;
-  ctx_.reset(EVP_MAC_CTX_new(mac.get()));
-  if (ctx_ == nullptr) return false;
+  if (mac == nullptr) return nullptr;
+  MacCtx ctx{EVP_MAC_CTX_new(mac.get())};
   const OSSL_PARAM params[] = {
       // OpenSSL only reads the name, through a pointer that C cannot call const.
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(digest), 0),
       OSSL_PARAM_construct_end()};
+  if (ctx == nullptr || EVP_MAC_CTX_set_params(ctx.get(), params) != 1) return nullptr;
+  return ctx;
+}
+
+/// Looking the algorithms up by name costs more than a small HMAC: once is enough.
+const EVP_MAC_CTX* keyless(std::string_view digest) {
+  static const MacCtx sha256 = make_keyless("SHA256");
+  static const MacCtx sha384 = make_keyless("SHA384");
+  static const MacCtx sha512 = make_keyless("SHA512");
+  if (digest == "SHA256") return sha256.get();
+  return digest == "SHA384" ? sha384.get() : sha512.get();
+}
+
+}  // namespace
+
+bool Hmac::init(const char* digest, Bytes key) {
+  const EVP_MAC_CTX* const origin = keyless(digest);
+  if (origin == nullptr) return false;
+  ctx_.reset(EVP_MAC_CTX_dup(origin));
+  if (ctx_ == nullptr) return false;
   // A null key means "keep the old one", so an empty key still needs an address.
   static constexpr unsigned char no_key = 0;
-  return EVP_MAC_init(ctx_.get(), key.empty() ? &no_key : raw(key), key.size(), params) == 1;
+  return EVP_MAC_init(ctx_.get(), key.empty() ? &no_key : raw(key), key.size(), nullptr) == 1;
 }
 
 bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) {

@@ -20,9 +20,11 @@ struct Freed {
   }
 };
 
+using Cipher = std::unique_ptr<EVP_CIPHER, Freed<EVP_CIPHER_free>>;
 using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
 using Mac = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
 using MacCtx = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
+using Md = std::unique_ptr<EVP_MD, Freed<EVP_MD_free>>;
 using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using PkeyCtx = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;

@@ -71,8 +71,10 @@ std::expected<std::unique_ptr<KeyExchange>, CryptoError> OpensslProvider::make_k
 
 ByteVec OpensslProvider::nat_hash(std::span<const Bytes> parts) const {
   ByteVec out(nat_hash_size());
+  static const ossl::Md sha1{EVP_MD_fetch(nullptr, "SHA1", nullptr)};
   const ossl::MdCtx ctx{EVP_MD_CTX_new()};
-  bool done = ctx != nullptr && EVP_DigestInit_ex(ctx.get(), EVP_sha1(), nullptr) == 1;
+  bool done =
+      sha1 != nullptr && ctx != nullptr && EVP_DigestInit_ex(ctx.get(), sha1.get(), nullptr) == 1;
   for (const Bytes part : parts) {
     done = done && EVP_DigestUpdate(ctx.get(), part.data(), part.size()) == 1;
   }
