@@ -28,10 +28,13 @@ constexpr std::array common_keys = {
     optional("ike", "[\"aes256gcm16-prfsha384-x25519\"]"),
     optional("esp", "[\"aes256gcm16\"]"),
     optional("encap", "\"auto\""),
+    optional("tcp", "\"fallback\""),
     optional("start", "true"),
     optional("dpd", "\"30s\""),
     optional("lifetime", "\"1h\""),
     optional("replay_window", "4096"),
+    optional("retry_min", "\"1s\""),
+    optional("retry_max", "\"1m\""),
     optional("fragmentation", "true"),
     optional("fragment_size", "1280"),
     optional("auth", "\"psk\""),
@@ -53,6 +56,7 @@ constexpr std::array daemon_keys = {
     optional("listen", "[\"198.51.100.1\"]"),
     optional("ike_port", "500"),
     optional("natt_port", "4500"),
+    optional("tcp_ports", "[4500, 443]"),
     optional("tun", "\"caponier%d\""),
     optional("mtu", "1400"),
 };
@@ -170,6 +174,20 @@ void read_timing(Section& section, PeerConfig& peer) {
   peer.replay_window = static_cast<std::uint32_t>(window->value);
 }
 
+void read_retry(Section& section, PeerConfig& peer) {
+  using std::chrono::days;
+  using std::chrono::seconds;
+  read_duration(section, "retry_min", seconds{1}, days{1}, peer.retry_min);
+  read_duration(section, "retry_max", seconds{1}, days{1}, peer.retry_max);
+  if (peer.retry_min <= peer.retry_max) return;
+  const bool is_min = section.has("retry_min");
+  const std::string_view key = is_min ? "retry_min" : "retry_max";
+  section.note(section.place_of(key), key,
+               {fmt::format("retry_min ({}) is above retry_max ({})", to_text(peer.retry_min),
+                            to_text(peer.retry_max)),
+                "raise retry_max, or lower retry_min"});
+}
+
 void read_start(Section& section, PeerConfig& peer) {
   const auto start = section.boolean("start");
   if (start && start->value && peer.remote_any) {
@@ -223,6 +241,8 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   peer.ike = read_offers(section, "ike", wire::ProtocolId::ike, policy::default_ike_offers());
   peer.esp = read_offers(section, "esp", wire::ProtocolId::esp, policy::default_esp_offers());
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
+  if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
+  read_retry(section, peer);
   read_start(section, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
@@ -260,6 +280,12 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
     const Entry* entry = table.find(natt_port ? "natt_port" : "ike_port");
     errors.add(entry->value.where, "ike_port and natt_port are the same",
                "write two different ports, such as 500 and 4500");
+  }
+  if (section.has("tcp_ports")) {
+    daemon.tcp_ports.clear();
+    for (const std::int64_t port : section.integers("tcp_ports", 1, port_max)) {
+      daemon.tcp_ports.push_back(static_cast<std::uint16_t>(port));
+    }
   }
   if (auto tun = section.text("tun", parse_tun_name)) daemon.tun = std::move(tun->value);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {

@@ -202,4 +202,25 @@ std::optional<std::int64_t> Section::integer(std::string_view key, std::int64_t 
   return number->value;
 }
 
+std::vector<std::int64_t> Section::integers(std::string_view key, std::int64_t min,
+                                            std::int64_t max) {
+  std::vector<std::int64_t> values;
+  const Node* array = value(key, NodeKind::array);
+  if (array == nullptr) return values;
+  for (const Node& item : array->items) {
+    if (item.kind != NodeKind::integer || item.integer < min || item.integer > max) {
+      note(item.where, key,
+           {fmt::format("expected numbers from {} to {}", min, max),
+            fmt::format("write for example {} = {}", key,
+                        std::ranges::find(schema_, key, &KeySpec::name)->example)});
+    } else if (std::ranges::find(values, item.integer) != values.end()) {
+      note(item.where, key,
+           {fmt::format("{} is already listed", item.integer), "remove one of the two"});
+    } else {
+      values.push_back(item.integer);
+    }
+  }
+  return values;
+}
+
 }  // namespace caponier::config

@@ -34,6 +34,9 @@ class Section {
   /// Also checks the range.
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, std::int64_t min,
                                                     std::int64_t max);
+  /// An array of integers within the range, none of them twice; it may be empty.
+  [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key, std::int64_t min,
+                                                   std::int64_t max);
   /// A string that `parse` turns into a Parsed<T>.
   template <class Parse>
   auto text(std::string_view key, Parse parse) {
@@ -73,6 +76,10 @@ class Section {
 
   void note(const Place& where, std::string_view key, const Fault& fault);
   [[nodiscard]] bool has(std::string_view key) const { return table_.find(key) != nullptr; }
+  /// Of the value; has(key).
+  [[nodiscard]] const Place& place_of(std::string_view key) const {
+    return table_.find(key)->value.where;
+  }
 
  private:
   /// The key's value; nothing, and noted, when it is of another kind.

@@ -257,6 +257,15 @@ Parsed<Encap> parse_encap(std::string_view text) {
                suggest(text, words, "write \"auto\" or \"always\""));
 }
 
+Parsed<Tcp> parse_tcp(std::string_view text) {
+  if (text == "fallback") return Tcp::fallback;
+  if (text == "never") return Tcp::never;
+  if (text == "always") return Tcp::always;
+  constexpr std::array<std::string_view, 3> words = {"fallback", "never", "always"};
+  return fault(fmt::format("{} is not when to use TCP", quoted(text)),
+               suggest(text, words, "write \"fallback\", \"never\" or \"always\""));
+}
+
 Parsed<std::string> parse_secret_reference(std::string_view text, std::string_view peer) {
   std::string_view name = text;
   if (text.starts_with('@')) {

@@ -31,6 +31,7 @@ inline constexpr std::size_t identity_size_max = 255;
 [[nodiscard]] Parsed<policy::Identity> parse_identity(std::string_view text);
 [[nodiscard]] Parsed<PortRule> parse_port_rule(std::string_view text);
 [[nodiscard]] Parsed<Encap> parse_encap(std::string_view text);
+[[nodiscard]] Parsed<Tcp> parse_tcp(std::string_view text);
 /// "@name" or "cred:name". `peer` names the file in the suggestion; the text itself is never
 /// repeated, for it may be the secret.
 [[nodiscard]] Parsed<std::string> parse_secret_reference(std::string_view text,

@@ -27,8 +27,8 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
 }
 
 void Gateway::Impl::add_peer(const config::PeerConfig& config, const Peer* old, base::Instant now) {
-  const Peer::Options options{options_.retry_first, options_.retry_max, config_->daemon.ike_port,
-                              config_->daemon.natt_port, options_.ike_limits.retransmit_tries};
+  const Peer::Options options{config_->daemon.ike_port, config_->daemon.natt_port,
+                              options_.ike_limits.retransmit_tries};
   Peer peer{config, options, *rng_, now};
   if (old != nullptr) {
     peer.inherit(*old, now);

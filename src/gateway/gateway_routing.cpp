@@ -124,7 +124,9 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const policy::MoveSa& move) { engine_.move(move); },
                  [&](const policy::SkipSa& skip) { engine_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
-                 [&](const ike::IkeAnswered&) {},
+                 [&](const ike::IkeAnswered& answered) {
+                   if (Peer* peer = find(answered.connection)) peer->handle(answered, now);
+                 },
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },
                  [&](const ike::IkeDown& down) { on_ike_down(down, now); },
                  [&](const ike::Redirected&) {},

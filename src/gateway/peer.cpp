@@ -18,7 +18,11 @@ base::Duration jittered(base::Duration value, base::Rng& rng) {
 }  // namespace
 
 Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now)
-    : config_(std::move(config)), options_(options), rng_(&rng), since_(now) {
+    : config_(std::move(config)),
+      options_(options),
+      rng_(&rng),
+      ladder_(config_.tcp, {options.ike_port, options.natt_port, config_.remote_port}),
+      since_(now) {
   wish_ = config_.start ? Wish::start : Wish::on_demand;
   outer_.local = config_.local;
   if (config_.remote_address) outer_.remote = {*config_.remote_address};
@@ -48,9 +52,9 @@ bool Peer::lacks_addresses() const {
 }
 
 base::Duration Peer::back_off(unsigned failures) {
-  base::Duration wait = options_.retry_first;
-  for (unsigned i = 1; i < failures && wait < options_.retry_max; ++i) wait *= 2;
-  return jittered(std::min(wait, options_.retry_max), *rng_);
+  base::Duration wait = config_.retry_min;
+  for (unsigned i = 1; i < failures && wait < config_.retry_max; ++i) wait *= 2;
+  return jittered(std::min(wait, config_.retry_max), *rng_);
 }
 
 void Peer::up(base::Instant now) {
@@ -105,9 +109,9 @@ void Peer::handle_source_address(std::optional<base::IpAddress> address, base::I
 }
 
 void Peer::handle_local_addresses(base::Instant now) {
-  // Not for every change of a network that comes and goes: one attempt per retry_first.
+  // Not for every change of a network that comes and goes: one attempt per retry_min.
   if (next_attempt_) {
-    next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + options_.retry_first));
+    next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + config_.retry_min));
   }
   reconcile(now);
 }
@@ -128,12 +132,42 @@ bool Peer::handle_knock(const base::Path& path, base::Instant now) {
   return true;
 }
 
+void Peer::handle(const ike::IkeAnswered& answered, base::Instant now) {
+  answered_ = Answered{answered.sa, ladder_.rung_of(answered.path)};
+  if (phase_ == Phase::negotiating) ladder_.handle_answer(now);
+}
+
+void Peer::note_way(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
+  const bool is_ours = answered_ && answered_->sa == up.sa;
+  if (is_ours) ladder_.note_success(answered_->rung);
+  ladder_.stop();
+  rungs_out_ = 0;
+  if (path.transport == base::Transport::udp) {
+    stream_.reset();
+    udp_retry_wait_ = udp_retry_first;
+  } else if (is_ours && config_.tcp == config::Tcp::fallback) {
+    stream_ = path;
+    udp_retry_at_ = now + jittered(udp_retry_wait_, *rng_);
+  }
+}
+
+/// Make before break: the stream goes on until an IKE SA over UDP is up.
+void Peer::retry_udp(base::Instant now) {
+  if (!stream_ || udp_retry_at_ > now) return;
+  udp_retry_wait_ = std::min(2 * udp_retry_wait_, udp_retry_max);
+  udp_retry_at_ = now + jittered(udp_retry_wait_, *rng_);
+  const auto path =
+      ladder_.path_of(Rung::udp_natt, stream_->local.address, stream_->remote.address, *rng_);
+  requests_.emplace_back(ike::Command{ike::Reauthenticate{config_.name, path}});
+}
+
 void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
   if (wish_ == Wish::down) {
     requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
     return;
   }
   ikes_.insert(up.sa);
+  note_way(up, path, now);
   if (up.replaces) return note_state(now);
   attempts_ = 0;
   next_attempt_.reset();
@@ -142,7 +176,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   child_failures_ = 0;
   child_pending_until_.reset();
   // The first child comes with the IKE SA; only when it does not is it asked for again.
-  child_retry_at_ = now + options_.retry_first;
+  child_retry_at_ = now + config_.retry_min;
   if (config_.remote_any) {
     OuterAddresses outer = outer_;
     outer.remote = {path.remote.address};
@@ -155,11 +189,8 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   ikes_ = std::move(established);
   if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
   child_pending_until_.reset();
-  if (!down.was_established) {
-    if (phase_ == Phase::negotiating) return fail(explain(down.reason), now);
-    note_ = explain(down.reason);
-    return reconcile(now);
-  }
+  stream_.reset();
+  if (!down.was_established) return end_rung(down.reason, now);
   note_ = explain(down.reason);
   demanded_ = false;
   attempts_ = 0;
@@ -168,6 +199,20 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
                                  down.reason == ike::EndReason::address_lost;
   next_attempt_ = is_ours_to_repeat ? now : now + back_off(1);
   enter(Phase::waiting, now);
+}
+
+void Peer::end_rung(ike::EndReason reason, base::Instant now) {
+  if (rungs_out_ > 0) --rungs_out_;
+  // Another rung was answered.
+  if (reason == ike::EndReason::replaced) return note_state(now);
+  if (phase_ == Phase::negotiating) {
+    if (reason != ike::EndReason::timeout) return fail(explain(reason), now);
+    if (ladder_.has_next()) return climb(now);
+    if (rungs_out_ > 0) return note_state(now);
+    return fail(explain(reason), now);
+  }
+  note_ = explain(reason);
+  reconcile(now);
 }
 
 void Peer::handle(const ike::ChildUp& up, base::Instant now) {
@@ -239,7 +284,9 @@ void Peer::reconcile(base::Instant now) {
       case Phase::negotiating: fail("the negotiation did not end in time", now); break;
     }
   }
+  if (phase_ == Phase::negotiating && ladder_.climb_at() && *ladder_.climb_at() <= now) climb(now);
   if (!ikes_.empty()) {
+    retry_udp(now);
     reconcile_child(now);
   } else if (phase_ == Phase::waiting && !config_.remote_any &&
              (is_wanted() || lacks_addresses()) && (!next_attempt_ || *next_attempt_ <= now)) {
@@ -280,12 +327,18 @@ void Peer::find_source_or_initiate(base::Instant now) {
 
 void Peer::initiate(base::Instant now) {
   if (!connection_) return fail("our address and the peer's are of two families", now);
-  const bool natt = config_.remote_port == options_.natt_port;
-  const base::Path path{{*outer_.local, natt ? options_.natt_port : options_.ike_port},
-                        {*target_, config_.remote_port}};
   phase_deadline_ = now + negotiation_timeout;
-  requests_.emplace_back(ike::Command{ike::Initiate{config_.name, path}});
+  ladder_.begin();
+  rungs_out_ = 0;
+  answered_.reset();
   enter(Phase::negotiating, now);
+  climb(now);
+}
+
+void Peer::climb(base::Instant now) {
+  const base::Path path = ladder_.path_of(ladder_.climb(now), *outer_.local, *target_, *rng_);
+  requests_.emplace_back(ike::Command{ike::Initiate{config_.name, path, rungs_out_ > 0}});
+  ++rungs_out_;
 }
 
 void Peer::fail(std::string note, base::Instant now) {
@@ -295,6 +348,7 @@ void Peer::fail(std::string note, base::Instant now) {
   last_failure_ = now;
   next_attempt_ = now + back_off(attempts_);
   attempt_started_.reset();
+  ladder_.stop();
   phase_ = Phase::waiting;
   note_state(now);
 }
@@ -328,13 +382,18 @@ std::optional<base::Instant> Peer::next_attempt() const {
 
 std::optional<base::Deadline> Peer::poll_deadline() const {
   if (wish_ == Wish::down) return std::nullopt;
-  if (phase_ != Phase::waiting) return base::Deadline{phase_deadline_, "an attempt's time is up"};
   std::optional<base::Deadline> earliest;
   const auto consider = [&](std::optional<base::Instant> at, std::string_view reason) {
     if (at && (!earliest || *at < earliest->at)) earliest = base::Deadline{*at, reason};
   };
+  if (phase_ != Phase::waiting) {
+    consider(phase_deadline_, "an attempt's time is up");
+    if (phase_ == Phase::negotiating) consider(ladder_.climb_at(), "another way to the peer");
+    return earliest;
+  }
   consider(next_attempt(), "next attempt");
   if (!ikes_.empty()) {
+    if (stream_) consider(udp_retry_at_, "back to UDP");
     consider(child_due(), "missing child");
   }
   return earliest;
@@ -384,6 +443,9 @@ std::string Peer::explain(ike::EndReason reason) const {
   if (reason != ike::EndReason::timeout && !failure_text_.empty()) return failure_text_;
   switch (reason) {
     case ike::EndReason::timeout:
+      if (ladder_.tried_count() > 1 && target_) {
+        return fmt::format("no answer from {} on {}", target_->to_string(), ladder_.tried());
+      }
       return fmt::format("no answer from {} after {} tries", who, options_.tries);
     case ike::EndReason::peer_refused: return "the peer refused the negotiation";
     case ike::EndReason::authentication:

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "gateway/gateway.h"
+#include "gateway/ladder.h"
 #include "gateway/translate.h"
 
 namespace caponier::gateway {
@@ -25,6 +26,10 @@ inline constexpr base::Duration acquire_patience{std::chrono::seconds{5}};
 /// A tunnel through which something arrived within this time passes traffic.
 inline constexpr base::Duration traffic_memory{std::chrono::seconds{60}};
 
+/// From a TCP stream UDP is tried again after so long, doubled up to the other.
+inline constexpr base::Duration udp_retry_first{std::chrono::seconds{30}};
+inline constexpr base::Duration udp_retry_max{std::chrono::hours{1}};
+
 /// Where strangers knock may change what we call ourselves at most once in this time.
 inline constexpr base::Duration knock_interval{std::chrono::seconds{30}};
 
@@ -35,8 +40,6 @@ using PeerRequest = std::variant<ike::Command, Lookup, FindSource, Refresh>;
 class Peer {
  public:
   struct Options {
-    base::Duration retry_first;
-    base::Duration retry_max;
     std::uint16_t ike_port;
     std::uint16_t natt_port;
     unsigned tries;  ///< of one request, for people
@@ -60,6 +63,7 @@ class Peer {
   void handle_local_addresses(base::Instant now);
   /// Somebody at path.remote wants to negotiate with us at path.local. True when that changed us.
   bool handle_knock(const base::Path& path, base::Instant now);
+  void handle(const ike::IkeAnswered& answered, base::Instant now);
   void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);
   /// `established`: the IKE SAs of this peer that are up now.
   void handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now);
@@ -106,6 +110,12 @@ class Peer {
   void start_attempt(base::Instant now);
   void find_source_or_initiate(base::Instant now);
   void initiate(base::Instant now);
+  /// Begins the ladder's next rung beside those under way.
+  void climb(base::Instant now);
+  /// The end of one rung, or of all.
+  void end_rung(ike::EndReason reason, base::Instant now);
+  void note_way(const ike::IkeUp& up, const base::Path& path, base::Instant now);
+  void retry_udp(base::Instant now);
   void fail(std::string note, base::Instant now);
   void set_outer(OuterAddresses outer);
   void enter(Phase phase, base::Instant now);
@@ -126,6 +136,17 @@ class Peer {
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;
   std::set<policy::ChildSaId> children_;
+
+  Ladder ladder_;
+  unsigned rungs_out_ = 0;  ///< IKE SAs being negotiated beside each other
+  struct Answered {
+    ike::IkeSaId sa;
+    Rung rung{};
+  };
+  std::optional<Answered> answered_;  ///< the last one
+  std::optional<base::Path> stream_;  ///< ours, under the IKE SA that is up
+  base::Instant udp_retry_at_;        ///< while there is a stream
+  base::Duration udp_retry_wait_ = udp_retry_first;
 
   unsigned attempts_ = 0;
   std::optional<base::Instant> next_attempt_;

@@ -380,6 +380,81 @@ def host_mode(lab, options):
     expect("ESP" in seen and "ICMP" not in seen, f"on the wire: {seen}")
 
 
+def block(net, what):
+    """Drops what the middle would forward; an empty `what` lets everything pass again."""
+    rule = f"{what} drop" if what else ""
+    net.net.run("nft", "-f", "-", text_input=f"""
+        table inet block
+        delete table inet block
+        table inet block {{
+          chain forward {{
+            type filter hook forward priority filter;
+            {rule}
+          }}
+        }}""")
+
+
+def streams_of(gateway):
+    return gateway.host.run("ss", "-Htn", "state", "established").stdout.split()
+
+
+def tcp_fallback(lab, options):
+    """No UDP and no ESP on the way: up over TCP; back to UDP when it passes again."""
+    pair = Pair(lab, options, extra_b="start = false\n")
+    block(pair.net, "meta l4proto { udp, esp }")
+    pair.b.start()
+    pair.a.start()
+    pair.a.wait_up("office", 40)
+    pair.expect_traffic(20)
+    expect(any(text.endswith(":4500") for text in streams_of(pair.a)), "no TCP stream")
+    expect("TCP" in pair.a.log, pair.a.log)
+    # A stream that breaks is opened again, by its originator.
+    pair.net.gw_b.run("ss", "-K", "sport", "=", "4500", check=False)
+    wait_until(lambda: ping(pair.net.client_a, "10.2.0.10", 1)[0] == 1, 20, "the next stream")
+    block(pair.net, "")
+    lost = 0
+    def is_back():
+        nonlocal lost
+        lost += 1 - ping(pair.net.client_a, "10.2.0.10", 1)[0]
+        return not streams_of(pair.a)
+    wait_until(is_back, 90, "the return to UDP")
+    pair.expect_traffic(20)
+    expect(lost == 0, f"{lost} pings were lost on the way back\n{pair.a.log}")
+
+
+def tcp_https(lab, options):
+    """Nothing but TCP 443 passes."""
+    listen = "\n[daemon]\ntcp_ports = [4500, 443]\n"
+    pair = Pair(lab, options, extra_b="start = false\n" + listen)
+    block(pair.net, "tcp dport 4500 drop; meta l4proto { udp, esp }")
+    pair.b.start()
+    pair.a.start()
+    pair.a.wait_up("office", 40)
+    pair.expect_traffic()
+    expect(any(text.endswith(":443") for text in streams_of(pair.a)), "no stream to port 443")
+
+
+def port_500_dead(lab, options):
+    """Nothing passes on UDP 500: the tunnel comes up on 4500, soon."""
+    pair = Pair(lab, options, extra_a='tcp = "never"\n', extra_b="start = false\n")
+    block(pair.net, "udp dport 500")
+    pair.b.start()
+    begin = time.monotonic()
+    pair.a.start()
+    pair.a.wait_up("office", 40)
+    took = time.monotonic() - begin
+    expect(took < 12, f"it took {took:.1f} s")
+    pair.expect_traffic()
+
+
+def tcp_always(lab, options):
+    """tcp = "always" through a NAT, and the log says so."""
+    pair = Pair(lab, options, extra_a='tcp = "always"\n', nat=True)
+    pair.up()
+    pair.expect_traffic()
+    expect(any(text.endswith(":4500") for text in streams_of(pair.a)), "no TCP stream")
+
+
 def command_line(lab, options):
     """Exit codes, --json of every verb, and what is said when something is not there."""
     pair = Pair(lab, options, extra_a="\n[debug]\nallow_key_export = true\n")
@@ -410,7 +485,8 @@ def command_line(lab, options):
 
 CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
-         impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line]
+         impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line,
+         tcp_fallback, tcp_https, tcp_always, port_500_dead]
 
 
 def skip(why):

@@ -53,10 +53,10 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
       {"  rightsubnet = 1",
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
-       "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, local, "
-       "local_id, remote_id, remote_port, ike, esp, encap, start, dpd, lifetime, replay_window, "
-       "fragmentation, fragment_size, auth, remote_auth, childless, unique, local_nets and "
-       "remote_nets"},
+       "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
+       "local, local_id, remote_id, remote_port, ike, esp, encap, tcp, start, dpd, "
+       "lifetime, replay_window, retry_min, retry_max, fragmentation, fragment_size, "
+       "auth, remote_auth, childless, unique, local_nets and remote_nets"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
        "remove it"},
@@ -361,6 +361,25 @@ TEST(ConfigErrors, encap_and_start_must_be_possible) {
   expect_file({{"[host.a]\nremote = \"any\"\npsk = \"@branch\"\nstart = true\n",
                 "4:9: start: a tunnel with remote = \"any\" cannot be started from here\n  fix: "
                 "write start = false, or name the remote"}});
+}
+
+TEST(ConfigErrors, tcp_and_the_pauses_between_attempts_must_be_possible) {
+  expect_site({
+      {"tcp = \"allways\"",
+       "7: tcp: 'allways' is not when to use TCP\n  fix: did you mean 'always'?"},
+      {"retry_min = \"0s\"",
+       "13: retry_min: '0s' is outside 1s to 1d\n  fix: write for example \"1s\""},
+      {"retry_min = \"2h\"",
+       "13: retry_min: retry_min (2h) is above retry_max (1m)\n  fix: raise retry_max, or lower "
+       "retry_min"},
+  });
+  expect_file({
+      {"[daemon]\ntcp_ports = [4500, 70000]",
+       "2:20: tcp_ports: expected numbers from 1 to 65535\n  fix: write for example tcp_ports = "
+       "[4500, 443]"},
+      {"[daemon]\ntcp_ports = [443, 443]",
+       "2:19: tcp_ports: 443 is already listed\n  fix: remove one of the two"},
+  });
 }
 
 TEST(ConfigErrors, port_rules_must_name_a_protocol_and_ports_it_has) {

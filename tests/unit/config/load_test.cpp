@@ -35,8 +35,12 @@ TEST(ConfigLoad, the_minimal_site_takes_every_default) {
   EXPECT_EQ(peer.dpd, std::chrono::seconds{30});
   EXPECT_EQ(peer.lifetime, std::chrono::hours{1});
   EXPECT_EQ(peer.replay_window, 4096U);
+  EXPECT_EQ(peer.tcp, Tcp::fallback);
+  EXPECT_EQ(peer.retry_min, std::chrono::seconds{1});
+  EXPECT_EQ(peer.retry_max, std::chrono::minutes{1});
   EXPECT_EQ(config->daemon.ike_port, 500);
   EXPECT_EQ(config->daemon.natt_port, 4500);
+  EXPECT_EQ(config->daemon.tcp_ports, std::vector<std::uint16_t>{4500});
   EXPECT_EQ(config->daemon.tun, "caponier%d");
   EXPECT_EQ(config->daemon.mtu, 0U);
   EXPECT_FALSE(config->daemon.allow_key_export);
@@ -50,6 +54,20 @@ TEST(ConfigLoad, the_minimal_host_is_known_by_its_name) {
   EXPECT_FALSE(peer.remote_address);
   EXPECT_FALSE(peer.remote_id);
   EXPECT_TRUE(peer.ports.empty());
+}
+
+TEST(ConfigLoad, when_tcp_is_used_and_how_often_is_tried_are_taken) {
+  const auto config =
+      loaded(site_with("tcp = \"always\"\nretry_min = \"5s\"\nretry_max = \"1d\"\n"
+                       "[daemon]\ntcp_ports = [4500, 443]\n"));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->peers.at(0).tcp, Tcp::always);
+  EXPECT_EQ(config->peers.at(0).retry_min, std::chrono::seconds{5});
+  EXPECT_EQ(config->peers.at(0).retry_max, std::chrono::days{1});
+  EXPECT_EQ(config->daemon.tcp_ports, (std::vector<std::uint16_t>{4500, 443}));
+  const auto silent = loaded(site_with("tcp = \"never\"\n[daemon]\ntcp_ports = []\n"));
+  ASSERT_NE(silent, nullptr);
+  EXPECT_TRUE(silent->daemon.tcp_ports.empty());
 }
 
 //= rfc7296#3.3.4-4 type=test

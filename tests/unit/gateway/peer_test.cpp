@@ -18,8 +18,7 @@ struct Driven {
   base::Instant now{1h};
   Peer peer;
 
-  explicit Driven(config::PeerConfig config)
-      : peer(std::move(config), {1s, 60s, 500, 4500, 6}, rng, now) {}
+  explicit Driven(config::PeerConfig config) : peer(std::move(config), {500, 4500, 6}, rng, now) {}
 
   /// Until its next deadline, which is then handled.
   void advance() {
@@ -44,12 +43,24 @@ struct Driven {
     }
     return std::nullopt;
   }
-  void establish() {
-    peer.handle(ike::IkeUp{sa, peer.config().name}, {}, now);
+  void establish(const base::Path& path = {}) {
+    peer.handle(ike::IkeUp{sa, peer.config().name}, path, now);
     peer.handle(ike::ChildUp{sa, first_child, peer.config().name, peer.config().name}, now);
   }
-  void fail(ike::EndReason reason) {
+  void end_rung(ike::EndReason reason) {
     peer.handle(ike::IkeDown{sa, peer.config().name, reason, false}, {}, now);
+  }
+  /// Every way to the peer has ended so.
+  void fail(ike::EndReason reason) {
+    for (int rung = 0; rung < 4; ++rung) {
+      end_rung(reason);
+      if (peer.next_attempt()) return;
+    }
+  }
+  /// The path of the next initiation.
+  std::optional<base::Path> way() {
+    const auto initiate = command<ike::Initiate>();
+    return initiate ? std::optional{initiate->path} : std::nullopt;
   }
   void lose(ike::EndReason reason) {
     peer.handle(ike::ChildDown{sa, first_child, peer.config().name, peer.config().name, reason},
@@ -115,7 +126,7 @@ TEST(Peer, failures_are_repeated_after_pauses_that_double_up_to_the_limit) {
     EXPECT_LE(pause, full * 5 / 4);
   }
   EXPECT_EQ(d.peer.attempts(), 12u);
-  EXPECT_EQ(d.peer.note(), "no answer from 192.0.2.2:500 after 6 tries");
+  EXPECT_EQ(d.peer.note(), "no answer from 192.0.2.2 on UDP 500, UDP 4500, TCP 4500 and TCP 443");
 }
 
 TEST(Peer, up_forgets_the_back_off) {
@@ -132,8 +143,8 @@ TEST(Peer, up_forgets_the_back_off) {
 
 TEST(Peer, an_attempt_without_an_end_is_given_up) {
   Driven d{site_peer()};
-  d.advance();
-  d.advance();
+  const base::Instant begin = d.now;
+  while (d.now - begin < negotiation_timeout) d.advance();
   EXPECT_EQ(d.peer.state(), PeerState::down);
   EXPECT_EQ(d.peer.note(), "the negotiation did not end in time");
 }
@@ -333,6 +344,135 @@ TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
   d.now = d.now + knock_interval;
   d.peer.handle_knock({{address("192.0.2.7"), 500}, peer}, d.now);
   EXPECT_NE(d.peer.connection(), connection);
+}
+
+//= rfc7296#2.23-8 type=test
+TEST(Peer, silence_on_one_way_puts_the_next_beside_it) {
+  Driven d{site_peer()};
+  d.advance();
+  EXPECT_EQ(d.way()->local.port, 500);
+  const base::Instant begin = d.now;
+  d.advance();
+  EXPECT_EQ(d.now - begin, rung_patience);
+  const auto natt = d.command<ike::Initiate>();
+  EXPECT_TRUE(natt->beside);
+  EXPECT_EQ(natt->path.remote, (base::Endpoint{address("192.0.2.2"), 4500}));
+  EXPECT_EQ(natt->path.local.port, 4500);
+  d.advance();
+  const auto tcp = d.way();
+  EXPECT_EQ(tcp->transport, base::Transport::tcp);
+  EXPECT_EQ(tcp->remote.port, 4500);
+  d.advance();
+  EXPECT_EQ(d.way()->remote.port, 443);
+  EXPECT_EQ(d.now - begin, 3 * rung_patience);
+  EXPECT_EQ(d.peer.poll_deadline()->at, begin + negotiation_timeout);
+}
+
+TEST(Peer, an_answer_keeps_the_next_way_waiting) {
+  Driven d{site_peer()};
+  d.advance();
+  const auto path = d.way();
+  d.peer.handle(ike::IkeAnswered{sa, "branch", *path}, d.now);
+  EXPECT_EQ(d.peer.poll_deadline()->at, d.now + answered_patience);
+  d.establish();
+  EXPECT_FALSE(d.way());
+  EXPECT_FALSE(d.peer.poll_deadline());
+}
+
+TEST(Peer, a_refusal_is_an_answer_and_no_reason_to_go_another_way) {
+  Driven d{site_peer()};
+  d.advance();
+  d.advance();
+  while (d.way()) {
+  }
+  d.end_rung(ike::EndReason::no_proposal);
+  d.end_rung(ike::EndReason::replaced);
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+  EXPECT_EQ(d.peer.note(), "no algorithms in common with the peer (NO_PROPOSAL_CHOSEN)");
+  EXPECT_FALSE(d.way());
+}
+
+TEST(Peer, a_way_that_ends_at_once_does_not_cost_its_patience) {
+  config::PeerConfig config = site_peer();
+  config.tcp = config::Tcp::always;
+  Driven d{config};
+  d.advance();
+  EXPECT_EQ(d.way()->remote.port, 4500);
+  d.end_rung(ike::EndReason::timeout);
+  EXPECT_EQ(d.way()->remote.port, 443);
+  EXPECT_EQ(d.peer.state(), PeerState::connecting);
+  d.end_rung(ike::EndReason::timeout);
+  EXPECT_EQ(d.peer.state(), PeerState::down);
+  EXPECT_EQ(d.peer.note(), "no answer from 192.0.2.2 on TCP 4500 and TCP 443");
+}
+
+TEST(Peer, the_way_that_worked_last_is_the_first_next_time) {
+  Driven d{site_peer()};
+  d.advance();
+  d.advance();
+  const base::Path natt{{address("192.0.2.1"), 4500}, {address("192.0.2.2"), 4500}};
+  d.peer.handle(ike::IkeAnswered{sa, "branch", natt}, d.now);
+  d.establish();
+  d.lose(ike::EndReason::timeout);
+  while (d.way()) {
+  }
+  d.advance();
+  EXPECT_EQ(d.way()->remote.port, 4500);
+}
+
+TEST(Peer, from_a_stream_udp_is_tried_again_ever_more_rarely_until_it_works) {
+  config::PeerConfig config = site_peer();
+  Driven d{config};
+  d.advance();
+  const base::Path stream{
+      {address("192.0.2.1"), 50000}, {address("192.0.2.2"), 4500}, base::Transport::tcp};
+  d.peer.handle(ike::IkeAnswered{sa, "branch", stream}, d.now);
+  d.establish(stream);
+  base::Duration wait = udp_retry_first;
+  for (int i = 0; i < 12; ++i) {
+    const base::Instant before = d.now;
+    d.advance();
+    EXPECT_GE(d.now - before, wait * 3 / 4);
+    EXPECT_LE(d.now - before, wait * 5 / 4);
+    wait = std::min<base::Duration>(2 * wait, udp_retry_max);
+    const auto again = d.command<ike::Reauthenticate>();
+    ASSERT_TRUE(again && again->path);
+    EXPECT_EQ(again->path->transport, base::Transport::udp);
+    EXPECT_EQ(again->path->remote, (base::Endpoint{address("192.0.2.2"), 4500}));
+    EXPECT_EQ(again->path->local.port, 4500);
+  }
+  d.peer.handle(ike::IkeUp{{7}, "branch"},
+                {{address("192.0.2.1"), 4500}, {address("192.0.2.2"), 4500}}, d.now);
+  EXPECT_FALSE(d.peer.poll_deadline());
+}
+
+TEST(Peer, tcp_always_stays_on_tcp_and_a_stream_of_the_peer_is_the_peers_affair) {
+  const base::Path stream{
+      {address("192.0.2.1"), 50000}, {address("192.0.2.2"), 4500}, base::Transport::tcp};
+  config::PeerConfig config = site_peer();
+  config.tcp = config::Tcp::always;
+  Driven always{config};
+  always.advance();
+  always.peer.handle(ike::IkeAnswered{sa, "branch", stream}, always.now);
+  always.establish(stream);
+  EXPECT_FALSE(always.peer.poll_deadline());
+  Driven responder{site_peer()};
+  responder.establish({stream.remote, stream.local, stream.transport});
+  EXPECT_FALSE(responder.peer.poll_deadline());
+}
+
+TEST(Peer, the_pauses_between_attempts_are_the_peers_own) {
+  config::PeerConfig config = site_peer();
+  config.retry_min = 10s;
+  config.retry_max = 20s;
+  Driven d{config};
+  for (const base::Duration full : {10s, 20s, 20s}) {
+    d.advance();
+    d.fail(ike::EndReason::timeout);
+    const base::Duration pause = *d.peer.next_attempt() - d.now;
+    EXPECT_GE(pause, full * 3 / 4);
+    EXPECT_LE(pause, full * 5 / 4);
+  }
 }
 
 TEST(Peer, one_that_may_come_from_anywhere_is_never_initiated) {
