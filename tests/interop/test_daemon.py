@@ -399,7 +399,11 @@ def streams_of(gateway):
 
 
 def tcp_fallback(lab, options):
-    """No UDP and no ESP on the way: up over TCP; back to UDP when it passes again."""
+    """No UDP and no ESP on the way: up over TCP; a stream that breaks is opened again."""
+    up_over_tcp(lab, options)
+
+
+def up_over_tcp(lab, options):
     pair = Pair(lab, options, extra_b="start = false\n")
     block(pair.net, "meta l4proto { udp, esp }")
     pair.b.start()
@@ -411,6 +415,12 @@ def tcp_fallback(lab, options):
     # A stream that breaks is opened again, by its originator.
     pair.net.gw_b.run("ss", "-K", "sport", "=", "4500", check=False)
     wait_until(lambda: ping(pair.net.client_a, "10.2.0.10", 1)[0] == 1, 20, "the next stream")
+    return pair
+
+
+def back_to_udp(lab, options):
+    """When UDP passes again the tunnel returns to it, without losing a packet."""
+    pair = up_over_tcp(lab, options)
     block(pair.net, "")
     lost = 0
     def is_back():
@@ -486,7 +496,7 @@ def command_line(lab, options):
 CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line,
-         tcp_fallback, tcp_https, tcp_always, port_500_dead]
+         tcp_fallback, back_to_udp, tcp_https, tcp_always, port_500_dead]
 
 
 def skip(why):
