@@ -15,6 +15,10 @@ using base::Instant;
 
 namespace {
 
+// An older SA to send by meanwhile, if there is one, is another IKE SA's, which the peer may have
+// lost.
+constexpr base::Duration first_child_wait = std::chrono::seconds{2};
+
 policy::Lifetime shortened(policy::Lifetime lifetime, Shared& shared) {
   if (lifetime.soft_time) lifetime.soft_time = shared.shortened(*lifetime.soft_time);
   if (lifetime.soft_bytes) lifetime.soft_bytes = shared.shortened(*lifetime.soft_bytes);
@@ -74,7 +78,8 @@ IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, 
   // The initiator has its half only once our answer has arrived.
   child.sends = is_exchange_initiator && !replacement.is_redundant;
   if (!is_exchange_initiator) {
-    child.sends_at = now + shared_.limits().activation_wait;
+    child.sends_at =
+        now + (children_.empty() ? first_child_wait : shared_.limits().activation_wait);
     if (answering_) child.answered_in = answering_->header.message_id;
   }
   ChildSaInfo& info = child.info;
@@ -140,7 +145,8 @@ void IkeSa::child_heard(policy::ChildSaId id) {
 void IkeSa::wait_for_peer_again(base::MessageId request, Instant now) {
   for (auto& [id, child] : children_) {
     if (child.sends_at && child.answered_in == request) {
-      child.sends_at = now + shared_.limits().activation_wait;
+      child.sends_at =
+          now + (children_.size() == 1 ? first_child_wait : shared_.limits().activation_wait);
     }
   }
 }

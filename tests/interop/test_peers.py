@@ -173,6 +173,8 @@ class Case:
         wait_until(lambda: self.ike_spi() not in (None, before), 20, "the peer to come back")
         if self.theirs.sends_initial_contact:
             self.both_up()
+        wait_until(lambda: ping(self.net.client_a, THEIR_INNER, 1)[0] == 1, 5,
+                   "traffic after the peer was killed")
         self.expect_traffic("after the peer was killed")
 
     def we_stop(self):

@@ -62,6 +62,16 @@ TEST(IkeEstablished, deleting_the_ike_sa_removes_everything_on_both_sides) {
   }
 }
 
+TEST(IkeEstablished, a_responders_first_child_soon_sends_though_nothing_is_heard_on_it) {
+  Pair pair;
+  bring_up(pair);
+  EXPECT_TRUE(pair.b.record.installs.at(0).receives_only);
+  EXPECT_TRUE(pair.b.record.switches.empty());
+  pair.advance(2s);
+  ASSERT_EQ(pair.b.record.switches.size(), 1u);
+  EXPECT_TRUE(pair.b.record.switches.at(0).sends);
+}
+
 //= rfc7296#1.4.1-1..3 rfc7296#2.4-11 type=test
 TEST(IkeEstablished, deleting_a_child_leaves_the_ike_sa) {
   Pair pair;
