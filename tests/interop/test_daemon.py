@@ -413,7 +413,10 @@ def up_over_tcp(lab, options):
     expect(any(text.endswith(":4500") for text in streams_of(pair.a)), "no TCP stream")
     expect("TCP" in pair.a.log, pair.a.log)
     # A stream that breaks is opened again, by its originator.
-    pair.net.gw_b.run("ss", "-K", "sport", "=", "4500", check=False)
+    block(pair.net, "tcp dport 4500 reject with tcp reset; meta l4proto { udp, esp }")
+    ping(pair.net.client_a, "10.2.0.10", 1)
+    wait_until(lambda: "another one is opened" in pair.a.log, 10, "the end of the stream")
+    block(pair.net, "meta l4proto { udp, esp }")
     wait_until(lambda: ping(pair.net.client_a, "10.2.0.10", 1)[0] == 1, 20, "the next stream")
     return pair
 
