@@ -15,6 +15,7 @@ goes straight to net.
 import atexit
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,11 @@ class Host:
             table inet lab {{
               {chains}
             }}""")
+
+    def dropped(self):
+        """How many packets the rules of filter() with a counter have met."""
+        return sum(map(int, re.findall(r"counter packets (\d+)",
+                                       self.run("nft", "list", "table", "inet", "lab").stdout)))
 
     def run(self, *command, check=True, timeout=60, text_input=None):
         return run(["ip", "netns", "exec", self.netns, *command], check, timeout, text_input)
