@@ -117,9 +117,15 @@ std::string traffic_text(const Json& child, const char* packets, const char* byt
                      at(child, last).is_number() ? age_or_dash(child, last) + " ago" : "never");
 }
 
-void add_child(std::string& out, const Json& child) {
+/// How the ESP of a child travels below a peer of this `transport`.
+std::string_view carriage(const Json& child, const std::string& transport) {
+  if (!flag(child, "udp_encap")) return "native ESP";
+  return transport == "tcp" ? "ESP in TCP" : "ESP in UDP";
+}
+
+void add_child(std::string& out, const Json& child, const std::string& transport) {
   out += fmt::format("  child {}: {}, {}, {}, {} old\n", text(child, "name"), text(child, "mode"),
-                     text(child, "suite"), flag(child, "udp_encap") ? "ESP in UDP" : "native ESP",
+                     text(child, "suite"), carriage(child, transport),
                      age_or_dash(child, "established_seconds"));
   out += fmt::format("    {} === {}\n", joined(at(child, "local")), joined(at(child, "remote")));
   out += fmt::format("    in   spi {}  {}\n", text(child, "spi_in"),
@@ -150,7 +156,8 @@ std::string peer_block(const Json& peer, const Style& style) {
   const Json& ike = at(peer, "ike");
   if (ike.is_object()) {
     add_line(out, "path",
-             fmt::format("{} - {}", text(peer, "local_endpoint"), text(peer, "remote_endpoint")));
+             fmt::format("{} - {}{}", text(peer, "local_endpoint"), text(peer, "remote_endpoint"),
+                         text(peer, "transport") == "tcp" ? " over TCP" : ""));
     const std::string nat = text(peer, "nat");
     add_line(out, "nat",
              nat == "local"  ? "in front of us"
@@ -167,7 +174,7 @@ std::string peer_block(const Json& peer, const Style& style) {
       add_line(out, "rtt", fmt::format("{:.2f} ms", round_trip.get<double>()));
     }
   }
-  for (const Json& child : at(peer, "children")) add_child(out, child);
+  for (const Json& child : at(peer, "children")) add_child(out, child, text(peer, "transport"));
   return out;
 }
 

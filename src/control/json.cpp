@@ -136,6 +136,8 @@ Json peer_json(const gateway::PeerStatus& peer, base::Instant now) {
   out["remote"] = peer.remote;
   out["local_endpoint"] = peer.ike ? Json(peer.ike->path.local.to_string()) : Json{};
   out["remote_endpoint"] = peer.ike ? Json(peer.ike->path.remote.to_string()) : Json{};
+  const bool is_on_stream = peer.ike && peer.ike->path.transport == base::Transport::tcp;
+  out["transport"] = peer.ike ? Json(is_on_stream ? "tcp" : "udp") : Json{};
   out["nat"] = peer.ike ? Json(nat_text(*peer.ike)) : Json{};
   out["crypto"] = peer.ike && peer.ike->suite ? Json(short_crypto(*peer.ike->suite)) : Json{};
   const auto round_trip = peer.ike ? peer.ike->last_round_trip : std::nullopt;

@@ -93,7 +93,7 @@ std::string Gateway::Impl::describe_up(const ike::ChildUp& up, const Peer& peer,
       text += fmt::format(", {}, {} <-> {}", crypto::to_string(child.suite.cipher),
                           policy::to_string(child.local), policy::to_string(child.remote));
       if (!child.udp_encap) continue;
-      text += ", ESP in UDP";
+      text += sa.path.transport == base::Transport::tcp ? ", ESP in TCP" : ", ESP in UDP";
       if (sa.local_behind_nat && sa.remote_behind_nat) {
         text += " (both behind NAT)";
       } else if (sa.local_behind_nat) {

@@ -74,6 +74,7 @@ void Peer::up(base::Instant now) {
 void Peer::down(base::Instant now) {
   wish_ = Wish::down;
   demanded_ = false;
+  stream_.reset();
   attempts_ = 0;
   next_attempt_.reset();
   attempt_started_.reset();

@@ -45,7 +45,8 @@ void IkeSa::initiate(ConnectionPtr connection, Instant now) {
   handshake_.emplace(Handshake{});
   handshake_->nonce_i = shared_.new_nonce(nonce_size);
   report(EventKind::ike_initiating,
-         fmt::format("{}: initiating from {}", who(), path_.local.to_string()));
+         fmt::format("{}: initiating from {}{}", who(), path_.local.to_string(),
+                     path_.transport == base::Transport::tcp ? " over TCP" : ""));
   const auto groups = groups_of(connection_->offers);
   const auto usable = std::ranges::find_if(
       groups, [&](crypto::KeGroup group) { return shared_.crypto.supports(group); });

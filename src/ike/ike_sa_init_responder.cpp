@@ -118,7 +118,9 @@ InitVerdict Judge::judge(base::Bytes datagram) {
   if (const auto fault = fault_in(Shape::init_request, message->payloads)) {
     return ignore(DropReason::ike_malformed, EventKind::ike_malformed, [&] { return *fault; });
   }
-  if (wants_cookie()) {
+  //= rfc9329#6.3-1
+  is_proven_ = path_.transport == base::Transport::tcp;
+  if (!is_proven_ && wants_cookie()) {
     //= rfc7296#2.6-6
     is_proven_ = has_valid_cookie(message->payloads);
     if (!is_proven_) {

@@ -16,11 +16,19 @@ constexpr int backlog = 64;
 /// Unacknowledged data ends a stream after so long: the kernel's own patience is a quarter hour.
 constexpr int user_timeout_milliseconds = 30'000;
 
+// <linux/in6.h> and <netinet/in.h> cannot be included together.
+#ifndef IPV6_AUTOFLOWLABEL
+#define IPV6_AUTOFLOWLABEL 70
+#endif
+
 bool set_int(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
 }
 
 bool set_stream_options(int fd, std::uint32_t mark) {
+  //= rfc9329#6.1-8
+  // Zero for all streams; IPv4 has no such option.
+  static_cast<void>(set_int(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0));
   return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
          set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout_milliseconds) &&
          (mark == 0 || set_int(fd, SOL_SOCKET, SO_MARK, static_cast<int>(mark)));

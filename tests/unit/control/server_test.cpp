@@ -127,6 +127,7 @@ TEST(ControlStatus, one_peer_comes_with_every_counter) {
   const Json& peer = result["peers"][0];
   EXPECT_EQ(peer["state"], "idle");
   EXPECT_EQ(peer["remote_endpoint"], "192.0.2.2:500");
+  EXPECT_EQ(peer["transport"], "udp");
   EXPECT_EQ(peer["nat"], "none");
   EXPECT_EQ(peer["crypto"], "aes256-gcm x25519");
   EXPECT_EQ(peer["ike"]["state"], "established");

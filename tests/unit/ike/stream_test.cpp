@@ -189,6 +189,23 @@ TEST(IkeStream, a_refusal_is_believed_at_once) {
   EXPECT_EQ(pair.a.record.ike_downs.front().reason, EndReason::no_proposal);
 }
 
+//= rfc9329#6.3-1 type=test
+TEST(IkeStream, no_cookie_is_demanded_where_tcp_has_proven_the_address_but_limits_hold) {
+  EndpointConfig config = test_config();
+  config.limits.cookie_threshold = 0;
+  config.limits.half_open_per_address_max = 2;
+  Pair pair{config};
+  pair.filter = [](const Datagram& d) { return d.to_b; };
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    const auto port = static_cast<std::uint16_t>(50000 + i);
+    pair.command_a(Initiate{"to-b.example", stream(port), true});
+  }
+  pair.run();
+  EXPECT_EQ(pair.b.endpoint.half_open_count(), 2u);
+  EXPECT_EQ(pair.b.record.count(EventKind::ike_cookie_demanded), 0u);
+  EXPECT_EQ(pair.b.endpoint.drops()[base::DropReason::ike_half_open_limit], 1u);
+}
+
 //= rfc9329#6.1-4 type=test
 TEST(IkeStream, a_stream_nobody_needs_any_more_is_closed_by_its_originator) {
   Pair pair;
