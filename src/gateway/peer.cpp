@@ -175,6 +175,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   note_.clear();
   failure_text_.clear();
   child_failures_ = 0;
+  had_child_ = false;
   child_pending_until_.reset();
   // The first child comes with the IKE SA; only when it does not is it asked for again.
   child_retry_at_ = now + config_.retry_min;
@@ -219,6 +220,7 @@ void Peer::end_rung(ike::EndReason reason, base::Instant now) {
 void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   if (wish_ == Wish::down) return;
   children_.insert(up.child_sa);
+  had_child_ = true;
   child_pending_until_.reset();
   child_retry_at_.reset();
   child_failures_ = 0;
@@ -235,6 +237,14 @@ void Peer::handle(const ike::ChildDown& down, base::Instant now) {
     child_pending_until_.reset();
     child_retry_at_ = now + back_off(++child_failures_);
     note_ = explain(down.reason);
+    //= rfc7296#4-8
+    // Some peers make one child with the IKE SA and never another: then both are made anew.
+    const bool refuses_all = down.reason == ike::EndReason::peer_refused && had_child_ &&
+                             child_failures_ >= refusals_max;
+    if (refuses_all && children_.empty()) {
+      had_child_ = false;
+      requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
+    }
   }
   reconcile(now);
 }

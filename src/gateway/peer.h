@@ -30,6 +30,9 @@ inline constexpr base::Duration traffic_memory{std::chrono::seconds{60}};
 inline constexpr base::Duration udp_retry_first{std::chrono::seconds{30}};
 inline constexpr base::Duration udp_retry_max{std::chrono::hours{1}};
 
+/// A peer that refuses a child so often for no reason of the configuration gets a new IKE SA.
+inline constexpr unsigned refusals_max = 2;
+
 /// Where strangers knock may change what we call ourselves at most once in this time.
 inline constexpr base::Duration knock_interval{std::chrono::seconds{30}};
 
@@ -156,6 +159,7 @@ class Peer {
   std::optional<base::Instant> child_pending_until_;
   std::optional<base::Instant> child_retry_at_;
   unsigned child_failures_ = 0;
+  bool had_child_ = false;  ///< on the present IKE SA
 
   std::string note_;
   std::string failure_text_;

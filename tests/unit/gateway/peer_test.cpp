@@ -274,6 +274,35 @@ TEST(Peer, a_missing_child_is_asked_for_again_with_back_off) {
   EXPECT_EQ(d.peer.state(), PeerState::down);
 }
 
+//= rfc7296#4-8 type=test
+TEST(Peer, one_that_makes_no_second_child_gets_a_new_ike_sa_when_the_first_has_ended) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle_expired(first_child, true, d.now);
+  const auto refuse = [&] {
+    d.advance();
+    ASSERT_TRUE(d.command<ike::InitiateChild>().has_value());
+    d.peer.handle(ike::ChildDown{sa, {}, "branch", "branch", ike::EndReason::peer_refused}, d.now);
+  };
+  ASSERT_TRUE(d.command<ike::DeleteChild>().has_value());
+  d.peer.handle(ike::ChildDown{sa, {}, "branch", "branch", ike::EndReason::peer_refused}, d.now);
+  EXPECT_FALSE(d.command<ike::DeleteIke>().has_value()) << "once may be bad luck";
+  refuse();
+  ASSERT_TRUE(d.command<ike::DeleteIke>().has_value());
+  d.peer.handle(ike::IkeDown{sa, "branch", ike::EndReason::local_request, true}, {}, d.now);
+  d.advance();
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+}
+
+TEST(Peer, one_that_refuses_even_the_first_child_keeps_its_ike_sa) {
+  Driven d{site_peer()};
+  d.peer.handle(ike::IkeUp{sa, "branch"}, {}, d.now);
+  for (int i = 0; i < 5; ++i) {
+    d.peer.handle(ike::ChildDown{sa, {}, "branch", "branch", ike::EndReason::peer_refused}, d.now);
+    EXPECT_FALSE(d.command<ike::DeleteIke>().has_value());
+  }
+}
+
 TEST(Peer, a_lost_sa_is_negotiated_again) {
   Driven d{site_peer()};
   d.establish();
