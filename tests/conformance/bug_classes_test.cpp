@@ -298,6 +298,7 @@ TEST(BugClass, two_rekeys_of_one_child_and_then_its_delete_leave_no_dangling_chi
   EXPECT_TRUE(pair.b.live().empty());
 }
 
+//= rfc7296#2.25-1 type=test
 TEST(BugClass, two_rekeys_of_the_ike_sa_and_then_its_delete_leave_the_child_with_one_heir) {
   Pair pair;
   bring_up(pair);

@@ -40,6 +40,7 @@ TEST(ExchangeOrder, an_unprotected_delete_is_neither_obeyed_nor_answered) {
 }
 
 //= rfc7296#1.2-4..5 type=test
+//= rfc7296#3.3.6-9..10 type=test
 TEST(WrongGroup, the_second_request_proposes_everything_again_with_the_right_group) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);

@@ -98,6 +98,7 @@ TEST(IkeEstablished, both_sides_delete_the_same_child_at_once) {
   EXPECT_EQ(pair.b.state(), IkeState::established);
 }
 
+//= rfc7296#2.25.2-4 type=test
 TEST(IkeEstablished, both_sides_delete_the_ike_sa_at_once) {
   Pair pair;
   bring_up(pair);
@@ -108,6 +109,7 @@ TEST(IkeEstablished, both_sides_delete_the_ike_sa_at_once) {
   EXPECT_TRUE(pair.b.endpoint.snapshot().empty());
 }
 
+//= rfc7296#1-2 rfc7296#1.3-1 rfc7296#1.3-3 type=test
 TEST(IkeEstablished, a_further_child_comes_up_with_and_without_pfs) {
   for (const std::string_view offer : {"aes256gcm16", "aes128gcm16-x25519", "aes256-sha256"}) {
     for (const bool by_a : {true, false}) {
@@ -173,6 +175,7 @@ TEST(IkeEstablished, children_beyond_the_limit_get_no_additional_sas) {
   EXPECT_EQ(pair.b.live().size(), 1u);
 }
 
+//= rfc7296#2.25-5 rfc7296#2.25.1-3 type=test
 TEST(IkeEstablished, a_peer_may_rekey_a_child) {
   Pair pair;
   bring_up(pair);
@@ -237,6 +240,7 @@ TEST(IkeEstablished, a_peer_may_rekey_the_ike_sa) {
 }
 
 //= rfc7296#2.25.1-1 type=test
+//= rfc7296#2.25-1 rfc7296#2.25.1-7 type=test
 TEST(IkeEstablished, rekeying_what_we_are_deleting_is_a_temporary_failure) {
   Pair pair;
   bring_up(pair);
@@ -333,6 +337,7 @@ TEST(IkeEstablished, silence_brings_a_liveness_check_and_life_prevents_it) {
 }
 
 //= rfc7296#2.4-5 rfc7296#2.1-6 type=test
+//= rfc7296#2.4-12 type=test
 TEST(IkeEstablished, a_dead_peer_is_noticed_and_its_sas_are_removed) {
   Pair pair;
   bring_up(pair);
@@ -425,6 +430,7 @@ TEST(IkeEstablished, authenticated_esp_from_elsewhere_moves_the_peer) {
   EXPECT_TRUE(pair.a.record.moves.empty());
 }
 
+//= rfc7296#2.4-13 type=test
 TEST(IkeEstablished, shutdown_deletes_at_the_peer_and_ends) {
   Pair pair;
   bring_up(pair);
@@ -495,6 +501,7 @@ TEST(IkeEstablished, simultaneous_initiation_survives_the_loss_of_any_message) {
 }
 
 //= rfc7296#2.4-4 rfc7296#2.21.4-5 type=test
+//= rfc7296#2.4-6 type=test
 TEST(IkeEstablished, unprotected_notifies_change_nothing) {
   Pair pair;
   bring_up(pair);

@@ -50,6 +50,7 @@ TEST(IkeHandshake, the_other_side_can_initiate_too) {
 }
 
 //= rfc7296#2.8-9 type=test
+//= rfc7296#2.8-11 type=test
 TEST(IkeHandshake, the_responder_installs_before_its_answer_leaves) {
   Pair pair;
   bool was_installed = false;
@@ -117,6 +118,7 @@ TEST(IkeHandshake, cookie_and_wrong_group_together_still_end_well) {
   EXPECT_EQ(count_sent(pair, true, ExchangeType::ike_sa_init), 3u);
 }
 
+//= rfc7296#2.9-4 type=test
 TEST(IkeHandshake, the_responder_narrows_the_selectors) {
   Pair pair;
   ConnectionConfig at_a = make_connection(end_a, end_b);
@@ -129,6 +131,7 @@ TEST(IkeHandshake, the_responder_narrows_the_selectors) {
 }
 
 //= rfc7296#2.23-2 rfc7296#2.23-5 rfc7296#2.23-12 type=test
+//= rfc7296#2.23-9 type=test
 TEST(IkeHandshake, a_nat_moves_both_sides_to_port_4500_and_esp_into_udp) {
   Pair pair;
   pair.put_a_behind_nat("198.51.100.9", 1000);
