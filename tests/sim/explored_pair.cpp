@@ -81,6 +81,7 @@ void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
   connection->remote_id = policy::Identity::parse(is_a_ ? "@b.example" : "@a.example");
   connection->offers = offers("aes128gcm16-prfsha256-ecp256", wire::ProtocolId::ike);
   connection->dpd_interval = dpd_interval;
+  connection->mobike = setup.two_addresses;
   connection->keepalive_interval = dpd_interval;
   connection->children.push_back(make_child("net", is_a_, "10.1.0.0/16", "10.2.0.0/16", setup));
   connection->children.push_back(make_child("more", is_a_, "10.3.0.0/16", "10.4.0.0/16", setup));
@@ -209,6 +210,12 @@ void ExploredPair::deliver(std::size_t index) {
 
 void ExploredPair::lose(std::size_t index) {
   wire.erase(wire.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+void ExploredPair::drop_unreachable() {
+  std::erase_if(wire, [&](const OnWire& arriving) {
+    return !end(!arriving.to_b).has_address(arriving.transmit.path.remote.address);
+  });
 }
 
 bool ExploredPair::pass_time(base::Instant limit) {

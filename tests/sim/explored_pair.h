@@ -77,9 +77,11 @@ class ExploredPair {
   ExploredPair(const ExploredPair&) = delete;
   ExploredPair& operator=(const ExploredPair&) = delete;
 
-  /// Takes it off the wire; it arrives, unless its address has gone.
+  /// Takes it off the wire; it arrives.
   void deliver(std::size_t index);
   void lose(std::size_t index);
+  /// Forgets what is under way to an address that has gone for good.
+  void drop_unreachable();
   /// To the next deadline; false when there is none until `limit`.
   bool pass_time(base::Instant limit);
   /// Sends a packet of the first child from one end and hands it to the other at once. Empty when

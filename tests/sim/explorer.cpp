@@ -85,6 +85,7 @@ class Schedule {
 
   /// Delivers, commands, loses, or lets time pass when there is nothing else to do.
   bool step() {
+    pair_.drop_unreachable();
     const std::size_t pending = pair_.wire.size();
     if (pending == 0) return wait();
     const std::size_t commands = is_second_given_ ? 0 : 1;
@@ -117,7 +118,10 @@ class Schedule {
     const base::Instant end = second_at_ + limits_.rest;
     if (is_second_given_) return pair_.pass_time(end);
     // A lost message is sent again; before or after the other command.
-    if (lost_ > 0 && choices_.choose(2) == 1 && pair_.pass_time(pair_.now + 5s)) return true;
+    if (lost_ > 0 && !has_waited_ && choices_.choose(2) == 1) {
+      has_waited_ = true;
+      if (pair_.pass_time(pair_.now + 5s)) return true;
+    }
     return give_second();
   }
 
@@ -194,6 +198,7 @@ class Schedule {
   SpiPair first_ike_, first_child_;
   bool is_second_given_ = false;
   base::Instant second_at_;
+  bool has_waited_ = false;  ///< with the second command, for the lost message to come again
   unsigned lost_ = 0;
   unsigned repeated_ = 0;
   std::size_t deliveries_ = 0;

@@ -35,7 +35,7 @@ struct Collision {
 struct ExploreLimits {
   unsigned losses_max = 1;   ///< messages lost in one schedule
   unsigned repeats_max = 0;  ///< messages that arrive, and are still under way
-  std::uint64_t schedules_max = 2'000'000;
+  std::uint64_t schedules_max = 100'000;
   std::size_t steps_max = 400;                    ///< of one schedule: more is a loop
   std::size_t failures_max = 1;                   ///< schedules that are told
   base::Duration rest{std::chrono::minutes{10}};  ///< after the last command

@@ -64,7 +64,7 @@ int explore_all(std::string_view wanted) {
       sum.schedules += result.schedules;
       sum.failed += result.failed;
       sum.deliveries_max = std::max(sum.deliveries_max, result.deliveries_max);
-      sum.failures.insert(sum.failures.end(), result.failures.begin(), result.failures.end());
+      if (sum.failures.empty()) sum.failures = result.failures;
     }
     fmt::print("{:>10}{:>8}\n", sum.deliveries_max, sum.failed);
     for (const std::string& failure : sum.failures) fmt::print("  {}\n", failure);
