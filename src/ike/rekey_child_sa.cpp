@@ -101,15 +101,16 @@ void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload&
                     "the peer's stays",
                     who(), name, describe(error)));
   }
-  if (old == nullptr) {
+  if (old == nullptr || (old->is_closing && !old->replaced_by)) {
     // Deleted meanwhile: whoever wants the child back has been told, and may have been put off.
     const bool is_there = std::ranges::any_of(children_, [&](const auto& entry) {
-      return entry.second.info.name == name && !entry.second.lingers_until;
+      const Child& child = entry.second;
+      return child.info.name == name && !child.lingers_until && !child.is_closing;
     });
     if (!is_there) shared_.emit(ChildDown{id_, {}, this->name(), name, EndReason::peer_deleted});
     return;
   }
-  if (old->is_closing || old->replaced_by) return;
+  if (old->replaced_by) return;
   if (retry_child(creation, error)) return;
   if (error.type == NotifyType::temporary_failure) {
     return postpone(WantChild{name, creation.offer.ke_group, creation.retries, creation.replaces},

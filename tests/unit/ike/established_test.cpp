@@ -241,6 +241,22 @@ TEST(IkeEstablished, a_peer_may_rekey_the_ike_sa) {
 
 //= rfc7296#2.25.1-1 type=test
 //= rfc7296#2.25-1 rfc7296#2.25.1-7 type=test
+TEST(IkeEstablished, a_child_wanted_back_while_its_rekey_is_under_way_is_not_forgotten) {
+  Pair pair;
+  bring_up(pair);
+  // B is busy with the IKE SA and refuses A's rekey; A has given the Child SA up meanwhile.
+  pair.command_b(RekeyIke{"to-a.example"});
+  pair.command_a(RekeyChild{child_of(pair.a)});
+  pair.command_a(DeleteChild{child_of(pair.a)});
+  const std::string child = pair.a.record.installs.at(0).child;
+  pair.command_a(InitiateChild{"to-b.example", child});
+  pair.run();
+  const auto& downs = pair.a.record.child_downs;
+  EXPECT_TRUE(std::ranges::any_of(downs, [](const ChildDown& down) {
+    return down.child_sa == policy::ChildSaId{};
+  })) << "whoever asked for the child has no answer";
+}
+
 TEST(IkeEstablished, rekeying_what_we_are_deleting_is_a_temporary_failure) {
   Pair pair;
   bring_up(pair);
