@@ -331,6 +331,7 @@ TEST(BugClass, a_liveness_check_out_of_nowhere_finds_no_state_and_no_answer) {
   }
 }
 
+//= rfc8019#4.6-1 type=test
 TEST(BugClass, junk_ike_auth_costs_a_mac_and_does_not_end_the_half_open_sa) {
   Pair pair;
   std::optional<Datagram> genuine;

@@ -93,6 +93,7 @@ TEST(IkeHandshake, a_wrong_group_is_corrected_by_invalid_ke_payload) {
   EXPECT_EQ(count_sent(pair, true, ExchangeType::ike_sa_init), 2u);
 }
 
+//= rfc8019#6-3 type=test
 TEST(IkeHandshake, a_cookie_is_demanded_past_the_threshold_and_returned) {
   EndpointConfig config = test_config();
   config.limits.cookie_threshold = 0;
