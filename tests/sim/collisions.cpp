@@ -112,6 +112,7 @@ Collision collide(Does first, Does second, const PairSetup& setup) {
   c.is_explored = is_there(first) && is_there(second);
   c.setup = setup;
   c.setup.two_addresses = first == Does::move;
+  c.is_repeated = first != Does::move || second != Does::rekey_ike;
   c.first = given(first, true);
   c.second = given(second, false);
   const auto has = [&](Does what) { return first == what || second == what; };

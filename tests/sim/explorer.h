@@ -16,6 +16,7 @@ namespace caponier::sim {
 struct Collision {
   std::string name;
   bool is_explored = true;  ///< false: the endpoint does not do it yet
+  bool is_repeated = true;  ///< false: too many schedules to repeat a message in each, too
   PairSetup setup;
   /// Given at once.
   std::function<void(ExploredPair&)> first;

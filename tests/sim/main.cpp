@@ -58,8 +58,9 @@ int explore_all(std::string_view wanted) {
     sim::ExploreResult sum;
     fmt::print("{:<36}", collision.name);
     for (const sim::ExploreMode& mode : sim::explore_modes()) {
-      const auto result = sim::explore(collision, mode);
-      fmt::print("{:>16}{}", result.schedules, result.is_complete ? "" : "+");
+      const bool is_left_out = mode.limits.repeats_max > 0 && !collision.is_repeated;
+      const auto result = is_left_out ? sim::ExploreResult{} : sim::explore(collision, mode);
+      fmt::print("{:>16}{}", result.schedules, result.is_complete || is_left_out ? "" : "+");
       std::fflush(stdout);
       sum.schedules += result.schedules;
       sum.failed += result.failed;

@@ -80,8 +80,12 @@ std::string_view name_of(Blow blow) {
   return "unknown";
 }
 
+/// What a hotel lets pass.
+enum class Blocked : std::uint8_t { nothing, port_500, udp };
+
 struct Scene {
   Tunnel tunnel;
+  Blocked blocked = Blocked::nothing;
   LinkQuality quality;
   std::optional<LinkQuality> from_a;  ///< when that direction is another
   std::size_t mtu = 1500;
@@ -107,6 +111,8 @@ std::string Scene::to_string() const {
   if (tunnel.kind == config::PeerKind::host) text += ", transport";
   if (has_two_addresses) text += ", two addresses";
   if (ends_calm) text += ", ends calm";
+  if (blocked == Blocked::port_500) text += ", port 500 blocked";
+  if (blocked == Blocked::udp) text += ", UDP blocked";
   for (const auto& [blow, length] : blows) {
     text += fmt::format(", {} {:.0f} s", name_of(blow), base::seconds_of(length));
   }
@@ -142,6 +148,7 @@ Scene draw_scene(base::Rng& rng, double loss_max) {
     if (blow == Blow::interface_a && (!scene.has_two_addresses || !follows_addresses)) continue;
     scene.blows.emplace_back(blow, length);
   }
+  if (one_in(rng, 6)) scene.blocked = one_in(rng, 2) ? Blocked::port_500 : Blocked::udp;
   scene.traffic_early = one_in(rng, 2);
   scene.ends_calm = one_in(rng, 2);
   scene.tunnel.ike = draw_offers(rng, wire::ProtocolId::ike);
@@ -195,6 +202,8 @@ void Run::set_weather() {
   Link& link = world_.link(a_, b_);
   if (scene_.from_a) link.set_one_way(a_.id(), *scene_.from_a);
   link.mtu = scene_.mtu;
+  if (scene_.blocked == Blocked::port_500) link.blocked_ports = {500};
+  link.blocks_udp = link.blocks_esp = scene_.blocked == Blocked::udp;
 }
 
 void Run::toggle_nat() {
@@ -282,7 +291,8 @@ void Run::strike(Blow blow, base::Duration length) {
 }
 
 base::Duration Run::settle_limit() const {
-  if (!scene_.ends_calm) return settle_max;
+  // The ways to a peer are tried one after the other where some are blocked.
+  if (!scene_.ends_calm || scene_.blocked != Blocked::nothing) return settle_max;
   const base::Duration dpd = a_.peers.front().dpd;
   return recovery_max(a_.options, dpd, 2 * LinkQuality{}.delay);
 }
