@@ -21,8 +21,8 @@ OURS = {"gcm": ("aes256gcm16-prfsha512-x25519", "aes256-sha512-x25519"),
         "cbc": ("aes256-sha256-modp2048", "aes128-sha512-modp2048")}
 
 DPD_SECONDS = 2
-CHILD_LIFETIME_SECONDS = 16
-IKE_LIFETIME_SECONDS = 24
+CHILD_LIFETIME_SECONDS = 12
+IKE_LIFETIME_SECONDS = 18
 
 CONF = """
 set dpd_check_interval {dpd}

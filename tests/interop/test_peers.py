@@ -102,7 +102,7 @@ class Case:
         wire = self.lab.folder / "silence.pcap"
         before = self.ike_spi()
         dump = capture(self.net.net, "eth0", wire)
-        time.sleep(7)
+        time.sleep(5)
         finish_capture(self.lab, dump)
         rows = run(["tshark", "-r", str(wire), "-Y", "isakmp.exchangetype == 37", "-T", "fields",
                     "-e", "ip.src", "-e", "isakmp.flag_r"]).stdout.split("\n")
