@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -240,11 +241,14 @@ std::vector<ConnectionPtr> find_connections(const Connections& connections,
 
 std::vector<ConnectionPtr> find_connections(const Connections& connections, const base::Path& path,
                                             const policy::IkeSuite& suite) {
-  auto found = find_connections(connections, path);
-  std::ranges::stable_partition(found, [&](const ConnectionPtr& connection) {
-    return is_offered(suite, connection->offers);
-  });
-  return found;
+  const auto found = find_connections(connections, path);
+  std::vector<ConnectionPtr> sorted;
+  for (const bool offers_it : {true, false}) {
+    std::ranges::copy_if(found, std::back_inserter(sorted), [&](const ConnectionPtr& connection) {
+      return is_offered(suite, connection->offers) == offers_it;
+    });
+  }
+  return sorted;
 }
 
 namespace {
