@@ -94,7 +94,8 @@ void check(const Side& side) {
     require(info.state == IkeState::established || info.children.empty(),
             "only an established SA has children");
   }
-  require(children == side.live().size(), "what is installed is what the snapshot shows");
+  // A replaced SA that still receives for a while is not shown.
+  require(children <= side.live().size(), "what the snapshot shows is installed");
 }
 
 }  // namespace
