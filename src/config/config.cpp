@@ -30,9 +30,10 @@ auto comparable(const PeerConfig& peer) {
   return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
                   peer.remote_port, peer.local, peer.local_id, peer.remote_id, peer.local_nets,
                   peer.remote_nets, peer.ports, peer.ike, peer.esp, peer.encap, peer.tcp,
-                  peer.start, peer.dpd, peer.lifetime, peer.lifetime_bytes, peer.lifetime_packets,
-                  peer.ike_lifetime, peer.reauth, peer.auth_lifetime, peer.replay_window,
-                  peer.retry_min, peer.retry_max, peer.exchange);
+                  peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
+                  peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
+                  peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
+                  peer.exchange);
 }
 
 /// Key export is read at each export, so that it needs no restart.

@@ -61,6 +61,7 @@ enum class PeerKind : std::uint8_t {
 enum class Encap : std::uint8_t {
   automatic,  ///< ESP in UDP when a NAT is found, native ESP otherwise
   always,     ///< always ESP in UDP
+  never,      ///< a NAT in the path is an attack: no NAT traversal, native ESP
 };
 
 /// TCP encapsulation (RFC 9329) towards a peer; as a responder we take it whenever we listen.
@@ -120,10 +121,12 @@ struct PeerConfig {
   policy::Offers esp;
   Encap encap = Encap::automatic;
   Tcp tcp = Tcp::fallback;
-  bool start = true;  ///< unasked; false by default for "any"
+  bool start = true;   ///< unasked; false by default for "any"
+  bool mobike = true;  ///< site: RFC 4555
   base::Duration dpd{std::chrono::seconds{30}};
-  base::Duration lifetime{std::chrono::hours{1}};  ///< soft lifetime of a Child SA
-  std::optional<std::uint64_t> lifetime_bytes;     ///< soft as well
+  base::Duration keepalive{std::chrono::seconds{20}};  ///< of NAT mappings
+  base::Duration lifetime{std::chrono::hours{1}};      ///< soft lifetime of a Child SA
+  std::optional<std::uint64_t> lifetime_bytes;         ///< soft as well
   std::optional<std::uint64_t> lifetime_packets;
   base::Duration ike_lifetime{std::chrono::hours{8}};
   std::optional<base::Duration> reauth;         ///< how often we authenticate anew

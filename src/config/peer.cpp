@@ -31,6 +31,7 @@ constexpr std::array common_keys = {
     optional("tcp", "\"fallback\""),
     optional("start", "true"),
     optional("dpd", "\"30s\""),
+    optional("keepalive", "\"20s\""),
     optional("lifetime", "\"1h\""),
     optional("replay_window", "4096"),
     optional("retry_min", "\"1s\""),
@@ -46,6 +47,7 @@ constexpr std::array common_keys = {
 constexpr std::array site_keys = {
     required("local_nets", "[\"10.1.0.0/16\"]"),
     required("remote_nets", "[\"10.2.0.0/16\"]"),
+    optional("mobike", "true"),
 };
 
 constexpr std::array host_keys = {
@@ -158,6 +160,7 @@ void read_timing(Section& section, PeerConfig& peer) {
   using std::chrono::days;
   using std::chrono::seconds;
   read_duration(section, "dpd", seconds{1}, days{1}, peer.dpd);
+  read_duration(section, "keepalive", seconds{1}, days{1}, peer.keepalive);
   read_duration(section, "lifetime", seconds{10}, days{30}, peer.lifetime);
 
   constexpr std::int64_t window_min = 32;
@@ -251,6 +254,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
     draft.remote_nets = section.list("remote_nets", parse_prefix);
     peer.local_nets = values_of(draft.local_nets);
     peer.remote_nets = values_of(draft.remote_nets);
+    if (const auto mobike = section.boolean("mobike")) peer.mobike = mobike->value;
   } else {
     read_ports(section, peer);
   }

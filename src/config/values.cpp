@@ -252,9 +252,10 @@ Parsed<PortRule> parse_port_rule(std::string_view text) {
 Parsed<Encap> parse_encap(std::string_view text) {
   if (text == "auto") return Encap::automatic;
   if (text == "always") return Encap::always;
-  constexpr std::array<std::string_view, 2> words = {"auto", "always"};
+  if (text == "never") return Encap::never;
+  constexpr std::array<std::string_view, 3> words = {"auto", "always", "never"};
   return fault(fmt::format("{} is not a way to encapsulate", quoted(text)),
-               suggest(text, words, "write \"auto\" or \"always\""));
+               suggest(text, words, "write \"auto\", \"always\" or \"never\""));
 }
 
 Parsed<Tcp> parse_tcp(std::string_view text) {

@@ -114,11 +114,9 @@ void Plane::pump_udp(io::IpSocket& socket) {
     const base::Instant now = io::monotonic_now();
     std::size_t esp = 0;
     for (const io::Received& item : std::span{received_}.first(received)) {
-      if (!is_natt) {
-        gateway_.handle_ike(item.path, item.packet->bytes(), now);
-        continue;
-      }
-      const wire::NattDatagram datagram = wire::classify_natt(item.packet->bytes());
+      const base::Bytes bytes = item.packet->bytes();
+      const wire::NattDatagram datagram =
+          is_natt ? wire::classify_natt(bytes) : wire::classify_ike_port(bytes);
       switch (datagram.kind) {
         case wire::NattKind::keepalive: break;
         case wire::NattKind::ike: gateway_.handle_ike(item.path, datagram.body, now); break;

@@ -172,6 +172,10 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->auth_lifetime = peer.auth_lifetime;
   connection->force_encap = peer.encap == config::Encap::always;
   set_exchange(*connection, peer.exchange);
+  connection->nat_traversal = peer.encap != config::Encap::never;
+  // Transport mode is bound to its addresses (RFC 4555 s1.2).
+  connection->mobike = peer.mobike && peer.kind == config::PeerKind::site;
+  connection->keepalive_interval = peer.keepalive;
   return connection;
 }
 

@@ -74,6 +74,7 @@ IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, 
   if (!keys) return nullptr;
   const ChildConfig& config = *agreement.child;
   Child child;
+  child.path = path_;
   child.is_announced = !replacement.is_redundant;
   // The initiator has its half only once our answer has arrived.
   child.sends = is_exchange_initiator && !replacement.is_redundant;

@@ -353,7 +353,7 @@ void IkeEndpoint::Impl::run(const SyncMessageIds&, Instant) {}
 void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);
   if (sa == nullptr) return;
-  sa->peer_moved(command.path, now);
+  sa->peer_moved(command.child_sa, command.path, now);
   settle(sa->id(), now);
 }
 

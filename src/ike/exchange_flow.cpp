@@ -123,9 +123,8 @@ void IkeSa::send_next(Instant now) {
                      send_request(SentInformational{wanted, false}, ExchangeType::informational,
                                   {deletion}, now);
                    },
-                   [&](const WantLiveness&) {
-                     send_request(SentInformational{}, ExchangeType::informational, {}, now);
-                   },
+                   [&](const WantLiveness&) { send_liveness(now); },
+                   [&](const WantAddresses&) { send_addresses(now); },
                    [&](const WantFarewell& wanted) {
                      send_request(SentInformational{std::nullopt, true},
                                   ExchangeType::informational, wanted.payloads, now);
@@ -188,13 +187,13 @@ void IkeSa::repeat_due(Instant now) {
   while (const InFlight* const due = own_.next_due()) {
     if (due->resend_at > now) return;
     //= rfc7296#2.1-6 rfc7296#2.4-5
-    if (due->tries_left == 0) return give_up(*due, now);
+    if (due->tries_left == 0 && !has_patience(*due, now)) return give_up(*due, now);
     repeat(*own_.find(due->id), now);
   }
 }
 
 void IkeSa::repeat(InFlight& request, Instant now) {
-  --request.tries_left;
+  if (request.tries_left > 0) --request.tries_left;
   ++request.repeats;
   const bool is_short = shared_.is_shutting_down || is_farewell_short_;
   //= rfc7296#2.4-8
@@ -208,6 +207,7 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   last_sent_ = now;
   //= rfc7296#2.1-7 rfc7296#2.2-1
   transmit(path_, request.message.datagrams);
+  try_other_paths(request);
 }
 
 void IkeSa::give_up(const InFlight& request, Instant now) {
@@ -406,6 +406,7 @@ void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& heade
   }
   fragments_.forget({true, header.message_id});
   Sent what = std::move(own_.take(header.message_id)->what);
+  heed_answer_path(path, now);
   handle_answer(std::move(what), *payloads, now);
   send_next(now);
 }
@@ -426,7 +427,7 @@ void IkeSa::heard_along(const base::Path& path, Instant now) {
   last_heard_ = now;
   if (state_ == IkeState::init_answered) {
     set_path(path);  // s2.23: the initiator moves to port 4500 with IKE_AUTH
-  } else if (may_follow(path)) {
+  } else if (may_follow(path) && !moves_by_update(path)) {
     follow_peer(path);
   }
 }

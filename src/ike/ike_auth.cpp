@@ -125,6 +125,7 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
       make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
   for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
   append_auth_request_notifies(payloads, connection, shared_.limits());
+  append_mobility(payloads);
   half_open_until_.reset();
   move_to(IkeState::auth_sent);
   send_request(SentAuth{}, wire::ExchangeType::ike_auth, payloads, now);
@@ -189,6 +190,7 @@ void IkeSa::conclude_auth(Instant now) {
     fail_child(offer.child->name, reason, why);
   };
   support_.note_auth(handshake.peer_auth);
+  note_mobility(handshake.peer_auth);
   //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
     settle(reason_of(error->type),
@@ -278,6 +280,7 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
       wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
   support_.note_auth(request);
   append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
+  if (!agree_on_mobility(request, answer, now)) return;
   //= rfc7296#2.4-1
   establish(wire::find_notify(request, NotifyType::initial_contact) != nullptr, now);
 

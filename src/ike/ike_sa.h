@@ -17,6 +17,7 @@
 #include "ike/extensions.h"
 #include "ike/fragments.h"
 #include "ike/keys.h"
+#include "ike/mobility.h"
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
 #include "ike/shared.h"
@@ -71,7 +72,7 @@ class IkeSa {
   /// Without a word to the peer, who does not have the SA any more.
   void forget(EndReason reason, base::Instant now);
   void shut_down(base::Instant now);
-  void peer_moved(const base::Path& path, base::Instant now);
+  void peer_moved(policy::ChildSaId child, const base::Path& path, base::Instant now);
   void peer_heard(policy::ChildSaId child, const std::optional<base::Path>& path,
                   base::Instant now);
   void esp_sent(policy::ChildSaId child, base::Instant now);
@@ -136,6 +137,16 @@ class IkeSa {
     std::optional<base::Instant> overdue_at;       ///< the peer should have deleted it by then
     std::optional<base::Instant> lingers_until;    ///< deleted, but still receives
     unsigned failed_rekeys = 0;
+    base::Path path;                ///< of its ESP
+    bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
+  };
+
+  /// What a request of the peer changes once it is answered.
+  struct AddressNews {
+    base::Path path;
+    NatView nat;
+    bool is_update = false;
+    bool has_addresses = false;
   };
 
   /// The request being answered.
@@ -230,7 +241,6 @@ class IkeSa {
   void heard_along(const base::Path& path, base::Instant now);
   /// The answer to the request in flight has come; a repeated request does not tell which one.
   void note_round_trip(const InFlight& request, base::Instant now);
-  void follow_peer(const base::Path& path);
   void handle_silence(base::Instant now);
 
   // ike_fragmentation.cpp
@@ -368,6 +378,49 @@ class IkeSa {
   /// Why a notify among them ends the SA, if one does.
   [[nodiscard]] std::optional<EndReason> heed_notifies(const std::vector<wire::Payload>& payloads);
 
+  // address_update.cpp
+  /// With MOBIKE only UPDATE_SA_ADDRESSES makes IKE messages move anything (RFC 4555 s3.8).
+  [[nodiscard]] bool moves_by_update(const base::Path& path) const;
+  void follow_peer(const base::Path& path);
+  void move_child(policy::ChildSaId id, Child& child, const base::Path& path);
+  void move_children(base::Instant now);
+  [[nodiscard]] bool wants_mobike() const;
+  [[nodiscard]] std::vector<base::IpAddress> own_addresses() const;
+  [[nodiscard]] std::vector<base::IpAddress> additional_addresses() const;
+  [[nodiscard]] std::vector<base::Path> candidate_paths() const;
+  void append_mobility(std::vector<wire::Payload>& payloads);
+  void note_mobility(const std::vector<wire::Payload>& payloads);
+  /// False when the request was refused and the SA has ended.
+  [[nodiscard]] bool agree_on_mobility(const std::vector<wire::Payload>& request,
+                                       std::vector<wire::Payload>& answer, base::Instant now);
+  void reconsider_path(const std::vector<base::IpAddress>& before, base::Instant now);
+  void inform_decider(base::Instant now);
+  void tell_addresses(base::Instant now);
+  void change_path(const base::Path& to, base::Instant now);
+  void repeat_at_once(base::Instant now);
+  void ask_about_addresses(base::Instant now);
+  void send_addresses(base::Instant now);
+  void append_nat_detection(std::vector<wire::Payload>& payloads, const base::Path& path);
+  void send_liveness(base::Instant now);
+  void handle_addresses_answer(const AddressRequest& sent,
+                               const std::vector<wire::Payload>& payloads, base::Instant now);
+  void conclude_update(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void compare_mapping(const AddressRequest& sent, const std::vector<wire::Payload>& payloads,
+                       base::Instant now);
+  void handle_addresses_refusal(const AddressRequest& sent, const wire::NotifyPayload& error,
+                                base::Instant now);
+  [[nodiscard]] AddressNews heed_addresses(const std::vector<wire::Payload>& payloads,
+                                           std::vector<wire::Payload>& answer);
+  [[nodiscard]] bool is_acceptable(const base::Path& path) const;
+  void act_on(const AddressNews& news, base::Instant now);
+  void accept_update(const AddressNews& news, base::Instant now);
+  void try_other_paths(const InFlight& request);
+  void heed_answer_path(const base::Path& path, base::Instant now);
+  [[nodiscard]] bool has_patience(const InFlight& request, base::Instant now) const;
+  /// From the IKE SA that this one replaces: addresses, and what is still to be said about them.
+  void take_mobility(IkeSa& old);
+  void resume_mobility(base::Instant now);
+
   Shared& shared_;
   const IkeSaId id_;
   const bool is_initiator_;
@@ -378,6 +431,7 @@ class IkeSa {
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
   PeerSupport support_;
+  Mobility mobility_;
   bool local_behind_nat_ = false;
   bool remote_behind_nat_ = false;
   bool has_forced_encap_ = false;

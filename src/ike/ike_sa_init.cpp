@@ -81,8 +81,10 @@ void IkeSa::send_init(Instant now) {
   payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(handshake_->ke->group()),
                                         base::to_vec(handshake_->ke->public_value())});
   payloads.emplace_back(wire::NoncePayload{handshake_->nonce_i});
-  //= rfc7296#2.23-7
-  append_nat_notifies(payloads, shared_.crypto, spi_i_, {}, path_, has_forced_encap_);
+  if (connection_->nat_traversal) {
+    //= rfc7296#2.23-7
+    append_nat_notifies(payloads, shared_.crypto, spi_i_, {}, path_, has_forced_encap_);
+  }
   append_init_request_notifies(payloads, *connection_);
   auto encoded = message.encode();
   if (!encoded) {
@@ -208,13 +210,19 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   handshake_->refusal.reset();
   support_.note_init(message.payloads);
   note_fragmentation(*connection_);
-  note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
+  if (connection_->nat_traversal) {
+    note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
+  }
   shared_.answered.push_back(id_);
   shared_.emit(IkeAnswered{id_, name(), path_});
   //= rfc7296#2.23-2..3 rfc7296#2.23-12
-  // s2.23: with a NAT between, both sides go on at port 4500.
+  // s2.23: with a NAT between, both sides go on at port 4500; RFC 4555 s3.3: also when a NAT may
+  // appear on another path.
+  //= rfc4555#3.3-1
+  const bool may_meet_nats = mobility_.nat_traversal && wants_mobike();
   const bool is_udp = path_.transport == base::Transport::udp;
-  if (is_udp && uses_udp_encap() && path_.local.port != shared_.config.natt_port) {
+  if (is_udp && (uses_udp_encap() || may_meet_nats) &&
+      path_.local.port != shared_.config.natt_port) {
     path_.local.port = shared_.config.natt_port;
     path_.remote.port = shared_.config.natt_port;
   }
@@ -224,6 +232,7 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
 }
 
 void IkeSa::note_nat(const NatView& view) {
+  mobility_.nat_traversal = view.is_supported;
   local_behind_nat_ = view.local_behind_nat;
   remote_behind_nat_ = view.remote_behind_nat;
   // A peer without NAT traversal could not read ESP in UDP.
@@ -300,7 +309,10 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   if (is_first) export_keys();
   has_forced_encap_ =
       !handshake_->candidates.empty() && handshake_->candidates.front()->force_encap;
-  note_nat(detect_nat(shared_.crypto, request->payloads, spi_i_, {}, half_open.path));
+  // What our answer said about NATs counts, as it does for fragmentation.
+  if (wire::find_notify(response->payloads, NotifyType::nat_detection_source_ip) != nullptr) {
+    note_nat(detect_nat(shared_.crypto, request->payloads, spi_i_, {}, half_open.path));
+  }
   support_.note_init(request->payloads);
   // What we have promised counts, whatever the configuration says by now.
   support_.fragmentation =

@@ -290,7 +290,9 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   message.payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(init.suite.ke),
                                                 base::to_vec(entry.ke->public_value())});
   message.payloads.emplace_back(make_nonce(shared, init));
-  const NatView nat = detect_nat(shared.crypto, init.payloads, entry.spi_i, {}, init.path);
+  const NatView nat = init.connection->nat_traversal
+                          ? detect_nat(shared.crypto, init.payloads, entry.spi_i, {}, init.path)
+                          : NatView{};
   if (nat.is_supported) {
     append_nat_notifies(message.payloads, shared.crypto, entry.spi_i, entry.spi_r, init.path,
                         init.connection->force_encap);

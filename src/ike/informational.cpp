@@ -42,9 +42,13 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
                true);
   }
   const auto fatal = heed_notifies(payloads);
+  Payloads reply;
+  if (!answer.spis.empty()) reply.emplace_back(answer);
+  const AddressNews news = heed_addresses(payloads, reply);
   //= rfc7296#1.4-4..6 rfc7296#4-5
-  respond(answer.spis.empty() ? Payloads{} : Payloads{answer});
-  if (fatal) die(*fatal, now, true);
+  respond(reply);
+  if (fatal) return die(*fatal, now, true);
+  act_on(news, now);
 }
 
 //= rfc7296#1.4.1-2..5 rfc7296#3.11-3
@@ -88,7 +92,8 @@ void IkeSa::handle_informational_response(const SentInformational& sent, const P
   if (sent.deletion && sent.deletion->child) {
     child_holder().remove_child(*sent.deletion->child, EndReason::local_request, now);
   }
-  if (const auto fatal = heed_notifies(payloads)) die(*fatal, now, false);
+  if (const auto fatal = heed_notifies(payloads)) return die(*fatal, now, false);
+  if (sent.addresses) handle_addresses_answer(*sent.addresses, payloads, now);
 }
 
 }  // namespace caponier::ike

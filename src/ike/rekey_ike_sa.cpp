@@ -275,6 +275,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
 
 void IkeSa::take_over(IkeSa& old, Instant now) {
   predecessor_.reset();
+  take_mobility(old);
   //= rfc7296#2.8.2-1
   children_ = std::exchange(old.children_, {});
   for (const auto& [id, child] : children_) shared_.child_owner[id] = id_;
@@ -292,6 +293,7 @@ void IkeSa::take_over(IkeSa& old, Instant now) {
   }
   old.heir_ = id_;
   if (old.state_ == IkeState::established) old.retire_at_ = now + shared_.limits().replaced_wait;
+  resume_mobility(now);
   send_next(now);
   touch();
 }

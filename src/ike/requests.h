@@ -11,6 +11,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/child_negotiation.h"
+#include "ike/mobility.h"
 #include "wire/ike.h"
 
 namespace caponier::ike {
@@ -31,12 +32,15 @@ struct WantDeleteChild {
   std::optional<policy::ChildSaId> child;
 };
 struct WantLiveness {};
+/// What Mobility has to ask or say when its turn comes.
+struct WantAddresses {};
 /// The last request of an IKE SA.
 struct WantFarewell {
   std::vector<wire::Payload> payloads;
   EndReason reason{};
 };
-using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantFarewell>;
+using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantAddresses,
+                          WantFarewell>;
 
 // Under way.
 struct SentInit {};
@@ -67,8 +71,9 @@ struct IkeCreation {
   std::optional<Rival<IkeSaId>> rival;
 };
 struct SentInformational {
-  std::optional<WantDeleteChild> deletion;
+  std::optional<WantDeleteChild> deletion{};
   bool is_farewell = false;
+  std::optional<AddressRequest> addresses{};
 };
 using Sent = std::variant<SentInit, SentAuth, ChildCreation, IkeCreation, SentInformational>;
 

@@ -54,15 +54,13 @@ void IkeSa::set_path(const base::Path& path) {
 
 void IkeSa::relocate(const base::Path& path) {
   set_path(path);
-  for (auto& [id, child] : children_) {
-    child.info.udp_encap = uses_udp_encap();
-    shared_.emit(policy::MoveSa{id, path_, child.info.udp_encap, remote_behind_nat_});
-  }
+  for (auto& [id, child] : children_) move_child(id, child, path_);
 }
 
 bool IkeSa::may_follow(const base::Path& path) const {
   if (path_.transport == Transport::udp && path.transport == Transport::udp) {
-    return remote_behind_nat_;
+    // A host behind a NAT would let anybody on the path move its traffic elsewhere (s2.23).
+    return remote_behind_nat_ && !local_behind_nat_;
   }
   //= rfc9329#6.1-7
   //= rfc9329#6.1-18

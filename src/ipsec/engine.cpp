@@ -52,6 +52,7 @@ void Engine::move(const policy::MoveSa& move) {
   if (sa == nullptr) return;
   sa->params.path = move.path;
   sa->params.udp_encap = move.udp_encap;
+  sa->params.peer_behind_nat = move.peer_behind_nat;
   sa->moved_to.reset();
   sa->update_inner_mtu();
 }

@@ -14,4 +14,16 @@ NattDatagram classify_natt(Bytes datagram) {
   return {NattKind::esp, datagram};
 }
 
+NattDatagram classify_ike_port(Bytes datagram) {
+  if (base::equal(datagram, nat_keepalive)) return {NattKind::keepalive, {}};
+  constexpr std::size_t ike_header_size = 28;
+  constexpr std::size_t length_at = 24;
+  constexpr std::uint32_t reserved_spi_max = 255;
+  const bool has_spi = datagram.size() >= esp_header_size &&
+                       base::load_be<std::uint32_t>(datagram.data()) > reserved_spi_max;
+  const bool is_ike = datagram.size() >= ike_header_size &&
+                      base::load_be<std::uint32_t>(datagram.data() + length_at) == datagram.size();
+  return {has_spi && !is_ike ? NattKind::esp : NattKind::ike, datagram};
+}
+
 }  // namespace caponier::wire

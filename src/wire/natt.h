@@ -30,4 +30,8 @@ struct NattDatagram {
 
 [[nodiscard]] NattDatagram classify_natt(Bytes datagram);
 
+/// The same for a port without markers, such as 500: some peers send ESP to the port of
+/// IKE_SA_INIT. Never `too_short`: what is neither is a malformed IKE message.
+[[nodiscard]] NattDatagram classify_ike_port(Bytes datagram);
+
 }  // namespace caponier::wire

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
-from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
+from lab import (Caponier, Flow, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
                  run, wait_until)
 from guest import in_namespace  # noqa: E402
 
@@ -496,10 +496,42 @@ def command_line(lab, options):
     expect(len(shown.splitlines()) >= 6, f"the capture holds:\n{shown}")
 
 
+def address_change(lab, options):
+    """One side loses its address and has another: the same tunnel goes on within two seconds. A peer
+    without MOBIKE gets a new tunnel as quickly."""
+    for mobike in ("true", "false"):
+        with Lab("capm") as part:
+            move_one(part, options, mobike)
+
+
+def move_one(lab, options, mobike):
+    names = 'local_id = "{}.example"\nremote_id = "{}.example"\n'
+    pair = Pair(lab, options, extra_a=names.format("a", "b"),
+                extra_b=names.format("b", "a") + f"mobike = {mobike}\n")
+    pair.b.config.write_text(pair.b.config.read_text().replace(
+        f'remote = "{pair.net.OUTER_A}"', 'remote = "any"'))
+    pair.net.add_second_uplink()
+    pair.up()
+    pair.expect_traffic()
+    before = pair.a.status("office")["children"][0]["spi_in"]
+    flow = Flow(lab, pair.net.client_a, pair.net.client_b, "10.2.0.10", rate=100)
+    time.sleep(1)
+    pair.net.use_second_uplink()
+    wait_until(lambda: pair.a.status("office")["local_endpoint"].startswith(
+        f"{pair.net.SECOND_A}:"), 5, "the move")
+    time.sleep(2.5)
+    done = flow.finish()
+    lost = sum(gap[1] for gap in done["gaps"])
+    expect(lost <= 200, f"{lost} packets lost at 100 a second: {done}\n{pair.a.log}\n{pair.b.log}")
+    pair.expect_traffic()
+    after = pair.a.status("office")["children"][0]["spi_in"]
+    expect((before == after) == (mobike == "true"), f"{mobike}: SPI {before}, then {after}")
+
+
 CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line,
-         tcp_fallback, back_to_udp, tcp_https, tcp_always, port_500_dead]
+         tcp_fallback, back_to_udp, tcp_https, tcp_always, port_500_dead, address_change]
 
 
 def skip(why):

@@ -241,11 +241,8 @@ void Node::handle(const Datagram& datagram) {
       datagram.carrier == Carrier::tcp ? base::Transport::tcp : base::Transport::udp};
   if (datagram.carrier == Carrier::esp) return handle_esp(path, datagram.payload);
   if (datagram.carrier == Carrier::tcp && !world_->streams_.takes(*this, datagram)) return;
-  if (!has_marker(path)) {
-    gateway_->handle_ike(path, datagram.payload, world_->now_);
-    return drain();
-  }
-  const wire::NattDatagram natt = wire::classify_natt(datagram.payload);
+  const wire::NattDatagram natt = has_marker(path) ? wire::classify_natt(datagram.payload)
+                                                   : wire::classify_ike_port(datagram.payload);
   switch (natt.kind) {
     case wire::NattKind::keepalive:
     case wire::NattKind::too_short: return;

@@ -54,9 +54,9 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
-       "local, local_id, remote_id, remote_port, ike, esp, encap, tcp, start, dpd, "
+       "local, local_id, remote_id, remote_port, ike, esp, encap, tcp, start, dpd, keepalive, "
        "lifetime, replay_window, retry_min, retry_max, fragmentation, fragment_size, "
-       "auth, remote_auth, childless, unique, local_nets and remote_nets"},
+       "auth, remote_auth, childless, unique, local_nets, remote_nets and mobike"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
        "remove it"},
@@ -356,7 +356,7 @@ TEST(ConfigErrors, encap_and_start_must_be_possible) {
       {"encap = \"alway\"",
        "9: encap: 'alway' is not a way to encapsulate\n  fix: did you mean 'always'?"},
       {"encap = \"x\"",
-       "9: encap: 'x' is not a way to encapsulate\n  fix: write \"auto\" or \"always\""},
+       "9: encap: 'x' is not a way to encapsulate\n  fix: write \"auto\", \"always\" or \"never\""},
   });
   expect_file({{"[host.a]\nremote = \"any\"\npsk = \"@branch\"\nstart = true\n",
                 "4:9: start: a tunnel with remote = \"any\" cannot be started from here\n  fix: "

@@ -33,6 +33,8 @@ TEST(ConfigLoad, the_minimal_site_takes_every_default) {
   EXPECT_EQ(peer.encap, Encap::automatic);
   EXPECT_TRUE(peer.start);
   EXPECT_EQ(peer.dpd, std::chrono::seconds{30});
+  EXPECT_EQ(peer.keepalive, std::chrono::seconds{20});
+  EXPECT_TRUE(peer.mobike);
   EXPECT_EQ(peer.lifetime, std::chrono::hours{1});
   EXPECT_EQ(peer.replay_window, 4096U);
   EXPECT_EQ(peer.tcp, Tcp::fallback);
@@ -82,6 +84,8 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
                        "encap = \"always\"\n"
                        "start = false\n"
                        "dpd = \"5m\"\n"
+                       "keepalive = \"15s\"\n"
+                       "mobike = false\n"
                        "lifetime = \"1d\"\n"
                        "replay_window = 0\n"));
   ASSERT_NE(config, nullptr);
@@ -95,6 +99,8 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
   EXPECT_EQ(peer.encap, Encap::always);
   EXPECT_FALSE(peer.start);
   EXPECT_EQ(peer.dpd, std::chrono::minutes{5});
+  EXPECT_EQ(peer.keepalive, std::chrono::seconds{15});
+  EXPECT_FALSE(peer.mobike);
   EXPECT_EQ(peer.lifetime, std::chrono::days{1});
   EXPECT_EQ(peer.replay_window, 0U);
 }
@@ -288,7 +294,8 @@ TEST(ConfigDiffers, every_key_changes_the_tunnel) {
   for (const std::string_view line :
        {"local = \"198.51.100.1\"", "local_id = \"a\"", "remote_id = \"b\"", "remote_port = 501",
         "ike = [\"aes256gcm16-prfsha384-x25519\"]", "esp = [\"aes256gcm16\"]", "encap = \"always\"",
-        "start = false", "dpd = \"31s\"", "lifetime = \"2h\"", "replay_window = 64"}) {
+        "start = false", "dpd = \"31s\"", "keepalive = \"21s\"", "mobike = false",
+        "encap = \"never\"", "lifetime = \"2h\"", "replay_window = 64"}) {
     const auto after = loaded(site_with(line));
     ASSERT_NE(after, nullptr) << line;
     EXPECT_FALSE(before->peers[0].same_tunnel(after->peers[0])) << line;

@@ -79,6 +79,27 @@ TEST(Peer, a_started_tunnel_is_initiated_at_once) {
   EXPECT_EQ(initiate->path.remote, (base::Endpoint{address("192.0.2.2"), 500}));
 }
 
+TEST(Peer, another_address_of_this_host_ends_a_long_wait) {
+  Driven d{site_peer()};
+  for (int i = 0; i < 8; ++i) {
+    d.advance();
+    ASSERT_TRUE(d.command<ike::Initiate>().has_value());
+    d.fail(ike::EndReason::timeout);
+  }
+  ASSERT_GT(*d.peer.next_attempt() - d.now, 30s);
+  d.now = d.now + 5s;
+  d.peer.handle_local_addresses(d.now);
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+}
+
+TEST(Peer, a_lost_address_is_replaced_at_once) {
+  Driven d{site_peer()};
+  d.advance();
+  d.establish();
+  d.lose(ike::EndReason::address_lost);
+  EXPECT_LE(*d.peer.next_attempt(), d.now);
+}
+
 TEST(Peer, a_remote_port_of_nat_traversal_is_used_from_ours) {
   config::PeerConfig config = site_peer();
   config.remote_port = 4500;

@@ -101,7 +101,9 @@ Pair::Pair(EndpointConfig config, std::uint64_t seed)
   b.set(make_connection(end_b, end_a));
 }
 
-void Pair::put_a_behind_nat(std::string_view address, std::uint16_t port_shift) {
+void Pair::put_a_behind_nat(std::string_view address, std::uint16_t port_shift,
+                            std::string_view inside) {
+  nat_inside_ = ip(inside);
   nat_address_ = ip(address);
   nat_shift_ = port_shift;
 }
@@ -135,7 +137,7 @@ void Pair::put(const Transmit& transmit, bool from_a) {
     path.remote.address = *nat_address_;
     path.remote.port = static_cast<std::uint16_t>(path.remote.port + nat_shift_);
   } else if (nat_address_) {
-    path.local.address = ip(end_a.address);
+    path.local.address = nat_inside_;
     path.local.port = static_cast<std::uint16_t>(path.local.port - nat_shift_);
   }
   Datagram datagram{from_a, path, base::to_vec(message)};

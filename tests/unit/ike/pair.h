@@ -93,8 +93,10 @@ class Pair {
   Pair();
   explicit Pair(EndpointConfig config, std::uint64_t seed = 1);
 
-  /// Address translation between A and the wire: B sees A at this address, ports shifted.
-  void put_a_behind_nat(std::string_view address, std::uint16_t port_shift);
+  /// Address translation between A and the wire: B sees A at this address, ports shifted. `inside`:
+  /// what A calls itself.
+  void put_a_behind_nat(std::string_view address, std::uint16_t port_shift,
+                        std::string_view inside = end_a.address);
 
   void initiate_a();
   void initiate_b();
@@ -126,6 +128,7 @@ class Pair {
 
   std::optional<base::IpAddress> nat_address_;
   std::uint16_t nat_shift_ = 0;
+  base::IpAddress nat_inside_;
 };
 
 /// One payload with its generic header, as it lies in a chain.

@@ -241,7 +241,7 @@ TEST(Inbound, an_authenticated_newer_packet_from_elsewhere_is_announced_once) {
   EXPECT_EQ(notices[0].id.value, 1u);
   EXPECT_EQ(notices[0].path, moved);
 
-  pair.a.move({{1}, moved, true});
+  pair.a.move({{1}, moved, true, true});
   (void)open_one(pair.a, esp(), moved);
   EXPECT_TRUE(notices_of<PeerMoved>(pair.a).empty());
   (void)open_one(pair.a, esp(), usual);

@@ -264,5 +264,20 @@ TEST(Natt, tells_keepalive_ike_and_esp_apart) {
   }
 }
 
+TEST(Natt, esp_is_recognised_on_the_port_of_ike) {
+  EXPECT_EQ(classify_ike_port(hex("ff")).kind, NattKind::keepalive);
+  EXPECT_EQ(classify_ike_port(hex("c0ffee0100000001")).kind, NattKind::esp);
+  ByteVec ike(60, std::byte{0x11});
+  EXPECT_EQ(classify_ike_port(ike).kind, NattKind::esp) << "no IKE header has this length";
+  base::store_be<std::uint32_t>(ike.data() + 24, 60);
+  EXPECT_EQ(classify_ike_port(ike).kind, NattKind::ike);
+  EXPECT_EQ(classify_ike_port(ike).body.size(), ike.size());
+  // No SA has a reserved SPI.
+  for (const std::string_view text :
+       {"", "00", "c0ffee01", "00000000c0ffee01", "000000ff00000001"}) {
+    EXPECT_EQ(classify_ike_port(hex(text)).kind, NattKind::ike) << text;
+  }
+}
+
 }  // namespace
 }  // namespace caponier::wire
