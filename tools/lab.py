@@ -221,10 +221,9 @@ class TwoGateways:
     SECOND_A, SECOND_GATEWAY = "192.0.2.1", "192.0.2.254"
 
     def add_second_uplink(self):
-        """Another link of gw-a to the middle, not yet used; returns its device."""
-        device, _ = self.lab.link(self.gw_a, f"{self.SECOND_A}/24",
-                                  self.net, f"{self.SECOND_GATEWAY}/24")
-        return device
+        """Another link of gw-a to the middle, not yet used."""
+        self.second_device, _ = self.lab.link(self.gw_a, f"{self.SECOND_A}/24",
+                                              self.net, f"{self.SECOND_GATEWAY}/24")
 
     def use_second_uplink(self):
         """gw-a loses its first address and goes by the second uplink, as a laptop does that changes
@@ -236,7 +235,7 @@ class TwoGateways:
         self.gw_a.ip("addr", "add", f"{self.outer_a}/24", "dev", "eth1")
         via = "192.168.7.1" if self.has_nat else "203.0.113.254"
         self.gw_a.ip("route", "replace", "default", "via", via)
-        self.gw_a.ip("addr", "del", f"{self.SECOND_A}/24", "dev", "eth2")
+        self.gw_a.ip("addr", "del", f"{self.SECOND_A}/24", "dev", self.second_device)
 
     @property
     def outer_a(self):

@@ -49,6 +49,7 @@ conn net
     dpdaction=clear
     retransmit-timeout=10s
     keyingtries=1
+    {more}
     auto=add
 """
 
@@ -65,11 +66,12 @@ class Libreswan:
         self.guest = Guest(lab, host, "pluto", IMAGE, address, gateway, {}, inner)
 
     def load(self, suite, local, remote, local_id, remote_id, local_ts, remote_ts,
-             initiator):
+             initiator, more=""):
         del initiator  # the connection is `auto=add` either way
         conf = CONF.format(local=local, remote=remote, local_id=self.id_text(local_id),
                            remote_id=self.id_text(remote_id), local_ts=local_ts,
-                           remote_ts=remote_ts, ike=IKE[suite], esp=ESP[suite], dpd=DPD_SECONDS)
+                           remote_ts=remote_ts, ike=IKE[suite], esp=ESP[suite], dpd=DPD_SECONDS,
+                           more=more)
         self.guest.sh("cat /tmp/input >/etc/ipsec.secrets", text_input=f': PSK "{self.psk}"\n')
         self.guest.sh("cat /tmp/input >/etc/ipsec.conf", text_input=conf)
         self.listen()
