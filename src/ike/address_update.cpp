@@ -74,7 +74,7 @@ void IkeSa::peer_moved(policy::ChildSaId id, const base::Path& path, Instant now
   const bool is_late = mobility_.left == path.remote && now - mobility_.left_at < path_memory;
   if (is_late || found->second.path.remote == path.remote) return;
   report(EventKind::ike_peer_moved,
-         fmt::format("{}: ESP of {} now comes from {}, not {}", name(), found->second.info.name,
+         fmt::format("ESP of {} now comes from {}, not {}", found->second.info.name,
                      path.remote.to_string(), found->second.path.remote.to_string()));
   const base::Endpoint before = found->second.path.remote;
   found->second.is_proven_by_esp = true;
@@ -90,7 +90,7 @@ void IkeSa::peer_moved(policy::ChildSaId id, const base::Path& path, Instant now
 
 void IkeSa::follow_peer(const base::Path& path) {
   if (path == path_ || state_ != IkeState::established) return;
-  report(EventKind::ike_peer_moved, fmt::format("{}: the peer moved from {} to {}", name(),
+  report(EventKind::ike_peer_moved, fmt::format("the peer moved from {} to {}",
                                                 path_.remote.to_string(), path.remote.to_string()));
   const bool is_elsewhere = !is_same_addresses(path, path_) || path.transport != path_.transport;
   set_path(path);
@@ -112,8 +112,8 @@ void IkeSa::move_children(Instant now) {
   }
   if (mobility_.settled != path_) {
     report(EventKind::ike_peer_moved,
-           fmt::format("{}: moved from {} to {}{}", name(), text_of(mobility_.settled),
-                       text_of(path_), uses_udp_encap() ? ", ESP in UDP" : ""));
+           fmt::format("moved from {} to {}{}", text_of(mobility_.settled), text_of(path_),
+                       uses_udp_encap() ? ", ESP in UDP" : ""));
   }
   mobility_.settled = path_;
   for (auto& [id, child] : children_) {
@@ -289,8 +289,7 @@ void IkeSa::tell_addresses(Instant now) {
 /// the peer has agreed.
 void IkeSa::change_path(const base::Path& to, Instant now) {
   const bool had_lost = std::exchange(is_local_lost_, false);
-  report(EventKind::ike_addresses,
-         fmt::format("{}: leaving {} for {}", name(), text_of(path_), text_of(to)));
+  report(EventKind::ike_addresses, fmt::format("leaving {} for {}", text_of(path_), text_of(to)));
   set_path(to);
   ++mobility_.change;
   mobility_.update_due = true;
