@@ -188,24 +188,14 @@ void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
 void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
   if (peer == nullptr) return command(ike::DeleteIke{up.connection}, now);
-  base::Path path;
-  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
-    if (sa.id == up.sa) path = sa.path;
-  }
-  peer->handle(up, path, now);
+  const auto sa = endpoint_->find(up.sa);
+  peer->handle(up, sa ? sa->path : base::Path{}, now);
 }
 
 void Gateway::Impl::on_ike_down(const ike::IkeDown& down, base::Instant now) {
   Peer* peer = find(down.connection);
   if (peer == nullptr) return;
-  std::set<ike::IkeSaId> established;
-  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
-    if (sa.connection == down.connection && sa.state == ike::IkeState::established &&
-        !sa.is_replaced) {
-      established.insert(sa.id);
-    }
-  }
-  peer->handle(down, std::move(established), now);
+  peer->handle(down, endpoint_->established_of(down.connection), now);
 }
 
 void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {

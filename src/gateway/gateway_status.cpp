@@ -86,21 +86,20 @@ std::string Gateway::Impl::describe_up(const ike::ChildUp& up, const Peer& peer,
   if (const auto started = peer.attempt_started(); started && is_first) {
     text += fmt::format(" in {:.2f} s", base::seconds_of(now - *started));
   }
-  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
-    if (sa.id != up.sa) continue;
-    for (const ike::ChildSaInfo& child : sa.children) {
-      if (child.id != up.child_sa) continue;
-      text += fmt::format(", {}, {} <-> {}", crypto::to_string(child.suite.cipher),
-                          policy::to_string(child.local), policy::to_string(child.remote));
-      if (!child.udp_encap) continue;
-      text += sa.path.transport == base::Transport::tcp ? ", ESP in TCP" : ", ESP in UDP";
-      if (sa.local_behind_nat && sa.remote_behind_nat) {
-        text += " (both behind NAT)";
-      } else if (sa.local_behind_nat) {
-        text += " (we are behind NAT)";
-      } else if (sa.remote_behind_nat) {
-        text += " (peer behind NAT)";
-      }
+  const auto sa = endpoint_->find(up.sa);
+  if (!sa) return text;
+  for (const ike::ChildSaInfo& child : sa->children) {
+    if (child.id != up.child_sa) continue;
+    text += fmt::format(", {}, {} <-> {}", crypto::to_string(child.suite.cipher),
+                        policy::to_string(child.local), policy::to_string(child.remote));
+    if (!child.udp_encap) continue;
+    text += sa->path.transport == base::Transport::tcp ? ", ESP in TCP" : ", ESP in UDP";
+    if (sa->local_behind_nat && sa->remote_behind_nat) {
+      text += " (both behind NAT)";
+    } else if (sa->local_behind_nat) {
+      text += " (we are behind NAT)";
+    } else if (sa->remote_behind_nat) {
+      text += " (peer behind NAT)";
     }
   }
   return text;

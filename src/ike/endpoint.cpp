@@ -42,6 +42,8 @@ class IkeEndpoint::Impl {
   void handle_deadline(Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  [[nodiscard]] std::optional<IkeSaInfo> info_of(IkeSaId id) const;
+  [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
 
   Shared shared;
 
@@ -270,8 +272,8 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
   const auto connection = std::ranges::find(shared.connections, command.connection,
                                             [](const auto& c) { return c->name; });
   if (connection == shared.connections.end() || shared.is_shutting_down) return;
-  for (const auto& [id, sa] : sas_) {
-    if (!sa->connection() || sa->connection()->name != command.connection) continue;
+  for (const IkeSaId id : ids_of(command.connection)) {
+    const IkeSa* const sa = find(id);
     const bool is_ours =
         sa->is_initiator() && sa->state() != IkeState::deleting && sa->state() != IkeState::dead;
     if ((is_ours && !command.beside) || sa->state() == IkeState::established) return;
@@ -405,18 +407,20 @@ IkeSa* IkeEndpoint::Impl::owner_of(policy::ChildSaId child) {
 
 IkeSa* IkeEndpoint::Impl::find_established(const std::string& connection) {
   IkeSa* best = nullptr;
-  for (const auto& [id, sa] : sas_) {
-    if (sa->state() != IkeState::established || sa->connection()->name != connection) continue;
-    if (best == nullptr || best->is_retired() || !sa->is_retired()) best = sa.get();
+  for (const IkeSaId id : ids_of(connection)) {
+    IkeSa* const sa = find(id);
+    if (sa->state() != IkeState::established) continue;
+    if (best == nullptr || best->is_retired() || !sa->is_retired()) best = sa;
   }
   return best;
 }
 
 std::vector<IkeSaId> IkeEndpoint::Impl::ids_of(const std::string& connection) const {
-  std::vector<IkeSaId> ids;
-  for (const auto& [id, sa] : sas_) {
-    if (sa->connection() && sa->connection()->name == connection) ids.push_back(id);
-  }
+  std::vector<IkeSaId> ids = shared.index.of(connection);
+  std::erase_if(ids, [&](IkeSaId id) {
+    const auto found = sas_.find(id);
+    return found == sas_.end() || found->second->connection()->name != connection;
+  });
   return ids;
 }
 
@@ -481,10 +485,10 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
   end_siblings(
       newest.sa, [](const IkeSa& other) { return !other.established_at().has_value(); }, now);
   std::vector<IkeSa*> same_side;
-  for (const IkeSaId id : ids_of(sa->connection()->name)) {
+  for (const IkeSaId id : shared.index.of(sa->connection()->name, *sa->remote_id())) {
     IkeSa* const other = find(id);
     if (id == newest.sa || other == nullptr || other->state() != IkeState::established ||
-        other->is_retired() || !other->remote_id() ||
+        other->is_retired() || other->connection()->name != sa->connection()->name ||
         !policy::is_same(*other->remote_id(), *sa->remote_id())) {
       continue;
     }
@@ -543,6 +547,21 @@ std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
   return infos;
 }
 
+std::optional<IkeSaInfo> IkeEndpoint::Impl::info_of(IkeSaId id) const {
+  const auto found = sas_.find(id);
+  if (found == sas_.end() || found->second->state() == IkeState::dead) return std::nullopt;
+  return found->second->info();
+}
+
+std::set<IkeSaId> IkeEndpoint::Impl::established_of(const std::string& connection) const {
+  std::set<IkeSaId> established;
+  for (const IkeSaId id : ids_of(connection)) {
+    const IkeSa& sa = *sas_.at(id);
+    if (sa.state() == IkeState::established && !sa.is_retired()) established.insert(id);
+  }
+  return established;
+}
+
 // ---- The door
 
 IkeEndpoint::IkeEndpoint(EndpointConfig config, base::Rng& rng,
@@ -570,6 +589,10 @@ void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }
 std::optional<base::Deadline> IkeEndpoint::poll_deadline() const { return impl_->next_deadline(); }
 std::vector<IkeSaInfo> IkeEndpoint::snapshot() const { return impl_->snapshot(); }
+std::optional<IkeSaInfo> IkeEndpoint::find(IkeSaId id) const { return impl_->info_of(id); }
+std::set<IkeSaId> IkeEndpoint::established_of(const std::string& connection) const {
+  return impl_->established_of(connection);
+}
 std::size_t IkeEndpoint::half_open_count() const { return impl_->shared.half_open_counts.total(); }
 const base::DropCounters& IkeEndpoint::drops() const { return impl_->shared.drops; }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,10 @@ class IkeEndpoint {
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  /// The same of one, without looking at the others; empty when it is gone.
+  [[nodiscard]] std::optional<IkeSaInfo> find(IkeSaId id) const;
+  /// The established IKE SAs of a connection that no other has replaced.
+  [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
   [[nodiscard]] std::size_t half_open_count() const;
   [[nodiscard]] const base::DropCounters& drops() const;
 

@@ -168,7 +168,7 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
                                 static_cast<unsigned>(auth->method)),
                     now);
   }
-  remote_id_ = policy::Identity::from_wire(*id);
+  belong_to(connection_, policy::Identity::from_wire(*id));
   if (connection_->remote_id && !policy::is_same(*connection_->remote_id, *remote_id_)) {
     return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
                                 connection_->remote_id->to_string()),
@@ -242,8 +242,7 @@ void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
                  now);
     return refuse_auth(fmt::format("unknown identity {}", describe(id)), now);
   }
-  connection_ = std::move(chosen);
-  remote_id_ = policy::Identity::from_wire(id);
+  belong_to(std::move(chosen), policy::Identity::from_wire(id));
   handshake_->peer_auth = payloads;
   move_to(IkeState::auth_pending);
   request_auth(AuthStep::peer);

@@ -25,6 +25,7 @@ IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Ins
       state_(is_initiator ? IkeState::init_sent : IkeState::init_answered),
       path_(path),
       created_at_(now),
+      index_entry_(shared.index, id),
       opens_streams_(is_initiator),
       fragments_(shared.limits(), shared.fragments),
       last_heard_(now),
@@ -71,6 +72,12 @@ bool IkeSa::uses_udp_encap() const {
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {
   return {path_, local_behind_nat_, remote_behind_nat_, in_ike_auth};
+}
+
+void IkeSa::belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer) {
+  connection_ = std::move(connection);
+  remote_id_ = std::move(peer);
+  index_entry_.set(connection_->name, remote_id_ ? &*remote_id_ : nullptr);
 }
 
 void IkeSa::move_to(IkeState to) {

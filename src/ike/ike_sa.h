@@ -157,6 +157,8 @@ class IkeSa {
 
   // ike_sa.cpp: life
   void move_to(IkeState to);
+  /// The connection and, once it is known, the peer's identity: what siblings are found by.
+  void belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer);
   void die(EndReason reason, base::Instant now, bool lingers);
   void announce_down(EndReason reason);
   void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
@@ -430,6 +432,7 @@ class IkeSa {
   base::Instant created_at_;
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
+  SaIndex::Entry index_entry_;
   PeerSupport support_;
   Mobility mobility_;
   bool local_behind_nat_ = false;

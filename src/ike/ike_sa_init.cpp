@@ -38,7 +38,7 @@ std::string list_groups(const policy::Offers& offers) {
 }  // namespace
 
 void IkeSa::initiate(ConnectionPtr connection, Instant now) {
-  connection_ = std::move(connection);
+  belong_to(std::move(connection), std::nullopt);
   set_path(path_);
   spi_i_ = shared_.allocate_ike_spi(id_);
   has_forced_encap_ = connection_->force_encap;

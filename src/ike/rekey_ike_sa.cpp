@@ -257,10 +257,9 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   state_ = IkeState::established;  // born so: no handshake of its own
   established_at_ = now;
   predecessor_ = old.id_;
-  connection_ = old.connection_;
+  belong_to(old.connection_, old.remote_id_);
   opens_streams_ = old.opens_streams_;
   set_path(old.path_);
-  remote_id_ = old.remote_id_;
   local_behind_nat_ = old.local_behind_nat_;
   remote_behind_nat_ = old.remote_behind_nat_;
   has_forced_encap_ = old.has_forced_encap_;

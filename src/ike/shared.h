@@ -19,6 +19,7 @@
 #include "ike/config.h"
 #include "ike/fragments.h"
 #include "ike/half_open.h"
+#include "ike/sa_index.h"
 #include "ike/streams.h"
 
 namespace caponier::ike {
@@ -98,6 +99,7 @@ class Shared {
   const crypto::CryptoProvider& crypto;
   Connections connections;
   base::DropCounters drops;
+  SaIndex index;
   HalfOpenCounts half_open_counts;
   HalfOpenTable half_open;
   AnswerKeys answer_keys;
