@@ -27,19 +27,20 @@ bool is_same_psk(const std::shared_ptr<const base::SecretBytes>& a,
 }
 
 auto comparable(const PeerConfig& peer) {
-  return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
-                  peer.remote_port, peer.local, peer.local_id, peer.remote_id, peer.local_nets,
-                  peer.remote_nets, peer.ports, peer.ike, peer.esp, peer.encap, peer.tcp,
-                  peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
-                  peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
-                  peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
-                  peer.exchange);
+  return std::tie(
+      peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any, peer.remote_port,
+      peer.local, peer.local_id, peer.remote_id, peer.local_nets, peer.remote_nets, peer.ports,
+      peer.ike, peer.esp, peer.encap, peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive,
+      peer.lifetime, peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
+      peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max, peer.exchange,
+      peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
 }
 
-/// Key export is read at each export, so that it needs no restart.
+/// Key export and redirection are read at each use, so that they need no restart.
 auto needing_restart(const DaemonConfig& daemon) {
   return std::tie(daemon.listen, daemon.ike_port, daemon.natt_port, daemon.tcp_ports, daemon.tun,
-                  daemon.mtu);
+                  daemon.mtu, daemon.half_open_max, daemon.cookie_threshold,
+                  daemon.puzzle_threshold);
 }
 
 }  // namespace

@@ -102,6 +102,13 @@ struct ExchangeConfig {
   friend auto operator<=>(const ExchangeConfig&, const ExchangeConfig&) = default;
 };
 
+/// Another gateway: an address, or a name that whoever is sent there resolves.
+struct RedirectTarget {
+  std::string name;  ///< as written
+  std::optional<base::IpAddress> address;
+  friend bool operator==(const RedirectTarget&, const RedirectTarget&) = default;
+};
+
 struct PeerConfig {
   std::string name;
   PeerKind kind = PeerKind::site;
@@ -137,6 +144,11 @@ struct PeerConfig {
   base::Duration retry_max{std::chrono::seconds{60}};
   ExchangeConfig exchange;
 
+  bool redirect = true;  ///< follow, when the peer sends us to another gateway (RFC 5685)
+  std::optional<RedirectTarget> redirect_to;  ///< where the peer is sent, once it is authenticated
+  bool resumption = false;                    ///< RFC 5723
+  bool crash_detection = true;                ///< RFC 6290
+
   /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
   [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;
 };
@@ -149,6 +161,13 @@ struct DaemonConfig {
   std::string tun = "caponier%d";                 ///< kernel picks the number
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
   bool allow_key_export = false;  ///< [debug] allow_key_export
+  /// Where every initiator is sent that can be, while there are more IKE SAs than that.
+  std::optional<RedirectTarget> redirect_to;
+  std::size_t redirect_above = 0;
+  // Defence; null: as built in.
+  std::optional<std::size_t> half_open_max;
+  std::optional<std::size_t> cookie_threshold;
+  std::optional<std::size_t> puzzle_threshold;
 };
 
 struct Config {

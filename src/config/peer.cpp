@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/event.h"
 
 namespace caponier::config {
@@ -42,6 +43,10 @@ constexpr std::array common_keys = {
     optional("remote_auth", "\"psk\""),
     optional("childless", "\"allow\""),
     optional("unique", "\"replace\""),
+    optional("redirect", "true"),
+    optional("redirect_to", "\"gw2.example.org\""),
+    optional("resumption", "true"),
+    optional("crash_detection", "true"),
 };
 
 constexpr std::array site_keys = {
@@ -61,6 +66,11 @@ constexpr std::array daemon_keys = {
     optional("tcp_ports", "[4500, 443]"),
     optional("tun", "\"caponier%d\""),
     optional("mtu", "1400"),
+    optional("redirect_to", "\"gw2.example.org\""),
+    optional("redirect_above", "1000"),
+    optional("half_open_max", "1024"),
+    optional("cookie_threshold", "100"),
+    optional("puzzle_threshold", "512"),
 };
 
 constexpr std::array debug_keys = {
@@ -201,6 +211,56 @@ void read_start(Section& section, PeerConfig& peer) {
   peer.start = start ? start->value : !peer.remote_any;
 }
 
+Parsed<RedirectTarget> parse_redirect_target(std::string_view text) {
+  auto remote = TRY(parse_remote(text));
+  if (remote.any) {
+    return std::unexpected{Fault{"\"any\" is no gateway", "write an address or a name"}};
+  }
+  return RedirectTarget{std::move(remote.text), remote.address};
+}
+
+void read_recovery(Section& section, PeerConfig& peer) {
+  if (const auto redirect = section.boolean("redirect")) peer.redirect = redirect->value;
+  if (auto to = section.text("redirect_to", parse_redirect_target)) {
+    peer.redirect_to = std::move(to->value);
+  }
+  if (const auto resumption = section.boolean("resumption")) peer.resumption = resumption->value;
+  if (const auto detection = section.boolean("crash_detection")) {
+    peer.crash_detection = detection->value;
+  }
+}
+
+/// What strangers may cost, and where they are sent.
+void read_defence(Section& section, DaemonConfig& daemon) {
+  constexpr std::int64_t count_max = 1'000'000;
+  const auto read = [&](std::string_view key, std::int64_t min, std::optional<std::size_t>& to) {
+    if (const auto count = section.integer(key, min, count_max)) {
+      to = static_cast<std::size_t>(*count);
+    }
+  };
+  read("half_open_max", 1, daemon.half_open_max);
+  read("cookie_threshold", 0, daemon.cookie_threshold);
+  read("puzzle_threshold", 0, daemon.puzzle_threshold);
+  if (auto to = section.text("redirect_to", parse_redirect_target)) {
+    daemon.redirect_to = std::move(to->value);
+  }
+  const auto above = section.integer("redirect_above");
+  if (!above) return;
+  if (!section.has("redirect_to")) {
+    section.note(above->where, "redirect_above",
+                 {"nobody is redirected without redirect_to",
+                  "add redirect_to = \"gw2.example.org\", or take redirect_above away"});
+    return;
+  }
+  if (above->value < 0 || above->value > count_max) {
+    section.note(above->where, "redirect_above",
+                 {fmt::format("{} is outside 0 to {}", above->value, count_max),
+                  "write a number of IKE SAs, or 0 to redirect always"});
+    return;
+  }
+  daemon.redirect_above = static_cast<std::size_t>(above->value);
+}
+
 std::vector<base::Prefix> values_of(const std::vector<Located<base::Prefix>>& nets) {
   std::vector<base::Prefix> values;
   for (const auto& net : nets) values.push_back(net.value);
@@ -249,6 +309,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_start(section, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
+  read_recovery(section, peer);
   if (kind == PeerKind::site) {
     draft.local_nets = section.list("local_nets", parse_prefix);
     draft.remote_nets = section.list("remote_nets", parse_prefix);
@@ -292,6 +353,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
     }
   }
   if (auto tun = section.text("tun", parse_tun_name)) daemon.tun = std::move(tun->value);
+  read_defence(section, daemon);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
     daemon.mtu = static_cast<unsigned>(*mtu);
     draft.mtu = table.find("mtu")->value.where;

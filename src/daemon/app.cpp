@@ -11,6 +11,7 @@
 #include "daemon/service.h"
 #include "io/os/clock.h"
 #include "io/os/file_source.h"
+#include "io/os/lasting_secret.h"
 
 namespace caponier::daemon {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 /// Deadlines that are due again at once get this many turns before the loop goes on.
 constexpr int deadline_turns_max = 16;
 constexpr std::size_t outer_path_mtu = 1500;
+constexpr std::size_t crash_secret_size = 32;  // RFC 6290 s5.1
 constexpr std::string_view control_group = "caponier";
 
 control::ExitCode exit_code_of(io::IoFault fault) {
@@ -95,8 +97,24 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
              fmt::format("caponierd {} on {}, cryptography by {}", CAPONIER_VERSION,
                          app->tun_->name(), app->crypto_.provider().name()),
              {}});
+  app->load_crash_secret();
   app->apply(std::move(config), io::monotonic_now());
   return app;
+}
+
+/// Without one the peers learn of a crash by silence, as ever.
+void App::load_crash_secret() {
+  auto secret =
+      io::open_lasting_secret(options_.state_dir + "/crash_secret", crash_secret_size, rng_);
+  if (secret) {
+    return gateway_.set_crash_secrets(
+        {std::make_shared<const base::SecretBytes>(std::move(*secret))});
+  }
+  emit({base::EventKind::host_unfit,
+        {},
+        fmt::format("quick crash detection is off: {}; {}", secret.error().message,
+                    secret.error().fix),
+        {}});
 }
 
 io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfig& config) {

@@ -57,6 +57,7 @@ class App final : public control::Daemon {
 
  private:
   App(const Options& options, CryptoChoice crypto, LogForm log_form);
+  void load_crash_secret();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options,
                                           const config::DaemonConfig& config);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);

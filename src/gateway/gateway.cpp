@@ -21,6 +21,13 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
   endpoint.ike_port = daemon.ike_port;
   endpoint.natt_port = daemon.natt_port;
   endpoint.limits = options_.ike_limits;
+  if (daemon.half_open_max) {
+    endpoint.limits.half_open_max = *daemon.half_open_max;
+    endpoint.limits.ike_sas_max += *daemon.half_open_max;
+  }
+  if (daemon.cookie_threshold) endpoint.limits.cookie_threshold = *daemon.cookie_threshold;
+  if (daemon.puzzle_threshold) endpoint.limits.puzzle_threshold = *daemon.puzzle_threshold;
+  endpoint.crash_secrets = options_.crash_secrets;
   endpoint.export_keys = daemon.allow_key_export;
   endpoint_ = std::make_unique<ike::IkeEndpoint>(std::move(endpoint), *rng_, *crypto_, now);
   if (!local_addresses_.empty()) command(ike::SetLocalAddresses{local_addresses_}, now);
@@ -52,6 +59,7 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
   config_ = std::move(config);
   if (!endpoint_) make_endpoint(config_->daemon, now);
   endpoint_->set_export_keys(config_->daemon.allow_key_export);
+  endpoint_->set_redirect(make_redirect_policy(config_->daemon));
   if (!config_->daemon.allow_key_export) {
     keys_.reset();
   } else if (!keys_) {
@@ -244,6 +252,9 @@ Gateway::~Gateway() = default;
 
 void Gateway::apply(std::shared_ptr<const config::Config> config, base::Instant now) {
   impl_->apply(std::move(config), now);
+}
+void Gateway::set_crash_secrets(std::vector<std::shared_ptr<const base::SecretBytes>> secrets) {
+  impl_->set_crash_secrets(std::move(secrets));
 }
 void Gateway::handle_ike(const base::Path& path, base::Bytes message, base::Instant now) {
   impl_->handle_ike(path, message, now);

@@ -30,6 +30,8 @@ struct GatewayOptions {
   base::Duration retry_first{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   std::size_t capture_packets_max = 4096;
+  /// See set_crash_secrets().
+  std::vector<std::shared_ptr<const base::SecretBytes>> crash_secrets;
   /// The wall-clock time (since 1970) of the instants' origin, for the times in captures.
   base::Duration unix_origin{0};
 };
@@ -119,6 +121,9 @@ class Gateway {
   /// Makes `config` the desired state. Unchanged tunnels are not touched; changed ones are torn
   /// down and negotiated again; removed ones are deleted at the peer.
   void apply(std::shared_ptr<const config::Config> config, base::Instant now);
+
+  /// Of crash tokens (RFC 6290), newest first, kept across restarts by the caller; before apply().
+  void set_crash_secrets(std::vector<std::shared_ptr<const base::SecretBytes>> secrets);
 
   /// One IKE message from UDP or a TCP stream, the non-ESP marker removed.
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);

@@ -39,6 +39,9 @@ class Gateway::Impl {
   void handle_local_addresses(std::vector<base::IpAddress> addresses, base::Instant now);
   void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
+  void set_crash_secrets(std::vector<std::shared_ptr<const base::SecretBytes>> secrets) {
+    options_.crash_secrets = std::move(secrets);
+  }
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);

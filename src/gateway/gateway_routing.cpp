@@ -129,7 +129,9 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  },
                  [&](const ike::IkeUp& up) { on_ike_up(up, now); },
                  [&](const ike::IkeDown& down) { on_ike_down(down, now); },
-                 [&](const ike::Redirected&) {},
+                 [&](const ike::Redirected& redirected) {
+                   if (Peer* peer = find(redirected.connection)) peer->handle(redirected, now);
+                 },
                  [&](const ike::ChildUp& up) { on_child_up(up, now); },
                  [&](const ike::ChildDown& down) {
                    if (Peer* peer = find(down.connection)) peer->handle(down, now);

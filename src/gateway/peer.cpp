@@ -15,6 +15,8 @@ base::Duration jittered(base::Duration value, base::Rng& rng) {
   return value - base::Duration{quarter} + base::Duration{rng.public_below(2 * quarter)};
 }
 
+constexpr std::size_t credential_tag_size = 16;
+
 }  // namespace
 
 Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now)
@@ -26,6 +28,10 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
   wish_ = config_.start ? Wish::start : Wish::on_demand;
   outer_.local = config_.local;
   if (config_.remote_address) outer_.remote = {*config_.remote_address};
+  if (config_.resumption) {
+    credential_tag_.resize(credential_tag_size);
+    rng.fill_public(credential_tag_);
+  }
   rebuild();
   requests_.emplace_back(Refresh{});
   note_state(now);
@@ -87,13 +93,19 @@ void Peer::down(base::Instant now) {
 
 void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now) {
   if (phase_ != Phase::resolving) return;
+  if (redirection_) {
+    if (addresses.empty()) {
+      return fail(fmt::format("the name {} does not resolve", redirection_->to.name), now);
+    }
+    return find_source_or_initiate(addresses.front(), now);
+  }
   if (addresses.empty()) {
     return fail(fmt::format("the name {} does not resolve", config_.remote), now);
   }
   OuterAddresses outer = outer_;
   outer.remote = addresses;
   set_outer(std::move(outer));
-  if (is_wanted() || lacks_addresses()) return find_source_or_initiate(now);
+  if (is_wanted() || lacks_addresses()) return find_source_or_initiate(next_remote(), now);
   attempt_started_.reset();
   enter(Phase::waiting, now);
 }
@@ -170,6 +182,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   ikes_.insert(up.sa);
   note_way(up, path, now);
   if (up.replaces) return note_state(now);
+  redirection_.reset();
   attempts_ = 0;
   next_attempt_.reset();
   note_.clear();
@@ -189,6 +202,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
 
 void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now) {
   ikes_ = std::move(established);
+  if (down.reason == ike::EndReason::redirected) return note_state(now);
   if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
   child_pending_until_.reset();
   stream_.reset();
@@ -199,8 +213,24 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   const bool is_ours_to_repeat = down.reason == ike::EndReason::expired ||
                                  down.reason == ike::EndReason::local_request ||
                                  down.reason == ike::EndReason::address_lost;
-  next_attempt_ = is_ours_to_repeat ? now : now + back_off(1);
+  const bool is_restart = down.reason == ike::EndReason::peer_restarted &&
+                          (!restarted_at_ || now - *restarted_at_ >= restart_patience);
+  if (is_restart) restarted_at_ = now;
+  next_attempt_ = is_ours_to_repeat || is_restart ? now : now + back_off(1);
   enter(Phase::waiting, now);
+}
+
+void Peer::handle(const ike::Redirected& redirected, base::Instant now) {
+  if (wish_ == Wish::down) return;
+  ikes_.erase(redirected.sa);
+  redirection_ = Redirection{redirected.from, redirected.to};
+  demanded_ = true;
+  child_pending_until_.reset();
+  ladder_.stop();
+  rungs_out_ = 0;
+  phase_ = Phase::waiting;
+  next_attempt_ = now;
+  reconcile(now);
 }
 
 void Peer::end_rung(ike::EndReason reason, base::Instant now) {
@@ -321,15 +351,23 @@ void Peer::reconcile_child(base::Instant now) {
 void Peer::start_attempt(base::Instant now) {
   attempt_started_ = now;
   next_attempt_.reset();
-  if (!has_name()) return find_source_or_initiate(now);
+  const bool is_name = redirection_ ? !redirection_->to.address : has_name();
+  if (!is_name) {
+    return find_source_or_initiate(redirection_ ? *redirection_->to.address : next_remote(), now);
+  }
   phase_deadline_ = now + lookup_timeout;
-  requests_.emplace_back(Lookup{config_.name, config_.remote});
+  requests_.emplace_back(
+      Lookup{config_.name, redirection_ ? redirection_->to.name : config_.remote});
   enter(Phase::resolving, now);
 }
 
-void Peer::find_source_or_initiate(base::Instant now) {
-  // A name may have several addresses; each attempt takes the next.
-  target_ = outer_.remote[attempts_ % outer_.remote.size()];
+/// A name may have several addresses; each attempt takes the next.
+base::IpAddress Peer::next_remote() const {
+  return outer_.remote[attempts_ % outer_.remote.size()];
+}
+
+void Peer::find_source_or_initiate(const base::IpAddress& target, base::Instant now) {
+  target_ = target;
   if (config_.local) return initiate(now);
   phase_deadline_ = now + lookup_timeout;
   requests_.emplace_back(FindSource{config_.name, *target_});
@@ -348,12 +386,23 @@ void Peer::initiate(base::Instant now) {
 
 void Peer::climb(base::Instant now) {
   const base::Path path = ladder_.path_of(ladder_.climb(now), *outer_.local, *target_, *rng_);
-  requests_.emplace_back(ike::Command{ike::Initiate{config_.name, path, rungs_out_ > 0}});
+  ike::Initiate command{config_.name, path, rungs_out_ > 0};
+  if (redirection_) command.redirected_from = redirection_->from;
+  requests_.emplace_back(ike::Command{std::move(command)});
   ++rungs_out_;
 }
 
 void Peer::fail(std::string note, base::Instant now) {
   note_ = std::move(note);
+  if (redirection_) {
+    // Back to the configured gateway, which may be able to serve us by now.
+    redirection_.reset();
+    ladder_.stop();
+    rungs_out_ = 0;
+    next_attempt_ = now;
+    phase_ = Phase::waiting;
+    return note_state(now);
+  }
   demanded_ = false;
   ++attempts_;
   last_failure_ = now;
@@ -377,7 +426,7 @@ void Peer::enter(Phase phase, base::Instant now) {
 }
 
 void Peer::rebuild() {
-  auto connection = make_connection(config_, outer_);
+  auto connection = make_connection(config_, outer_, credential_tag_);
   // The endpoint takes another object for another connection, and refuses what is half done.
   if (connection_ && connection && is_same(*connection_, *connection)) return;
   connection_ = std::move(connection);

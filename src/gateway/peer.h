@@ -36,6 +36,9 @@ inline constexpr unsigned refusals_max = 2;
 /// Where strangers knock may change what we call ourselves at most once in this time.
 inline constexpr base::Duration knock_interval{std::chrono::seconds{30}};
 
+/// A peer that proves its restart is met again at once, but not more often than this.
+inline constexpr base::Duration restart_patience{std::chrono::seconds{10}};
+
 /// Connections, policies or routes of this peer are to be read again.
 struct Refresh {};
 using PeerRequest = std::variant<ike::Command, Lookup, FindSource, Refresh>;
@@ -70,6 +73,7 @@ class Peer {
   void handle(const ike::IkeUp& up, const base::Path& path, base::Instant now);
   /// `established`: the IKE SAs of this peer that are up now.
   void handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now);
+  void handle(const ike::Redirected& redirected, base::Instant now);
   void handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
@@ -111,7 +115,8 @@ class Peer {
   void reconcile(base::Instant now);
   void reconcile_child(base::Instant now);
   void start_attempt(base::Instant now);
-  void find_source_or_initiate(base::Instant now);
+  [[nodiscard]] base::IpAddress next_remote() const;
+  void find_source_or_initiate(const base::IpAddress& target, base::Instant now);
   void initiate(base::Instant now);
   /// Begins the ladder's next rung beside those under way.
   void climb(base::Instant now);
@@ -135,6 +140,14 @@ class Peer {
   base::Instant phase_deadline_;
   OuterAddresses outer_;
   std::optional<base::Instant> knocked_at_;
+  /// Where the configured gateway has sent us, for one attempt.
+  struct Redirection {
+    base::IpAddress from;
+    ike::GatewayName to;
+  };
+  std::optional<Redirection> redirection_;
+  std::optional<base::Instant> restarted_at_;
+  base::ByteVec credential_tag_;           ///< of tickets: another configuration, another tag
   std::optional<base::IpAddress> target_;  ///< of the present or last attempt
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;

@@ -118,41 +118,46 @@ void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfi
   connection.remote_auth = auth_of(exchange.remote_auth);
   connection.childless = childless_of(exchange.childless);
   connection.unique = unique_of(exchange.unique);
-}
-
-ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
-                      TrafficSelectors remote) {
-  return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local), std::move(remote)};
-}
-
-TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
-  selector.protocol = rule.protocol;
-  selector.first_port = rule.first;
-  selector.last_port = rule.last;
-  return selector;
-}
-
-void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
-                       const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
-  const auto here = TrafficSelector::from_prefix(whole(local));
-  const auto there = TrafficSelector::from_prefix(whole(remote));
-  if (peer.ports.empty()) {
-    policies.push_back(protect(peer, {here}, {there}));
-    return;
+  ike::GatewayName gateway_name(const config::RedirectTarget& target) {
+    if (target.address) return {target.address, {}};
+    return {std::nullopt, target.name};
   }
-  for (const config::PortRule& rule : peer.ports) {
-    const config::PortRule any_port{.protocol = rule.protocol};
-    policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
-    if (rule.first == any_port.first && rule.last == any_port.last) continue;
-    policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
+
+  ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
+                        TrafficSelectors remote) {
+    return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local),
+            std::move(remote)};
   }
-  policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
-}
+
+  TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
+    selector.protocol = rule.protocol;
+    selector.first_port = rule.first;
+    selector.last_port = rule.last;
+    return selector;
+  }
+
+  void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
+                         const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
+    const auto here = TrafficSelector::from_prefix(whole(local));
+    const auto there = TrafficSelector::from_prefix(whole(remote));
+    if (peer.ports.empty()) {
+      policies.push_back(protect(peer, {here}, {there}));
+      return;
+    }
+    for (const config::PortRule& rule : peer.ports) {
+      const config::PortRule any_port{.protocol = rule.protocol};
+      policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
+      if (rule.first == any_port.first && rule.last == any_port.last) continue;
+      policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
+    }
+    policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
+  }
 
 }  // namespace
 
 std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerConfig& peer,
-                                                             const OuterAddresses& outer) {
+                                                             const OuterAddresses& outer,
+                                                             base::Bytes credential_tag) {
   if (!peer.remote_any && outer.remote.empty()) return nullptr;
   if (!peer.local_id && !outer.local) return nullptr;
   auto child = make_child(peer, outer);
@@ -176,7 +181,18 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   // Transport mode is bound to its addresses (RFC 4555 s1.2).
   connection->mobike = peer.mobike && peer.kind == config::PeerKind::site;
   connection->keepalive_interval = peer.keepalive;
+  // The selectors of a host are its addresses: elsewhere it would be another host.
+  connection->follows_redirects = peer.redirect && peer.kind == config::PeerKind::site;
+  if (peer.redirect_to) connection->redirect_to = gateway_name(*peer.redirect_to);
+  connection->resumption = peer.resumption;
+  connection->credential_tag = base::to_vec(credential_tag);
+  connection->crash_detection = peer.crash_detection;
   return connection;
+}
+
+std::optional<ike::RedirectPolicy> make_redirect_policy(const config::DaemonConfig& daemon) {
+  if (!daemon.redirect_to) return std::nullopt;
+  return ike::RedirectPolicy{gateway_name(*daemon.redirect_to), daemon.redirect_above};
 }
 
 bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b) {

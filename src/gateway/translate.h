@@ -23,7 +23,11 @@ struct OuterAddresses {
 /// Every peer has one Child SA, called like the peer. Null while an address is missing that the
 /// connection cannot do without.
 [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
-    const config::PeerConfig& peer, const OuterAddresses& outer);
+    const config::PeerConfig& peer, const OuterAddresses& outer, base::Bytes credential_tag = {});
+
+/// Null: nobody is sent away before it has shown who it is.
+[[nodiscard]] std::optional<ike::RedirectPolicy> make_redirect_policy(
+    const config::DaemonConfig& daemon);
 
 /// Equal in everything that outer addresses decide, for two connections of one peer.
 [[nodiscard]] bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b);

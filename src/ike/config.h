@@ -66,8 +66,10 @@ struct ConnectionConfig {
   base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
   bool force_encap = false;       ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
   bool follows_redirects = true;  ///< RFC 5685, as the initiator
-  bool resumption = false;        ///< RFC 5723: tickets are asked for and given
-  bool crash_detection = true;    ///< RFC 6290: tokens are given, and believed
+  /// As the responder: its peer is sent there with IKE_AUTH, once it is known who it is.
+  std::optional<GatewayName> redirect_to;
+  bool resumption = false;      ///< RFC 5723: tickets are asked for and given
+  bool crash_detection = true;  ///< RFC 6290: tokens are given, and believed
   /// Changes with the credentials and identities; a ticket made under another one is refused.
   base::ByteVec credential_tag;
   bool fragmentation = true;           ///< of IKE messages (RFC 7383)

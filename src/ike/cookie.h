@@ -2,7 +2,9 @@
 // Stateless cookies (RFC 7296 s2.6): proof that the initiator receives at the address it claims,
 // before we keep or compute anything for it.
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/address.h"
 #include "base/rng.h"
@@ -13,8 +15,14 @@
 
 namespace caponier::ike {
 
-/// Cookie = version byte | prf(secret of that version, Ni | address | SPIi). A secret serves for
-/// one lifetime and is accepted for one more.
+/// What a cookie tells about the puzzle it came with (RFC 8019 s7.1.1.3).
+struct CookieInfo {
+  std::uint8_t puzzle_bits = 0;  ///< 0: there was none
+  std::uint32_t second = 0;      ///< of its making, so that no two puzzles are the same for long
+};
+
+/// Cookie = version byte | info | prf(secret of that version, Ni | address | SPIi | info). A secret
+/// serves for one lifetime and is accepted for one more.
 class CookieJar {
  public:
   static constexpr std::size_t secret_size = 32;
@@ -24,7 +32,12 @@ class CookieJar {
             base::Instant now);
 
   [[nodiscard]] base::ByteVec make(base::Bytes nonce_i, const base::IpAddress& address,
-                                   base::IkeSpi spi_i, base::Instant now);
+                                   base::IkeSpi spi_i, base::Instant now,
+                                   std::uint8_t puzzle_bits = 0);
+  /// Null when it is not ours, not for these, or too old.
+  [[nodiscard]] std::optional<CookieInfo> read(base::Bytes cookie, base::Bytes nonce_i,
+                                               const base::IpAddress& address, base::IkeSpi spi_i,
+                                               base::Instant now);
   [[nodiscard]] bool is_valid(base::Bytes cookie, base::Bytes nonce_i,
                               const base::IpAddress& address, base::IkeSpi spi_i,
                               base::Instant now);
@@ -33,7 +46,7 @@ class CookieJar {
   void rotate(base::Instant now);
   [[nodiscard]] base::ByteVec compute(std::uint8_t version, const base::SecretBytes& secret,
                                       base::Bytes nonce_i, const base::IpAddress& address,
-                                      base::IkeSpi spi_i) const;
+                                      base::IkeSpi spi_i, const CookieInfo& info) const;
 
   std::unique_ptr<crypto::Prf> prf_;
   base::Rng& rng_;

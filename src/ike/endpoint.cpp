@@ -1,258 +1,17 @@
 #include "ike/endpoint.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "ike/cookie.h"
-#include "ike/half_open.h"
-#include "ike/ike_sa.h"
-#include "ike/ike_sa_init_responder.h"
+#include "ike/endpoint_impl.h"
 #include "ike/messages.h"
 
 namespace caponier::ike {
 
-using base::DropReason;
 using base::EventKind;
 using base::Instant;
-
-namespace {
-
-/// Ends with an Encrypted payload, whole or as a fragment.
-bool is_protected(const wire::IkeMessage& message) {
-  return !message.payloads.empty() &&
-         (std::holds_alternative<wire::SkPayload>(message.payloads.back()) ||
-          std::holds_alternative<wire::SkfPayload>(message.payloads.back()));
-}
-
-}  // namespace
-
-class IkeEndpoint::Impl {
- public:
-  Impl(const EndpointConfig& config, base::Rng& rng, const crypto::CryptoProvider& crypto,
-       Instant now)
-      : shared(config, rng, crypto, now),
-        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {}
-
-  void handle_datagram(const base::Path& path, base::Bytes message, Instant now);
-  void handle_command(const Command& command, Instant now);
-  void handle_auth_reply(AuthReply reply, Instant now);
-  void handle_deadline(Instant now);
-  [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
-  [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
-  [[nodiscard]] std::optional<IkeSaInfo> info_of(IkeSaId id) const;
-  [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
-
-  Shared shared;
-
- private:
-  void handle_init(const base::Path& path, const wire::IkeHeader& header, base::Bytes datagram,
-                   Instant now);
-  void continue_half_open(HalfOpen& half_open, const base::Path& path,
-                          const wire::IkeHeader& header, base::Bytes datagram, Instant now);
-  void expire_half_open(Instant now);
-  void refuse_version(const base::Path& path, const wire::IkeHeader& header, Instant now);
-  template <class MakeText>
-  void report_stranger(const base::Path& path, EventKind kind, MakeText make_text, Instant now);
-
-  void run(const Initiate& command, Instant now);
-  void run(const InitiateChild& command, Instant now);
-  void run(const DeleteIke& command, Instant now);
-  void run(const DeleteChild& command, Instant now);
-  void run(const RekeyChild& command, Instant now);
-  void run(const RekeyIke& command, Instant now);
-  void run(const Reauthenticate& command, Instant now);
-  void run(const SetLocalAddresses& command, Instant now);
-  void run(const PeerMoved& command, Instant now);
-  void run(const PeerHeard& command, Instant now);
-  void run(const EspSent& command, Instant now);
-  void run(const StreamClosed& command, Instant now);
-  void run(const SyncMessageIds& command, Instant now);
-  void run(const CheckLiveness& command, Instant now);
-  void run(const RedirectPeer& command, Instant now);
-  void run(const Shutdown& command, Instant now);
-
-  [[nodiscard]] IkeSa* find(IkeSaId id);
-  [[nodiscard]] IkeSa* owner_of(policy::ChildSaId child);
-  [[nodiscard]] IkeSa* find_established(const std::string& connection);
-  [[nodiscard]] std::vector<IkeSaId> ids_of(const std::string& connection) const;
-  IkeSa& adopt(std::unique_ptr<IkeSa> sa);
-  /// After an SA had anything to do: newborns, twins, its timer, its end.
-  void settle(IkeSaId id, Instant now);
-  void settle_timer(IkeSaId id);
-  template <class Condition>
-  void end_siblings(IkeSaId winner, Condition condition, Instant now);
-  void compare_with_siblings(const Established& newest, Instant now);
-
-  CookieJar cookies_;
-  std::map<IkeSaId, std::unique_ptr<IkeSa>> sas_;
-  std::map<InitKey, IkeSaId> by_init_;
-  std::map<IkeSaId, InitKey> init_keys_;
-  std::map<IkeSaId, Instant> armed_;
-  std::set<std::pair<Instant, IkeSaId>> timers_;
-};
-
-// ---- Datagrams
-
-template <class MakeText>
-void IkeEndpoint::Impl::report_stranger(const base::Path& path, EventKind kind, MakeText make_text,
-                                        Instant now) {
-  shared.report_stranger(now, [&] {
-    base::Event event{kind, {}, make_text(), {}};
-    event.fields.emplace_back("remote", path.remote.to_string());
-    return event;
-  });
-}
-
-void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes message, Instant now) {
-  base::Reader in{message};
-  const auto header = wire::IkeHeader::decode(in);
-  if (!header || message.size() > shared.limits().message_size_max) {
-    report_stranger(
-        path, EventKind::ike_malformed,
-        [&] {
-          return fmt::format("{}: {} bytes that are not an IKE message", path.remote.to_string(),
-                             message.size());
-        },
-        now);
-    return shared.drops.add(DropReason::ike_malformed);
-  }
-  if (header->major_version != 2) return refuse_version(path, *header, now);
-  if (header->length != message.size() || header->spi_i.value == 0) {
-    report_stranger(
-        path, EventKind::ike_malformed,
-        [&] {
-          return fmt::format("{}: an IKE message of {} bytes that claims {}",
-                             path.remote.to_string(), message.size(), header->length);
-        },
-        now);
-    return shared.drops.add(DropReason::ike_malformed);
-  }
-  const bool is_init = header->exchange == wire::ExchangeType::ike_sa_init &&
-                       !header->is_response() && header->from_initiator();
-  //= rfc7296#3.1-3
-  if (is_init && header->spi_r.value == 0 && header->message_id.value == 0) {
-    return handle_init(path, *header, message, now);
-  }
-  const auto found = shared.by_spi.find(header->from_initiator() ? header->spi_r : header->spi_i);
-  // s2.21.4 would allow INVALID_IKE_SPI here; it would answer strangers, so we only count.
-  if (found == shared.by_spi.end()) {
-    HalfOpen* const half_open =
-        header->from_initiator() ? shared.half_open.find(header->spi_r) : nullptr;
-    if (half_open != nullptr) return continue_half_open(*half_open, path, *header, message, now);
-    return shared.drops.add(DropReason::ike_unknown_spi);
-  }
-  const IkeSaId id = found->second;
-  IkeSa* const sa = find(id);
-  if (sa == nullptr) return shared.drops.add(DropReason::ike_unknown_spi);
-  sa->handle_message(path, *header, message, now);
-  settle(id, now);
-}
-
-void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHeader& header,
-                                       Instant now) {
-  shared.drops.add(DropReason::ike_bad_version);
-  report_stranger(
-      path, EventKind::ike_malformed,
-      [&] {
-        return fmt::format("{} speaks IKE version {}.{}; we speak 2.0", path.remote.to_string(),
-                           header.major_version, header.minor_version);
-      },
-      now);
-  //= rfc7296#2.5-2
-  if (header.major_version < 2 || header.is_response() || !shared.answers.take(now)) return;
-  shared.transmit(path,
-                  unprotected_answer(header, make_notify(wire::NotifyType::invalid_major_version)));
-}
-
-void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeader& header,
-                                    base::Bytes datagram, Instant now) {
-  const InitKey key{header.spi_i, path.remote};
-  if (const HalfOpen* const half_open = shared.half_open.find(key);
-      half_open != nullptr && base::equal(half_open->request(), datagram)) {
-    shared.drops.add(DropReason::ike_duplicate);
-    return shared.transmit(path, half_open->response());
-  }
-  const auto known = by_init_.find(key);
-  if (known != by_init_.end()) {
-    if (IkeSa* const sa = find(known->second); sa && sa->handle_init_again(path, datagram)) return;
-  }
-  InitVerdict verdict = judge_init(shared, cookies_, path, header, datagram, now);
-  if (auto* const rejected = std::get_if<Rejected>(&verdict)) {
-    // Whoever is behind this address has not shown that it asked: nothing is amplified.
-    if (rejected->answer.size() > datagram.size()) {
-      return shared.drops.add(DropReason::ike_rate_limited);
-    }
-    return shared.transmit(path, rejected->answer);
-  }
-  auto* const accepted = std::get_if<AcceptedInit>(&verdict);
-  if (accepted == nullptr) return;
-  if (known != by_init_.end()) {
-    init_keys_.erase(known->second);
-    by_init_.erase(known);
-  }
-  auto entry = answer_init(shared, std::move(*accepted), now);
-  if (!entry) {
-    return shared.report({EventKind::local_fault,
-                          {},
-                          fmt::format("{}: cannot answer IKE_SA_INIT", path.remote.to_string()),
-                          {}});
-  }
-  shared.transmit(path, shared.half_open.add(std::move(*entry)).response());
-}
-
-/// The first protected request: only now the keys are computed, and only once.
-void IkeEndpoint::Impl::continue_half_open(HalfOpen& half_open, const base::Path& path,
-                                           const wire::IkeHeader& header, base::Bytes datagram,
-                                           Instant now) {
-  if (header.exchange == wire::ExchangeType::ike_sa_init) {
-    return shared.drops.add(DropReason::ike_duplicate);
-  }
-  if (header.spi_i != half_open.spi_i) return shared.drops.add(DropReason::ike_unknown_spi);
-  const auto message = wire::IkeMessage::decode(datagram);
-  if (!message) return shared.drops.add(DropReason::ike_malformed);
-  const bool is_expected = !header.is_response() && header.message_id.value == 1 &&
-                           (header.exchange == wire::ExchangeType::ike_auth ||
-                            header.exchange == wire::ExchangeType::ike_intermediate);
-  if (!is_expected || !is_protected(*message)) {
-    return shared.drops.add(DropReason::ike_unexpected);
-  }
-  const base::IkeSpi spi_r = half_open.spi_r;
-  const IkeSaId id = half_open.id;
-  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, id, false, half_open.path, now));
-  if (!sa.continue_init(half_open, now)) {
-    sas_.erase(id);
-    (void)shared.half_open.take(spi_r);
-    return;
-  }
-  sa.handle_message(path, header, datagram, now);
-  if (!sa.is_heard()) {
-    sa.hand_back(half_open);
-    sas_.erase(id);
-    return;
-  }
-  const HalfOpen done = shared.half_open.take(spi_r);
-  by_init_.emplace(done.init_key(), id);
-  init_keys_.emplace(id, done.init_key());
-  settle(id, now);
-}
-
-void IkeEndpoint::Impl::expire_half_open(Instant now) {
-  while (const HalfOpen* const old =
-             shared.half_open.find_older_than(now - shared.limits().half_open_timeout)) {
-    report_stranger(
-        old->path, EventKind::ike_timeout,
-        [&] {
-          return fmt::format("{}: IKE_AUTH did not come within {} s", old->path.remote.to_string(),
-                             base::seconds_of(shared.limits().half_open_timeout));
-        },
-        now);
-    (void)shared.half_open.take(old->spi_r);
-  }
-  shared.answer_keys.forget_old(shared.limits().ke_reuse_time, now);
-}
 
 void IkeEndpoint::Impl::handle_auth_reply(AuthReply reply, Instant now) {
   const IkeSaId id = reply.sa;
@@ -280,7 +39,7 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
   }
   IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, command.path, now));
   const IkeSaId id = sa.id();
-  sa.initiate(*connection, now);
+  sa.initiate(*connection, now, command.redirected_from);
   settle(id, now);
 }
 
@@ -380,7 +139,12 @@ void IkeEndpoint::Impl::run(const CheckLiveness& command, Instant now) {
   settle(sa->id(), now);
 }
 
-void IkeEndpoint::Impl::run(const RedirectPeer&, Instant) {}
+void IkeEndpoint::Impl::run(const RedirectPeer& command, Instant now) {
+  for (const IkeSaId id : ids_of(command.connection)) {
+    if (IkeSa* const sa = find(id)) sa->send_away(command.to, now);
+    settle(id, now);
+  }
+}
 
 void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
   shared.is_shutting_down = true;

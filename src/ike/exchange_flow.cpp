@@ -125,6 +125,10 @@ void IkeSa::send_next(Instant now) {
                    },
                    [&](const WantLiveness&) { send_liveness(now); },
                    [&](const WantAddresses&) { send_addresses(now); },
+                   [&](const WantNotice& wanted) {
+                     send_request(SentInformational{}, ExchangeType::informational, wanted.payloads,
+                                  now);
+                   },
                    [&](const WantFarewell& wanted) {
                      send_request(SentInformational{std::nullopt, true},
                                   ExchangeType::informational, wanted.payloads, now);
@@ -211,6 +215,12 @@ void IkeSa::repeat(InFlight& request, Instant now) {
 }
 
 void IkeSa::give_up(const InFlight& request, Instant now) {
+  if (state_ == IkeState::init_sent && handshake_ && handshake_->resumes) {
+    // The ticket was not used (RFC 5723 s4.3.1): it may serve when the network is back.
+    shared_.tickets.keep(std::move(*handshake_->resumes));
+    (void)fall_back_to_init("no answer", now);
+    return;
+  }
   std::string text = fmt::format("{}: no answer to {} after {} transmissions in {:.1f} s", who(),
                                  wire::name_of(request.exchange), request.repeats + 1,
                                  base::seconds_of(now - request.sent_at));
@@ -227,11 +237,18 @@ void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header
                            base::Bytes datagram, Instant now) {
   if (!session_) {
     const bool is_answer = state_ == IkeState::init_sent && header.is_response() &&
-                           header.exchange == ExchangeType::ike_sa_init;
+                           (header.exchange == ExchangeType::ike_sa_init ||
+                            header.exchange == ExchangeType::ike_session_resume);
     if (!is_answer) return drop(DropReason::ike_unexpected);
-    return handle_init_response(path, datagram, now);
+    const bool is_resume = header.exchange == ExchangeType::ike_session_resume;
+    if (is_resume != handshake_->resumes.has_value()) return drop(DropReason::ike_unexpected);
+    return is_resume ? handle_resume_response(path, datagram, now)
+                     : handle_init_response(path, datagram, now);
   }
-  if (header.exchange == ExchangeType::ike_sa_init) return drop(DropReason::ike_duplicate);
+  if (header.exchange == ExchangeType::ike_sa_init ||
+      header.exchange == ExchangeType::ike_session_resume) {
+    return drop(DropReason::ike_duplicate);
+  }
   if (header.spi_i != spi_i_ || header.spi_r != spi_r_ ||
       header.from_initiator() == is_initiator_) {
     return drop(DropReason::ike_unknown_spi);
@@ -269,6 +286,11 @@ void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagr
   if (error == MessageProtection::OpenError::bad_icv) return drop(DropReason::ike_bad_icv);
   const auto message = wire::IkeMessage::decode(datagram);
   if (!message) return drop(DropReason::ike_malformed);
+  if (is_crash_proven(message->payloads)) {
+    report(EventKind::ike_crash_detected,
+           fmt::format("{}: the peer proves that it has lost IKE SA {}", who(), id_.value));
+    return die(EndReason::peer_restarted, now, false);
+  }
   drop(DropReason::ike_unexpected);
   const wire::NotifyPayload* const notify = find_error(message->payloads);
   if (notify == nullptr) return;

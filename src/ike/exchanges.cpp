@@ -34,8 +34,9 @@ const ExchangeRow& row_of(Shape shape) {
 }
 
 bool is_response_shape(Shape shape) {
-  return shape == Shape::init_response || shape == Shape::auth_response ||
-         shape == Shape::child_response || shape == Shape::rekey_ike_response;
+  return shape == Shape::init_response || shape == Shape::resume_response ||
+         shape == Shape::auth_response || shape == Shape::child_response ||
+         shape == Shape::rekey_ike_response;
 }
 
 }  // namespace
@@ -44,6 +45,8 @@ std::string_view name_of(Shape shape) {
   switch (shape) {
     case Shape::init_request: return "IKE_SA_INIT request";
     case Shape::init_response: return "IKE_SA_INIT response";
+    case Shape::resume_request: return "IKE_SESSION_RESUME request";
+    case Shape::resume_response: return "IKE_SESSION_RESUME response";
     case Shape::auth_request: return "IKE_AUTH request";
     case Shape::auth_response: return "IKE_AUTH response";
     case Shape::child_request: return "CREATE_CHILD_SA request";
@@ -67,7 +70,10 @@ std::string_view name_of(Presence presence) {
 //= rfc7296#1.7-5 rfc7296#2.5-11
 std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload>& payloads) {
   const ExchangeRow& row = row_of(shape);
-  const bool refused = is_response_shape(shape) && find_error(payloads) != nullptr;
+  // So does REDIRECT (RFC 5685 s6).
+  const bool refused = is_response_shape(shape) &&
+                       (find_error(payloads) != nullptr ||
+                        wire::find_notify(payloads, wire::NotifyType::redirect) != nullptr);
   for (const auto& [type, member] : columns) {
     const auto count = std::ranges::count_if(
         payloads,

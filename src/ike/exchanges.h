@@ -15,6 +15,8 @@ namespace caponier::ike {
 enum class Shape : std::uint8_t {
   init_request,
   init_response,
+  resume_request,
+  resume_response,
   auth_request,
   auth_response,
   child_request,
@@ -45,6 +47,8 @@ inline constexpr ExchangeRow exchange_table[] = {
     //                                 sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
     {Shape::init_request,       "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
     {Shape::init_response,      "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
+    {Shape::resume_request,     "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
+    {Shape::resume_response,    "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
     {Shape::auth_request,       "s1.2",   must, no,   no,   must, may,  may,  must, must, no},
     {Shape::auth_response,      "s1.2",   must, no,   no,   no,   must, may,  must, must, no},
     {Shape::child_request,      "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},

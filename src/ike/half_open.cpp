@@ -103,6 +103,7 @@ HalfOpen HalfOpenTable::take(base::IkeSpi spi_r) {
   }
   HalfOpen entry = std::move(found->second);
   memory_ -= entry.memory() + table_overhead;
+  if (entry.is_spoiled) --spoiled_;
   entries_.erase(found);
   forget_gone();
   return entry;
@@ -113,6 +114,11 @@ void HalfOpenTable::clear() {
   entries_.clear();
   by_age_.clear();
   memory_ = 0;
+  spoiled_ = 0;
+}
+
+void HalfOpenTable::spoil(HalfOpen& entry) {
+  if (!std::exchange(entry.is_spoiled, true)) ++spoiled_;
 }
 
 void HalfOpenTable::forget_gone() {

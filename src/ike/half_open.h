@@ -70,6 +70,7 @@ class HalfOpen {
   std::unique_ptr<base::SecretBytes> key_material;
   HalfOpenCounts::Slot slot;
   policy::IkeSuite suite;
+  bool is_spoiled = false;  ///< junk came in its name
 
   /// What AUTH covers, and all else can be read again from.
   void set_messages(base::Bytes request, base::Bytes response);
@@ -97,6 +98,9 @@ class HalfOpenTable {
   void clear();
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::size_t memory() const { return memory_; }
+  /// Junk made us compute the keys of this one for nothing.
+  void spoil(HalfOpen& entry);
+  [[nodiscard]] std::size_t spoiled() const { return spoiled_; }
 
   /// The oldest one when it is older than that.
   [[nodiscard]] HalfOpen* find_older_than(base::Instant then);
@@ -115,6 +119,7 @@ class HalfOpenTable {
   std::set<HalfOpen*, ByInitKey> by_init_;  // a pointer, not the key: there may be very many
   std::deque<std::pair<base::Instant, base::IkeSpi>> by_age_;  ///< the first one is there
   std::size_t memory_ = 0;
+  std::size_t spoiled_ = 0;
 };
 
 /// Key pairs for the responder's answers: one each, or with many half-open SAs the same one for a

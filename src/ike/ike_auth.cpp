@@ -19,7 +19,7 @@ using Payloads = std::vector<wire::Payload>;
 
 // ---- Both roles
 
-void IkeSa::request_auth(AuthStep step) {
+void IkeSa::request_auth(AuthStep step, Instant now) {
   Handshake& handshake = *handshake_;
   handshake.step = step;
   handshake.auth_request = shared_.new_request();
@@ -38,6 +38,10 @@ void IkeSa::request_auth(AuthStep step) {
                                               handshake.nonce_r, session_->keys.sk_pi, id)
                               : signed_octets(*session_->prf, handshake.init_response,
                                               handshake.nonce_i, session_->keys.sk_pr, id);
+  if (handshake.is_resumed) {
+    AuthReply reply{id_, request.request, true, resumed_auth(is_initiators, request.signed_octets)};
+    return handle_auth_reply(std::move(reply), now);
+  }
   shared_.emit(std::move(request));
 }
 
@@ -61,7 +65,7 @@ void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
   //= rfc7296#1.2-2
   if (has_right_auth(reply.auth)) {
     if (is_initiator_) return conclude_auth(now);
-    return request_auth(AuthStep::own);
+    return request_auth(AuthStep::own, now);
   }
   const std::string why =
       fmt::format("the peer's AUTH as {} is wrong: the secrets differ", remote_id_->to_string());
@@ -92,6 +96,10 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   start_lifetime(now);
   ++shared_.up_count[connection_->name];
   shared_.established.push_back({id_, initial_contact});
+  if (is_resumed_) {
+    report(EventKind::ike_resumed, fmt::format("{}: an IKE SA that ended is resumed", who()));
+  }
+  shared_.tickets.forget(name());
   report(EventKind::ike_established,
          fmt::format("{}: IKE SA {} is up with {}, {}", who(), id_.value, remote_id_->to_string(),
                      policy::to_string(session_->suite)));
@@ -120,6 +128,7 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   if (connection.remote_id) payloads.emplace_back(connection.remote_id->to_wire(false));
   payloads.emplace_back(
       wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+  append_gifts(payloads, nullptr, now);
   const ChildConfigPtr child{connection_, &connection.children.front()};
   handshake_->offer =
       make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
@@ -169,6 +178,9 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
                     now);
   }
   belong_to(connection_, policy::Identity::from_wire(*id));
+  if (handshake_->is_resumed && *id != handshake_->resumes->state.id_r) {
+    return distrust("the peer resumes under another identity", now);
+  }
   if (connection_->remote_id && !policy::is_same(*connection_->remote_id, *remote_id_)) {
     return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
                                 connection_->remote_id->to_string()),
@@ -177,12 +189,13 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   handshake_->peer_auth = payloads;
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;
-  request_auth(AuthStep::peer);
+  request_auth(AuthStep::peer, now);
 }
 
 void IkeSa::conclude_auth(Instant now) {
   Handshake handshake = std::move(*handshake_);
   handshake_.reset();
+  is_resumed_ = handshake.is_resumed;
   establish(false, now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
@@ -191,6 +204,8 @@ void IkeSa::conclude_auth(Instant now) {
   };
   support_.note_auth(handshake.peer_auth);
   note_mobility(handshake.peer_auth);
+  heed_gifts(handshake.peer_auth, now);
+  if (follow_redirect(handshake.peer_auth, now)) return shared_.release(offer.spi_in);
   //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
     settle(reason_of(error->type),
@@ -245,12 +260,13 @@ void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
   belong_to(std::move(chosen), policy::Identity::from_wire(id));
   handshake_->peer_auth = payloads;
   move_to(IkeState::auth_pending);
-  request_auth(AuthStep::peer);
+  request_auth(AuthStep::peer, now);
 }
 
 ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
   const wire::IdPayload* const wanted = wire::find_id(payloads, false);
+  if (handshake_->is_resumed) return resumed_connection(payloads);
   ConnectionPtr any_peer;
   for (const ConnectionPtr& candidate : handshake_->candidates) {
     // It may have been removed or changed since IKE_SA_INIT.
@@ -272,16 +288,24 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
 void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   Handshake handshake = std::move(*handshake_);
   handshake_.reset();
+  is_resumed_ = handshake.is_resumed;
   const Payloads& request = handshake.peer_auth;
   Payloads answer;
   answer.emplace_back(connection_->local_id.to_wire(false));
   answer.emplace_back(
       wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
   support_.note_auth(request);
+  append_gifts(answer, &request, now);
   append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
   if (!agree_on_mobility(request, answer, now)) return;
   //= rfc7296#2.4-1
-  establish(wire::find_notify(request, NotifyType::initial_contact) != nullptr, now);
+  // RFC 5723 s4.3.4: what was resumed replaces what it was resumed from.
+  establish(
+      handshake.is_resumed || wire::find_notify(request, NotifyType::initial_contact) != nullptr,
+      now);
+  heed_gifts(request, now);
+  if (handshake.ticket) shared_.ticket_maker.use_up(*handshake.ticket, now);
+  if (redirect_in_auth(answer, now)) return respond(answer);
 
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,
                                        *connection_, connection_, scene(true));

@@ -56,6 +56,9 @@ std::optional<SealedMessage> IkeSa::seal(const wire::IkeHeader& header,
                                          const base::Path& path) {
   auto inner = MessageProtection::enclose(header, payloads);
   if (!inner) return std::nullopt;
+  if (is_initiator_ && handshake_ && header.message_id.value == 1) {
+    inner->puzzle_solution = handshake_->solution;
+  }
   auto datagrams = session_->protection.seal(*inner, message_size_max(path));
   if (!datagrams) return std::nullopt;
   SealedMessage message{std::move(*datagrams), std::nullopt};

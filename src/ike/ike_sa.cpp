@@ -121,6 +121,8 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
     const auto up = shared_.up_count.find(name());
     if (up != shared_.up_count.end() && --up->second == 0) shared_.up_count.erase(up);
   }
+  const bool may_be_resumed = reason == EndReason::timeout || reason == EndReason::peer_restarted;
+  if (connection_ && !may_be_resumed) shared_.tickets.forget(name(), id_.value);
   while (!children_.empty()) {
     announce_child_down(children_.begin()->second, reason);
     erase_child(children_.begin()->first);
@@ -211,6 +213,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   };
   if (const InFlight* const due = own_.next_due()) consider(due->resend_at, "retransmit");
   if (half_open_until_) consider(*half_open_until_, "half-open timeout");
+  if (handshake_ && handshake_->solver) consider(handshake_->solve_at, "puzzle");
   if (handshake_ && handshake_->refusal) consider(handshake_->refused_until, "refusal");
   if (retire_at_) consider(*retire_at_, "replaced SA");
   if (const auto at = next_child_deadline()) consider(*at, "replaced Child SA");
@@ -243,6 +246,7 @@ void IkeSa::handle_deadline(Instant now) {
         now);
     return die(is_initiator_ ? EndReason::local_fault : EndReason::timeout, now, false);
   }
+  if (handshake_ && handshake_->solver && now >= handshake_->solve_at) return solve_puzzle(now);
   if (handshake_ && handshake_->refusal && now >= handshake_->refused_until) {
     return accept_refusal(now);
   }

@@ -20,6 +20,7 @@
 #include "ike/mobility.h"
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
+#include "ike/puzzle.h"
 #include "ike/shared.h"
 #include "ike/streams.h"
 #include "ike/windows.h"
@@ -44,7 +45,9 @@ class IkeSa {
   IkeSa& operator=(const IkeSa&) = delete;
 
   // Beginnings.
-  void initiate(ConnectionPtr connection, base::Instant now);
+  /// `redirected_from`: the gateway that sent us here (RFC 5685).
+  void initiate(ConnectionPtr connection, base::Instant now,
+                std::optional<base::IpAddress> redirected_from = std::nullopt);
   /// The responder goes on where `half_open` stands, and takes its slot. Derives the keys into
   /// `half_open` when nobody has; false when that fails.
   [[nodiscard]] bool continue_init(HalfOpen& half_open, base::Instant now);
@@ -79,6 +82,8 @@ class IkeSa {
   /// Shared::local_addresses changed from these.
   void heed_local_addresses(const std::vector<base::IpAddress>& before, base::Instant now);
   void check_liveness(base::Instant now);
+  /// To another gateway, if the peer said that it would go (RFC 5685 s5).
+  void send_away(const GatewayName& to, base::Instant now);
   /// A twin of this SA lives on; we made this one and delete it a little later.
   void retire(base::Instant now);
 
@@ -117,6 +122,12 @@ class IkeSa {
     std::optional<ChildOffer> offer;
     AuthStep step = AuthStep::none;
     std::uint64_t auth_request = 0;
+    std::optional<TicketStore::Held> resumes;  ///< our ticket, until the peer has answered
+    std::optional<Ticket> ticket;              ///< the peer's
+    bool is_resumed = false;
+    std::unique_ptr<PuzzleSolver> solver;  ///< at work, in turns
+    base::Instant solve_at;
+    base::ByteVec solution;
   };
 
   struct Session {
@@ -264,7 +275,9 @@ class IkeSa {
   void expire_fragments(base::Instant now);
 
   // ike_sa_init.cpp
+  void begin_init(base::Instant now);
   void send_init(base::Instant now);
+  void append_redirect_notifies(std::vector<wire::Payload>& payloads) const;
   [[nodiscard]] bool make_key_exchange(crypto::KeGroup group);
   void handle_init_response(const base::Path& path, base::Bytes datagram, base::Instant now);
   [[nodiscard]] bool handle_init_notify(const wire::IkeMessage& message, base::Instant now);
@@ -275,11 +288,45 @@ class IkeSa {
                                    std::string& why);
   [[nodiscard]] bool open_session(const policy::IkeSuite& suite, const base::SecretBytes& material,
                                   std::string& why);
+  /// The end of both kinds of it: the keys are there, IKE_AUTH comes.
+  void accept_init(const wire::IkeMessage& message, base::Bytes datagram, base::Instant now);
+  /// A new request with the cookie, once the puzzle that came with it is solved or left.
+  void heed_cookie(base::ByteVec cookie, const wire::NotifyPayload* puzzle, base::Instant now);
+  void solve_puzzle(base::Instant now);
+  [[nodiscard]] bool start_auth_puzzle(const std::vector<wire::Payload>& payloads,
+                                       base::Instant now);
+  void heed_init_redirect(const wire::NotifyPayload& notify, base::Instant now);
   void note_nat(const NatView& view);
   void export_keys() const;
 
+  // ike_session_resume.cpp
+  void send_resume(base::Instant now);
+  void handle_resume_response(const base::Path& path, base::Bytes datagram, base::Instant now);
+  void accept_resume_response(const wire::IkeMessage& message, base::Bytes datagram,
+                              base::Instant now);
+  /// False when nothing was being resumed.
+  bool fall_back_to_init(std::string_view why, base::Instant now);
+  [[nodiscard]] base::SecretBytes resumed_auth(bool is_initiators, base::Bytes octets) const;
+  [[nodiscard]] ConnectionPtr resumed_connection(const std::vector<wire::Payload>& payloads) const;
+
+  // gifts.cpp
+  /// `request`: what is being answered; null in a request of ours.
+  void append_gifts(std::vector<wire::Payload>& payloads, const std::vector<wire::Payload>* request,
+                    base::Instant now);
+  void append_crash_token(std::vector<wire::Payload>& payloads) const;
+  void answer_ticket_request(std::vector<wire::Payload>& payloads,
+                             const std::vector<wire::Payload>& request, base::Instant now);
+  [[nodiscard]] Resumable resumable(const policy::Identity& initiator,
+                                    const policy::Identity& responder, base::Instant expires) const;
+  void heed_gifts(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void renew_gifts(base::Instant now);
+  [[nodiscard]] bool is_crash_proven(const std::vector<wire::Payload>& unprotected) const;
+  bool follow_redirect(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void announce_redirect(const GatewayName& to);
+  [[nodiscard]] bool redirect_in_auth(std::vector<wire::Payload>& answer, base::Instant now);
+
   // ike_auth.cpp
-  void request_auth(AuthStep step);
+  void request_auth(AuthStep step, base::Instant now);
   void fail_auth_locally(const std::string& why, base::Instant now);
   void send_auth(const base::SecretBytes& auth, base::Instant now);
   void handle_auth_request(const std::vector<wire::Payload>& payloads, base::Instant now);
@@ -476,6 +523,10 @@ class IkeSa {
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
   bool is_down_announced_ = false;
   bool is_heard_ = false;
+  bool is_resumed_ = false;
+  bool follows_redirects_ = false;  ///< we initiated, and said so
+  std::optional<base::IpAddress> redirected_from_;
+  base::ByteVec crash_token_;  ///< the peer's
 };
 
 }  // namespace caponier::ike

@@ -9,6 +9,7 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/ike_sa_init_responder.h"
+#include "ike/ike_session_resume.h"
 #include "ike/messages.h"
 #include "ike/nat_detection.h"
 
@@ -24,6 +25,8 @@ namespace {
 constexpr std::size_t nonce_size = 32;
 /// COOKIE and INVALID_KE_PAYLOAD answers together, so that two hosts cannot play ping-pong.
 constexpr unsigned init_retries_max = 5;
+/// For a puzzle whose difficulty is left to us (RFC 8019 s7.1.1.1): some tenths of a second.
+constexpr unsigned puzzle_bits_unasked = 16;
 /// s2.21.1: an unprotected refusal may be forged, so the true answer gets this long to come.
 constexpr base::Duration refusal_patience = std::chrono::seconds{3};
 
@@ -37,9 +40,12 @@ std::string list_groups(const policy::Offers& offers) {
 }
 }  // namespace
 
-void IkeSa::initiate(ConnectionPtr connection, Instant now) {
+void IkeSa::initiate(ConnectionPtr connection, Instant now,
+                     std::optional<base::IpAddress> redirected_from) {
   belong_to(std::move(connection), std::nullopt);
   set_path(path_);
+  redirected_from_ = redirected_from;
+  follows_redirects_ = connection_->follows_redirects;
   spi_i_ = shared_.allocate_ike_spi(id_);
   has_forced_encap_ = connection_->force_encap;
   handshake_.emplace(Handshake{});
@@ -47,6 +53,12 @@ void IkeSa::initiate(ConnectionPtr connection, Instant now) {
   report(EventKind::ike_initiating,
          fmt::format("{}: initiating from {}{}", who(), path_.local.to_string(),
                      path_.transport == base::Transport::tcp ? " over TCP" : ""));
+  handshake_->resumes = shared_.tickets.take(*connection_, now);
+  if (handshake_->resumes) return send_resume(now);
+  begin_init(now);
+}
+
+void IkeSa::begin_init(Instant now) {
   const auto groups = groups_of(connection_->offers);
   const auto usable = std::ranges::find_if(
       groups, [&](crypto::KeGroup group) { return shared_.crypto.supports(group); });
@@ -77,6 +89,7 @@ void IkeSa::send_init(Instant now) {
     //= rfc7296#2.6-4
     payloads.emplace_back(make_notify(NotifyType::cookie, handshake_->cookie));  // first: s2.6
   }
+  if (!handshake_->solution.empty()) payloads.emplace_back(make_solution(handshake_->solution));
   payloads.emplace_back(policy::to_wire(connection_->offers, {}, true));
   payloads.emplace_back(wire::KePayload{static_cast<std::uint16_t>(handshake_->ke->group()),
                                         base::to_vec(handshake_->ke->public_value())});
@@ -86,6 +99,7 @@ void IkeSa::send_init(Instant now) {
     append_nat_notifies(payloads, shared_.crypto, spi_i_, {}, path_, has_forced_encap_);
   }
   append_init_request_notifies(payloads, *connection_);
+  append_redirect_notifies(payloads);
   auto encoded = message.encode();
   if (!encoded) {
     report(EventKind::local_fault, fmt::format("{}: the IKE_SA_INIT request is too long", who()));
@@ -93,6 +107,61 @@ void IkeSa::send_init(Instant now) {
   }
   handshake_->init_request = *encoded;
   launch(SentInit{}, wire::ExchangeType::ike_sa_init, {{std::move(*encoded)}}, now);
+}
+
+void IkeSa::append_redirect_notifies(Payloads& payloads) const {
+  if (redirected_from_) payloads.emplace_back(make_redirected_from(*redirected_from_));
+  if (follows_redirects_) payloads.emplace_back(make_notify(NotifyType::redirect_supported));
+}
+
+void IkeSa::heed_cookie(base::ByteVec cookie, const wire::NotifyPayload* notify, Instant now) {
+  handshake_->cookie = std::move(cookie);
+  handshake_->solution.clear();
+  handshake_->solver.reset();
+  (void)own_.take_all();
+  const auto puzzle = notify == nullptr ? std::nullopt : read_puzzle(*notify);
+  if (!puzzle) return send_init(now);
+  auto prf = shared_.crypto.make_prf(puzzle->prf);
+  const bool is_willing = prf && puzzle->bits <= shared_.limits().puzzle_bits_max;
+  report(EventKind::ike_puzzle,
+         fmt::format("{}: the peer is under attack and sets a puzzle of {} bits; {}", who(),
+                     puzzle->bits, is_willing ? "solving it" : "too hard, not tried"));
+  if (!is_willing) return send_init(now);
+  const unsigned bits = puzzle->bits == 0 ? puzzle_bits_unasked : puzzle->bits;
+  handshake_->solver = std::make_unique<PuzzleSolver>(std::move(*prf), handshake_->cookie, bits,
+                                                      shared_.rng.public_u32());
+  handshake_->solve_at = now;
+}
+
+void IkeSa::solve_puzzle(Instant now) {
+  const IkeLimits& limits = shared_.limits();
+  PuzzleSolver& solver = *handshake_->solver;
+  const bool is_solved = solver.work(limits.puzzle_hashes_per_call);
+  if (!is_solved && solver.hashes() < limits.puzzle_hashes_max) {
+    handshake_->solve_at = now + limits.puzzle_pause;
+    return;
+  }
+  report(EventKind::ike_puzzle, fmt::format("{}: the puzzle is {} after {} hashes", who(),
+                                            is_solved ? "solved" : "given up", solver.hashes()));
+  if (is_solved) handshake_->solution = solver.solution();
+  handshake_->solver.reset();
+  if (state_ == IkeState::auth_pending) return request_auth(AuthStep::own, now);
+  send_init(now);
+}
+
+void IkeSa::heed_init_redirect(const wire::NotifyPayload& notify, Instant now) {
+  const auto redirect = read_redirect(notify);
+  // RFC 5685 s3: with another nonce it is forged, and the true answer is still to come.
+  if (!follows_redirects_ || !redirect || redirect->nonce != handshake_->nonce_i) {
+    return drop(DropReason::ike_unexpected);
+  }
+  if (!shared_.redirects.admit(name(), now)) {
+    report(EventKind::ike_redirected,
+           fmt::format("{}: redirected too often; this one is not followed", who()));
+    return die(EndReason::peer_refused, now, false);
+  }
+  announce_redirect(redirect->to);
+  die(EndReason::redirected, now, false);
 }
 
 void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, Instant now) {
@@ -134,13 +203,22 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
   Handshake& handshake = *handshake_;
   const wire::NotifyPayload* const cookie = wire::find_notify(message.payloads, NotifyType::cookie);
   const wire::NotifyPayload* const error = find_error(message.payloads);
-  if (cookie == nullptr && error == nullptr) return false;
+  if (const auto* const redirect = wire::find_notify(message.payloads, NotifyType::redirect)) {
+    heed_init_redirect(*redirect, now);
+    return true;
+  }
+  if (cookie == nullptr && error == nullptr) {
+    // RFC 8019 s7.1.2: without a cookie there is nothing to solve; a PUZZLE beside the keys is for
+    // IKE_AUTH.
+    const bool is_puzzle = wire::find_notify(message.payloads, NotifyType::puzzle) != nullptr &&
+                           wire::find<wire::KePayload>(message.payloads) == nullptr;
+    if (is_puzzle) drop(DropReason::ike_unexpected);
+    return is_puzzle;
+  }
   if (cookie != nullptr && !cookie->data.empty() && cookie->data.size() <= 64 &&
       handshake.retries < init_retries_max) {
     ++handshake.retries;
-    handshake.cookie = cookie->data;
-    (void)own_.take_all();
-    send_init(now);
+    heed_cookie(cookie->data, wire::find_notify(message.payloads, NotifyType::puzzle), now);
     return true;
   }
   if (error == nullptr) {
@@ -203,6 +281,10 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
                  now);
     return drop(DropReason::ike_unexpected);
   }
+  accept_init(message, datagram, now);
+}
+
+void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, Instant now) {
   last_heard_ = now;
   for (const auto& [id, request] : own_.take_all()) note_round_trip(request, now);
   handshake_->init_response = base::to_vec(datagram);
@@ -228,7 +310,24 @@ void IkeSa::accept_init_response(const wire::IkeMessage& message, base::Bytes da
   }
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;
-  request_auth(AuthStep::own);
+  handshake_->solution.clear();
+  if (!start_auth_puzzle(message.payloads, now)) request_auth(AuthStep::own, now);
+}
+
+/// RFC 8019 s7.2: the responder wants work done for its key exchange too.
+bool IkeSa::start_auth_puzzle(const Payloads& payloads, Instant now) {
+  const auto* const notify = wire::find_notify(payloads, NotifyType::puzzle);
+  const auto puzzle = notify == nullptr ? std::nullopt : read_puzzle(*notify);
+  if (!puzzle || puzzle->bits == 0 || puzzle->bits > shared_.limits().puzzle_bits_max) return false;
+  auto prf = shared_.crypto.make_prf(puzzle->prf);
+  if (!prf) return false;
+  report(EventKind::ike_puzzle,
+         fmt::format("{}: the peer sets a puzzle of {} bits for IKE_AUTH", who(), puzzle->bits));
+  handshake_->solver =
+      std::make_unique<PuzzleSolver>(std::move(*prf), auth_puzzle_text(handshake_->nonce_r, spi_r_),
+                                     puzzle->bits, shared_.rng.public_u32());
+  handshake_->solve_at = now;
+  return true;
 }
 
 void IkeSa::note_nat(const NatView& view) {
@@ -288,7 +387,17 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   handshake_.emplace(Handshake{});
   handshake_->nonce_i = wire::find<wire::NoncePayload>(request->payloads)->data;
   handshake_->nonce_r = wire::find<wire::NoncePayload>(response->payloads)->data;
-  handshake_->candidates = find_connections(shared_.connections, half_open.path, half_open.suite);
+  if (request->header.exchange == wire::ExchangeType::ike_session_resume) {
+    const auto* const opaque = wire::find_notify(request->payloads, NotifyType::ticket_opaque);
+    handshake_->ticket = shared_.ticket_maker.open(opaque->data, now);
+    handshake_->is_resumed = true;
+    if (!handshake_->ticket) return false;  // used up since
+    if (auto found = find_resumed(shared_, handshake_->ticket->state)) {
+      handshake_->candidates.push_back(std::move(found));
+    }
+  } else {
+    handshake_->candidates = find_connections(shared_.connections, half_open.path, half_open.suite);
+  }
   std::string why;
   const bool is_first = half_open.key_material == nullptr;
   if (is_first) {

@@ -11,6 +11,7 @@
 #include "ike/extensions.h"
 #include "ike/messages.h"
 #include "ike/nat_detection.h"
+#include "ike/puzzle.h"
 
 namespace caponier::ike {
 
@@ -34,9 +35,14 @@ class Judge {
   template <class MakeWhy>
   InitVerdict ignore(DropReason reason, EventKind kind, MakeWhy make_why);
   InitVerdict reject(const wire::NotifyPayload& notify);
-  [[nodiscard]] bool has_valid_cookie(const std::vector<wire::Payload>& payloads);
-  [[nodiscard]] bool wants_cookie() const;
-  [[nodiscard]] bool is_full() const;
+  [[nodiscard]] std::optional<InitVerdict> demand_proof(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] std::uint8_t puzzle_bits() const;
+  [[nodiscard]] std::optional<crypto::PrfId> puzzle_prf(
+      const std::vector<wire::Payload>& payloads) const;
+  [[nodiscard]] bool has_worked(const std::vector<wire::Payload>& payloads, base::Bytes cookie,
+                                const CookieInfo& info);
+  [[nodiscard]] bool is_fresh(const CookieInfo& info) const;
+  [[nodiscard]] bool should_redirect(const std::vector<wire::Payload>& payloads) const;
   InitVerdict choose(std::vector<wire::Payload> payloads, base::Bytes datagram);
   template <class MakeText>
   void report(EventKind kind, MakeText make_text, const std::string& peer = {});
@@ -47,6 +53,7 @@ class Judge {
   const wire::IkeHeader& header_;
   Instant now_;
   bool is_proven_ = false;
+  std::optional<Puzzle> solved_;
 };
 
 template <class MakeText>
@@ -76,33 +83,90 @@ InitVerdict Judge::reject(const wire::NotifyPayload& notify) {
   return Rejected{unprotected_answer(header_, notify)};
 }
 
-bool Judge::has_valid_cookie(const std::vector<wire::Payload>& payloads) {
-  const wire::NotifyPayload* const cookie = wire::find_notify(payloads, NotifyType::cookie);
-  if (cookie == nullptr) return false;
+/// The cookie, the puzzle, or the legacy peer's luck: null when one was right.
+std::optional<InitVerdict> Judge::demand_proof(const std::vector<wire::Payload>& payloads) {
+  const base::IpAddress& remote = path_.remote.address;
   const auto& nonce = wire::find<wire::NoncePayload>(payloads)->data;
-  if (cookies_.is_valid(cookie->data, nonce, path_.remote.address, header_.spi_i, now_)) {
-    return true;
+  const bool wants_puzzle = shared_.half_open_counts.total() >= shared_.limits().puzzle_threshold;
+  const auto* const cookie = wire::find_notify(payloads, NotifyType::cookie);
+  if (cookie != nullptr) {
+    const auto info = cookies_.read(cookie->data, nonce, remote, header_.spi_i, now_);
+    is_proven_ = info.has_value();
+    if (!info) shared_.drops.add(DropReason::ike_bad_cookie);
+    if (info && (!wants_puzzle || has_worked(payloads, cookie->data, *info))) return std::nullopt;
   }
-  shared_.drops.add(DropReason::ike_bad_cookie);
+  std::vector<wire::NotifyPayload> answer;
+  std::uint8_t bits = 0;
+  if (wants_puzzle) {
+    const auto prf = puzzle_prf(payloads);
+    if (!prf) return reject(make_notify(NotifyType::no_proposal_chosen));
+    bits = puzzle_bits();
+    answer.push_back(make_puzzle({*prf, bits}));
+  }
+  answer.insert(
+      answer.begin(),
+      make_notify(NotifyType::cookie, cookies_.make(nonce, remote, header_.spi_i, now_, bits)));
+  report(wants_puzzle ? EventKind::ike_puzzle : EventKind::ike_cookie_demanded, [&] {
+    return fmt::format("{}: a {} is demanded; {} IKE SAs are half open", path_.remote.to_string(),
+                       wants_puzzle ? fmt::format("puzzle of {} bits", bits) : "cookie",
+                       shared_.half_open_counts.total());
+  });
+  return Rejected{unprotected_answer(header_, answer)};
+}
+
+std::uint8_t Judge::puzzle_bits() const {
+  const IkeLimits& limits = shared_.limits();
+  const bool is_suspect =
+      shared_.half_open_counts.in_net_of(path_.remote.address) >= limits.cookie_threshold_per_net;
+  return is_suspect ? limits.puzzle_bits_suspect : limits.puzzle_bits;
+}
+
+/// RFC 8019 s7.1.1.2: one that the initiator offers, and that we can compute.
+std::optional<crypto::PrfId> Judge::puzzle_prf(const std::vector<wire::Payload>& payloads) const {
+  for (const wire::Proposal& proposal : wire::find<wire::SaPayload>(payloads)->proposals) {
+    for (const wire::Transform& transform : proposal.transforms) {
+      const crypto::PrfId prf{transform.id};
+      if (transform.type == wire::TransformType::prf && shared_.crypto.supports(prf)) return prf;
+    }
+  }
+  return std::nullopt;
+}
+
+/// RFC 8019 s7.1.4: the right cookie is there. Who has not worked depends on luck.
+bool Judge::has_worked(const std::vector<wire::Payload>& payloads, base::Bytes cookie,
+                       const CookieInfo& info) {
+  const base::ByteVec* const solution = find_solution(payloads);
+  const auto prf_id = puzzle_prf(payloads);
+  if (info.puzzle_bits > 0 && solution != nullptr && prf_id && is_fresh(info)) {
+    const auto prf = shared_.crypto.make_prf(*prf_id);
+    const auto bits = prf ? solved_bits(**prf, cookie, *solution) : std::nullopt;
+    if (bits && *bits >= info.puzzle_bits) {
+      solved_ = Puzzle{*prf_id, info.puzzle_bits};
+      return true;
+    }
+    shared_.drops.add(DropReason::ike_bad_puzzle);
+    return false;
+  }
+  constexpr std::uint64_t percent = 100;
+  if (shared_.rng.public_below(percent) < shared_.limits().puzzle_legacy_percent) return true;
+  shared_.drops.add(DropReason::ike_low_difficulty);
   return false;
 }
 
-bool Judge::wants_cookie() const {
-  // The net's count is of all, not of the proven only: else a forger of an address could lock its
-  // owner out.
-  const IkeLimits& limits = shared_.limits();
-  const HalfOpenCounts& counts = shared_.half_open_counts;
-  return counts.total() >= limits.cookie_threshold ||
-         counts.in_net_of(path_.remote.address) >=
-             std::min(limits.cookie_threshold_per_net, limits.half_open_per_address_max);
+/// RFC 8019 s10: a solution must not serve again when its half-open SA has expired.
+bool Judge::is_fresh(const CookieInfo& info) const {
+  const auto second = std::chrono::duration_cast<std::chrono::seconds>(now_.since_origin).count();
+  const std::uint32_t age = static_cast<std::uint32_t>(second) - info.second;
+  return std::chrono::seconds{age} <= shared_.limits().half_open_timeout;
 }
 
-bool Judge::is_full() const {
-  const IkeLimits& limits = shared_.limits();
-  const HalfOpenCounts& counts = shared_.half_open_counts;
-  return shared_.ike_sa_count() >= limits.ike_sas_max || counts.total() >= limits.half_open_max ||
-         shared_.half_open.memory() >= limits.half_open_bytes_max ||
-         counts.proven(path_.remote.address) >= limits.half_open_per_address_max;
+bool Judge::should_redirect(const std::vector<wire::Payload>& payloads) const {
+  if (!shared_.redirect) return false;
+  const std::size_t above = shared_.redirect->ike_sas_above;
+  if (above > 0 && shared_.ike_sa_count() <= above) return false;
+  if (shared_.redirect->to.address == path_.local.address) return false;
+  return wire::find_notify(payloads, NotifyType::redirect_supported) != nullptr ||
+         wire::find_notify(payloads, NotifyType::redirected_from) != nullptr;
 }
 
 InitVerdict Judge::judge(base::Bytes datagram) {
@@ -121,21 +185,19 @@ InitVerdict Judge::judge(base::Bytes datagram) {
   }
   //= rfc9329#6.3-1
   is_proven_ = path_.transport == base::Transport::tcp;
-  if (!is_proven_ && wants_cookie()) {
+  if (!is_proven_ && wants_cookie(shared_, path_.remote.address)) {
     //= rfc7296#2.6-6
-    is_proven_ = has_valid_cookie(message->payloads);
-    if (!is_proven_) {
-      report(EventKind::ike_cookie_demanded, [&] {
-        return fmt::format("{}: a cookie is demanded; {} IKE SAs are half open",
-                           path_.remote.to_string(), shared_.half_open_counts.total());
-      });
-      const auto& nonce = wire::find<wire::NoncePayload>(message->payloads)->data;
-      return Rejected{unprotected_answer(
-          header_, make_notify(NotifyType::cookie,
-                               cookies_.make(nonce, path_.remote.address, header_.spi_i, now_)))};
-    }
+    if (auto verdict = demand_proof(message->payloads)) return std::move(*verdict);
   }
-  if (is_full()) {
+  if (should_redirect(message->payloads)) {
+    report(EventKind::ike_redirected, [&] {
+      return fmt::format("{}: sent to {}", path_.remote.to_string(),
+                         shared_.redirect->to.to_string());
+    });
+    return reject(make_redirect(
+        {shared_.redirect->to, wire::find<wire::NoncePayload>(message->payloads)->data}));
+  }
+  if (is_full(shared_, path_.remote.address)) {
     return ignore(DropReason::ike_half_open_limit, EventKind::ike_failed, [&] {
       return fmt::format("too many IKE SAs: {}, {} of them half open", shared_.ike_sa_count(),
                          shared_.half_open_counts.total());
@@ -201,6 +263,7 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
     accepted.suite = choice->suite;
     accepted.answer = std::move(choice->answer);
     accepted.is_proven = is_proven_;
+    accepted.solved = solved_;
     return accepted;
   }
   report(
@@ -214,6 +277,24 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
 }
 
 }  // namespace
+
+bool wants_cookie(const Shared& shared, const base::IpAddress& remote) {
+  // The net's count is of all, not of the proven only: else a forger of an address could lock its
+  // owner out.
+  const IkeLimits& limits = shared.limits();
+  const HalfOpenCounts& counts = shared.half_open_counts;
+  return counts.total() >= std::min(limits.cookie_threshold, limits.puzzle_threshold) ||
+         counts.in_net_of(remote) >=
+             std::min(limits.cookie_threshold_per_net, limits.half_open_per_address_max);
+}
+
+bool is_full(const Shared& shared, const base::IpAddress& remote) {
+  const IkeLimits& limits = shared.limits();
+  const HalfOpenCounts& counts = shared.half_open_counts;
+  return shared.ike_sa_count() >= limits.ike_sas_max || counts.total() >= limits.half_open_max ||
+         shared.half_open.memory() >= limits.half_open_bytes_max ||
+         counts.proven(remote) >= limits.half_open_per_address_max;
+}
 
 InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& path,
                        const wire::IkeHeader& header, base::Bytes datagram, Instant now) {
@@ -254,6 +335,8 @@ std::vector<ConnectionPtr> find_connections(const Connections& connections, cons
 namespace {
 
 constexpr std::size_t nonce_size = 32;
+/// One in so many half-open SAs has brought junk.
+constexpr std::size_t spoiled_share = 4;
 
 wire::NoncePayload make_nonce(Shared& shared, const AcceptedInit& init) {
   //= rfc7296#2.10-1
@@ -300,6 +383,10 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   PeerSupport support;
   support.note_init(init.payloads);
   append_init_response_notifies(message.payloads, *init.connection, support);
+  // RFC 8019 s7.2: who solved one puzzle gets another when much of our work for IKE_AUTH is vain.
+  if (init.solved && shared.half_open.spoiled() * spoiled_share >= shared.half_open.size()) {
+    message.payloads.emplace_back(make_puzzle(*init.solved));
+  }
   const auto encoded = message.encode();
   if (!encoded) return std::nullopt;
   entry.set_messages(init.request, *encoded);

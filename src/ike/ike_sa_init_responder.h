@@ -7,6 +7,7 @@
 
 #include "ike/cookie.h"
 #include "ike/half_open.h"
+#include "ike/puzzle.h"
 #include "ike/shared.h"
 #include "wire/ike.h"
 
@@ -26,12 +27,18 @@ struct AcceptedInit {
   policy::IkeSuite suite;
   wire::Proposal answer;
   bool is_proven = false;  ///< a cookie came back
+  std::optional<Puzzle> solved;
 };
 using InitVerdict = std::variant<Ignored, Rejected, AcceptedInit>;
 
 [[nodiscard]] InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& path,
                                      const wire::IkeHeader& header, base::Bytes datagram,
                                      base::Instant now);
+
+/// So many are half open, all in all or in the net of this address, that a cookie is demanded.
+[[nodiscard]] bool wants_cookie(const Shared& shared, const base::IpAddress& remote);
+/// Not one more, not even with a cookie.
+[[nodiscard]] bool is_full(const Shared& shared, const base::IpAddress& remote);
 
 /// The response and what must be remembered of it. Null when we cannot answer.
 [[nodiscard]] std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init,

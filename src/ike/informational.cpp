@@ -45,9 +45,12 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   Payloads reply;
   if (!answer.spis.empty()) reply.emplace_back(answer);
   const AddressNews news = heed_addresses(payloads, reply);
+  answer_ticket_request(reply, payloads, now);
+  heed_gifts(payloads, now);
   //= rfc7296#1.4-4..6 rfc7296#4-5
   respond(reply);
   if (fatal) return die(*fatal, now, true);
+  if (follow_redirect(payloads, now)) return;
   act_on(news, now);
 }
 
@@ -92,6 +95,7 @@ void IkeSa::handle_informational_response(const SentInformational& sent, const P
   if (sent.deletion && sent.deletion->child) {
     child_holder().remove_child(*sent.deletion->child, EndReason::local_request, now);
   }
+  heed_gifts(payloads, now);
   if (const auto fatal = heed_notifies(payloads)) return die(*fatal, now, false);
   if (sent.addresses) handle_addresses_answer(*sent.addresses, payloads, now);
 }

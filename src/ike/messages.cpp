@@ -60,6 +60,11 @@ ByteVec to_bytes(base::IkeSpi spi) {
 }
 
 ByteVec unprotected_answer(const wire::IkeHeader& request, const NotifyPayload& notify) {
+  return unprotected_answer(request, std::vector{notify});
+}
+
+ByteVec unprotected_answer(const wire::IkeHeader& request,
+                           const std::vector<NotifyPayload>& notifies) {
   wire::IkeMessage message;
   message.header.spi_i = request.spi_i;
   message.header.spi_r = request.spi_r;
@@ -67,7 +72,7 @@ ByteVec unprotected_answer(const wire::IkeHeader& request, const NotifyPayload& 
   message.header.message_id = request.message_id;
   message.header.flags = wire::IkeHeader::flag_response;
   if (!request.from_initiator()) message.header.flags |= wire::IkeHeader::flag_initiator;
-  message.payloads.emplace_back(notify);
+  message.payloads.assign(notifies.begin(), notifies.end());
   return message.encode().value_or(ByteVec{});
 }
 

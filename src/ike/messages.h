@@ -28,6 +28,8 @@ namespace caponier::ike {
 /// The unprotected answer to an IKE_SA_INIT request, or to another version: one notify.
 [[nodiscard]] base::ByteVec unprotected_answer(const wire::IkeHeader& request,
                                                const wire::NotifyPayload& notify);
+[[nodiscard]] base::ByteVec unprotected_answer(const wire::IkeHeader& request,
+                                               const std::vector<wire::NotifyPayload>& notifies);
 
 /// "NO_PROPOSAL_CHOSEN" or "unknown error 99".
 [[nodiscard]] std::string describe(const wire::NotifyPayload& notify);

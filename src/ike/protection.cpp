@@ -100,9 +100,15 @@ std::expected<MessageProtection, CryptoError> MessageProtection::make(
   return protection;
 }
 
+namespace {
+std::size_t outer_size_of(Bytes puzzle_solution) {
+  return puzzle_solution.empty() ? 0 : generic_header_size + puzzle_solution.size();
+}
+}  // namespace
+
 std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadType first,
-                                                Bytes text,
-                                                std::optional<FragmentNumbers> numbers) {
+                                                Bytes text, std::optional<FragmentNumbers> numbers,
+                                                Bytes puzzle_solution) {
   const std::size_t block = seal_cipher_->block_size();
   //= rfc7296#3.14-4
   const std::size_t overhang = (text.size() + pad_length_size) % block;
@@ -110,13 +116,21 @@ std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadT
   const std::size_t sk_size = generic_header_size + (numbers ? fragment_numbers_size : 0) +
                               seal_cipher_->iv_size() + text.size() + pad_length + pad_length_size +
                               seal_cipher_->icv_size();
-  const std::size_t size = wire::IkeHeader::size + sk_size;
+  const std::size_t outer_size = outer_size_of(puzzle_solution);
+  const std::size_t size = wire::IkeHeader::size + outer_size + sk_size;
   if (size > wire::ike_message_size_max) return std::nullopt;
 
-  header.next_payload = numbers ? PayloadType::skf : PayloadType::sk;
+  const PayloadType closed = numbers ? PayloadType::skf : PayloadType::sk;
+  header.next_payload = outer_size == 0 ? closed : PayloadType::puzzle_solution;
   header.length = static_cast<std::uint32_t>(size);
   base::Writer out;
   header.encode(out);
+  if (outer_size > 0) {
+    out.u8(static_cast<std::uint8_t>(closed));
+    out.u8(0);
+    out.u16(static_cast<std::uint16_t>(outer_size));
+    out.bytes(puzzle_solution);
+  }
   out.u8(static_cast<std::uint8_t>(first));
   out.u8(0);
   out.u16(static_cast<std::uint16_t>(sk_size));
@@ -148,7 +162,7 @@ std::optional<InnerMessage> MessageProtection::enclose(const wire::IkeHeader& he
   auto bytes = chain.finish();
   if (!bytes) return std::nullopt;
   const PayloadType first = inner.empty() ? PayloadType::none : wire::type_of(inner.front());
-  return InnerMessage{header, first, std::move(*bytes)};
+  return InnerMessage{header, first, std::move(*bytes), {}};
 }
 
 std::optional<ByteVec> MessageProtection::seal(wire::IkeHeader header,
@@ -162,14 +176,16 @@ std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
                                                  std::size_t size_max) {
   const Bytes chain{message.chain};
   const std::size_t block = seal_cipher_->block_size();
-  const std::size_t fixed = wire::IkeHeader::size + generic_header_size + seal_cipher_->iv_size() +
+  const std::size_t fixed = wire::IkeHeader::size + outer_size_of(message.puzzle_solution) +
+                            generic_header_size + seal_cipher_->iv_size() +
                             seal_cipher_->icv_size();
   const auto room = [&](std::size_t taken) {
     const std::size_t text = size_max > taken ? (size_max - taken) / block * block : 0;
     return text > pad_length_size ? text - pad_length_size : 0;
   };
   if (chain.size() <= room(fixed)) {
-    auto datagram = close(message.header, message.first, chain, std::nullopt);
+    auto datagram =
+        close(message.header, message.first, chain, std::nullopt, message.puzzle_solution);
     if (!datagram) return std::nullopt;
     return Datagrams{std::move(*datagram)};
   }
@@ -184,8 +200,8 @@ std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
     const PayloadType first = i == 0 ? message.first : PayloadType::none;
     const FragmentNumbers numbers{static_cast<std::uint16_t>(i + 1),
                                   static_cast<std::uint16_t>(total)};
-    auto datagram =
-        close(message.header, first, rest.first(std::min(rest.size(), piece_size)), numbers);
+    auto datagram = close(message.header, first, rest.first(std::min(rest.size(), piece_size)),
+                          numbers, i == 0 ? Bytes{message.puzzle_solution} : Bytes{});
     if (!datagram) return std::nullopt;
     datagrams.push_back(std::move(*datagram));
   }

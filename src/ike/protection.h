@@ -24,6 +24,8 @@ struct InnerMessage {
   wire::IkeHeader header;
   wire::PayloadType first = wire::PayloadType::none;
   base::ByteVec chain;  ///< the inner payloads as bytes
+  /// Goes unprotected before the first SK or SKF payload (RFC 8019 s7.2.2); hardly ever there.
+  base::ByteVec puzzle_solution{};
 };
 
 struct FragmentNumbers {
@@ -78,7 +80,8 @@ class MessageProtection {
   MessageProtection() = default;
   [[nodiscard]] std::optional<base::ByteVec> close(wire::IkeHeader header, wire::PayloadType first,
                                                    base::Bytes text,
-                                                   std::optional<FragmentNumbers> numbers);
+                                                   std::optional<FragmentNumbers> numbers,
+                                                   base::Bytes puzzle_solution = {});
 
   std::unique_ptr<crypto::PacketCipher> seal_cipher_;
   std::unique_ptr<crypto::PacketCipher> open_cipher_;

@@ -44,6 +44,15 @@ std::optional<GatewayName> read_name(std::uint8_t type, base::Bytes name) {
 
 }  // namespace
 
+bool RedirectLimit::admit(const std::string& connection, base::Instant now) {
+  std::erase_if(followed_, [&](const auto& entry) { return now - entry.second.back() >= period_; });
+  auto& times = followed_[connection];
+  while (!times.empty() && now - times.front() >= period_) times.pop_front();
+  if (times.size() >= count_max_) return false;
+  times.push_back(now);
+  return true;
+}
+
 std::string GatewayName::to_string() const { return address ? address->to_string() : name; }
 
 wire::NotifyPayload make_redirect(const Redirect& redirect) {

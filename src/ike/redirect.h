@@ -2,10 +2,13 @@
 // Redirect (RFC 5685): a gateway sends an initiator to another gateway, which must prove the same
 // identity.
 
+#include <deque>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "base/address.h"
+#include "base/time.h"
 #include "wire/ike.h"
 
 namespace caponier::ike {
@@ -34,6 +37,19 @@ struct Redirect {
 
 /// Longer names are refused: RFC 1035 s2.3.4.
 inline constexpr std::size_t gateway_name_size_max = 255;
+
+/// RFC 5685 s7: against loops, so many redirects are followed for one connection in a time.
+class RedirectLimit {
+ public:
+  RedirectLimit(std::size_t count_max, base::Duration period)
+      : count_max_(count_max), period_(period) {}
+  [[nodiscard]] bool admit(const std::string& connection, base::Instant now);
+
+ private:
+  std::size_t count_max_;
+  base::Duration period_;
+  std::map<std::string, std::deque<base::Instant>> followed_;
+};
 
 [[nodiscard]] wire::NotifyPayload make_redirect(const Redirect& redirect);
 /// Null when it makes no sense.

@@ -267,6 +267,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   is_fragmenting_ = old.is_fragmenting_;
   fragment_size_ = old.fragment_size_;
   is_local_lost_ = old.is_local_lost_;
+  follows_redirects_ = old.follows_redirects_;
   ++shared_.up_count[connection_->name];
   start_lifetime(now);
   export_keys();
@@ -293,6 +294,7 @@ void IkeSa::take_over(IkeSa& old, Instant now) {
   old.heir_ = id_;
   if (old.state_ == IkeState::established) old.retire_at_ = now + shared_.limits().replaced_wait;
   resume_mobility(now);
+  renew_gifts(now);
   send_next(now);
   touch();
 }

@@ -34,13 +34,17 @@ struct WantDeleteChild {
 struct WantLiveness {};
 /// What Mobility has to ask or say when its turn comes.
 struct WantAddresses {};
+/// INFORMATIONAL with these.
+struct WantNotice {
+  std::vector<wire::Payload> payloads;
+};
 /// The last request of an IKE SA.
 struct WantFarewell {
   std::vector<wire::Payload> payloads;
   EndReason reason{};
 };
 using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantAddresses,
-                          WantFarewell>;
+                          WantNotice, WantFarewell>;
 
 // Under way.
 struct SentInit {};

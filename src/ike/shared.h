@@ -17,8 +17,10 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/config.h"
+#include "ike/crash_detection.h"
 #include "ike/fragments.h"
 #include "ike/half_open.h"
+#include "ike/resumption.h"
 #include "ike/sa_index.h"
 #include "ike/streams.h"
 
@@ -104,6 +106,10 @@ class Shared {
   HalfOpenTable half_open;
   AnswerKeys answer_keys;
   FragmentBudget fragments;
+  CrashTokens crash_tokens;
+  TicketMaker ticket_maker;
+  TicketStore tickets;
+  RedirectLimit redirects;
   RateLimit answers;
   bool is_shutting_down = false;
   std::vector<base::IpAddress> local_addresses;  ///< best first; empty: not known

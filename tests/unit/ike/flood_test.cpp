@@ -128,6 +128,7 @@ EndpointConfig generous() {
   config.limits.cookie_threshold = 100000;
   config.limits.cookie_threshold_per_net = 100000;
   config.limits.half_open_per_address_max = 100000;
+  config.limits.puzzle_threshold = 100000;
   return config;
 }
 

@@ -182,6 +182,8 @@ void Pair::collect_from(Side& side, bool from_a) {
       record.ike_ups.push_back(*up);
     } else if (auto* const down = std::get_if<IkeDown>(&action)) {
       record.ike_downs.push_back(*down);
+    } else if (auto* const redirected = std::get_if<Redirected>(&action)) {
+      record.redirects.push_back(std::move(*redirected));
     } else if (auto* const child_up = std::get_if<ChildUp>(&action)) {
       record.child_ups.push_back(*child_up);
     } else if (auto* const child_down = std::get_if<ChildDown>(&action)) {

@@ -51,6 +51,7 @@ struct Record {
   std::vector<IkeAnswered> answered;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
+  std::vector<Redirected> redirects;
   std::vector<ChildUp> child_ups;
   std::vector<ChildDown> child_downs;
   std::vector<KeysExported> keys;

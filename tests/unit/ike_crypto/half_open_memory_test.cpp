@@ -56,6 +56,7 @@ TEST(IkeHalfOpen, an_sa_of_which_the_peer_is_unproven_takes_less_than_a_kibibyte
   config.limits.cookie_threshold = count;
   config.limits.cookie_threshold_per_net = count;
   config.limits.half_open_per_address_max = count;
+  config.limits.puzzle_threshold = count;
   IkeEndpoint endpoint{config, rng, crypto, now};
   endpoint.set_connections({make_connection({})});
   const std::size_t before = bytes_in_use();
