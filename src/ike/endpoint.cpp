@@ -7,6 +7,7 @@
 
 #include "ike/endpoint_impl.h"
 #include "ike/messages.h"
+#include "ike/uniqueness.h"
 
 namespace caponier::ike {
 
@@ -109,7 +110,12 @@ void IkeEndpoint::Impl::run(const StreamClosed& command, Instant now) {
   }
 }
 
-void IkeEndpoint::Impl::run(const SyncMessageIds&, Instant) {}
+void IkeEndpoint::Impl::run(const SyncMessageIds& command, Instant now) {
+  for (const IkeSaId id : ids_of(command.connection)) {
+    if (IkeSa* const sa = find(id)) sa->sync_message_ids(command.skip_inbound, now);
+    settle(id, now);
+  }
+}
 
 void IkeEndpoint::Impl::run(const PeerMoved& command, Instant now) {
   IkeSa* const sa = owner_of(command.child_sa);
@@ -242,9 +248,20 @@ void IkeEndpoint::Impl::end_siblings(IkeSaId winner, Condition condition, Instan
   }
 }
 
-/// An SA came up: are there others between the same two identities?
+bool IkeEndpoint::Impl::has_sibling(const IkeSa& sa) const {
+  const auto candidates = shared.index.of(sa.connection()->name, *sa.remote_id());
+  return std::ranges::any_of(candidates, [&](IkeSaId id) {
+    const auto found = sas_.find(id);
+    if (found == sas_.end() || found->second.get() == &sa) return false;
+    const IkeSa& other = *found->second;
+    return other.state() == IkeState::established && !other.is_retired() &&
+           other.connection()->name == sa.connection()->name && is_same_peer(other, sa);
+  });
+}
+
+/// An SA came up: are there others between the same two?
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
-  const IkeSa* const sa = find(newest.sa);
+  IkeSa* const sa = find(newest.sa);
   if (sa == nullptr || sa->state() != IkeState::established) return;
   end_siblings(
       newest.sa, [](const IkeSa& other) { return !other.established_at().has_value(); }, now);
@@ -253,27 +270,21 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
     IkeSa* const other = find(id);
     if (id == newest.sa || other == nullptr || other->state() != IkeState::established ||
         other->is_retired() || other->connection()->name != sa->connection()->name ||
-        !policy::is_same(*other->remote_id(), *sa->remote_id())) {
+        !is_same_peer(*other, *sa)) {
       continue;
     }
-    //= rfc7296#2.4-1 rfc7296#2.4-5
-    // s2.4: INITIAL_CONTACT speaks of what was there before. What came up while this exchange ran
-    // is the other half of a simultaneous initiation.
-    if (newest.initial_contact && *other->established_at() < sa->created_at()) {
-      other->forget(EndReason::replaced, now);
-      settle_timer(id);
-      continue;
+    switch (judge_sibling(*sa, *other, newest.initial_contact)) {
+      case SiblingFate::older_forgotten: other->forget(EndReason::replaced, now); break;
+      case SiblingFate::older_retires: other->retire(now); break;
+      case SiblingFate::newer_retires: sa->retire(now); break;
+      case SiblingFate::both_stay:
+        // Two of the same side are its own business, up to a limit.
+        if (other->is_initiator() == sa->is_initiator()) same_side.push_back(other);
+        if (sa->connection()->remote_auth == AuthKind::null) other->check_liveness(now);
     }
-    // Both sides initiated: the lower SPIi survives on both; who made the other one deletes it.
-    // Two of the same side are its own business, up to a limit.
-    if (other->is_initiator() == sa->is_initiator()) {
-      same_side.push_back(other);
-      continue;
-    }
-    IkeSa* const loser = other->spi_i() < sa->spi_i() ? find(newest.sa) : other;
-    if (loser->is_initiator()) loser->retire(now);
-    settle_timer(loser->id());
+    settle_timer(id);
   }
+  settle_timer(newest.sa);
   if (same_side.size() >= shared.limits().ike_sas_per_peer_max) {
     const IkeSaId oldest = same_side.front()->id();
     same_side.front()->close(EndReason::replaced, now);

@@ -16,12 +16,14 @@
 
 namespace caponier::ike {
 
-class IkeEndpoint::Impl {
+class IkeEndpoint::Impl : public Siblings {
  public:
   Impl(const EndpointConfig& config, base::Rng& rng, const crypto::CryptoProvider& crypto,
        base::Instant now)
       : shared(config, rng, crypto, now),
-        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {}
+        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {
+    shared.siblings = this;
+  }
 
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);
   void handle_command(const Command& command, base::Instant now);
@@ -29,6 +31,7 @@ class IkeEndpoint::Impl {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  [[nodiscard]] bool has_sibling(const IkeSa& sa) const override;
   [[nodiscard]] std::optional<IkeSaInfo> info_of(IkeSaId id) const;
   [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
 

@@ -151,6 +151,7 @@ void IkeSa::send_request(Sent what, ExchangeType exchange, const Payloads& paylo
     give_back(std::move(request), EndReason::local_fault);
     return die(EndReason::local_fault, now, false);
   }
+  if (exchange == ExchangeType::ike_intermediate) note_own_intermediate(*message->inner);
   launch(std::move(what), exchange, std::move(*message), now);
 }
 
@@ -202,6 +203,9 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   const bool is_short = shared_.is_shutting_down || is_farewell_short_;
   //= rfc7296#2.4-8
   if (!is_short) request.wait = grow(request.wait, shared_.limits().retransmit_base);
+  if (std::holds_alternative<SentSync>(request.what) && !renew_sync(request)) {
+    return die(EndReason::local_fault, now, false);
+  }
   if (shrink(request.message, request.repeats, path_, now) && !is_short) {
     //= rfc7383#2.5.2-4
     request.wait = shared_.limits().retransmit_first;
@@ -268,6 +272,12 @@ void IkeSa::handle_message(const base::Path& path, const wire::IkeHeader& header
 void IkeSa::handle_unsealed(const base::Path& path, const wire::IkeHeader& header, Unsealed message,
                             Instant now) {
   auto payloads = MessageProtection::decode(message);
+  if (payloads && is_sync_request(header, *payloads)) {
+    return handle_sync_request(path, header, *payloads, now);
+  }
+  if (handshake_ && header.exchange == ExchangeType::ike_intermediate) {
+    handshake_->received = Received{header, std::move(message)};
+  }
   handle_content(path, header, payloads ? std::optional{std::move(*payloads)} : std::nullopt, now);
 }
 
@@ -307,7 +317,9 @@ void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagr
 bool IkeSa::is_expecting(const wire::IkeHeader& header) const {
   switch (state_) {
     //= rfc7296#1-1 rfc7296#1.4-1
-    case IkeState::init_answered: return header.exchange == ExchangeType::ike_auth;
+    case IkeState::init_answered:
+      return header.exchange == ExchangeType::ike_auth ||
+             (header.exchange == ExchangeType::ike_intermediate && support_.intermediate);
     case IkeState::established:
     case IkeState::deleting:
       return established_at_ && (header.exchange == ExchangeType::ike_auth ||
@@ -325,8 +337,10 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
                            std::optional<Payloads> payloads, Instant now) {
   switch (peers_.judge(header.message_id)) {
     case PeerWindow::Verdict::fresh: break;
-    //= rfc7296#2.1-5 rfc7296#2.3-9..10
-    case PeerWindow::Verdict::outside: return drop(DropReason::ike_bad_message_id);
+    //= rfc7296#2.1-5
+    case PeerWindow::Verdict::outside:
+      drop(DropReason::ike_bad_message_id);
+      return tell_invalid_message_id(header.message_id, now);
     case PeerWindow::Verdict::repeated:
       //= rfc7296#2.1-1..2
       drop(DropReason::ike_duplicate);
@@ -356,6 +370,22 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
   dispatch_request(*payloads, now);
 }
 
+/// s2.3: not as an answer, and not often.
+void IkeSa::tell_invalid_message_id(base::MessageId id, Instant now) {
+  if (state_ != IkeState::established || !peers_.is_beyond(id)) return;
+  if (next_invalid_id_notice_ && now < *next_invalid_id_notice_) return;
+  //= rfc7296#2.3-9 rfc7296#2.3-10
+  next_invalid_id_notice_ = now + shared_.limits().invalid_message_id_interval;
+  base::ByteVec data(4);
+  base::store_be(data.data(), id.value);
+  want(WantNotice{{make_notify(NotifyType::invalid_message_id, std::move(data))}}, now);
+}
+
+void IkeSa::note_window_size() {
+  //= rfc7296#2.3-5
+  own_.set_size(std::min(support_.window_size, shared_.limits().own_window_size_max));
+}
+
 void IkeSa::repeat_answer(const base::Path& path, base::MessageId id, Instant now) {
   PeerWindow::Answer* const answer = peers_.find_answer(id);
   if (answer == nullptr) return;
@@ -371,9 +401,9 @@ void IkeSa::dispatch_request(const Payloads& payloads, Instant now) {
       return refuse_malformed("the IKE SA is authenticated already", now);
     case ExchangeType::create_child_sa: return handle_child_request(payloads, now);
     case ExchangeType::informational: return handle_informational(payloads, now);
+    case ExchangeType::ike_intermediate: return handle_intermediate_request(payloads, now);
     case ExchangeType::ike_sa_init:
-    case ExchangeType::ike_session_resume:
-    case ExchangeType::ike_intermediate: break;
+    case ExchangeType::ike_session_resume: break;
   }
   answering_.reset();
 }
@@ -398,6 +428,10 @@ void IkeSa::respond(const Payloads& payloads) {
                                                wire::name_of(answering.header.exchange)));
     return;
   }
+  if (handshake_ && answering.header.exchange == ExchangeType::ike_intermediate) {
+    note_own_intermediate(*message->inner);
+  }
+  if (!is_large(*message, answering.path)) message->inner.reset();
   //= rfc7296#2.11-1..2 rfc7296#2.23-1
   transmit(answering.path, message->datagrams);
   peers_.set_answer(answering.header.message_id, std::move(*message));
@@ -405,6 +439,9 @@ void IkeSa::respond(const Payloads& payloads) {
 
 void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& header,
                             std::optional<Payloads> payloads, Instant now) {
+  if (own_.sent<SentSync>() != nullptr && header.message_id.value == 0) {
+    return payloads ? handle_sync_response(*payloads, now) : drop(DropReason::ike_unexpected);
+  }
   InFlight* const request = own_.find(header.message_id);
   if (request == nullptr || header.exchange != request->exchange) {
     const bool is_old = header.message_id < own_.next_id();
@@ -438,6 +475,8 @@ void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
       Overload{
           [&](SentInit&) {},
           [&](SentAuth&) { handle_auth_response(payloads, now); },
+          [&](SentIntermediate&) { handle_intermediate_response(payloads, now); },
+          [&](SentSync&) {},
           [&](ChildCreation& sent) { handle_child_response(std::move(sent), payloads, now); },
           [&](IkeCreation& sent) { handle_ike_rekey_response(std::move(sent), payloads, now); },
           [&](SentInformational& sent) { handle_informational_response(sent, payloads, now); },

@@ -41,7 +41,8 @@ inline constexpr auto must = Presence::required;
 inline constexpr auto may = Presence::optional;
 inline constexpr auto no = Presence::forbidden;
 
-// AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16): refused, but not as malformed.
+// AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16): refused, but not as malformed. SA,
+// TSi and TSr may be missing together (RFC 6023).
 inline constexpr ExchangeRow exchange_table[] = {
     // clang-format off
     //                                 sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
@@ -49,8 +50,8 @@ inline constexpr ExchangeRow exchange_table[] = {
     {Shape::init_response,      "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
     {Shape::resume_request,     "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
     {Shape::resume_response,    "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
-    {Shape::auth_request,       "s1.2",   must, no,   no,   must, may,  may,  must, must, no},
-    {Shape::auth_response,      "s1.2",   must, no,   no,   no,   must, may,  must, must, no},
+    {Shape::auth_request,       "s1.2",   may,  no,   no,   must, may,  may,  may,  may,  no},
+    {Shape::auth_response,      "s1.2",   may,  no,   no,   no,   must, may,  may,  may,  no},
     {Shape::child_request,      "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
     {Shape::child_response,     "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
     {Shape::rekey_ike_request,  "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},

@@ -1,5 +1,6 @@
 #include "ike/extensions.h"
 
+#include "ike/auth_methods.h"
 #include "ike/messages.h"
 
 namespace caponier::ike {
@@ -29,10 +30,20 @@ void PeerSupport::note_auth(const Payloads& payloads) {
   mobike = has(payloads, NotifyType::mobike_supported);
   message_id_sync = has(payloads, NotifyType::ikev2_message_id_sync_supported);
   replay_counter_sync = has(payloads, NotifyType::ipsec_replay_counter_sync_supported);
+  note_window_size(payloads);
+}
+
+void PeerSupport::note_window_size(const Payloads& payloads) {
+  const auto* const notify = wire::find_notify(payloads, NotifyType::set_window_size);
+  //= rfc7296#2.3-1
+  if (notify == nullptr || notify->data.size() != 4) return;
+  const auto size = base::load_be<std::uint32_t>(notify->data.data());
+  if (size > 0) window_size = size;
 }
 
 void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& connection) {
   if (connection.fragmentation) append(payloads, NotifyType::ikev2_fragmentation_supported);
+  append(payloads, NotifyType::intermediate_exchange_supported);
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
@@ -40,21 +51,44 @@ void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& c
   if (connection.fragmentation && peer.fragmentation) {
     append(payloads, NotifyType::ikev2_fragmentation_supported);
   }
+  if (peer.intermediate) append(payloads, NotifyType::intermediate_exchange_supported);
 }
 
-void append_auth_request_notifies(Payloads& payloads, const ConnectionConfig& connection,
+Payloads optional_init_response_notifies(const ConnectionConfig& connection,
+                                         const std::vector<wire::AuthMethod>& methods) {
+  Payloads payloads;
+  if (connection.childless != Childless::never) {
+    wire::NotifyPayload notify = make_notify(NotifyType::childless_ikev2_supported);
+    notify.protocol = wire::ProtocolId::ike;  // RFC 6023 s4
+    payloads.emplace_back(std::move(notify));
+  }
+  payloads.emplace_back(make_auth_methods(methods));
+  return payloads;
+}
+
+namespace {
+
+void append_window_size(Payloads& payloads, const IkeLimits& limits) {
+  if (limits.peer_window_size <= 1) return;
+  base::ByteVec data(4);
+  base::store_be(data.data(), std::uint32_t{limits.peer_window_size});
+  payloads.emplace_back(make_notify(NotifyType::set_window_size, std::move(data)));
+}
+
+}  // namespace
+
+void append_auth_request_notifies(Payloads& payloads, const ConnectionConfig&,
                                   const IkeLimits& limits) {
-  (void)payloads;
-  (void)connection;
-  (void)limits;
+  append_window_size(payloads, limits);
+  append(payloads, NotifyType::ikev2_message_id_sync_supported);
+  append(payloads, NotifyType::ipsec_replay_counter_sync_supported);
 }
 
-void append_auth_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
+void append_auth_response_notifies(Payloads& payloads, const ConnectionConfig&,
                                    const IkeLimits& limits, const PeerSupport& peer) {
-  (void)payloads;
-  (void)connection;
-  (void)limits;
-  (void)peer;
+  append_window_size(payloads, limits);
+  if (peer.message_id_sync) append(payloads, NotifyType::ikev2_message_id_sync_supported);
+  if (peer.replay_counter_sync) append(payloads, NotifyType::ipsec_replay_counter_sync_supported);
 }
 
 }  // namespace caponier::ike

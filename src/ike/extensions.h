@@ -21,9 +21,11 @@ struct PeerSupport {
   bool mobike = false;               ///< RFC 4555
   bool message_id_sync = false;      ///< RFC 6311
   bool replay_counter_sync = false;  ///< RFC 6311
+  unsigned window_size = 1;          ///< RFC 7296 s2.3; also from INFORMATIONAL
 
   void note_init(const std::vector<wire::Payload>& payloads);
   void note_auth(const std::vector<wire::Payload>& payloads);
+  void note_window_size(const std::vector<wire::Payload>& payloads);
 };
 
 void append_init_request_notifies(std::vector<wire::Payload>& payloads,
@@ -31,6 +33,10 @@ void append_init_request_notifies(std::vector<wire::Payload>& payloads,
 /// `peer`: what its request has said.
 void append_init_response_notifies(std::vector<wire::Payload>& payloads,
                                    const ConnectionConfig& connection, const PeerSupport& peer);
+/// What helps an initiator but is not for every response: an answer to a stranger is never longer
+/// than the request. Most useful first.
+[[nodiscard]] std::vector<wire::Payload> optional_init_response_notifies(
+    const ConnectionConfig& connection, const std::vector<wire::AuthMethod>& methods);
 void append_auth_request_notifies(std::vector<wire::Payload>& payloads,
                                   const ConnectionConfig& connection, const IkeLimits& limits);
 void append_auth_response_notifies(std::vector<wire::Payload>& payloads,

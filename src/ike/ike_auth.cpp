@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/auth_methods.h"
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
@@ -17,7 +18,24 @@ using base::Instant;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
+namespace {
+
+/// The Child SA's payloads come together, or not at all (RFC 6023 s5).
+std::optional<std::string> fault_in_child(const Payloads& payloads, bool may_be_childless) {
+  const ChildPayloads child = ChildPayloads::of(payloads);
+  if (child.is_complete()) return std::nullopt;
+  if (may_be_childless && !child.sa && !child.ts_i && !child.ts_r) return std::nullopt;
+  return fmt::format("{} is missing", !child.sa ? "SA" : !child.ts_i ? "TSi" : "TSr");
+}
+
+}  // namespace
+
 // ---- Both roles
+
+policy::Identity IkeSa::own_id() const {
+  if (connection_->local_auth == AuthKind::null) return {wire::IdType::null, {}};
+  return connection_->local_id;
+}
 
 void IkeSa::request_auth(AuthStep step, Instant now) {
   Handshake& handshake = *handshake_;
@@ -26,22 +44,28 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
   // "Own octets of the initiator" and "peer's octets at the responder" are the same octets.
   const bool is_initiators = (step == AuthStep::own) == is_initiator_;
   const wire::IdPayload id = step == AuthStep::own
-                                 ? connection_->local_id.to_wire(is_initiator_)
+                                 ? own_id().to_wire(is_initiator_)
                                  : *wire::find_id(handshake.peer_auth, !is_initiator_);
+  const IkeKeys& keys = session_->keys;
+  base::ByteVec octets = is_initiators ? signed_octets(*session_->prf, handshake.init_request,
+                                                       handshake.nonce_r, keys.sk_pi, id)
+                                       : signed_octets(*session_->prf, handshake.init_response,
+                                                       handshake.nonce_i, keys.sk_pr, id);
+  if (octets.empty()) return fail_auth_locally("the PRF failed", now);
+  base::append(octets, int_auth());
+  const AuthKind kind = step == AuthStep::own ? connection_->local_auth : connection_->remote_auth;
+  if (kind == AuthKind::null) {
+    // RFC 7619 s2.1: it binds the exchanges together and proves nothing else.
+    const base::SecretBytes& key = is_initiators ? keys.sk_pi : keys.sk_pr;
+    return settle_auth(shared_key_auth(*session_->prf, key.reveal(), octets), now);
+  }
   AuthRequest request;
   request.sa = id_;
   request.request = handshake.auth_request;
   request.connection = connection_->name;
   request.prf = session_->suite.prf;
-  request.signed_octets = is_initiators
-                              ? signed_octets(*session_->prf, handshake.init_request,
-                                              handshake.nonce_r, session_->keys.sk_pi, id)
-                              : signed_octets(*session_->prf, handshake.init_response,
-                                              handshake.nonce_i, session_->keys.sk_pr, id);
-  if (handshake.is_resumed) {
-    AuthReply reply{id_, request.request, true, resumed_auth(is_initiators, request.signed_octets)};
-    return handle_auth_reply(std::move(reply), now);
-  }
+  if (handshake.is_resumed) return settle_auth(resumed_auth(is_initiators, octets), now);
+  request.signed_octets = std::move(octets);
   shared_.emit(std::move(request));
 }
 
@@ -53,18 +77,27 @@ void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
   if (!reply.known || reply.auth.empty()) {
     return fail_auth_locally("the keyholder has no secret for this connection", now);
   }
+  settle_auth(reply.auth, now);
+}
+
+void IkeSa::settle_auth(const base::SecretBytes& auth, Instant now) {
+  if (auth.empty()) return fail_auth_locally("the PRF failed", now);
   const AuthStep step = std::exchange(handshake_->step, AuthStep::none);
   handshake_->auth_request = 0;
   switch (step) {
     case AuthStep::none: return;
     case AuthStep::own:
-      if (is_initiator_) return send_auth(reply.auth, now);
-      return answer_auth(reply.auth, now);
+      if (is_initiator_) return send_auth(auth, now);
+      return answer_auth(auth, now);
     case AuthStep::peer: break;
   }
   //= rfc7296#1.2-2
-  if (has_right_auth(reply.auth)) {
+  if (has_right_auth(auth)) {
     if (is_initiator_) return conclude_auth(now);
+    if (is_unwelcome()) {
+      return refuse_auth(
+          fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
+    }
     return request_auth(AuthStep::own, now);
   }
   const std::string why =
@@ -76,6 +109,30 @@ void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
 bool IkeSa::has_right_auth(const base::SecretBytes& expected) const {
   const auto* const auth = wire::find<wire::AuthPayload>(handshake_->peer_auth);
   return auth != nullptr && base::equal_constant_time(expected.reveal(), auth->data);
+}
+
+bool IkeSa::is_unwelcome() const {
+  return connection_->unique == Unique::keep && connection_->remote_auth != AuthKind::null &&
+         !wire::find_notify(handshake_->peer_auth, NotifyType::initial_contact) &&
+         shared_.siblings != nullptr && shared_.siblings->has_sibling(*this);
+}
+
+void IkeSa::note_auth_methods(const Payloads& payloads, Instant now) {
+  handshake_->peer_methods = find_auth_methods(payloads);
+  const auto& methods = handshake_->peer_methods;
+  const wire::AuthMethod ours = method_of(connection_->local_auth);
+  if (methods.empty() || std::ranges::find(methods, ours) != methods.end()) return;
+  report_early(EventKind::ike_notify_hint,
+               fmt::format("{}: the peer announces that it accepts {}; we are configured to "
+                           "authenticate by {}",
+                           who(), describe(methods), describe(ours)),
+               now);
+}
+
+/// What the peer would have accepted, for an explanation.
+std::string IkeSa::announced() const {
+  if (!handshake_ || handshake_->peer_methods.empty()) return {};
+  return "; it announces that it accepts " + describe(handshake_->peer_methods);
 }
 
 void IkeSa::fail_auth_locally(const std::string& why, Instant now) {
@@ -94,6 +151,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   half_open_until_.reset();
   half_open_.release();
   start_lifetime(now);
+  peers_.set_size(shared_.limits().peer_window_size);
   ++shared_.up_count[connection_->name];
   shared_.established.push_back({id_, initial_contact});
   if (is_resumed_) {
@@ -101,8 +159,11 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   }
   shared_.tickets.forget(name());
   report(EventKind::ike_established,
-         fmt::format("{}: IKE SA {} is up with {}, {}", who(), id_.value, remote_id_->to_string(),
-                     policy::to_string(session_->suite)));
+         fmt::format("{}: IKE SA {} is up with {}, {}{}", who(), id_.value, remote_id_->to_string(),
+                     policy::to_string(session_->suite),
+                     connection_->remote_auth == AuthKind::null
+                         ? "; NOBODY HAS PROVED who the peer is (NULL authentication)"
+                         : ""));
   if (path_.transport == base::Transport::tcp) {
     report(EventKind::ike_transport, fmt::format("{}: IKE and ESP travel in a TCP stream", who()));
   } else if (uses_udp_encap()) {
@@ -117,22 +178,43 @@ void IkeSa::establish(bool initial_contact, Instant now) {
 
 // ---- Initiator
 
+bool IkeSa::wants_childless() const {
+  const bool is_preferred = connection_->childless == Childless::prefer && support_.childless;
+  return connection_->children.empty() || is_preferred;
+}
+
 void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   const ConnectionConfig& connection = *connection_;
+  // RFC 6023 s3
+  if (wants_childless() && !support_.childless) {
+    report(EventKind::ike_failed,
+           fmt::format("{}: the connection has no child, and the peer does not support an IKE SA "
+                       "without one (RFC 6023)",
+                       who()));
+    return die(EndReason::peer_refused, now, false);
+  }
   Payloads payloads;
-  payloads.emplace_back(connection.local_id.to_wire(true));
-  if (!shared_.up_count.contains(connection.name)) {
+  payloads.emplace_back(own_id().to_wire(true));
+  // RFC 7619 s2.3: whoever is nobody cannot have been here before.
+  const bool is_somebody =
+      connection.local_auth != AuthKind::null && connection.unique != Unique::never;
+  if (is_somebody && !shared_.up_count.contains(connection.name)) {
     //= rfc7296#2.4-3
     payloads.emplace_back(make_notify(NotifyType::initial_contact));
   }
   if (connection.remote_id) payloads.emplace_back(connection.remote_id->to_wire(false));
   payloads.emplace_back(
-      wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+      wire::AuthPayload{method_of(connection.local_auth), base::to_vec(auth.reveal())});
   append_gifts(payloads, nullptr, now);
-  const ChildConfigPtr child{connection_, &connection.children.front()};
-  handshake_->offer =
-      make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
-  for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
+  if (!wants_childless()) {
+    const ChildConfigPtr child{connection_, &connection.children.front()};
+    handshake_->offer =
+        make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
+    for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
+  }
+  if (!handshake_->peer_methods.empty()) {
+    payloads.emplace_back(make_auth_methods({method_of(connection.remote_auth)}));
+  }
   append_auth_request_notifies(payloads, connection, shared_.limits());
   append_mobility(payloads);
   half_open_until_.reset();
@@ -160,11 +242,13 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
                     connection_->local_id.to_string(),
                     connection_->remote_id
                         ? fmt::format(" and want {}", connection_->remote_id->to_string())
-                        : ""));
+                        : "") +
+            announced());
     return die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
   }
   auto fault = fault_in(Shape::auth_response, payloads);
   if (!fault && id == nullptr) fault = "IDr is missing";
+  if (!fault && error == nullptr && handshake_->offer) fault = fault_in_child(payloads, false);
   if (fault) {
     report(EventKind::ike_malformed,
            fmt::format("{}: the IKE_AUTH response is malformed: {}", who(), *fault));
@@ -172,12 +256,14 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
                           now);
   }
   if (auth == nullptr) return distrust("the peer wants EAP; a pre-shared key is configured", now);
-  if (auth->method != wire::AuthMethod::shared_key_mic) {
-    return distrust(fmt::format("the peer authenticates by method {}, we expect a pre-shared key",
-                                static_cast<unsigned>(auth->method)),
+  // RFC 7619 s2
+  if (auth->method != method_of(connection_->remote_auth)) {
+    return distrust(fmt::format("the peer authenticates by method {}, we expect {}",
+                                static_cast<unsigned>(auth->method),
+                                describe(method_of(connection_->remote_auth))),
                     now);
   }
-  belong_to(connection_, policy::Identity::from_wire(*id));
+  note_peer(*id);
   if (handshake_->is_resumed && *id != handshake_->resumes->state.id_r) {
     return distrust("the peer resumes under another identity", now);
   }
@@ -197,15 +283,14 @@ void IkeSa::conclude_auth(Instant now) {
   handshake_.reset();
   is_resumed_ = handshake.is_resumed;
   establish(false, now);
+  support_.note_auth(handshake.peer_auth);
+  note_window_size();
+  if (!handshake.offer) return begin_children(now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
     shared_.release(offer.spi_in);
     fail_child(offer.child->name, reason, why);
   };
-  support_.note_auth(handshake.peer_auth);
-  note_mobility(handshake.peer_auth);
-  heed_gifts(handshake.peer_auth, now);
-  if (follow_redirect(handshake.peer_auth, now)) return shared_.release(offer.spi_in);
   //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
     settle(reason_of(error->type),
@@ -225,6 +310,19 @@ void IkeSa::conclude_auth(Instant now) {
   send_next(now);
 }
 
+/// Childless: what the IKE SA is for comes next.
+void IkeSa::begin_children(Instant now) {
+  if (connection_->children.empty()) return send_next(now);
+  create_child(connection_->children.front().name, now);
+}
+
+void IkeSa::note_peer(const wire::IdPayload& id) {
+  // RFC 7619 s2.2: what an unauthenticated peer calls itself means nothing.
+  belong_to(connection_, connection_->remote_auth == AuthKind::null
+                             ? policy::Identity{wire::IdType::null, {}}
+                             : policy::Identity::from_wire(id));
+}
+
 // ---- Responder
 
 void IkeSa::refuse_auth(const std::string& why, Instant now) {
@@ -234,19 +332,21 @@ void IkeSa::refuse_auth(const std::string& why, Instant now) {
 }
 
 void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
-  if (const auto fault = fault_in(Shape::auth_request, payloads)) {
-    return refuse_malformed(*fault, now);
-  }
+  auto fault = fault_in(Shape::auth_request, payloads);
+  if (!fault) fault = fault_in_child(payloads, true);
+  if (fault) return refuse_malformed(*fault, now);
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);
   const wire::IdPayload& id = *wire::find_id(payloads, true);
   if (auth == nullptr) {
     return refuse_auth(fmt::format("{} wants EAP; a pre-shared key is configured", describe(id)),
                        now);
   }
-  if (auth->method != wire::AuthMethod::shared_key_mic) {
-    return refuse_auth(fmt::format("{} authenticates by method {}, we expect a pre-shared key",
-                                   describe(id), static_cast<unsigned>(auth->method)),
-                       now);
+  if (!is_method_wanted(auth->method)) {
+    return refuse_auth(
+        fmt::format("{} authenticates by method {}, we expect {}", describe(id),
+                    static_cast<unsigned>(auth->method),
+                    describe(method_of(handshake_->candidates.front()->remote_auth))),
+        now);
   }
   ConnectionPtr chosen = choose_connection(payloads);
   if (!chosen) {
@@ -257,13 +357,28 @@ void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
                  now);
     return refuse_auth(fmt::format("unknown identity {}", describe(id)), now);
   }
-  belong_to(std::move(chosen), policy::Identity::from_wire(id));
+  // RFC 6023 s3
+  if (chosen->childless == Childless::never && !ChildPayloads::of(payloads).is_complete()) {
+    return refuse_malformed("SA is missing (childless = never)", now);
+  }
+  connection_ = std::move(chosen);
+  note_peer(id);
+  note_auth_methods(payloads, now);
   handshake_->peer_auth = payloads;
   move_to(IkeState::auth_pending);
   request_auth(AuthStep::peer, now);
 }
 
+bool IkeSa::is_method_wanted(wire::AuthMethod method) const {
+  const auto& candidates = handshake_->candidates;
+  return candidates.empty() ||
+         std::ranges::any_of(candidates, [method](const ConnectionPtr& candidate) {
+           return method_of(candidate->remote_auth) == method;
+         });
+}
+
 ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
+  const wire::AuthMethod method = wire::find<wire::AuthPayload>(payloads)->method;
   const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
   const wire::IdPayload* const wanted = wire::find_id(payloads, false);
   if (handshake_->is_resumed) return resumed_connection(payloads);
@@ -271,10 +386,11 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   for (const ConnectionPtr& candidate : handshake_->candidates) {
     // It may have been removed or changed since IKE_SA_INIT.
     if (std::ranges::find(shared_.connections, candidate) == shared_.connections.end()) continue;
+    if (method_of(candidate->remote_auth) != method) continue;
     const auto& remote = candidate->remote_id;
     //= rfc7296#1.2-3
     if (remote && !policy::is_same(*remote, peer)) continue;
-    if (wanted != nullptr &&
+    if (wanted != nullptr && candidate->local_auth != AuthKind::null &&
         !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
       continue;
     }
@@ -291,11 +407,12 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   is_resumed_ = handshake.is_resumed;
   const Payloads& request = handshake.peer_auth;
   Payloads answer;
-  answer.emplace_back(connection_->local_id.to_wire(false));
+  answer.emplace_back(own_id().to_wire(false));
   answer.emplace_back(
-      wire::AuthPayload{wire::AuthMethod::shared_key_mic, base::to_vec(auth.reveal())});
+      wire::AuthPayload{method_of(connection_->local_auth), base::to_vec(auth.reveal())});
   support_.note_auth(request);
   append_gifts(answer, &request, now);
+  note_window_size();
   append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
   if (!agree_on_mobility(request, answer, now)) return;
   //= rfc7296#2.4-1
@@ -307,6 +424,8 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   if (handshake.ticket) shared_.ticket_maker.use_up(*handshake.ticket, now);
   if (redirect_in_auth(answer, now)) return respond(answer);
 
+  // RFC 6023 s3
+  if (!ChildPayloads::of(request).is_complete()) return respond(answer);
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,
                                        *connection_, connection_, scene(true));
   if (!verdict) {

@@ -61,16 +61,18 @@ std::optional<SealedMessage> IkeSa::seal(const wire::IkeHeader& header,
   }
   auto datagrams = session_->protection.seal(*inner, message_size_max(path));
   if (!datagrams) return std::nullopt;
-  SealedMessage message{std::move(*datagrams), std::nullopt};
-  const bool is_large =
-      message.datagrams.front().size() + overhead_of(path) > datagram_size_floor(path);
-  if (is_large && may_fragment(path)) message.inner = std::move(*inner);
-  return message;
+  return SealedMessage{std::move(*datagrams), std::move(*inner)};
+}
+
+bool IkeSa::is_large(const SealedMessage& message, const base::Path& path) const {
+  return may_fragment(path) &&
+         message.datagrams.front().size() + overhead_of(path) > datagram_size_floor(path);
 }
 
 bool IkeSa::shrink(SealedMessage& message, unsigned repeats, const base::Path& path, Instant now) {
-  if (repeats < shrink_at_repeat || !message.inner || !may_fragment(path) || !session_)
+  if (repeats < shrink_at_repeat || !message.inner || !session_ || !is_large(message, path)) {
     return false;
+  }
   const std::size_t floor = datagram_size_floor(path);
   auto smaller = session_->protection.seal(*message.inner, floor - overhead_of(path));
   //= rfc7383#2.5.2-7
@@ -82,7 +84,6 @@ bool IkeSa::shrink(SealedMessage& message, unsigned repeats, const base::Path& p
                   who(), message.inner->chain.size(), smaller->size(), floor),
       now);
   message.datagrams = std::move(*smaller);
-  message.inner.reset();
   fragment_size_ = static_cast<std::uint16_t>(std::min<std::size_t>(fragment_size_, floor));
   return true;
 }

@@ -110,6 +110,7 @@ void IkeSa::drop_all_wishes(EndReason reason) {
 void IkeSa::fail_wishes(EndReason reason) {
   drop_all_wishes(reason);
   for (auto& [id, request] : own_.take_all()) give_back(std::move(request), reason);
+  for (InFlight& request : std::exchange(parked_, {})) give_back(std::move(request), reason);
 }
 
 void IkeSa::die(EndReason reason, Instant now, bool lingers) {

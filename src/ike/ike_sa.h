@@ -27,6 +27,11 @@
 
 namespace caponier::ike {
 
+/// What one IKE_INTERMEDIATE message adds to the chain that AUTH proves (RFC 9242 s3.3.2): its
+/// header and its inside, as if it had been neither encrypted nor fragmented.
+[[nodiscard]] base::ByteVec intermediate_octets(const wire::IkeHeader& header,
+                                                const Unsealed& message);
+
 /// What an error notify about a Child SA means for the loop above.
 [[nodiscard]] EndReason reason_of(wire::NotifyType error);
 
@@ -84,6 +89,8 @@ class IkeSa {
   void check_liveness(base::Instant now);
   /// To another gateway, if the peer said that it would go (RFC 5685 s5).
   void send_away(const GatewayName& to, base::Instant now);
+  /// After a failover to this member (RFC 6311).
+  void sync_message_ids(std::uint64_t skip_inbound, base::Instant now);
   /// A twin of this SA lives on; we made this one and delete it a little later.
   void retire(base::Instant now);
 
@@ -108,6 +115,12 @@ class IkeSa {
  private:
   enum class AuthStep : std::uint8_t { none, own, peer };
 
+  /// The IKE_INTERMEDIATE message being handled.
+  struct Received {
+    wire::IkeHeader header;
+    Unsealed message;
+  };
+
   /// Lives until the peer is authenticated.
   struct Handshake {
     base::ByteVec nonce_i, nonce_r;
@@ -128,6 +141,12 @@ class IkeSa {
     std::unique_ptr<PuzzleSolver> solver;  ///< at work, in turns
     base::Instant solve_at;
     base::ByteVec solution;
+    std::vector<wire::AuthMethod> peer_methods;  ///< announced (RFC 9593); not authentic
+    // IKE_INTERMEDIATE
+    std::deque<std::vector<wire::Payload>> rounds_planned;
+    std::size_t rounds = 0;
+    base::ByteVec int_auth_i, int_auth_r;
+    std::optional<Received> received;
   };
 
   struct Session {
@@ -228,6 +247,8 @@ class IkeSa {
   void repeat(InFlight& request, base::Instant now);
   void give_up(const InFlight& request, base::Instant now);
   void shorten_in_flight(base::Instant now);
+  void tell_invalid_message_id(base::MessageId id, base::Instant now);
+  void note_window_size();
   void respond(const std::vector<wire::Payload>& payloads);
   void respond(const wire::NotifyPayload& notify) { respond(std::vector<wire::Payload>{notify}); }
   [[nodiscard]] wire::IkeHeader header_of(wire::ExchangeType exchange, base::MessageId id,
@@ -265,6 +286,8 @@ class IkeSa {
   [[nodiscard]] std::optional<SealedMessage> seal(const wire::IkeHeader& header,
                                                   const std::vector<wire::Payload>& payloads,
                                                   const base::Path& path);
+  /// It may become smaller, should it stay unanswered.
+  [[nodiscard]] bool is_large(const SealedMessage& message, const base::Path& path) const;
   /// Cuts a message that stays unanswered into smaller pieces; false when that is of no use.
   bool shrink(SealedMessage& message, unsigned repeats, const base::Path& path, base::Instant now);
   void handle_fragment(const base::Path& path, const wire::IkeHeader& header,
@@ -325,8 +348,44 @@ class IkeSa {
   void announce_redirect(const GatewayName& to);
   [[nodiscard]] bool redirect_in_auth(std::vector<wire::Payload>& answer, base::Instant now);
 
+  // ike_intermediate.cpp
+  void begin_auth(base::Instant now);
+  void next_round(base::Instant now);
+  void chain_intermediate(const wire::IkeHeader& header, const Unsealed& message);
+  void note_own_intermediate(const InnerMessage& message);
+  [[nodiscard]] base::ByteVec int_auth() const;
+  void handle_intermediate_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_intermediate_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  /// Where extensions find what was carried for them.
+  [[nodiscard]] std::vector<wire::Payload> take_intermediate_request(
+      const std::vector<wire::Payload>& payloads);
+  void take_intermediate_answer(const std::vector<wire::Payload>& payloads);
+
+  // message_id_sync.cpp
+  [[nodiscard]] wire::NotifyPayload counter_sync(std::uint64_t delta) const;
+  bool renew_sync(InFlight& request);
+  void handle_sync_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void restart_peers_at(std::uint32_t id);
+  void report_synced() const;
+  void relaunch(InFlight request, base::Instant now);
+  [[nodiscard]] bool is_sync_request(const wire::IkeHeader& header,
+                                     const std::vector<wire::Payload>& payloads) const;
+  void handle_sync_request(const base::Path& path, const wire::IkeHeader& header,
+                           const std::vector<wire::Payload>& payloads, base::Instant now);
+  void skip_outbound(std::uint64_t count);
+
   // ike_auth.cpp
+  [[nodiscard]] policy::Identity own_id() const;
   void request_auth(AuthStep step, base::Instant now);
+  /// The AUTH value asked for.
+  void settle_auth(const base::SecretBytes& auth, base::Instant now);
+  [[nodiscard]] bool wants_childless() const;
+  void begin_children(base::Instant now);
+  void note_peer(const wire::IdPayload& id);
+  [[nodiscard]] bool is_unwelcome() const;
+  [[nodiscard]] bool is_method_wanted(wire::AuthMethod method) const;
+  void note_auth_methods(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] std::string announced() const;
   void fail_auth_locally(const std::string& why, base::Instant now);
   void send_auth(const base::SecretBytes& auth, base::Instant now);
   void handle_auth_request(const std::vector<wire::Payload>& payloads, base::Instant now);
@@ -498,6 +557,9 @@ class IkeSa {
   std::multimap<base::Instant, Wish> postponed_;
   unsigned troubles_ = 0;  ///< temporary failures in a row
   std::optional<base::Instant> troubled_since_;
+  std::vector<InFlight> parked_;  ///< until Message IDs are agreed on again
+  std::uint64_t sync_floor_ = 0;  ///< the next Message ID sync of the peer starts here or above
+  std::optional<base::Instant> next_invalid_id_notice_;
   OwnWindow own_;
   PeerWindow peers_;
   FragmentAssembler fragments_;

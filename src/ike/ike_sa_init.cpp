@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/auth_methods.h"
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/ike_sa_init_responder.h"
@@ -62,12 +63,13 @@ void IkeSa::begin_init(Instant now) {
   const auto groups = groups_of(connection_->offers);
   const auto usable = std::ranges::find_if(
       groups, [&](crypto::KeGroup group) { return shared_.crypto.supports(group); });
-  const bool has_child = !connection_->children.empty();
+  const bool has_child =
+      !connection_->children.empty() || connection_->childless != Childless::never;
   if (!has_child || usable == groups.end() || !make_key_exchange(*usable)) {
     report(EventKind::local_fault,
            fmt::format("{}: cannot initiate: {}", who(),
                        has_child ? "no key-exchange group of ours works here"
-                                 : "the connection has no child"));
+                                 : "the connection has no child, and childless = never"));
     return die(EndReason::local_fault, now, false);
   }
   send_init(now);
@@ -145,7 +147,7 @@ void IkeSa::solve_puzzle(Instant now) {
                                             is_solved ? "solved" : "given up", solver.hashes()));
   if (is_solved) handshake_->solution = solver.solution();
   handshake_->solver.reset();
-  if (state_ == IkeState::auth_pending) return request_auth(AuthStep::own, now);
+  if (state_ == IkeState::auth_pending) return begin_auth(now);
   send_init(now);
 }
 
@@ -292,6 +294,7 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   handshake_->refusal.reset();
   support_.note_init(message.payloads);
   note_fragmentation(*connection_);
+  note_auth_methods(message.payloads, now);
   if (connection_->nat_traversal) {
     note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
   }
@@ -311,7 +314,7 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;
   handshake_->solution.clear();
-  if (!start_auth_puzzle(message.payloads, now)) request_auth(AuthStep::own, now);
+  if (!start_auth_puzzle(message.payloads, now)) begin_auth(now);
 }
 
 /// RFC 8019 s7.2: the responder wants work done for its key exchange too.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/auth_methods.h"
 #include "ike/exchanges.h"
 #include "ike/extensions.h"
 #include "ike/messages.h"
@@ -386,6 +387,17 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   // RFC 8019 s7.2: who solved one puzzle gets another when much of our work for IKE_AUTH is vain.
   if (init.solved && shared.half_open.spoiled() * spoiled_share >= shared.half_open.size()) {
     message.payloads.emplace_back(make_puzzle(*init.solved));
+  }
+  std::vector<wire::AuthMethod> methods;
+  for (const ConnectionPtr& candidate :
+       find_connections(shared.connections, init.path, init.suite)) {
+    const wire::AuthMethod method = method_of(candidate->remote_auth);
+    if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+  }
+  for (wire::Payload& optional : optional_init_response_notifies(*init.connection, methods)) {
+    message.payloads.push_back(std::move(optional));
+    const auto longer = message.encode();
+    if (!longer || longer->size() > init.request.size()) message.payloads.pop_back();
   }
   const auto encoded = message.encode();
   if (!encoded) return std::nullopt;

@@ -41,6 +41,9 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
     return die(state_ == IkeState::deleting ? farewell_reason_ : EndReason::peer_deleted, now,
                true);
   }
+  support_.note_window_size(payloads);
+  note_window_size();
+  if (const auto skip = find_counter_sync(payloads)) skip_outbound(*skip);
   const auto fatal = heed_notifies(payloads);
   Payloads reply;
   if (!answer.spis.empty()) reply.emplace_back(answer);

@@ -243,6 +243,7 @@ std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageP
 
 std::expected<std::vector<wire::Payload>, MessageProtection::OpenError> MessageProtection::open(
     Bytes datagram) {
+  if (find_fragment_numbers(datagram)) return std::unexpected{OpenError::not_protected};
   const Unsealed message = TRY(unseal(datagram));
   return decode(message);
 }

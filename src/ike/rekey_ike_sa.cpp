@@ -264,6 +264,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   remote_behind_nat_ = old.remote_behind_nat_;
   has_forced_encap_ = old.has_forced_encap_;
   support_ = old.support_;
+  support_.window_size = 1;  // s2.18: told anew or not at all
   is_fragmenting_ = old.is_fragmenting_;
   fragment_size_ = old.fragment_size_;
   is_local_lost_ = old.is_local_lost_;

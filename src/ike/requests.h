@@ -2,6 +2,7 @@
 // What an IKE SA wants to ask its peer, and what it has asked: waiting as a wish, then under way
 // until the answer comes.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/child_negotiation.h"
+#include "ike/message_id_sync.h"
 #include "ike/mobility.h"
 #include "wire/ike.h"
 
@@ -34,7 +36,7 @@ struct WantDeleteChild {
 struct WantLiveness {};
 /// What Mobility has to ask or say when its turn comes.
 struct WantAddresses {};
-/// INFORMATIONAL with these.
+/// Something to tell that asks for nothing.
 struct WantNotice {
   std::vector<wire::Payload> payloads;
 };
@@ -49,6 +51,12 @@ using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness
 // Under way.
 struct SentInit {};
 struct SentAuth {};
+struct SentIntermediate {};
+/// Outside the window, with Message ID 0 (RFC 6311).
+struct SentSync {
+  MessageIdSync values;
+  std::uint64_t skip_inbound = 0;
+};
 /// What the peer's exchange has made while ours about the same SA is under way (s2.8.1, s2.8.2).
 template <class Id>
 struct Rival {
@@ -79,7 +87,8 @@ struct SentInformational {
   bool is_farewell = false;
   std::optional<AddressRequest> addresses{};
 };
-using Sent = std::variant<SentInit, SentAuth, ChildCreation, IkeCreation, SentInformational>;
+using Sent = std::variant<SentInit, SentAuth, SentIntermediate, SentSync, ChildCreation,
+                          IkeCreation, SentInformational>;
 
 /// True for what must wait until no other request is under way.
 [[nodiscard]] bool wants_quiet(const Wish& wish);

@@ -13,14 +13,17 @@ bool wants_quiet(const Wish& wish) {
 bool wants_quiet(const Sent& sent) {
   if (const auto* const notice = std::get_if<SentInformational>(&sent)) return notice->is_farewell;
   return std::holds_alternative<SentInit>(sent) || std::holds_alternative<SentAuth>(sent) ||
-         std::holds_alternative<IkeCreation>(sent);
+         std::holds_alternative<IkeCreation>(sent) ||
+         std::holds_alternative<SentIntermediate>(sent) || std::holds_alternative<SentSync>(sent);
 }
 
 // ---- Ours
 
 bool OwnWindow::has_room_for(const Wish& next) const {
   if (requests_.empty()) return true;
-  if (requests_.size() >= size_ || wants_quiet(next)) return false;
+  //= rfc7296#2.3-6
+  const std::uint64_t end = std::uint64_t{requests_.begin()->first.value} + size_;
+  if (next_id_.value >= end || wants_quiet(next)) return false;
   return std::ranges::none_of(requests_,
                               [](const auto& entry) { return wants_quiet(entry.second.what); });
 }
@@ -32,6 +35,11 @@ bool OwnWindow::is_exhausted() const {
 InFlight& OwnWindow::add(InFlight request) {
   request.id = next_id_;
   ++next_id_.value;
+  return requests_.insert_or_assign(request.id, std::move(request)).first->second;
+}
+
+InFlight& OwnWindow::add_outside(InFlight request) {
+  request.id = {};
   return requests_.insert_or_assign(request.id, std::move(request)).first->second;
 }
 
@@ -93,6 +101,10 @@ PeerWindow::Answer* PeerWindow::find_answer(base::MessageId id) {
 bool PeerWindow::has_answers() const {
   return std::ranges::any_of(
       received_, [](const auto& entry) { return !entry.second.message.datagrams.empty(); });
+}
+
+std::uint64_t PeerWindow::end_of_seen() const {
+  return received_.empty() ? next_ : std::max(next_, received_.rbegin()->first + 1);
 }
 
 void PeerWindow::restart_at(base::MessageId next) {

@@ -19,7 +19,7 @@ namespace caponier::ike {
 /// A message on the wire, and what it takes to cut it into smaller pieces.
 struct SealedMessage {
   Datagrams datagrams;
-  std::optional<InnerMessage> inner{};  ///< only of one that could become smaller
+  std::optional<InnerMessage> inner{};  ///< while it may be needed
 };
 
 struct InFlight {
@@ -51,6 +51,8 @@ class OwnWindow {
 
   /// Takes the next Message ID.
   InFlight& add(InFlight request);
+  /// Message ID 0, beside the window (RFC 6311).
+  InFlight& add_outside(InFlight request);
   [[nodiscard]] InFlight* find(base::MessageId id);
   [[nodiscard]] const InFlight* find(base::MessageId id) const;
   [[nodiscard]] std::optional<InFlight> take(base::MessageId id);
@@ -95,6 +97,10 @@ class PeerWindow {
   [[nodiscard]] bool has_answers() const;
   /// The lowest Message ID that has not come yet.
   [[nodiscard]] std::uint64_t next_id() const { return next_; }
+  /// One more than the highest Message ID that has come.
+  [[nodiscard]] std::uint64_t end_of_seen() const;
+  /// The Message ID is beyond what we have told the peer, not before.
+  [[nodiscard]] bool is_beyond(base::MessageId id) const { return id.value >= next_ + size_; }
   /// Forgets everything before.
   void restart_at(base::MessageId next);
   /// What we have told the peer, from 1.

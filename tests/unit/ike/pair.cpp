@@ -153,6 +153,7 @@ void Pair::collect_from(Side& side, bool from_a) {
       put(*transmit, from_a);
       record.transmits.push_back(std::move(*transmit));
     } else if (const auto* const request = std::get_if<AuthRequest>(&action)) {
+      record.auth_requests.push_back(*request);
       if (!side.keyholder_answers) continue;
       AuthReply reply;
       reply.sa = request->sa;

@@ -49,6 +49,7 @@ struct Record {
   std::vector<policy::SwitchSa> switches;
   std::vector<base::Path> closed_streams;
   std::vector<IkeAnswered> answered;
+  std::vector<AuthRequest> auth_requests;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
   std::vector<Redirected> redirects;
