@@ -34,6 +34,11 @@ constexpr std::array common_keys = {
     optional("dpd", "\"30s\""),
     optional("keepalive", "\"20s\""),
     optional("lifetime", "\"1h\""),
+    optional("lifetime_bytes", "\"100G\""),
+    optional("lifetime_packets", "1000000000"),
+    optional("ike_lifetime", "\"8h\""),
+    optional("reauth", "\"24h\""),
+    optional("auth_lifetime", "\"24h\""),
     optional("replay_window", "4096"),
     optional("retry_min", "\"1s\""),
     optional("retry_max", "\"1m\""),
@@ -166,12 +171,39 @@ void read_duration(Section& section, std::string_view key, base::Duration min, b
   if (duration) to = duration->value;
 }
 
+/// Without a default: nothing happens where the key is not written.
+void read_duration(Section& section, std::string_view key, base::Duration min, base::Duration max,
+                   std::optional<base::Duration>& to) {
+  base::Duration value = std::chrono::days{1};
+  read_duration(section, key, min, max, value);
+  if (section.has(key)) to = value;
+}
+
+void read_lifetimes(Section& section, PeerConfig& peer) {
+  using std::chrono::days;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  read_duration(section, "lifetime", seconds{10}, days{30}, peer.lifetime);
+  constexpr std::uint64_t bytes_min = std::uint64_t{1} << 20;
+  const auto bytes = section.text(
+      "lifetime_bytes", [](std::string_view text) { return parse_size(text, bytes_min); });
+  if (bytes) peer.lifetime_bytes = bytes->value;
+  constexpr std::int64_t packets_min = 1000;
+  constexpr std::int64_t packets_max = std::int64_t{1} << 62;
+  if (const auto packets = section.integer("lifetime_packets", packets_min, packets_max)) {
+    peer.lifetime_packets = static_cast<std::uint64_t>(*packets);
+  }
+  read_duration(section, "ike_lifetime", minutes{1}, days{30}, peer.ike_lifetime);
+  read_duration(section, "reauth", minutes{1}, days{365}, peer.reauth);
+  read_duration(section, "auth_lifetime", minutes{1}, days{365}, peer.auth_lifetime);
+}
+
 void read_timing(Section& section, PeerConfig& peer) {
   using std::chrono::days;
   using std::chrono::seconds;
   read_duration(section, "dpd", seconds{1}, days{1}, peer.dpd);
   read_duration(section, "keepalive", seconds{1}, days{1}, peer.keepalive);
-  read_duration(section, "lifetime", seconds{10}, days{30}, peer.lifetime);
+  read_lifetimes(section, peer);
 
   constexpr std::int64_t window_min = 32;
   constexpr std::int64_t window_max = 65536;

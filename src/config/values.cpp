@@ -81,6 +81,25 @@ Parsed<base::Duration> parse_duration(std::string_view text) {
   return std::chrono::seconds{static_cast<std::int64_t>(*number * seconds)};
 }
 
+Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t min) {
+  constexpr std::string_view units = "KMGT";
+  const std::string example = "write a number and a unit of octets, such as 500M or 100G";
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number(text.substr(0, digits));
+  const std::size_t unit = units.find(text.size() == digits + 1 ? text.back() : '?');
+  if (digits == 0 || unit == std::string_view::npos) {
+    return fault(fmt::format("{} is not a size", quoted(text)), example);
+  }
+  const std::size_t shift = 10 * (unit + 1);
+  constexpr unsigned bits_max = 60;
+  if (!number || *number >= std::uint64_t{1} << (bits_max - shift)) {
+    return fault(fmt::format("{} is too much", quoted(text)), "write a smaller size, or none");
+  }
+  const std::uint64_t size = *number << shift;
+  if (size < min) return fault(fmt::format("{} is too little", quoted(text)), "write at least 1M");
+  return size;
+}
+
 Parsed<base::IpAddress> parse_address(std::string_view text) {
   const auto address = base::IpAddress::parse(text);
   if (!address) {

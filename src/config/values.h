@@ -23,6 +23,8 @@ inline constexpr std::size_t identity_size_max = 255;
 
 /// "30s", "5m", "1h", "1d"; at least one second.
 [[nodiscard]] Parsed<base::Duration> parse_duration(std::string_view text);
+/// Octets: "500M", "100G"; K, M, G and T are powers of 1024.
+[[nodiscard]] Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t min);
 /// An address a host can have: not unspecified, not multicast.
 [[nodiscard]] Parsed<base::IpAddress> parse_address(std::string_view text);
 [[nodiscard]] Parsed<base::Prefix> parse_prefix(std::string_view text);

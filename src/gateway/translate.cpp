@@ -118,40 +118,41 @@ void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfi
   connection.remote_auth = auth_of(exchange.remote_auth);
   connection.childless = childless_of(exchange.childless);
   connection.unique = unique_of(exchange.unique);
-  ike::GatewayName gateway_name(const config::RedirectTarget& target) {
-    if (target.address) return {target.address, {}};
-    return {std::nullopt, target.name};
-  }
+}
 
-  ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
-                        TrafficSelectors remote) {
-    return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local),
-            std::move(remote)};
-  }
+ike::GatewayName gateway_name(const config::RedirectTarget& target) {
+  if (target.address) return {target.address, {}};
+  return {std::nullopt, target.name};
+}
 
-  TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
-    selector.protocol = rule.protocol;
-    selector.first_port = rule.first;
-    selector.last_port = rule.last;
-    return selector;
-  }
+ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
+                      TrafficSelectors remote) {
+  return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local), std::move(remote)};
+}
 
-  void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
-                         const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
-    const auto here = TrafficSelector::from_prefix(whole(local));
-    const auto there = TrafficSelector::from_prefix(whole(remote));
-    if (peer.ports.empty()) {
-      policies.push_back(protect(peer, {here}, {there}));
-      return;
-    }
-    for (const config::PortRule& rule : peer.ports) {
-      const config::PortRule any_port{.protocol = rule.protocol};
-      policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
-      if (rule.first == any_port.first && rule.last == any_port.last) continue;
-      policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
-    }
-    policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
+TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
+  selector.protocol = rule.protocol;
+  selector.first_port = rule.first;
+  selector.last_port = rule.last;
+  return selector;
+}
+
+void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
+                       const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
+  const auto here = TrafficSelector::from_prefix(whole(local));
+  const auto there = TrafficSelector::from_prefix(whole(remote));
+  if (peer.ports.empty()) {
+    policies.push_back(protect(peer, {here}, {there}));
+    return;
   }
+  for (const config::PortRule& rule : peer.ports) {
+    const config::PortRule any_port{.protocol = rule.protocol};
+    policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
+    if (rule.first == any_port.first && rule.last == any_port.last) continue;
+    policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
+  }
+  policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
+}
 
 }  // namespace
 

@@ -86,7 +86,22 @@ void IkeEndpoint::Impl::run(const RekeyIke& command, Instant now) {
   settle(sa->id(), now);
 }
 
-void IkeEndpoint::Impl::run(const Reauthenticate&, Instant) {}
+void IkeEndpoint::Impl::run(const Reauthenticate& command, Instant now) {
+  const IkeSa* const sa = find_established(command.connection);
+  if (sa != nullptr) reauthenticate(*sa, command.path.value_or(sa->path()), now);
+}
+
+void IkeEndpoint::Impl::reauthenticate(const IkeSa& old, const base::Path& path, Instant now) {
+  const auto connection = std::ranges::find(shared.connections, old.connection()->name,
+                                            [](const auto& c) { return c->name; });
+  const bool is_possible = connection != shared.connections.end() && !shared.is_shutting_down &&
+                           old.state() == IkeState::established && !old.is_retired();
+  if (!is_possible || old.is_being_reauthenticated()) return;
+  IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, path, now));
+  const IkeSaId id = sa.id();
+  sa.reauthenticate(old, *connection, now);
+  settle(id, now);
+}
 
 void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
   const auto before = std::exchange(shared.local_addresses, command.addresses);
@@ -212,6 +227,9 @@ void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
   }
   for (const IkeSaId touched : std::exchange(shared.touched, {})) settle_timer(touched);
   settle_timer(id);
+  for (const IkeSaId due : std::exchange(shared.reauthentications, {})) {
+    if (const IkeSa* const old = find(due)) reauthenticate(*old, old->path(), now);
+  }
 }
 
 void IkeEndpoint::Impl::settle_timer(IkeSaId id) {
@@ -259,6 +277,11 @@ bool IkeEndpoint::Impl::has_sibling(const IkeSa& sa) const {
   });
 }
 
+void IkeEndpoint::Impl::retire_loser(IkeSa& loser, Instant now) {
+  if (loser.is_initiator()) return loser.retire(now);
+  loser.retire(now, shared.limits().replaced_wait);  // its maker may not have noticed
+}
+
 /// An SA came up: are there others between the same two?
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
   IkeSa* const sa = find(newest.sa);
@@ -275,11 +298,11 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
     }
     switch (judge_sibling(*sa, *other, newest.initial_contact)) {
       case SiblingFate::older_forgotten: other->forget(EndReason::replaced, now); break;
-      case SiblingFate::older_retires: other->retire(now); break;
-      case SiblingFate::newer_retires: sa->retire(now); break;
+      case SiblingFate::older_retires: retire_loser(*other, now); break;
+      case SiblingFate::newer_retires: retire_loser(*sa, now); break;
       case SiblingFate::both_stay:
-        // Two of the same side are its own business, up to a limit.
-        if (other->is_initiator() == sa->is_initiator()) same_side.push_back(other);
+        // Its maker's own business, up to a limit.
+        same_side.push_back(other);
         if (sa->connection()->remote_auth == AuthKind::null) other->check_liveness(now);
     }
     settle_timer(id);

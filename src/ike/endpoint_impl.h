@@ -66,6 +66,7 @@ class IkeEndpoint::Impl : public Siblings {
   void run(const RekeyChild& command, base::Instant now);
   void run(const RekeyIke& command, base::Instant now);
   void run(const Reauthenticate& command, base::Instant now);
+  void reauthenticate(const IkeSa& old, const base::Path& path, base::Instant now);
   void run(const SetLocalAddresses& command, base::Instant now);
   void run(const PeerMoved& command, base::Instant now);
   void run(const PeerHeard& command, base::Instant now);
@@ -86,6 +87,7 @@ class IkeEndpoint::Impl : public Siblings {
   void settle_timer(IkeSaId id);
   template <class Condition>
   void end_siblings(IkeSaId winner, Condition condition, base::Instant now);
+  void retire_loser(IkeSa& loser, base::Instant now);
   void compare_with_siblings(const Established& newest, base::Instant now);
 
   CookieJar cookies_;

@@ -77,7 +77,10 @@ void IkeSa::want(Wish wish, Instant now) {
 
 void IkeSa::postpone(Wish wish, Instant now) {
   const IkeLimits& limits = shared_.limits();
-  if (!troubled_since_) troubled_since_ = now;
+  if (!troubled_since_ || now > troubled_until_) {
+    troubled_since_ = now;
+    troubles_ = 0;
+  }
   //= rfc7296#2.25-5
   if (now - *troubled_since_ >= limits.temporary_patience) {
     report(EventKind::ike_failed,
@@ -88,7 +91,9 @@ void IkeSa::postpone(Wish wish, Instant now) {
   base::Duration wait = limits.temporary_retry_first;
   for (unsigned i = 0; i < troubles_ && wait < limits.temporary_retry_max; ++i) wait *= 2;
   ++troubles_;
-  postpone(std::move(wish), std::min(wait, limits.temporary_retry_max), now);
+  wait = std::min(wait, limits.temporary_retry_max);
+  troubled_until_ = now + wait * 2 + limits.temporary_patience / 3;
+  postpone(std::move(wish), wait, now);
 }
 
 void IkeSa::postpone(Wish wish, base::Duration wait, Instant now) {
@@ -482,6 +487,7 @@ void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
           [&](SentInformational& sent) { handle_informational_response(sent, payloads, now); },
       },
       what);
+  conclude_reauthentication(now);
 }
 
 void IkeSa::heard_along(const base::Path& path, Instant now) {

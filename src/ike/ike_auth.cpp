@@ -93,7 +93,10 @@ void IkeSa::settle_auth(const base::SecretBytes& auth, Instant now) {
   }
   //= rfc7296#1.2-2
   if (has_right_auth(auth)) {
-    if (is_initiator_) return conclude_auth(now);
+    if (is_initiator_) {
+      conclude_auth(now);
+      return conclude_reauthentication(now);
+    }
     if (is_unwelcome()) {
       return refuse_auth(
           fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
@@ -151,6 +154,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   half_open_until_.reset();
   half_open_.release();
   start_lifetime(now);
+  start_authentication_lifetime(now);
   peers_.set_size(shared_.limits().peer_window_size);
   ++shared_.up_count[connection_->name];
   shared_.established.push_back({id_, initial_contact});
@@ -285,6 +289,14 @@ void IkeSa::conclude_auth(Instant now) {
   establish(false, now);
   support_.note_auth(handshake.peer_auth);
   note_window_size();
+  note_mobility(handshake.peer_auth);
+  heed_gifts(handshake.peer_auth, now);
+  heed_auth_lifetime(handshake.peer_auth, now);
+  if (follow_redirect(handshake.peer_auth, now)) {
+    if (handshake.offer) shared_.release(handshake.offer->spi_in);
+    return;
+  }
+  begin_reauthenticated_children(now);
   if (!handshake.offer) return begin_children(now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
@@ -414,6 +426,7 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   append_gifts(answer, &request, now);
   note_window_size();
   append_auth_response_notifies(answer, *connection_, shared_.limits(), support_);
+  append_auth_lifetime(answer);
   if (!agree_on_mobility(request, answer, now)) return;
   //= rfc7296#2.4-1
   // RFC 5723 s4.3.4: what was resumed replaces what it was resumed from.

@@ -13,11 +13,6 @@ namespace caponier::ike {
 using base::EventKind;
 using base::Instant;
 
-namespace {
-/// How long both twins of a simultaneous initiation carry traffic (no RFC number).
-constexpr base::Duration retire_delay = std::chrono::seconds{2};
-}  // namespace
-
 IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Instant now)
     : shared_(shared),
       id_(id),
@@ -116,6 +111,7 @@ void IkeSa::fail_wishes(EndReason reason) {
 void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   if (state_ == IkeState::dead) return;
   settle_rival(reason, now);
+  abandon_reauthentication(now);
   if (heir_) reason = EndReason::replaced;
   move_to(IkeState::dead);
   if (established_at_) {
@@ -193,8 +189,8 @@ void IkeSa::shut_down(Instant now) {
   shorten_in_flight(now);
 }
 
-void IkeSa::retire(Instant now) {
-  if (state_ == IkeState::established && !retire_at_) retire_at_ = now + retire_delay;
+void IkeSa::retire(Instant now, base::Duration wait) {
+  if (state_ == IkeState::established && !retire_at_) retire_at_ = now + wait;
 }
 
 void IkeSa::check_liveness(Instant now) {
@@ -222,8 +218,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   if (const auto at = fragments_.next_expiry()) consider(*at, "incomplete fragments");
   if (state_ == IkeState::established) {
     if (!postponed_.empty()) consider(postponed_.begin()->first, "postponed request");
-    if (rekey_at_ && !is_retired()) consider(*rekey_at_, "IKE SA lifetime");
-    if (expires_at_) consider(*expires_at_, "end of the IKE SA");
+    if (const auto at = next_lifetime_end()) consider(*at, "IKE SA lifetime");
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
     if (needs_keepalives()) {
@@ -263,14 +258,6 @@ void IkeSa::handle_deadline(Instant now) {
   want_postponed(now);
   repeat_due(now);
   handle_silence(now);
-}
-
-void IkeSa::handle_lifetime(Instant now) {
-  if (state_ != IkeState::established) return;
-  if (expires_at_ && now >= *expires_at_) return close(EndReason::expired, now);
-  if (!rekey_at_ || now < *rekey_at_ || is_retired()) return;
-  rekey_at_.reset();
-  rekey(now);
 }
 
 void IkeSa::handle_silence(Instant now) {

@@ -53,6 +53,8 @@ class IkeSa {
   /// `redirected_from`: the gateway that sent us here (RFC 5685).
   void initiate(ConnectionPtr connection, base::Instant now,
                 std::optional<base::IpAddress> redirected_from = std::nullopt);
+  /// Likewise, to take the place of `old`.
+  void reauthenticate(const IkeSa& old, ConnectionPtr connection, base::Instant now);
   /// The responder goes on where `half_open` stands, and takes its slot. Derives the keys into
   /// `half_open` when nobody has; false when that fails.
   [[nodiscard]] bool continue_init(HalfOpen& half_open, base::Instant now);
@@ -91,13 +93,15 @@ class IkeSa {
   void send_away(const GatewayName& to, base::Instant now);
   /// After a failover to this member (RFC 6311).
   void sync_message_ids(std::uint64_t skip_inbound, base::Instant now);
-  /// A twin of this SA lives on; we made this one and delete it a little later.
-  void retire(base::Instant now);
+  /// Another SA lives on in its place: it is deleted after a while.
+  void retire(base::Instant now) { retire(now, retire_delay); }
+  void retire(base::Instant now, base::Duration wait);
 
   // Views.
   [[nodiscard]] IkeSaId id() const { return id_; }
   [[nodiscard]] IkeState state() const { return state_; }
   [[nodiscard]] bool is_initiator() const { return is_initiator_; }
+  [[nodiscard]] bool is_being_reauthenticated() const;
   [[nodiscard]] base::IkeSpi spi_i() const { return spi_i_; }
   [[nodiscard]] base::IkeSpi peer_spi() const { return is_initiator_ ? spi_r_ : spi_i_; }
   [[nodiscard]] const base::Path& path() const { return path_; }
@@ -113,6 +117,9 @@ class IkeSa {
   [[nodiscard]] IkeSaInfo info() const;
 
  private:
+  /// How long both twins of a simultaneous initiation, or both of a reauthentication, carry traffic
+  /// (no RFC number).
+  static constexpr base::Duration retire_delay = std::chrono::seconds{2};
   enum class AuthStep : std::uint8_t { none, own, peer };
 
   /// The IKE_INTERMEDIATE message being handled.
@@ -194,7 +201,6 @@ class IkeSa {
   void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
   void fail_wishes(EndReason reason);
   void drop_all_wishes(EndReason reason);
-  void handle_lifetime(base::Instant now);
   void report(base::EventKind kind, std::string text) const;
   /// Before the peer is authenticated: at the rate strangers may cause events.
   void report_early(base::EventKind kind, std::string text, base::Instant now) const;
@@ -467,7 +473,6 @@ class IkeSa {
                                       base::Bytes g_ir, base::Bytes nonce_i, base::Bytes nonce_r);
   /// What holds for the peer, not for the old SA, from the new one's first moment.
   void inherit(const IkeSa& old, base::Instant now);
-  void start_lifetime(base::Instant now);
   /// The children and everything that was wanted of the old SA.
   void take_over(IkeSa& old, base::Instant now);
   /// The old SA ends before its own rekey was answered: the peer's may have won.
@@ -476,6 +481,21 @@ class IkeSa {
   /// Which SA has the children a message of this one may speak of.
   [[nodiscard]] IkeSa& child_holder();
   void touch() { shared_.touched.push_back(id_); }
+
+  // reauthentication.cpp
+  void start_lifetime(base::Instant now);
+  void start_authentication_lifetime(base::Instant now);
+  void inherit_authentication(const IkeSa& old);
+  void handle_lifetime(base::Instant now);
+  [[nodiscard]] std::optional<base::Instant> next_lifetime_end() const;
+  /// The SA that this one shall replace, or what has replaced that; null when there is none.
+  [[nodiscard]] IkeSa* reauthenticated() const;
+  void begin_reauthenticated_children(base::Instant now);
+  void conclude_reauthentication(base::Instant now);
+  void abandon_reauthentication(base::Instant now);
+  void put_off_reauthentication(base::Instant now);
+  void append_auth_lifetime(std::vector<wire::Payload>& payloads) const;
+  void heed_auth_lifetime(const std::vector<wire::Payload>& payloads, base::Instant now);
 
   // informational.cpp
   void handle_informational(const std::vector<wire::Payload>& payloads, base::Instant now);
@@ -560,6 +580,7 @@ class IkeSa {
   std::vector<InFlight> parked_;  ///< until Message IDs are agreed on again
   std::uint64_t sync_floor_ = 0;  ///< the next Message ID sync of the peer starts here or above
   std::optional<base::Instant> next_invalid_id_notice_;
+  base::Instant troubled_until_;  ///< what comes later begins a new row
   OwnWindow own_;
   PeerWindow peers_;
   FragmentAssembler fragments_;
@@ -577,9 +598,12 @@ class IkeSa {
   std::optional<base::Instant> retire_at_;
   std::optional<base::Instant> linger_until_;
   EndReason farewell_reason_ = EndReason::local_request;
-  bool is_farewell_short_ = false;           ///< the peer may not even know us: do not insist
-  std::optional<base::Instant> rekey_at_;    ///< soft lifetime
-  std::optional<base::Instant> expires_at_;  ///< hard lifetime
+  bool is_farewell_short_ = false;                ///< the peer may not even know us: do not insist
+  std::optional<base::Instant> rekey_at_;         ///< soft lifetime
+  std::optional<base::Instant> expires_at_;       ///< hard lifetime
+  std::optional<base::Instant> reauth_at_;        ///< when we authenticate anew
+  std::optional<base::Instant> auth_expires_at_;  ///< when the peer has to have (RFC 4478)
+  std::optional<IkeSaId> reauthenticates_;
   unsigned failed_rekeys_ = 0;
   std::optional<IkeSaId> heir_;         ///< has the children
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost

@@ -50,6 +50,7 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   const AddressNews news = heed_addresses(payloads, reply);
   answer_ticket_request(reply, payloads, now);
   heed_gifts(payloads, now);
+  heed_auth_lifetime(payloads, now);
   //= rfc7296#1.4-4..6 rfc7296#4-5
   respond(reply);
   if (fatal) return die(*fatal, now, true);

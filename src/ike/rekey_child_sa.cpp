@@ -125,6 +125,7 @@ void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload&
     remove_child(old->info.id, EndReason::peer_deleted, now);
     return create_child(name, now);
   }
+  if (error.type == NotifyType::no_additional_sas) shared_.reauthentications.push_back(id_);
   retry_rekey(old->info.id, now);
 }
 

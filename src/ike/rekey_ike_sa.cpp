@@ -271,6 +271,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   follows_redirects_ = old.follows_redirects_;
   ++shared_.up_count[connection_->name];
   start_lifetime(now);
+  inherit_authentication(old);
   export_keys();
 }
 
@@ -324,13 +325,6 @@ IkeSa& IkeSa::child_holder() {
                        : predecessor_ ? shared_.find(*predecessor_)
                                       : nullptr;
   return other == nullptr ? *this : *other;
-}
-
-void IkeSa::start_lifetime(Instant now) {
-  const base::Duration lifetime = connection_->ike_lifetime;
-  if (lifetime <= base::Duration{}) return;
-  rekey_at_ = now + shared_.shortened(lifetime);
-  expires_at_ = now + lifetime + lifetime / 4;
 }
 
 }  // namespace caponier::ike

@@ -136,6 +136,7 @@ class Shared {
   std::vector<IkeSaId> answered;                 ///< initiators whose IKE_SA_INIT was, likewise
   std::vector<std::unique_ptr<IkeSa>> newborns;  ///< made by a rekey, for the endpoint to adopt
   std::vector<IkeSaId> touched;                  ///< by another SA: their timers may have changed
+  std::vector<IkeSaId> reauthentications;        ///< that are due, for the endpoint to begin
   std::map<IkeSaId, IkeSa*> sas;                 ///< every one that exists
 
  private:

@@ -19,15 +19,19 @@ SiblingFate judge_sibling(const IkeSa& newest, const IkeSa& other, bool has_init
   if (has_initial_contact && !is_anonymous && *other.established_at() < newest.created_at()) {
     return SiblingFate::older_forgotten;
   }
+  // Who began when the other one was there already authenticates anew (s2.8.3) and deletes the
+  // older one itself when its children have moved, or has forgotten it.
+  if (*other.established_at() < newest.created_at()) {
+    const bool replaces =
+        connection.unique == Unique::replace && !is_anonymous && !newest.is_initiator();
+    return replaces ? SiblingFate::older_retires : SiblingFate::both_stay;
+  }
   if (other.is_initiator() == newest.is_initiator()) {
     const bool replaces = connection.unique == Unique::replace && !is_anonymous;
     return replaces ? SiblingFate::older_retires : SiblingFate::both_stay;
   }
   // Both sides initiated: the lower SPIi survives on both; who made the other one deletes it.
-  const bool is_newest_loser = other.spi_i() < newest.spi_i();
-  const IkeSa& loser = is_newest_loser ? newest : other;
-  if (!loser.is_initiator()) return SiblingFate::both_stay;
-  return is_newest_loser ? SiblingFate::newer_retires : SiblingFate::older_retires;
+  return other.spi_i() < newest.spi_i() ? SiblingFate::newer_retires : SiblingFate::older_retires;
 }
 
 }  // namespace caponier::ike

@@ -55,7 +55,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
        "local, local_id, remote_id, remote_port, ike, esp, encap, tcp, start, dpd, keepalive, "
-       "lifetime, replay_window, retry_min, retry_max, fragmentation, fragment_size, "
+       "lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, auth_lifetime, "
+       "replay_window, retry_min, retry_max, fragmentation, fragment_size, "
        "auth, remote_auth, childless, unique, local_nets, remote_nets and mobike"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
@@ -342,6 +343,20 @@ TEST(ConfigErrors, numbers_have_ranges) {
        "15: remote_port: 0 is outside 1 to 65535\n  fix: write a number from 1 to 65535"},
       {"remote_port = 65536",
        "15: remote_port: 65536 is outside 1 to 65535\n  fix: write a number from 1 to 65535"},
+      {"lifetime_bytes = \"10\"",
+       "18: lifetime_bytes: '10' is not a size\n  fix: write a number and a unit of octets, such "
+       "as "
+       "500M or 100G"},
+      {"lifetime_bytes = \"9K\"",
+       "18: lifetime_bytes: '9K' is too little\n  fix: write at least 1M"},
+      {"lifetime_bytes = \"99999999T\"",
+       "18: lifetime_bytes: '99999999T' is too much\n  fix: write a smaller size, or none"},
+      {"ike_lifetime = \"59s\"",
+       "16: ike_lifetime: '59s' is outside 1m to 30d\n  fix: write for example \"8h\""},
+      {"reauth = \"1s\"",
+       "10: reauth: '1s' is outside 1m to 365d\n  fix: write for example \"1d\""},
+      {"auth_lifetime = \"366d\"",
+       "17: auth_lifetime: '366d' is outside 1m to 365d\n  fix: write for example \"1d\""},
       {"replay_window = 31",
        "17: replay_window: 31 is neither 0 nor within 32 to 65536\n  fix: write 4096, or 0 to "
        "switch the check off"},

@@ -87,6 +87,11 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
                        "keepalive = \"15s\"\n"
                        "mobike = false\n"
                        "lifetime = \"1d\"\n"
+                       "lifetime_bytes = \"2G\"\n"
+                       "lifetime_packets = 5000\n"
+                       "ike_lifetime = \"2d\"\n"
+                       "reauth = \"3d\"\n"
+                       "auth_lifetime = \"4d\"\n"
                        "replay_window = 0\n"));
   ASSERT_NE(config, nullptr);
   const PeerConfig& peer = config->peers.at(0);
@@ -102,6 +107,11 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
   EXPECT_EQ(peer.keepalive, std::chrono::seconds{15});
   EXPECT_FALSE(peer.mobike);
   EXPECT_EQ(peer.lifetime, std::chrono::days{1});
+  EXPECT_EQ(peer.lifetime_bytes, std::uint64_t{2} << 30);
+  EXPECT_EQ(peer.lifetime_packets, 5000U);
+  EXPECT_EQ(peer.ike_lifetime, std::chrono::days{2});
+  EXPECT_EQ(peer.reauth, std::chrono::days{3});
+  EXPECT_EQ(peer.auth_lifetime, std::chrono::days{4});
   EXPECT_EQ(peer.replay_window, 0U);
 }
 
@@ -295,7 +305,9 @@ TEST(ConfigDiffers, every_key_changes_the_tunnel) {
        {"local = \"198.51.100.1\"", "local_id = \"a\"", "remote_id = \"b\"", "remote_port = 501",
         "ike = [\"aes256gcm16-prfsha384-x25519\"]", "esp = [\"aes256gcm16\"]", "encap = \"always\"",
         "start = false", "dpd = \"31s\"", "keepalive = \"21s\"", "mobike = false",
-        "encap = \"never\"", "lifetime = \"2h\"", "replay_window = 64"}) {
+        "encap = \"never\"", "lifetime = \"2h\"", "lifetime_bytes = \"1G\"",
+        "lifetime_packets = 1000", "ike_lifetime = \"1h\"", "reauth = \"1d\"",
+        "auth_lifetime = \"1d\"", "replay_window = 64"}) {
     const auto after = loaded(site_with(line));
     ASSERT_NE(after, nullptr) << line;
     EXPECT_FALSE(before->peers[0].same_tunnel(after->peers[0])) << line;
