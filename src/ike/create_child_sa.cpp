@@ -222,8 +222,11 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
 }
 
 void IkeSa::refuse_child(const ChildRefusal& refusal) {
-  report(EventKind::child_failed, fmt::format("{}: refused a Child SA with {}: {}", who(),
-                                              describe(refusal.notify), refusal.sentence));
+  const bool is_put_off = refusal.notify.type == NotifyType::temporary_failure;
+  report(is_put_off ? EventKind::ike_collision : EventKind::child_failed,
+         fmt::format("{}: refused {} with {}: {}", who(),
+                     is_put_off ? "a request for now" : "a Child SA", describe(refusal.notify),
+                     refusal.sentence));
   respond(refusal.notify);
 }
 

@@ -109,6 +109,8 @@ class IkeSa {
   [[nodiscard]] const std::optional<policy::Identity>& remote_id() const { return remote_id_; }
   [[nodiscard]] base::Instant created_at() const { return created_at_; }
   [[nodiscard]] std::optional<base::Instant> established_at() const { return established_at_; }
+  /// Its own or that of the SA it was rekeyed from.
+  [[nodiscard]] std::optional<base::Instant> authenticated_at() const { return authenticated_at_; }
   /// A message with the right integrity check has come.
   [[nodiscard]] bool is_heard() const { return is_heard_; }
   [[nodiscard]] bool is_retired() const { return retire_at_ || heir_ || predecessor_; }
@@ -598,9 +600,10 @@ class IkeSa {
   std::optional<base::Instant> retire_at_;
   std::optional<base::Instant> linger_until_;
   EndReason farewell_reason_ = EndReason::local_request;
-  bool is_farewell_short_ = false;                ///< the peer may not even know us: do not insist
-  std::optional<base::Instant> rekey_at_;         ///< soft lifetime
-  std::optional<base::Instant> expires_at_;       ///< hard lifetime
+  bool is_farewell_short_ = false;           ///< the peer may not even know us: do not insist
+  std::optional<base::Instant> rekey_at_;    ///< soft lifetime
+  std::optional<base::Instant> expires_at_;  ///< hard lifetime
+  std::optional<base::Instant> authenticated_at_;
   std::optional<base::Instant> reauth_at_;        ///< when we authenticate anew
   std::optional<base::Instant> auth_expires_at_;  ///< when the peer has to have (RFC 4478)
   std::optional<IkeSaId> reauthenticates_;

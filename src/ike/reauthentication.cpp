@@ -40,6 +40,7 @@ void IkeSa::start_lifetime(Instant now) {
 }
 
 void IkeSa::start_authentication_lifetime(Instant now) {
+  authenticated_at_ = now;
   if (connection_->reauth_interval) {
     keep_earlier(reauth_at_, now + shared_.shortened(*connection_->reauth_interval));
   }
@@ -50,6 +51,7 @@ void IkeSa::start_authentication_lifetime(Instant now) {
 
 void IkeSa::inherit_authentication(const IkeSa& old) {
   // RFC 4478 s2: a rekey authenticates nobody.
+  authenticated_at_ = old.authenticated_at_;
   reauth_at_ = old.reauth_at_;
   auth_expires_at_ = old.auth_expires_at_;
   reauthenticates_ = old.reauthenticates_;

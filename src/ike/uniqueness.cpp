@@ -16,12 +16,12 @@ SiblingFate judge_sibling(const IkeSa& newest, const IkeSa& other, bool has_init
   //= rfc7296#2.4-1 rfc7296#2.4-5
   // INITIAL_CONTACT speaks of what was there before. What came up while this exchange ran is the
   // other half of a simultaneous initiation.
-  if (has_initial_contact && !is_anonymous && *other.established_at() < newest.created_at()) {
+  if (has_initial_contact && !is_anonymous && *other.authenticated_at() < newest.created_at()) {
     return SiblingFate::older_forgotten;
   }
   // Who began when the other one was there already authenticates anew (s2.8.3) and deletes the
   // older one itself when its children have moved, or has forgotten it.
-  if (*other.established_at() < newest.created_at()) {
+  if (*other.authenticated_at() < newest.created_at()) {
     const bool replaces =
         connection.unique == Unique::replace && !is_anonymous && !newest.is_initiator();
     return replaces ? SiblingFate::older_retires : SiblingFate::both_stay;

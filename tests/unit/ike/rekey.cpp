@@ -9,6 +9,7 @@ Collision::Collision(EndpointConfig config, std::uint64_t seed) : Pair(std::move
   initiate_a();
   run();
   EXPECT_TRUE(is_up());
+  advance(1s);
   sent.clear();
 }
 
@@ -57,7 +58,7 @@ const policy::InstallSa* Collision::sender(const Side& side) const {
       if (choice.id == (*sa)->id) sends = choice.sends;
     }
     if (sends) return *sa;
-    if (receiving == nullptr) receiving = *sa;
+    receiving = *sa;
   }
   return receiving;
 }
@@ -90,6 +91,16 @@ bool Collision::has_sent(bool by_a, wire::NotifyType type) {
   return std::ranges::any_of(sent, [&](const Datagram& datagram) {
     return datagram.to_b == by_a && wire::find_notify(forger.open(datagram.message), type);
   });
+}
+
+Datagram refuse(const Pair& pair, Forger& forger, const wire::IkeHeader& request,
+                wire::NotifyType type, const ByteVec& data) {
+  wire::NotifyPayload refusal;
+  refusal.type = type;
+  refusal.data = data;
+  wire::IkeHeader header = request;
+  header.flags = wire::IkeHeader::flag_response;
+  return {false, pair.path_of(true, 500), forger.seal(header, {refusal})};
 }
 
 std::vector<ChildSaInfo> Collision::children(const Side& side) const {

@@ -42,7 +42,7 @@ class Collision : public Pair {
   /// Long enough that everything lost is repeated and nothing lingers.
   void settle();
 
-  /// The engine's choice: the newest SA that sends, or else the newest that receives.
+  /// The engine's choice: the newest SA that sends, or else the oldest that receives.
   [[nodiscard]] const policy::InstallSa* sender(const Side& side) const;
   /// What `from` would send now, `to` can receive.
   [[nodiscard]] bool carries(const Side& from, const Side& to) const;
@@ -61,5 +61,9 @@ class Collision : public Pair {
   bool deliver_next(bool goes_to_b);
   void check() const;
 };
+
+/// What B could have answered to the request of A with this header.
+[[nodiscard]] Datagram refuse(const Pair& pair, Forger& forger, const wire::IkeHeader& request,
+                              wire::NotifyType type, const ByteVec& data = {});
 
 }  // namespace caponier::ike::test
