@@ -277,11 +277,6 @@ bool IkeEndpoint::Impl::has_sibling(const IkeSa& sa) const {
   });
 }
 
-void IkeEndpoint::Impl::retire_loser(IkeSa& loser, Instant now) {
-  if (loser.is_initiator()) return loser.retire(now);
-  loser.retire(now, shared.limits().replaced_wait);  // its maker may not have noticed
-}
-
 /// An SA came up: are there others between the same two?
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
   IkeSa* const sa = find(newest.sa);
@@ -298,8 +293,8 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
     }
     switch (judge_sibling(*sa, *other, newest.initial_contact)) {
       case SiblingFate::older_forgotten: other->forget(EndReason::replaced, now); break;
-      case SiblingFate::older_retires: retire_loser(*other, now); break;
-      case SiblingFate::newer_retires: retire_loser(*sa, now); break;
+      case SiblingFate::older_retires: other->retire_as_twin(now); break;
+      case SiblingFate::newer_retires: sa->retire_as_twin(now); break;
       case SiblingFate::both_stay:
         // Its maker's own business, up to a limit.
         same_side.push_back(other);

@@ -87,7 +87,6 @@ class IkeEndpoint::Impl : public Siblings {
   void settle_timer(IkeSaId id);
   template <class Condition>
   void end_siblings(IkeSaId winner, Condition condition, base::Instant now);
-  void retire_loser(IkeSa& loser, base::Instant now);
   void compare_with_siblings(const Established& newest, base::Instant now);
 
   CookieJar cookies_;

@@ -96,6 +96,10 @@ class IkeSa {
   /// Another SA lives on in its place: it is deleted after a while.
   void retire(base::Instant now) { retire(now, retire_delay); }
   void retire(base::Instant now, base::Duration wait);
+  /// Whoever made it deletes it, unless it came up there too late to look like a twin.
+  void retire_as_twin(base::Instant now) {
+    retire(now, is_initiator_ ? retire_delay : unnoticed_twin_wait);
+  }
 
   // Views.
   [[nodiscard]] IkeSaId id() const { return id_; }
@@ -122,6 +126,7 @@ class IkeSa {
   /// How long both twins of a simultaneous initiation, or both of a reauthentication, carry traffic
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
+  static constexpr base::Duration unnoticed_twin_wait = std::chrono::seconds{10};
   enum class AuthStep : std::uint8_t { none, own, peer };
 
   /// The IKE_INTERMEDIATE message being handled.
