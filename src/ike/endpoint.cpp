@@ -88,7 +88,9 @@ void IkeEndpoint::Impl::run(const RekeyIke& command, Instant now) {
 
 void IkeEndpoint::Impl::run(const Reauthenticate& command, Instant now) {
   const IkeSa* const sa = find_established(command.connection);
-  if (sa != nullptr) reauthenticate(*sa, command.path.value_or(sa->path()), now);
+  if (sa == nullptr) return;
+  const auto path = command.path ? command.path : sa->successor_path();
+  if (path) reauthenticate(*sa, *path, now);
 }
 
 void IkeEndpoint::Impl::reauthenticate(const IkeSa& old, const base::Path& path, Instant now) {
@@ -228,7 +230,9 @@ void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
   for (const IkeSaId touched : std::exchange(shared.touched, {})) settle_timer(touched);
   settle_timer(id);
   for (const IkeSaId due : std::exchange(shared.reauthentications, {})) {
-    if (const IkeSa* const old = find(due)) reauthenticate(*old, old->path(), now);
+    const IkeSa* const old = find(due);
+    if (old == nullptr) continue;
+    if (const auto path = old->successor_path()) reauthenticate(*old, *path, now);
   }
 }
 

@@ -109,6 +109,8 @@ class IkeSa {
   [[nodiscard]] base::IkeSpi spi_i() const { return spi_i_; }
   [[nodiscard]] base::IkeSpi peer_spi() const { return is_initiator_ ? spi_r_ : spi_i_; }
   [[nodiscard]] const base::Path& path() const { return path_; }
+  /// Where an IKE SA that authenticates anew goes; nothing when only the peer can begin one.
+  [[nodiscard]] std::optional<base::Path> successor_path() const;
   [[nodiscard]] const ConnectionPtr& connection() const { return connection_; }
   [[nodiscard]] const std::optional<policy::Identity>& remote_id() const { return remote_id_; }
   [[nodiscard]] base::Instant created_at() const { return created_at_; }

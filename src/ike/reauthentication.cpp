@@ -146,9 +146,10 @@ void IkeSa::conclude_reauthentication(Instant now) {
 }
 
 void IkeSa::abandon_reauthentication(Instant now) {
-  if (IkeSa* const old = reauthenticated(); old != nullptr && !established_at_) {
-    old->put_off_reauthentication(now);
-  }
+  IkeSa* const old = reauthenticated();
+  // From a stream, UDP was only tried.
+  const bool is_due = old != nullptr && old->path_.transport == path_.transport;
+  if (is_due && !established_at_) old->put_off_reauthentication(now);
   reauthenticates_.reset();
 }
 

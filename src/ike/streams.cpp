@@ -67,6 +67,13 @@ bool IkeSa::may_follow(const base::Path& path) const {
   return !opens_streams_;
 }
 
+std::optional<base::Path> IkeSa::successor_path() const {
+  if (path_.transport == Transport::udp) return path_;
+  if (!opens_streams_) return std::nullopt;
+  //= rfc9329#6.1-11
+  return make_stream_path(path_.local.address, path_.remote, shared_.rng);
+}
+
 base::Duration IkeSa::answer_wait(base::Duration wait) const {
   //= rfc9329#6.2-1
   if (path_.transport != Transport::tcp) return wait;

@@ -106,6 +106,24 @@ TEST(Ladder, what_the_responder_sends_waits_for_its_peers_next_stream) {
   back.running = false;
 }
 
+TEST(Ladder, when_udp_works_again_the_tunnel_goes_back_without_losing_a_packet) {
+  OverTcp over{seed_from_env(1)};
+  Flow& there = over.w.flow(over.a, over.b, 50ms);
+  Flow& back = over.w.flow(over.b, over.a, 50ms);
+  over.w.run_for(200s);
+  EXPECT_TRUE(is_on_tcp(over.a)) << "UDP is still blocked";
+  block_udp(over.link, false);
+  EXPECT_TRUE(
+      over.w.run_until([&] { return !is_on_tcp(over.a) && over.w.streams().count() == 0; }, 600s));
+  over.w.run_for(10s);
+  there.running = back.running = false;
+  over.w.run_for(1s);
+  EXPECT_EQ(there.replies_arrived, there.requests_sent);
+  EXPECT_EQ(back.replies_arrived, back.requests_sent);
+  EXPECT_EQ(over.a.status().ike_sas, 1u);
+  EXPECT_EQ(over.b.status().ike_sas, 1u);
+}
+
 TEST(Ladder, a_peer_that_restarts_is_reached_again_over_tcp) {
   OverTcp over{seed_from_env(1)};
   over.b.kill();

@@ -217,6 +217,37 @@ TEST(IkeStream, a_stream_nobody_needs_any_more_is_closed_by_its_originator) {
   EXPECT_TRUE(pair.b.record.closed_streams.empty());
 }
 
+//= rfc9329#6.1-11 type=test
+TEST(IkeStream, authenticating_anew_takes_a_stream_of_its_own_and_is_the_originators_to_begin) {
+  Pair pair;
+  bring_up(pair);
+  pair.command_b(Reauthenticate{"to-a.example"});
+  EXPECT_EQ(pair.b.endpoint.snapshot().size(), 1u);
+  pair.command_a(Reauthenticate{"to-b.example"});
+  pair.advance(40s);
+  EXPECT_TRUE(pair.is_up());
+  EXPECT_NE(only_ike(pair.a).path, stream(50000));
+  EXPECT_EQ(only_ike(pair.a).path.remote, stream(50000).remote);
+  EXPECT_EQ(pair.a.record.closed_streams, std::vector<base::Path>{stream(50000)});
+}
+
+TEST(IkeStream, udp_is_tried_from_a_stream_and_taken_when_it_works) {
+  Pair pair;
+  bring_up(pair);
+  pair.filter = [](const Datagram& d) { return d.path.transport == Transport::tcp; };
+  pair.command_a(Reauthenticate{"to-b.example", pair.path_of(true, 4500)});
+  pair.advance(300s);
+  EXPECT_TRUE(pair.is_up());
+  EXPECT_EQ(only_ike(pair.a).path, stream(50000)) << "and nothing else was tried instead";
+  pair.filter = nullptr;
+  pair.command_a(Reauthenticate{"to-b.example", pair.path_of(true, 4500)});
+  pair.advance(40s);
+  EXPECT_TRUE(pair.is_up());
+  EXPECT_EQ(only_ike(pair.a).path, pair.path_of(true, 4500));
+  EXPECT_FALSE(pair.a.live().front()->udp_encap) << "there is no NAT";
+  EXPECT_EQ(pair.a.record.closed_streams, std::vector<base::Path>{stream(50000)});
+}
+
 TEST(IkeStream, the_first_answer_ends_the_initiations_beside_it) {
   Pair pair;
   pair.filter = [](const Datagram& d) {
