@@ -252,7 +252,11 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   }
   auto fault = fault_in(Shape::auth_response, payloads);
   if (!fault && id == nullptr) fault = "IDr is missing";
-  if (!fault && error == nullptr && handshake_->offer) fault = fault_in_child(payloads, false);
+  // RFC 5685 s6: who sends us elsewhere makes no Child SA.
+  const bool is_redirect = wire::find_notify(payloads, NotifyType::redirect) != nullptr;
+  if (!fault && error == nullptr && !is_redirect && handshake_->offer) {
+    fault = fault_in_child(payloads, false);
+  }
   if (fault) {
     report(EventKind::ike_malformed,
            fmt::format("{}: the IKE_AUTH response is malformed: {}", who(), *fault));

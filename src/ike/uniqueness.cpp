@@ -22,8 +22,8 @@ SiblingFate judge_sibling(const IkeSa& newest, const IkeSa& other, bool has_init
   // Who began when the other one was there already authenticates anew (s2.8.3) and deletes the
   // older one itself when its children have moved, or has forgotten it.
   if (*other.authenticated_at() < newest.created_at()) {
-    const bool replaces =
-        connection.unique == Unique::replace && !is_anonymous && !newest.is_initiator();
+    const bool is_peers = !newest.is_initiator() && !other.is_initiator();
+    const bool replaces = connection.unique == Unique::replace && !is_anonymous && is_peers;
     return replaces ? SiblingFate::older_retires : SiblingFate::both_stay;
   }
   if (other.is_initiator() == newest.is_initiator()) {

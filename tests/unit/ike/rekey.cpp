@@ -58,7 +58,7 @@ const policy::InstallSa* Collision::sender(const Side& side) const {
       if (choice.id == (*sa)->id) sends = choice.sends;
     }
     if (sends) return *sa;
-    receiving = *sa;
+    receiving = *sa;  // the oldest, as the engine does
   }
   return receiving;
 }

@@ -67,7 +67,7 @@ TEST(IkeUniqueness, replace_ends_the_older_one_a_little_later) {
   come_again(pair, Unique::replace, false);
   EXPECT_EQ(pair.b.live().size(), 2u);  // make before break
   pair.filter = [](Datagram& d) { return d.to_b || d.header().message_id.value > 0; };
-  pair.advance(100s);
+  pair.advance(200s);
   EXPECT_EQ(pair.b.ike_count(IkeState::established), 1u);
   EXPECT_EQ(pair.b.live().size(), 1u);
 }
