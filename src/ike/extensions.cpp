@@ -43,7 +43,10 @@ void PeerSupport::note_window_size(const Payloads& payloads) {
 
 void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& connection) {
   if (connection.fragmentation) append(payloads, NotifyType::ikev2_fragmentation_supported);
-  append(payloads, NotifyType::intermediate_exchange_supported);
+  // Only who initiates can begin a round: without one to come the offer would be idle.
+  if (!connection.intermediate.empty()) {
+    append(payloads, NotifyType::intermediate_exchange_supported);
+  }
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
@@ -62,7 +65,9 @@ Payloads optional_init_response_notifies(const ConnectionConfig& connection,
     notify.protocol = wire::ProtocolId::ike;  // RFC 6023 s4
     payloads.emplace_back(std::move(notify));
   }
-  payloads.emplace_back(make_auth_methods(methods));
+  // A pre-shared key alone is what everybody assumes; each octet here is kept per half-open SA.
+  const bool is_assumed = methods == std::vector{wire::AuthMethod::shared_key_mic};
+  if (!methods.empty() && !is_assumed) payloads.emplace_back(make_auth_methods(methods));
   return payloads;
 }
 

@@ -26,48 +26,58 @@ ConnectionConfig with_long_request() {
   return config;
 }
 
-TEST(IkeAnnouncements, each_side_says_what_it_accepts_from_the_other) {
-  Pair pair;
-  ConnectionConfig b = make_connection(end_b, end_a);
-  b.local_auth = AuthKind::null;
-  pair.b.set(b);
-  ConnectionConfig a = with_long_request();
-  a.remote_auth = AuthKind::null;
-  a.remote_id = std::nullopt;
-  pair.a.set(a);
-  pair.initiate_a();
-  pair.run();
-  ASSERT_TRUE(pair.is_up());
-  const auto response = wire::IkeMessage::decode(pair.sent.at(1).message).value();
-  EXPECT_EQ(find_auth_methods(response.payloads), std::vector{AuthMethod::shared_key_mic});
-  Forger forger{pair.a.record.keys.at(0)};
-  EXPECT_EQ(find_auth_methods(forger.open(pair.sent.at(2).message)), std::vector{AuthMethod::null});
+ConnectionConfig accepting_null(const End& local, const End& remote) {
+  ConnectionConfig config = make_connection(local, remote);
+  config.remote_auth = AuthKind::null;
+  config.remote_id = std::nullopt;
+  return config;
 }
 
-TEST(IkeAnnouncements, a_method_the_peer_does_not_accept_is_explained_before_it_fails) {
+TEST(IkeAnnouncements, each_side_says_what_it_accepts_from_the_other) {
   Pair pair;
+  pair.b.set(accepting_null(end_b, end_a));
   ConnectionConfig a = with_long_request();
   a.local_auth = AuthKind::null;
   pair.a.set(a);
   pair.initiate_a();
   pair.run();
+  ASSERT_TRUE(pair.is_up());
+  const auto response = wire::IkeMessage::decode(pair.sent.at(1).message).value();
+  EXPECT_EQ(find_auth_methods(response.payloads), std::vector{AuthMethod::null});
+  Forger forger{pair.a.record.keys.at(0)};
+  EXPECT_EQ(find_auth_methods(forger.open(pair.sent.at(2).message)),
+            std::vector{AuthMethod::shared_key_mic});
+}
+
+TEST(IkeAnnouncements, a_method_the_peer_does_not_accept_is_explained_before_it_fails) {
+  Pair pair;
+  pair.b.set(accepting_null(end_b, end_a));
+  pair.a.set(with_long_request());
+  pair.initiate_a();
+  pair.run();
   EXPECT_NE(pair.a.record.text(EventKind::ike_notify_hint)
-                .find("it accepts a pre-shared key; we are configured to authenticate by no "
-                      "authentication (NULL)"),
+                .find("it accepts no authentication (NULL); we are configured to authenticate by a "
+                      "pre-shared key"),
             std::string::npos);
   EXPECT_NE(pair.a.record.text(EventKind::ike_auth_failed)
-                .find("it announces that it accepts a pre-shared key"),
+                .find("it announces that it accepts no authentication (NULL)"),
             std::string::npos);
 }
 
-TEST(IkeAnnouncements, an_answer_without_room_for_it_goes_without) {
-  Pair pair;
-  pair.initiate_a();
-  pair.run();
-  ASSERT_TRUE(pair.is_up());
-  const auto response = wire::IkeMessage::decode(pair.sent.at(1).message).value();
-  EXPECT_TRUE(find_auth_methods(response.payloads).empty());
-  EXPECT_LE(pair.sent.at(1).message.size(), pair.sent.at(0).message.size());
+TEST(IkeAnnouncements, what_everybody_assumes_and_what_has_no_room_is_not_announced) {
+  for (const bool is_assumed : {true, false}) {
+    Pair pair;
+    if (!is_assumed) pair.b.set(accepting_null(end_b, end_a));
+    ConnectionConfig a = is_assumed ? with_long_request() : make_connection(end_a, end_b);
+    if (!is_assumed) a.local_auth = AuthKind::null;
+    pair.a.set(std::move(a));
+    pair.initiate_a();
+    pair.run();
+    ASSERT_TRUE(pair.is_up());
+    const auto response = wire::IkeMessage::decode(pair.sent.at(1).message).value();
+    EXPECT_TRUE(find_auth_methods(response.payloads).empty());
+    EXPECT_LE(pair.sent.at(1).message.size(), pair.sent.at(0).message.size());
+  }
 }
 
 TEST(IkeAnnouncements, all_three_formats_are_read) {
