@@ -167,8 +167,8 @@ struct IkeLimits {
   std::size_t fragment_bytes_max = std::size_t{16} << 20;  ///< all SAs; strangers get half of it
   base::Duration fragment_lifetime{std::chrono::seconds{30}};
   /// Requests of the peer under way at once, as SET_WINDOW_SIZE tells it (RFC 7296 s2.3). Each
-  /// costs one answer kept; a few hide the round trip when many children come up together.
-  unsigned peer_window_size = 4;
+  /// costs one answer kept; more than one hides the round trip when many children come up together.
+  unsigned peer_window_size = 1;
   unsigned own_window_size_max = 16;        ///< of ours, whatever the peer allows
   std::size_t intermediate_rounds_max = 8;  ///< RFC 9370 needs seven
   /// INVALID_MESSAGE_ID notices (RFC 7296 s2.3) per IKE SA: at most one in this time.
