@@ -67,11 +67,11 @@ std::size_t HalfOpenCounts::proven(const base::IpAddress& address) const {
 // ---- Entries
 
 void HalfOpen::set_messages(base::Bytes request, base::Bytes response) {
-  messages_.clear();
-  messages_.reserve(request.size() + response.size());
-  base::append(messages_, request);
-  base::append(messages_, response);
+  messages_ = std::make_unique<std::byte[]>(request.size() + response.size());
+  base::copy_into({messages_.get(), request.size()}, request);
+  base::copy_into({messages_.get() + request.size(), response.size()}, response);
   request_size_ = static_cast<std::uint32_t>(request.size());
+  response_size_ = static_cast<std::uint32_t>(response.size());
 }
 
 HalfOpen* HalfOpenTable::find(base::IkeSpi spi_r) {

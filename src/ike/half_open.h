@@ -63,28 +63,30 @@ class HalfOpen {
  public:
   IkeSaId id;
   base::IkeSpi spi_i, spi_r;
-  base::Path path;  ///< of the first request
   base::Instant since;
   std::shared_ptr<crypto::KeyExchange> ke;  ///< until the keys are made
   /// All seven keys, once somebody made us derive them.
   std::unique_ptr<base::SecretBytes> key_material;
   HalfOpenCounts::Slot slot;
+  base::Path path;  ///< of the first request
   policy::IkeSuite suite;
   bool is_spoiled = false;  ///< junk came in its name
 
   /// What AUTH covers, and all else can be read again from.
   void set_messages(base::Bytes request, base::Bytes response);
-  [[nodiscard]] base::Bytes request() const { return base::Bytes{messages_}.first(request_size_); }
+  [[nodiscard]] base::Bytes request() const { return {messages_.get(), request_size_}; }
   [[nodiscard]] base::Bytes response() const {
-    return base::Bytes{messages_}.subspan(request_size_);
+    return {messages_.get() + request_size_, response_size_};
   }
   [[nodiscard]] InitKey init_key() const { return {spi_i, path.remote}; }
   /// Bytes of memory, without what the tables need for it.
-  [[nodiscard]] std::size_t memory() const { return sizeof(HalfOpen) + messages_.size(); }
+  [[nodiscard]] std::size_t memory() const { return sizeof(HalfOpen) + request_size_ + response_size_; }
 
  private:
+  // In one piece and without room to grow: there may be very many.
   std::uint32_t request_size_ = 0;
-  base::ByteVec messages_;  // in one piece: there may be very many
+  std::uint32_t response_size_ = 0;
+  std::unique_ptr<std::byte[]> messages_;
 };
 
 class HalfOpenTable {

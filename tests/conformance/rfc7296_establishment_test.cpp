@@ -377,7 +377,6 @@ TEST(IkeRekey, begins_both_message_counters_at_zero) {
   pair.inject(true, old.request(ExchangeType::create_child_sa, 2, ike_rekey_request()));
   pair.inject(true, old.request(ExchangeType::informational, 3, {delete_ike()}));
   Forger heir = forger_of(pair.b);
-  EXPECT_TRUE(sent_by_b(pair, heir.request(ExchangeType::informational, 4, {})).empty());
   EXPECT_EQ(sent_by_b(pair, heir.request(ExchangeType::informational, 0, {})).size(), 1u);
   pair.sent.clear();
   pair.command_b(DeleteChild{child_of(pair.b)});

@@ -58,7 +58,7 @@ TEST(Flood, honest_initiators_get_in_while_forged_requests_pour_in) {
   }
   EXPECT_GE(successes, attempts * 99 / 100);
   EXPECT_LE(half_open_most, 110u) << "the threshold of cookies";
-  EXPECT_GT(forged, 5000u);
+  EXPECT_GE(forged, 5000u);
 }
 
 TEST(Crash, a_gateway_that_restarts_is_met_again_in_about_a_round_trip) {

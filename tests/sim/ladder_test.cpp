@@ -77,7 +77,7 @@ TEST(Ladder, both_sides_start_at_once_over_tcp_and_one_sa_is_left) {
     a.start();
     b.start();
     EXPECT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 30s));
-    w.run_for(60s);
+    w.run_for(180s);
     EXPECT_EQ(a.status().ike_sas, 1u) << seed;
     EXPECT_EQ(b.status().ike_sas, 1u) << seed;
   }

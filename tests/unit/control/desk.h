@@ -11,6 +11,7 @@
 #include "crypto/null/provider.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
+#include "wire/natt.h"
 
 namespace caponier::control {
 
@@ -153,7 +154,9 @@ class Desk final : public Daemon {
       if (auto* transmit = std::get_if<ike::Transmit>(&*action)) {
         if (link_is_cut) continue;
         const base::Path path{transmit->path.remote, transmit->path.local};
-        to.gateway.handle_ike(path, transmit->datagram, now);
+        // What the drivers do on the port that ESP shares.
+        const std::size_t marker = path.local.port == 4500 ? wire::non_esp_marker.size() : 0;
+        to.gateway.handle_ike(path, base::Bytes{transmit->datagram}.subspan(marker), now);
       } else if (auto* request = std::get_if<ike::AuthRequest>(&*action)) {
         from.gateway.handle_auth_reply(from.keyholder.answer(*request), now);
       } else if (auto* event = std::get_if<base::Event>(&*action)) {

@@ -126,7 +126,7 @@ TEST(ControlStatus, one_peer_comes_with_every_counter) {
   ASSERT_EQ(result["peers"].size(), 1U);
   const Json& peer = result["peers"][0];
   EXPECT_EQ(peer["state"], "idle");
-  EXPECT_EQ(peer["remote_endpoint"], "192.0.2.2:500");
+  EXPECT_EQ(peer["remote_endpoint"], "192.0.2.2:4500") << "RFC 4555 s3.3";
   EXPECT_EQ(peer["transport"], "udp");
   EXPECT_EQ(peer["nat"], "none");
   EXPECT_EQ(peer["crypto"], "aes256-gcm x25519");

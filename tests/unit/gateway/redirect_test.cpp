@@ -38,7 +38,9 @@ struct Redirected {
     peer.handle(ike::Redirected{{1}, "branch", address("192.0.2.2"), to}, now);
     peer.handle(ike::IkeDown{{1}, "branch", ike::EndReason::redirected, false}, {}, now);
   }
-  void fail() { peer.handle(ike::IkeDown{{2}, "branch", ike::EndReason::authentication, false}, {}, now); }
+  void fail() {
+    peer.handle(ike::IkeDown{{2}, "branch", ike::EndReason::authentication, false}, {}, now);
+  }
 };
 
 TEST(PeerRedirect, the_next_attempt_goes_to_the_new_gateway_and_says_from_where) {

@@ -216,8 +216,7 @@ TEST(ChildRekey, a_superset_is_accepted_and_the_selectors_in_use_are_kept) {
   rekey.protocol = wire::ProtocolId::esp;
   rekey.spi.resize(4);
   base::store_be(rekey.spi.data(), pair.a.live().at(0)->spi_in.value);
-  wire::UnknownPayload configuration;
-  configuration.type = wire::PayloadType::cp;
+  const wire::ConfigPayload configuration;
   wire::NotifyPayload unknown;
   unknown.type = NotifyType{40000};
   pair.inject(true, forger.request(

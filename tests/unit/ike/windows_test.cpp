@@ -69,7 +69,7 @@ struct Up {
 
 //= rfc7296#2.3-1 type=test
 TEST(IkeWindows, both_sides_tell_their_window_in_ike_auth) {
-  Pair pair;
+  Pair pair{with_window(4)};
   pair.initiate_a();
   pair.run();
   Forger forger{pair.a.record.keys.at(0)};
