@@ -381,7 +381,7 @@ void IkeSa::handle_addresses_answer(const AddressRequest& sent, const Payloads& 
   const wire::NotifyPayload* const error = find_error(payloads);
   const bool is_right = cookie != nullptr ? cookie->data == sent.cookie2 : error != nullptr;
   if (!is_right) {
-    //= rfc4555#3.7-7
+    //= rfc4555#3.7-6
     report(
         EventKind::ike_failed,
         fmt::format("{}: the answer to a question about addresses has the wrong COOKIE2", who()));

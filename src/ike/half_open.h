@@ -80,7 +80,9 @@ class HalfOpen {
   }
   [[nodiscard]] InitKey init_key() const { return {spi_i, path.remote}; }
   /// Bytes of memory, without what the tables need for it.
-  [[nodiscard]] std::size_t memory() const { return sizeof(HalfOpen) + request_size_ + response_size_; }
+  [[nodiscard]] std::size_t memory() const {
+    return sizeof(HalfOpen) + request_size_ + response_size_;
+  }
 
  private:
   // In one piece and without room to grow: there may be very many.

@@ -154,7 +154,7 @@ TEST(IkeMobility, traffic_does_not_follow_to_an_address_that_does_not_answer) {
   EXPECT_EQ(pair.b.record.moves.back().path.remote.address, ip("198.51.100.7"));
 }
 
-//= rfc4555#3.7-7 type=test
+//= rfc4555#3.7-6 type=test
 TEST(IkeMobility, a_wrong_cookie2_closes_the_ike_sa) {
   MobilePair pair;
   pair.start();
