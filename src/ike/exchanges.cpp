@@ -70,10 +70,7 @@ std::string_view name_of(Presence presence) {
 //= rfc7296#1.7-5 rfc7296#2.5-11
 std::optional<std::string> fault_in(Shape shape, const std::vector<wire::Payload>& payloads) {
   const ExchangeRow& row = row_of(shape);
-  // So does REDIRECT (RFC 5685 s6).
-  const bool refused = is_response_shape(shape) &&
-                       (find_error(payloads) != nullptr ||
-                        wire::find_notify(payloads, wire::NotifyType::redirect) != nullptr);
+  const bool refused = is_response_shape(shape) && find_error(payloads) != nullptr;
   for (const auto& [type, member] : columns) {
     const auto count = std::ranges::count_if(
         payloads,

@@ -53,6 +53,7 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
                                                        handshake.nonce_i, keys.sk_pr, id);
   if (octets.empty()) return fail_auth_locally("the PRF failed", now);
   base::append(octets, int_auth());
+  if (handshake.is_resumed) return settle_auth(resumed_auth(is_initiators, octets), now);
   const AuthKind kind = step == AuthStep::own ? connection_->local_auth : connection_->remote_auth;
   if (kind == AuthKind::null) {
     // RFC 7619 s2.1: it binds the exchanges together and proves nothing else.
@@ -64,7 +65,6 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
   request.request = handshake.auth_request;
   request.connection = connection_->name;
   request.prf = session_->suite.prf;
-  if (handshake.is_resumed) return settle_auth(resumed_auth(is_initiators, octets), now);
   request.signed_octets = std::move(octets);
   shared_.emit(std::move(request));
 }
@@ -314,7 +314,13 @@ void IkeSa::conclude_auth(Instant now) {
                        policy::to_string(offer.local), policy::to_string(offer.remote)));
     return send_next(now);
   }
-  const auto verdict = accept_child_sa(ChildPayloads::of(handshake.peer_auth), offer, scene(true));
+  const ChildPayloads child = ChildPayloads::of(handshake.peer_auth);
+  if (!child.is_complete()) {
+    // Sent away, and not gone.
+    settle(EndReason::peer_refused, "the peer gives us none");
+    return send_next(now);
+  }
+  const auto verdict = accept_child_sa(child, offer, scene(true));
   if (!verdict) {
     settle(verdict.error().reason, verdict.error().sentence);
     return want(WantDeleteChild{offer.spi_in, std::nullopt}, now);  // the peer has installed it

@@ -45,6 +45,7 @@ std::optional<GatewayName> read_name(std::uint8_t type, base::Bytes name) {
 }  // namespace
 
 bool RedirectLimit::admit(const std::string& connection, base::Instant now) {
+  if (count_max_ == 0) return false;
   std::erase_if(followed_, [&](const auto& entry) { return now - entry.second.back() >= period_; });
   auto& times = followed_[connection];
   while (!times.empty() && now - times.front() >= period_) times.pop_front();

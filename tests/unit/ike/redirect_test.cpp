@@ -145,6 +145,37 @@ TEST(IkeRedirect, ike_auth_sends_the_peer_elsewhere_once_both_are_authenticated)
   EXPECT_TRUE(pair.b.endpoint.snapshot().empty());
 }
 
+TEST(IkeRedirect, who_is_sent_away_and_may_not_go_stays_without_a_child) {
+  EndpointConfig config = test_config();
+  config.limits.redirects_max = 0;
+  Pair pair{config};
+  ConnectionConfig connection = make_connection(end_b, end_a);
+  connection.redirect_to = elsewhere();
+  pair.b.set(connection);
+  pair.initiate_a();
+  pair.run();
+  EXPECT_TRUE(pair.a.record.redirects.empty());
+  EXPECT_TRUE(pair.a.live().empty());
+  ASSERT_EQ(pair.a.record.child_downs.size(), 1u);
+  EXPECT_EQ(pair.a.record.child_downs[0].reason, EndReason::peer_refused);
+}
+
+TEST(IkeRedirect, a_redirect_in_the_answer_to_create_child_sa_is_no_answer) {
+  Pair pair;
+  pair.initiate_a();
+  pair.run();
+  pair.filter = [&pair](Datagram& datagram) {
+    if (datagram.to_b || datagram.header().exchange != ExchangeType::create_child_sa) return true;
+    Forger forger{pair.a.record.keys.at(0)};
+    datagram.message = forger.seal(datagram.header(), {make_redirect({elsewhere(), {}})});
+    return true;
+  };
+  pair.command_a(InitiateChild{"to-b.example", "net"});
+  pair.run();
+  EXPECT_TRUE(pair.a.record.redirects.empty());
+  EXPECT_LE(pair.a.live().size(), 1u);
+}
+
 TEST(IkeRedirect, a_wrong_secret_is_not_sent_anywhere) {
   Pair pair;
   ConnectionConfig connection = make_connection(end_b, end_a);
