@@ -157,6 +157,7 @@ struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
   std::uint16_t natt_port = 4500;
+  unsigned window = 1;  ///< requests of one peer under way at once (SET_WINDOW_SIZE)
   std::vector<std::uint16_t> tcp_ports = {4500};  ///< to listen on (RFC 9329); may be empty
   std::string tun = "caponier%d";                 ///< kernel picks the number
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead

@@ -68,6 +68,7 @@ constexpr std::array daemon_keys = {
     optional("listen", "[\"198.51.100.1\"]"),
     optional("ike_port", "500"),
     optional("natt_port", "4500"),
+    optional("window", "4"),
     optional("tcp_ports", "[4500, 443]"),
     optional("tun", "\"caponier%d\""),
     optional("mtu", "1400"),
@@ -371,6 +372,9 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   for (const auto& address : draft.listen) daemon.listen.push_back(address.value);
   const auto ike_port = section.integer("ike_port", 1, port_max);
   const auto natt_port = section.integer("natt_port", 1, port_max);
+  constexpr std::int64_t window_max = 64;
+  const auto window = section.integer("window", 1, window_max);
+  if (window) daemon.window = static_cast<unsigned>(*window);
   if (ike_port) daemon.ike_port = static_cast<std::uint16_t>(*ike_port);
   if (natt_port) daemon.natt_port = static_cast<std::uint16_t>(*natt_port);
   if (daemon.ike_port == daemon.natt_port) {

@@ -21,6 +21,7 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
   endpoint.ike_port = daemon.ike_port;
   endpoint.natt_port = daemon.natt_port;
   endpoint.limits = options_.ike_limits;
+  endpoint.limits.peer_window_size = std::max(endpoint.limits.peer_window_size, daemon.window);
   if (daemon.half_open_max) {
     endpoint.limits.half_open_max = *daemon.half_open_max;
     endpoint.limits.ike_sas_max += *daemon.half_open_max;

@@ -121,6 +121,7 @@ TEST(ConfigLoad, daemon_and_debug_are_taken) {
       "listen = [\"198.51.100.1\", \"2001:db8::1\"]\n"
       "ike_port = 1500\n"
       "natt_port = 14500\n"
+      "window = 4\n"
       "tun = \"vpn0\"\n"
       "mtu = 1400\n"
       "[debug]\n"
@@ -129,6 +130,7 @@ TEST(ConfigLoad, daemon_and_debug_are_taken) {
   EXPECT_EQ(config->daemon.listen.size(), 2U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.natt_port, 14500);
+  EXPECT_EQ(config->daemon.window, 4U);
   EXPECT_EQ(config->daemon.tun, "vpn0");
   EXPECT_EQ(config->daemon.mtu, 1400U);
   EXPECT_TRUE(config->daemon.allow_key_export);
