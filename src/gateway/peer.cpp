@@ -158,8 +158,10 @@ void Peer::note_way(const ike::IkeUp& up, const base::Path& path, base::Instant 
   if (path.transport == base::Transport::udp) {
     stream_.reset();
     udp_retry_wait_ = udp_retry_first;
+  } else if (stream_ && up.replaces == stream_->sa) {
+    stream_->sa = up.sa;
   } else if (is_ours && config_.tcp == config::Tcp::fallback) {
-    stream_ = path;
+    stream_ = Stream{up.sa, path};
     udp_retry_at_ = now + jittered(udp_retry_wait_, *rng_);
   }
 }
@@ -169,8 +171,8 @@ void Peer::retry_udp(base::Instant now) {
   if (!stream_ || udp_retry_at_ > now) return;
   udp_retry_wait_ = std::min(2 * udp_retry_wait_, udp_retry_max);
   udp_retry_at_ = now + jittered(udp_retry_wait_, *rng_);
-  const auto path =
-      ladder_.path_of(Rung::udp_natt, stream_->local.address, stream_->remote.address, *rng_);
+  const auto& [local, remote, transport] = stream_->path;
+  const auto path = ladder_.path_of(Rung::udp_natt, local.address, remote.address, *rng_);
   requests_.emplace_back(ike::Command{ike::Reauthenticate{config_.name, path}});
 }
 
@@ -202,6 +204,8 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
 
 void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now) {
   ikes_ = std::move(established);
+  // A twin may live on, on the peer's stream: then the way back is the peer's to find.
+  if (stream_ && stream_->sa == down.sa) stream_.reset();
   if (down.reason == ike::EndReason::redirected) return note_state(now);
   if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
   child_pending_until_.reset();

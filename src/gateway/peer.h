@@ -160,8 +160,12 @@ class Peer {
     Rung rung{};
   };
   std::optional<Answered> answered_;  ///< the last one
-  std::optional<base::Path> stream_;  ///< ours, under the IKE SA that is up
-  base::Instant udp_retry_at_;        ///< while there is a stream
+  struct Stream {
+    ike::IkeSaId sa;
+    base::Path path;
+  };
+  std::optional<Stream> stream_;  ///< ours, under an IKE SA that is up
+  base::Instant udp_retry_at_;    ///< while there is a stream
   base::Duration udp_retry_wait_ = udp_retry_first;
 
   unsigned attempts_ = 0;

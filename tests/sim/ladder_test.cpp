@@ -125,6 +125,27 @@ TEST(Ladder, when_udp_works_again_the_tunnel_goes_back_without_losing_a_packet) 
   EXPECT_EQ(over.b.status().ike_sas, 1u);
 }
 
+TEST(Ladder, of_two_that_started_at_once_only_the_originator_seeks_the_way_back) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    TestWorld w{seed};
+    w.allow_weather();
+    Node& a = w.add();
+    Node& b = w.add();
+    w.connect(a, b, started(true, true));
+    block_udp(w.link(a, b));
+    a.start();
+    b.start();
+    EXPECT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 30s));
+    w.run_for(20s);
+    block_udp(w.link(a, b), false);
+    EXPECT_TRUE(w.run_until([&] { return !is_on_tcp(a) && !is_on_tcp(b); }, 200s)) << seed;
+    w.run_for(60s);
+    EXPECT_EQ(a.status().ike_sas, 1u) << seed;
+    EXPECT_EQ(b.status().ike_sas, 1u) << seed;
+    EXPECT_EQ(w.streams().count(), 0u) << seed;
+  }
+}
+
 TEST(Ladder, a_peer_that_restarts_is_reached_again_over_tcp) {
   OverTcp over{seed_from_env(1)};
   over.b.kill();

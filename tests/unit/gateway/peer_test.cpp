@@ -496,6 +496,23 @@ TEST(Peer, from_a_stream_udp_is_tried_again_ever_more_rarely_until_it_works) {
   EXPECT_FALSE(d.peer.poll_deadline());
 }
 
+TEST(Peer, when_the_twin_on_the_peers_stream_is_the_one_that_stays_we_do_not_seek_udp) {
+  Driven d{site_peer()};
+  d.advance();
+  const base::Path stream{
+      {address("192.0.2.1"), 50000}, {address("192.0.2.2"), 4500}, base::Transport::tcp};
+  d.peer.handle(ike::IkeAnswered{sa, "branch", stream}, d.now);
+  d.establish(stream);
+  constexpr ike::IkeSaId heir{2};
+  constexpr ike::IkeSaId twin{3};
+  d.peer.handle(ike::IkeUp{heir, "branch", sa}, stream, d.now);
+  d.peer.handle(ike::IkeDown{sa, "branch", ike::EndReason::replaced, true}, {heir}, d.now);
+  EXPECT_TRUE(d.peer.poll_deadline()) << "a rekey changes nothing";
+  d.peer.handle(ike::IkeUp{twin, "branch"}, {stream.remote, stream.local, stream.transport}, d.now);
+  d.peer.handle(ike::IkeDown{heir, "branch", ike::EndReason::replaced, true}, {twin}, d.now);
+  EXPECT_FALSE(d.peer.poll_deadline());
+}
+
 TEST(Peer, tcp_always_stays_on_tcp_and_a_stream_of_the_peer_is_the_peers_affair) {
   const base::Path stream{
       {address("192.0.2.1"), 50000}, {address("192.0.2.2"), 4500}, base::Transport::tcp};
