@@ -194,8 +194,8 @@ void read_lifetimes(Section& section, PeerConfig& peer) {
   if (const auto packets = section.integer("lifetime_packets", packets_min, packets_max)) {
     peer.lifetime_packets = static_cast<std::uint64_t>(*packets);
   }
-  read_duration(section, "ike_lifetime", minutes{1}, days{30}, peer.ike_lifetime);
-  read_duration(section, "reauth", minutes{1}, days{365}, peer.reauth);
+  read_duration(section, "ike_lifetime", seconds{10}, days{30}, peer.ike_lifetime);
+  read_duration(section, "reauth", seconds{10}, days{365}, peer.reauth);
   read_duration(section, "auth_lifetime", minutes{1}, days{365}, peer.auth_lifetime);
 }
 
