@@ -31,7 +31,8 @@ namespace caponier::base {
   X(ike_unproven_address, messages, "An address the peer claims did not prove reachable.")         \
   X(ike_low_difficulty,   messages, "No puzzle was solved while one was demanded.")                \
   /* ESP inbound */                                                                                \
-  X(esp_malformed,        packets,  "The ESP packet is too short or wrongly aligned.")             \
+  /* (AH shares these) */                                                                          \
+  X(esp_malformed,        packets,  "The ESP or AH packet is too short or wrongly aligned.")       \
   X(esp_no_sa,            packets,  "No SA has this SPI.")                                         \
   X(esp_replay,           packets,  "The sequence number was seen or is left of the window.")      \
   X(esp_bad_icv,          packets,  "The integrity check failed.")                                 \
@@ -41,6 +42,9 @@ namespace caponier::base {
   X(esp_dummy,            packets,  "A dummy packet (next header 59), discarded as intended.")     \
   X(esp_congestion,       packets,  "The outer header marks congestion, the inner cannot.")       \
   X(esp_expired,          packets,  "The SA's hard lifetime has passed.")                          \
+  X(esp_outer_fragment,   packets,  "A fragment of an outer packet overlaps others or is no IP.")  \
+  X(esp_fragment_limit,   packets,  "Fragments of outer packets exceed the reassembly limits.")    \
+  X(esp_icmp_unproven,    packets,  "An ICMP error about ESP quotes no packet that an SA sent.")   \
   /* clear side outbound */                                                                        \
   X(clear_malformed,      packets,  "The packet from the clear side is not valid IP.")             \
   X(clear_no_policy,      packets,  "No policy protects this traffic.")                            \
@@ -52,6 +56,8 @@ namespace caponier::base {
   X(clear_seal_failed,    packets,  "The cipher failed to protect the packet.")                    \
   X(clear_policy_discard, packets,  "A policy discards this traffic.")                             \
   X(clear_expired,        packets,  "The outbound SA's hard lifetime has passed.")                 \
+  X(clear_queue_full,     packets,  "Too many packets, or too old ones, wait for their SA.")       \
+  X(clear_unprotected,    packets,  "A packet arrived in clear that policy wants protected.")      \
   /* drivers */                                                                                    \
   X(tcp_bad_framing,      packets,  "A TCP stream broke the framing of RFC 9329.")                 \
   X(tcp_limit,            packets,  "Too many TCP streams, or one is too far behind.")             \

@@ -203,6 +203,7 @@ std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypt
   packet.shrink_back(sa.shape.icv + trailer->size);
   switch (sa.params.mode) {
     case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
+    case policy::SaMode::beet:
     case policy::SaMode::transport:
       return unwrap_transport(*pending.item, sa, trailer->next_header);
   }

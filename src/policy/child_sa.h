@@ -18,8 +18,46 @@ namespace caponier::policy {
 /// Names one Child SA (both directions) for the life of the process; never reused.
 using ChildSaId = base::Strong<struct ChildSaIdTag, std::uint64_t>;
 
-enum class SaMode : std::uint8_t { tunnel, transport };
+/// BEET (draft-nikander-esp-beet-mode) carries the payload alone, as transport mode does, between
+/// two fixed inner addresses, as tunnel mode would.
+enum class SaMode : std::uint8_t { tunnel, transport, beet };
 [[nodiscard]] std::string_view name_of(SaMode mode);
+
+/// RFC 4303, RFC 4302.
+enum class SaProtocol : std::uint8_t { esp, ah };
+[[nodiscard]] std::string_view name_of(SaProtocol protocol);
+
+/// The DF bit of an outer IPv4 header (RFC 4301 s8.1).
+enum class OuterDf : std::uint8_t { copy, set, clear };
+[[nodiscard]] std::string_view name_of(OuterDf df);
+
+/// How tunnel and BEET mode make the outer header (RFC 4301 s5.1.2).
+struct OuterHeader {
+  std::optional<std::uint8_t> dscp;  ///< empty: the inner packet's
+  bool ecn = true;                   ///< RFC 6040 normal mode; else the outer field is Not-ECT
+  OuterDf df = OuterDf::copy;
+  std::uint8_t ttl = 64;          ///< or hop limit
+  bool copy_flow_label = false;   ///< IPv6 in IPv6; else a hash of the SA's name
+  bool copy_dscp_inward = false;  ///< the outer DSCP replaces the inner one on arrival (RFC 2983)
+  friend auto operator<=>(const OuterHeader&, const OuterHeader&) = default;
+};
+
+/// What becomes of a packet without DF that does not fit the tunnel (RFC 4301 s8, RFC 4459).
+enum class FragmentWhen : std::uint8_t { before, after };
+[[nodiscard]] std::string_view name_of(FragmentWhen when);
+
+/// How an SA treats packets; ours alone, nothing of it is negotiated.
+struct SaTreatment {
+  OuterHeader outer;
+  FragmentWhen fragment = FragmentWhen::before;
+  bool clamp_mss = true;
+  /// Traffic flow confidentiality (RFC 4303 s2.7): payloads are filled up to this many octets, or
+  /// to the path MTU; 0 = off.
+  std::uint16_t tfc_pad = 0;
+  friend auto operator<=>(const SaTreatment&, const SaTreatment&) = default;
+};
+/// SaTreatment::tfc_pad: as long as the path MTU allows.
+inline constexpr std::uint16_t tfc_pad_to_mtu = 0xffff;
 
 /// When an SA must be replaced (soft) and when it stops working (hard); empty = no such limit. The
 /// algorithm's own packet limit (crypto::EncrInfo::packets_max) always applies as well.
@@ -43,6 +81,8 @@ struct InstallSa {
   std::string connection;  ///< the configured connection and child it realises
   std::string child;
   SaMode mode = SaMode::tunnel;
+  SaProtocol protocol = SaProtocol::esp;
+  SaTreatment treatment;
   ChildSuite suite;
   base::Spi spi_in;
   base::Spi spi_out;
