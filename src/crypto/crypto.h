@@ -47,6 +47,13 @@ struct PacketJob {
   bool ok = false;               ///< set by seal and open; on a failed open `text` is unspecified
 };
 
+/// What a cipher reads of its own for one packet, so that a caller with many keys can have it in
+/// the cache in time.
+struct KeyMemory {
+  Bytes always;
+  Bytes by_length;  ///< its last octets: about as many as the packet has
+};
+
 /// Encryption and integrity of whole packets with one key: an AEAD, or a cipher with a MAC
 /// (encrypt-then-MAC). Keys are expanded once, at construction. One thread at a time.
 class PacketCipher {
@@ -58,6 +65,13 @@ class PacketCipher {
   /// Protects all jobs. A job with ok == false afterwards must not be sent.
   virtual void seal(std::span<PacketJob> jobs) = 0;
   virtual void open(std::span<PacketJob> jobs) = 0;
+
+  /// The same for one burst of many keys: each cipher is given its jobs, and all are done when the
+  /// provider's finish() has returned, not before. Until then jobs and packets stay where they are.
+  virtual void start_seal(std::span<PacketJob> jobs) { seal(jobs); }
+  virtual void start_open(std::span<PacketJob> jobs) { open(jobs); }
+  /// Valid as long as the cipher; empty when the back end cannot tell.
+  [[nodiscard]] virtual KeyMemory key_memory() const { return {}; }
 };
 
 /// A keyed pseudo-random function (RFC 7296 s2.13); any key size, output of `size()` bytes.
@@ -105,6 +119,9 @@ class CryptoProvider {
       KeGroup group, base::Rng& rng) const = 0;
   /// SHA-1 over the parts, for NAT detection hashes only.
   [[nodiscard]] virtual ByteVec nat_hash(std::span<const Bytes> parts) const = 0;
+
+  /// Completes what this thread's start_seal() and start_open() began with ciphers made here.
+  virtual void finish() const {}
 };
 
 /// prf+ (RFC 7296 s2.13): `size` bytes from T1 | T2 | ...; empty when `size` needs more than 255

@@ -1,6 +1,6 @@
 #pragma once
 // The job API of ipsec-mb as a PacketCipher: a whole burst is submitted before it is flushed, so
-// that the library fills its lanes. Private to crypto/ipsecmb.
+// that the library fills its lanes, from many keys if need be. Private to crypto/ipsecmb.
 
 #include "crypto/ipsecmb/ipsecmb.h"
 
@@ -8,8 +8,19 @@ namespace caponier::crypto::ipsecmb {
 
 class BurstCipher : public SuiteCipher {
  public:
-  void seal(std::span<PacketJob> jobs) final { run(jobs, IMB_DIR_ENCRYPT); }
-  void open(std::span<PacketJob> jobs) final { run(jobs, IMB_DIR_DECRYPT); }
+  void seal(std::span<PacketJob> jobs) final {
+    start(jobs, IMB_DIR_ENCRYPT);
+    finish();
+  }
+  void open(std::span<PacketJob> jobs) final {
+    start(jobs, IMB_DIR_DECRYPT);
+    finish();
+  }
+  void start_seal(std::span<PacketJob> jobs) final { start(jobs, IMB_DIR_ENCRYPT); }
+  void start_open(std::span<PacketJob> jobs) final { start(jobs, IMB_DIR_DECRYPT); }
+
+  /// Completes what this thread started, with whatever keys.
+  static void finish();
 
  protected:
   using SuiteCipher::SuiteCipher;
@@ -22,9 +33,8 @@ class BurstCipher : public SuiteCipher {
   virtual void restore(Slot& slot) = 0;
 
  private:
-  void run(std::span<PacketJob> jobs, IMB_CIPHER_DIRECTION direction);
-  void run_burst(IMB_MGR& mgr, std::span<PacketJob> jobs, IMB_CIPHER_DIRECTION direction);
-  void complete(const IMB_JOB& done);
+  void start(std::span<PacketJob> jobs, IMB_CIPHER_DIRECTION direction);
+  static void complete(Flight& flight, const IMB_JOB& done);
 };
 
 }  // namespace caponier::crypto::ipsecmb

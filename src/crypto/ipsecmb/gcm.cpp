@@ -12,52 +12,61 @@ constexpr std::size_t tag_size = 16;
 class GcmCipher final : public SuiteCipher {
  public:
   GcmCipher(const CipherSuite& suite, Bytes encr_key, const IMB_MGR& manager)
-      : SuiteCipher(suite), key_bits_(suite.key_bits) {
-    const auto expand = key_bits_ == 128   ? manager.gcm128_pre
-                        : key_bits_ == 192 ? manager.gcm192_pre
-                                           : manager.gcm256_pre;
-    expand(encr_key.data(), &key_);
+      : SuiteCipher(suite), calls_(calls_of(suite.key_bits, manager)) {
+    calls_.expand(encr_key.data(), &key_);
     base::copy_into(salt_.reveal_mutable(), encr_key.last(salt_size));
   }
   GcmCipher(const GcmCipher&) = delete;
   GcmCipher& operator=(const GcmCipher&) = delete;
-  ~GcmCipher() override {
-    base::wipe(std::as_writable_bytes(std::span{&key_, 1}));
-    base::wipe(std::as_writable_bytes(std::span{&context_, 1}));
-  }
+  ~GcmCipher() override { base::wipe(std::as_writable_bytes(std::span{&key_, 1})); }
 
   void seal(std::span<PacketJob> jobs) override {
-    const IMB_MGR* mgr = manager();
-    if (mgr == nullptr) return fail(jobs);
-    const auto encrypt = key_bits_ == 128   ? mgr->gcm128_enc
-                         : key_bits_ == 192 ? mgr->gcm192_enc
-                                            : mgr->gcm256_enc;
+    start_seal(jobs);
+    finish();
+  }
+  void open(std::span<PacketJob> jobs) override {
+    start_open(jobs);
+    finish();
+  }
+
+  void start_seal(std::span<PacketJob> jobs) override {
     for (PacketJob& job : jobs) {
       job.ok = is_well_formed(job);
       if (!job.ok) continue;
       base::store_be(job.iv.data(), job.iv_counter);
-      run(encrypt, job, job.icv);
+      run(calls_.encrypt, job, job.icv);
     }
   }
 
-  void open(std::span<PacketJob> jobs) override {
-    const IMB_MGR* mgr = manager();
-    if (mgr == nullptr) return fail(jobs);
-    const auto decrypt = key_bits_ == 128   ? mgr->gcm128_dec
-                         : key_bits_ == 192 ? mgr->gcm192_dec
-                                            : mgr->gcm256_dec;
-    base::Secret<tag_size> tag;
+  void start_open(std::span<PacketJob> jobs) override {
+    std::array<std::byte, tag_size> tag;
     for (PacketJob& job : jobs) {
       job.ok = is_well_formed(job);
       if (!job.ok) continue;
-      run(decrypt, job, tag.reveal_mutable());
-      job.ok = base::equal_constant_time(tag.reveal(), job.icv);
+      run(calls_.decrypt, job, tag);
+      job.ok = base::equal_constant_time(tag, job.icv);
     }
+    base::wipe(tag);  // of a forgery, this is the ICV that would have passed
+  }
+
+  /// This object up to the round keys; the powers of the hash key lie behind, the lowest last.
+  [[nodiscard]] KeyMemory key_memory() const override {
+    const Bytes key = std::as_bytes(std::span{&key_, 1});
+    const auto* const self = static_cast<const std::byte*>(static_cast<const void*>(this));
+    const std::byte* const powers = key.data() + sizeof key_.expanded_keys;
+    return {{self, powers}, {powers, key.data() + key.size()}};
   }
 
  private:
-  static void fail(std::span<PacketJob> jobs) {
-    for (PacketJob& job : jobs) job.ok = false;
+  struct Calls {
+    aes_gcm_pre_t expand;
+    aes_gcm_enc_dec_t encrypt;
+    aes_gcm_enc_dec_t decrypt;
+  };
+  static Calls calls_of(std::uint16_t key_bits, const IMB_MGR& manager) {
+    if (key_bits == 128) return {manager.gcm128_pre, manager.gcm128_enc, manager.gcm128_dec};
+    if (key_bits == 192) return {manager.gcm192_pre, manager.gcm192_enc, manager.gcm192_dec};
+    return {manager.gcm256_pre, manager.gcm256_enc, manager.gcm256_dec};
   }
 
   void run(aes_gcm_enc_dec_t call, PacketJob& job, MutBytes tag) {
@@ -68,14 +77,14 @@ class GcmCipher final : public SuiteCipher {
     const Bytes aad = associated_data(job, space);
     // Given a null address the library would return without a tag; an empty text may have one.
     const MutBytes text = job.text.empty() ? job.icv : job.text;
-    call(&key_, &context_, mutable_octets(text), octets(text), job.text.size(), octets(nonce),
+    call(&key_, &gcm_context(), mutable_octets(text), octets(text), job.text.size(), octets(nonce),
          octets(aad.empty() ? Bytes{space} : aad), aad.size(), mutable_octets(tag), tag.size());
   }
 
-  alignas(64) gcm_key_data key_{};
-  alignas(64) gcm_context_data context_{};
+  // Salt and calls share the first cache line.
+  Calls calls_;
   base::Secret<salt_size> salt_;
-  std::uint16_t key_bits_;
+  alignas(64) gcm_key_data key_{};
 };
 
 }  // namespace

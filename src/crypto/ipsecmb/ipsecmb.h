@@ -21,12 +21,12 @@ namespace caponier::crypto::ipsecmb {
   return static_cast<std::uint8_t*>(at);
 }
 
-/// How many packets one burst keeps in flight; half of the library's queue.
-inline constexpr std::size_t burst_max = IMB_MAX_BURST_SIZE;
+class BurstCipher;
 
 /// What one packet of a burst needs besides the job until the library is done with it.
 struct Slot {
   PacketJob* job = nullptr;
+  BurstCipher* cipher = nullptr;
   std::array<std::byte, 12> nonce{};
   EsnAad aad{};
   std::array<std::byte, 64> tag{};
@@ -36,8 +36,25 @@ struct Slot {
 /// This thread's manager, or null when the library or the memory for it is missing. Its function
 /// pointers are those of the best instruction set this processor has.
 [[nodiscard]] IMB_MGR* manager();
-/// This thread's slots, burst_max of them; used only within one seal or open.
-[[nodiscard]] std::span<Slot> slots();
+
+/// What this thread's manager has been given and not yet handed back, oldest first. The library
+/// returns jobs in the order of submission, whatever their keys and algorithms.
+struct Flight {
+  static constexpr std::size_t jobs_max = IMB_MAX_BURST_SIZE;  ///< half of the library's queue
+
+  [[nodiscard]] Slot& next() { return slots[(oldest + count) % jobs_max]; }
+
+  std::array<Slot, jobs_max> slots;
+  std::size_t oldest = 0;
+  std::size_t count = 0;
+};
+[[nodiscard]] Flight& flight();
+
+/// Completes every job in flight, and wipes what AES-GCM left behind.
+void finish();
+
+/// Where AES-GCM keeps the state of the packet under way; one for all keys of a thread.
+[[nodiscard]] gcm_context_data& gcm_context();
 
 // Null when the library refuses; suites and keys have been checked.
 [[nodiscard]] std::unique_ptr<PacketCipher> make_gcm(const CipherSuite& suite, Bytes encr_key);

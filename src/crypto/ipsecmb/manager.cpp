@@ -1,6 +1,5 @@
-#include <vector>
-
-#include "crypto/ipsecmb/ipsecmb.h"
+#include "base/secret.h"
+#include "crypto/ipsecmb/burst_cipher.h"
 
 namespace caponier::crypto::ipsecmb {
 
@@ -27,9 +26,19 @@ IMB_MGR* manager() {
   return instance.get();
 }
 
-std::span<Slot> slots() {
-  thread_local std::vector<Slot> instance(burst_max);
+Flight& flight() {
+  thread_local const std::unique_ptr<Flight> instance = std::make_unique<Flight>();
+  return *instance;
+}
+
+gcm_context_data& gcm_context() {
+  constinit thread_local gcm_context_data instance{};
   return instance;
+}
+
+void finish() {
+  BurstCipher::finish();
+  base::wipe(std::as_writable_bytes(std::span{&gcm_context(), 1}));
 }
 
 }  // namespace caponier::crypto::ipsecmb

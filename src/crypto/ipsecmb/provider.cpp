@@ -33,4 +33,9 @@ std::expected<std::unique_ptr<PacketCipher>, CryptoError> IpsecMbProvider::make_
   return cipher;
 }
 
+void IpsecMbProvider::finish() const {
+  ipsecmb::finish();
+  fallback_.finish();
+}
+
 }  // namespace caponier::crypto

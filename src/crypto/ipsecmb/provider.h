@@ -34,6 +34,7 @@ class IpsecMbProvider final : public CryptoProvider {
   [[nodiscard]] ByteVec nat_hash(std::span<const Bytes> parts) const override {
     return fallback_.nat_hash(parts);
   }
+  void finish() const override;
 
  private:
   const CryptoProvider& fallback_;
