@@ -364,7 +364,8 @@ void IkeSa::append_nat_detection(Payloads& payloads, const base::Path& path) {
 void IkeSa::send_liveness(Instant now) {
   Payloads payloads;
   SentInformational what;
-  if (mobility_.is_agreed && mobility_.decides && mobility_.nat_traversal && local_behind_nat_) {
+  // s3.8: whoever decides notices a NAT that forgot us, and one that has come between or gone.
+  if (mobility_.is_agreed && mobility_.decides && mobility_.nat_traversal) {
     append_nat_detection(payloads, path_);
     what.addresses.emplace().is_probe = true;
     what.addresses->change = mobility_.change;
@@ -420,7 +421,12 @@ void IkeSa::conclude_update(const Payloads& payloads, Instant now) {
 
 void IkeSa::compare_mapping(const AddressRequest& sent, const Payloads& payloads, Instant now) {
   const auto* const seen = wire::find_notify(payloads, NotifyType::nat_detection_destination_ip);
-  if (seen == nullptr || sent.change != mobility_.change || seen->data == mobility_.seen_as) return;
+  if (seen == nullptr || sent.change != mobility_.change) return;
+  const bool is_unchanged =
+      local_behind_nat_
+          ? seen->data == mobility_.seen_as
+          : !detect_nat(shared_.crypto, payloads, spi_i_, spi_r_, sent.path).local_behind_nat;
+  if (is_unchanged) return;
   ++mobility_.change;
   mobility_.update_due = true;
   ask_about_addresses(now);
@@ -567,8 +573,18 @@ void IkeSa::heed_answer_path(const base::Path& path, Instant now) {
   }
 }
 
+bool IkeSa::is_succeeded() const {
+  const auto ids = shared_.index.of(name(), *remote_id_);
+  return std::ranges::any_of(ids, [&](IkeSaId id) {
+    const IkeSa* const sa = shared_.find(id);
+    return sa != nullptr && sa->state_ == IkeState::established &&
+           *sa->established_at_ > *established_at_;
+  });
+}
+
 bool IkeSa::has_patience(const InFlight& request, Instant now) const {
   if (!mobility_.is_agreed || state_ != IkeState::established) return false;
+  if (is_succeeded()) return false;  // the peer is not away: it has come back without this SA
   const base::Duration limit = shared_.limits().mobile_patience;
   if (mobility_.lost_since) return now - *mobility_.lost_since < limit;
   // s3.11: only the initiator can find another path, and only it could come back.

@@ -511,6 +511,8 @@ class IkeSa {
   void accept_update(const AddressNews& news, base::Instant now);
   void try_other_paths(const InFlight& request);
   void heed_answer_path(const base::Path& path, base::Instant now);
+  /// The peer has made another IKE SA since.
+  [[nodiscard]] bool is_succeeded() const;
   [[nodiscard]] bool has_patience(const InFlight& request, base::Instant now) const;
   /// From the IKE SA that this one replaces: addresses, and what is still to be said about them.
   void take_mobility(IkeSa& old);

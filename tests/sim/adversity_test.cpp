@@ -65,6 +65,22 @@ TEST(Adversity, a_link_that_loses_one_direction_is_noticed_and_recovers) {
   }
 }
 
+TEST(Adversity, an_ike_sa_whose_delete_was_lost_does_not_outlive_the_next_one_for_long) {
+  TestWorld w{1};
+  w.allow_weather();
+  Tunnel tunnel = started_by_a();
+  tunnel.b_takes_any = tunnel.named_ids = true;
+  tunnel.dpd = 5s;
+  auto [a, b] = w.pair(tunnel);
+  w.run_until_idle();
+  w.link(a, b).set_one_way(a.id(), {.loss = 1});
+  a.peers.front().dpd += 1s;
+  a.reload();
+  w.run_for(90s);
+  w.link(a, b).reset_one_way();
+  expect_up_in_time(w, a, b, tunnel);
+}
+
 TEST(Adversity, both_gateways_killed_at_once_come_back) {
   TestWorld w{1};
   w.allow_weather();

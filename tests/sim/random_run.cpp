@@ -15,9 +15,6 @@
 namespace caponier::sim {
 namespace {
 
-/// Whether the gateways move their SAs when addresses and NATs change (RFC 4555).
-constexpr bool follows_addresses = false;
-
 /// A number in [0, limit] in steps of a thousandth.
 double draw(base::Rng& rng, double limit) {
   return limit * static_cast<double>(rng.public_below(1001)) / 1000.0;
@@ -144,8 +141,8 @@ Scene draw_scene(base::Rng& rng, double loss_max) {
   for (std::uint64_t left = rng.public_below(blows_max + 1); left > 0; --left) {
     const auto blow = static_cast<Blow>(rng.public_below(blow_kinds));
     const base::Duration length{rng.public_below(120'000'000'000)};
-    if (needs_nat_config(blow) && (!scene.allows_nat || !follows_addresses)) continue;
-    if (blow == Blow::interface_a && (!scene.has_two_addresses || !follows_addresses)) continue;
+    if (needs_nat_config(blow) && !scene.allows_nat) continue;
+    if (blow == Blow::interface_a && !scene.has_two_addresses) continue;
     scene.blows.emplace_back(blow, length);
   }
   if (one_in(rng, 6)) scene.blocked = one_in(rng, 2) ? Blocked::port_500 : Blocked::udp;

@@ -488,6 +488,23 @@ TEST(IkeMobility, a_liveness_check_notices_a_new_mapping_of_our_nat) {
   EXPECT_EQ(pair.b.record.moves.back().path.remote, (base::Endpoint{ip("203.0.113.9"), 6500}));
 }
 
+TEST(IkeMobility, a_liveness_check_notices_a_nat_that_has_come_between) {
+  MobilePair pair;
+  ConnectionConfig any = mobile(end_b, end_a);
+  any.remote_addresses.clear();
+  pair.b.set(any);
+  pair.start();
+  pair.sent.clear();
+  pair.command_a(CheckLiveness{"to-b.example"});
+  pair.run();
+  EXPECT_EQ(pair.sent.size(), 2u) << "nothing has changed";
+  pair.put_a_behind_nat("203.0.113.9", 1000);
+  pair.command_a(CheckLiveness{"to-b.example"});
+  pair.run();
+  ASSERT_FALSE(pair.b.record.moves.empty());
+  EXPECT_EQ(pair.b.record.moves.back().path.remote, (base::Endpoint{ip("203.0.113.9"), 5500}));
+}
+
 TEST(IkeMobility, with_mobike_no_ike_message_but_an_update_moves_the_peer) {
   MobilePair pair;
   pair.put_a_behind_nat("203.0.113.9", 1000);
