@@ -29,21 +29,21 @@ constexpr std::uint64_t null_packets_max = UINT64_MAX;
 // clang-format off
 constexpr std::array encr_table = {
   EncrInfo{EncrId::aes_gcm_16, "aes-gcm-16", "ENCR_AES_GCM_16",
-           true, true, 256, 4, 8, 1, 16, aes_packets_max},
+           true, true, 256, 0, 4, 8, 1, 16, aes_packets_max, true},
   EncrInfo{EncrId::chacha20_poly1305, "chacha20-poly1305", "ENCR_CHACHA20_POLY1305",
-           true, false, 0, 4, 8, 1, 16, chacha20_packets_max},
+           true, false, 0, 32, 4, 8, 1, 16, chacha20_packets_max, true},
   EncrInfo{EncrId::aes_cbc, "aes-cbc", "ENCR_AES_CBC",
-           false, true, 256, 0, 16, 16, 0, aes_packets_max},
+           false, true, 256, 0, 0, 16, 16, 0, aes_packets_max, true},
   EncrInfo{EncrId::aes_ctr, "aes-ctr", "ENCR_AES_CTR",
-           false, true, 256, 4, 8, 1, 0, aes_packets_max},
+           false, true, 256, 0, 4, 8, 1, 0, aes_packets_max, true},
   EncrInfo{EncrId::null, "null", "ENCR_NULL",
-           false, false, 0, 0, 0, 1, 0, null_packets_max},
+           false, false, 0, 0, 0, 0, 1, 0, null_packets_max, false},
 };
 
 constexpr std::array integ_table = {
-  IntegInfo{IntegId::hmac_sha2_256_128, "hmac-sha256", "AUTH_HMAC_SHA2_256_128", 32, 16},
-  IntegInfo{IntegId::hmac_sha2_384_192, "hmac-sha384", "AUTH_HMAC_SHA2_384_192", 48, 24},
-  IntegInfo{IntegId::hmac_sha2_512_256, "hmac-sha512", "AUTH_HMAC_SHA2_512_256", 64, 32},
+  IntegInfo{IntegId::hmac_sha2_256_128, "hmac-sha256", "AUTH_HMAC_SHA2_256_128", 32, 0, 16},
+  IntegInfo{IntegId::hmac_sha2_384_192, "hmac-sha384", "AUTH_HMAC_SHA2_384_192", 48, 0, 24},
+  IntegInfo{IntegId::hmac_sha2_512_256, "hmac-sha512", "AUTH_HMAC_SHA2_512_256", 64, 0, 32},
 };
 
 constexpr std::array prf_table = {
@@ -76,19 +76,23 @@ bool is_allowed_key_length(const EncrInfo& info, std::uint16_t key_bits) {
   return key_bits == 128 || key_bits == 192 || key_bits == 256;
 }
 
-std::size_t cipher_key_size(const CipherSuite& suite) {
-  constexpr std::size_t chacha20_key_size = 32;
-  return suite.encr == EncrId::chacha20_poly1305 ? chacha20_key_size
-                                                 : std::size_t{suite.key_bits} / 8;
-}
-
 std::string cipher_text(const CipherSuite& suite) {
   switch (suite.encr) {
+    case EncrId::triple_des: return "3des-cbc";
     case EncrId::null: return "null";
     case EncrId::aes_cbc: return fmt::format("aes{}-cbc", suite.key_bits);
     case EncrId::aes_ctr: return fmt::format("aes{}-ctr", suite.key_bits);
+    case EncrId::aes_ccm_8: return fmt::format("aes{}-ccm8", suite.key_bits);
+    case EncrId::aes_ccm_12: return fmt::format("aes{}-ccm12", suite.key_bits);
+    case EncrId::aes_ccm_16: return fmt::format("aes{}-ccm", suite.key_bits);
+    case EncrId::aes_gcm_8: return fmt::format("aes{}-gcm8", suite.key_bits);
+    case EncrId::aes_gcm_12: return fmt::format("aes{}-gcm12", suite.key_bits);
     case EncrId::aes_gcm_16: return fmt::format("aes{}-gcm", suite.key_bits);
+    case EncrId::null_auth_aes_gmac: return fmt::format("aes{}-gmac", suite.key_bits);
     case EncrId::chacha20_poly1305: return "chacha20-poly1305";
+    case EncrId::aes_ccm_8_iiv: return fmt::format("aes{}-ccm8-iiv", suite.key_bits);
+    case EncrId::aes_gcm_16_iiv: return fmt::format("aes{}-gcm-iiv", suite.key_bits);
+    case EncrId::chacha20_poly1305_iiv: return "chacha20-poly1305-iiv";
   }
   return fmt::format("encr{}-{}", static_cast<unsigned>(suite.encr), suite.key_bits);
 }
@@ -107,7 +111,8 @@ const KeInfo* find(KeGroup id) { return find_in(ke_table, id); }
 
 std::size_t encr_key_size(const CipherSuite& suite) {
   const EncrInfo* info = find(suite.encr);
-  return info == nullptr ? 0 : cipher_key_size(suite) + info->salt_size;
+  if (info == nullptr) return 0;
+  return (info->key_length_attribute ? suite.key_bits / 8U : info->key_size) + info->salt_size;
 }
 
 std::size_t integ_key_size(const CipherSuite& suite) {
@@ -118,7 +123,17 @@ std::size_t integ_key_size(const CipherSuite& suite) {
 bool is_valid(const CipherSuite& suite) {
   const EncrInfo* info = find(suite.encr);
   if (info == nullptr || !is_allowed_key_length(*info, suite.key_bits)) return false;
+  if (is_gmac(suite.integ) && suite.encr != EncrId::null) return false;
   return info->aead ? suite.integ == IntegId::none : find(suite.integ) != nullptr;
+}
+
+bool has_implicit_iv(EncrId id) {
+  return id == EncrId::aes_ccm_8_iiv || id == EncrId::aes_gcm_16_iiv ||
+         id == EncrId::chacha20_poly1305_iiv;
+}
+
+bool is_gmac(IntegId id) {
+  return id == IntegId::aes_128_gmac || id == IntegId::aes_192_gmac || id == IntegId::aes_256_gmac;
 }
 
 std::string to_string(const CipherSuite& suite) {

@@ -101,8 +101,8 @@ wire::Proposal make_proposal(const Offer& offer, bool with_ke) {
   add_transforms(proposal, TransformType::integ, offer.integrity);
   if (with_ke) add_transforms(proposal, TransformType::ke, offer.ke);
   add_transforms(proposal, TransformType::esn, offer.esn);
-  // ESN is mandatory in ESP (RFC 7296 s3.3.3).
-  if (offer.protocol == ProtocolId::esp && offer.esn.empty()) {
+  // ESN is mandatory in ESP and AH (RFC 7296 s3.3.3).
+  if (offer.protocol != ProtocolId::ike && offer.esn.empty()) {
     add_transforms(proposal, TransformType::esn, std::array{false});
   }
   return proposal;

@@ -22,12 +22,12 @@ struct Encryption {
 /// One proposal with its alternatives per transform type, each list in order of preference. AEAD
 /// and non-AEAD ciphers never share an offer (RFC 7296 s3.3).
 struct Offer {
-  wire::ProtocolId protocol{};  ///< ike or esp
-  std::vector<Encryption> encryption;
+  wire::ProtocolId protocol{};             ///< ike, esp or ah
+  std::vector<Encryption> encryption;      ///< empty for AH
   std::vector<crypto::PrfId> prf;          ///< IKE only
   std::vector<crypto::IntegId> integrity;  ///< empty for AEAD
-  std::vector<crypto::KeGroup> ke;         ///< required for IKE; for ESP, PFS groups, may be empty
-  std::vector<bool> esn;                   ///< ESP only: acceptable values in order
+  std::vector<crypto::KeGroup> ke;         ///< required for IKE; else PFS groups, may be empty
+  std::vector<bool> esn;                   ///< ESP and AH: acceptable values in order
   friend bool operator==(const Offer&, const Offer&) = default;
 };
 
@@ -41,7 +41,7 @@ struct IkeSuite {
   friend constexpr auto operator<=>(const IkeSuite&, const IkeSuite&) = default;
 };
 
-/// The algorithms of a Child SA; `ke` is none without PFS.
+/// The algorithms of a Child SA; `ke` is none without PFS. The cipher of AH is `null`.
 struct ChildSuite {
   crypto::CipherSuite cipher;
   crypto::KeGroup ke = crypto::KeGroup::none;
@@ -60,8 +60,8 @@ struct ChildSuite {
 [[nodiscard]] Offers default_esp_offers();
 
 /// "aes256gcm16-prfsha384-x25519", "aes256-sha256-modp2048", "aes128gcm16", "aes256gcm16-x25519",
-/// "aes128-sha256-noesn": strongSwan's spelling, any order, several of a kind allowed. The error is
-/// a sentence that names the part and what would be right.
+/// "aes128-sha256-noesn", for AH "sha256-x25519" or "aes256gmac": strongSwan's spelling, any order,
+/// several of a kind allowed. The error is a sentence that names the part and what would be right.
 [[nodiscard]] std::expected<Offer, std::string> parse_offer(std::string_view text,
                                                             wire::ProtocolId protocol);
 
@@ -89,7 +89,8 @@ struct NoChoice {
 [[nodiscard]] std::expected<Choice<IkeSuite>, NoChoice> choose_ike(const wire::SaPayload& theirs,
                                                                    const Offers& ours,
                                                                    crypto::KeGroup preferred_ke);
-/// `in_ike_auth`: no KE is negotiated (s1.2).
+/// `in_ike_auth`: no KE is negotiated (s1.2). Offers of ESP and of AH may stand side by side; the
+/// answer's protocol tells which it is.
 [[nodiscard]] std::expected<Choice<ChildSuite>, NoChoice> choose_child(
     const wire::SaPayload& theirs, const Offers& ours, crypto::KeGroup preferred_ke,
     bool in_ike_auth);

@@ -26,7 +26,7 @@ struct Wanted {
 };
 
 struct Rules {
-  ProtocolId protocol{};
+  ProtocolId protocol{};  ///< ike, or for a Child SA that of the offer at hand
   std::optional<crypto::KeGroup> preferred_ke;
   bool ke_ignored = false;  ///< IKE_AUTH negotiates none (RFC 7296 s1.2)
   bool is_answer = false;   ///< at most one transform of each type
@@ -48,11 +48,11 @@ struct Mismatch {
 
 bool belongs_to(TransformType type, ProtocolId protocol) {
   switch (type) {
-    case encr:
+    case encr: return protocol != ProtocolId::ah;
     case integ:
     case ke: return true;
     case prf: return protocol == ProtocolId::ike;
-    case esn: return protocol == ProtocolId::esp;
+    case esn: return protocol != ProtocolId::ike;
   }
   return false;
 }
@@ -67,7 +67,7 @@ std::vector<Wanted> wanted_ke(const Offer& ours, const Rules& rules) {
     if (rules.protocol == ProtocolId::ike && group == crypto::KeGroup::none) continue;
     list.push_back({static_cast<std::uint16_t>(group), 0});
   }
-  if (list.empty() && rules.protocol == ProtocolId::esp) list.push_back({});
+  if (list.empty() && rules.protocol != ProtocolId::ike) list.push_back({});
   if (rules.preferred_ke) {
     const Wanted preferred{static_cast<std::uint16_t>(*rules.preferred_ke), 0};
     const auto found = std::ranges::find(list, preferred);
@@ -204,16 +204,19 @@ NoChoice explain(const Proposal& theirs, const Offer& ours, TransformType missin
 }
 
 std::string_view protocol_name(ProtocolId protocol) {
-  return protocol == ProtocolId::ike ? "an IKE proposal" : "an ESP proposal";
+  if (protocol == ProtocolId::ike) return "an IKE proposal";
+  return protocol == ProtocolId::ah ? "an AH proposal" : "an ESP proposal";
 }
 
 //= rfc7296#2.7-1 rfc7296#2.7-3 rfc7296#3.3.4-5..6 rfc7296#3.3.6-1..2 rfc7296#3.14-2
 std::expected<Selected, NoChoice> select(const wire::SaPayload& theirs, const Offers& ours,
-                                         const Rules& rules) {
+                                         Rules rules) {
+  if (rules.protocol != ProtocolId::ike && !ours.empty()) rules.protocol = ours.front().protocol;
   NoChoice nearest{encr, std::string{protocol_name(rules.protocol)}, "none with a valid SPI"};
   std::optional<std::size_t> nearest_matched;
   for (const Offer& offer : ours) {
-    if (offer.protocol != rules.protocol) continue;
+    if ((offer.protocol == ProtocolId::ike) != (rules.protocol == ProtocolId::ike)) continue;
+    rules.protocol = offer.protocol;
     const WantedLists wanted = wanted_lists(offer, rules);
     std::optional<Selected> best;
     for (const Proposal& proposal : theirs.proposals) {
@@ -237,9 +240,10 @@ std::uint16_t picked(const Match& match, TransformType type) {
   return match.picked[static_cast<std::size_t>(place)].id;
 }
 
-crypto::CipherSuite cipher_of(const Match& match) {
-  return {static_cast<crypto::EncrId>(match.picked[0].id), match.picked[0].key_bits,
-          static_cast<crypto::IntegId>(picked(match, integ))};
+crypto::CipherSuite cipher_of(const Match& match, ProtocolId protocol) {
+  const auto integrity = static_cast<crypto::IntegId>(picked(match, integ));
+  if (protocol == ProtocolId::ah) return {crypto::EncrId::null, 0, integrity};
+  return {static_cast<crypto::EncrId>(match.picked[0].id), match.picked[0].key_bits, integrity};
 }
 
 template <class Suite>
@@ -256,7 +260,8 @@ std::expected<Choice<IkeSuite>, NoChoice> select_ike(const wire::SaPayload& thei
   auto selected = select(theirs, ours, rules);
   if (!selected) return std::unexpected{std::move(selected).error()};
   const Match& match = selected->match;
-  const IkeSuite suite{cipher_of(match), static_cast<crypto::PrfId>(picked(match, prf)),
+  const IkeSuite suite{cipher_of(match, ProtocolId::ike),
+                       static_cast<crypto::PrfId>(picked(match, prf)),
                        static_cast<crypto::KeGroup>(picked(match, ke))};
   return make_choice(suite, std::move(*selected));
 }
@@ -266,8 +271,8 @@ std::expected<Choice<ChildSuite>, NoChoice> select_child(const wire::SaPayload& 
   auto selected = select(theirs, ours, rules);
   if (!selected) return std::unexpected{std::move(selected).error()};
   const Match& match = selected->match;
-  const ChildSuite suite{cipher_of(match), static_cast<crypto::KeGroup>(picked(match, ke)),
-                         picked(match, esn) == 1};
+  const ChildSuite suite{cipher_of(match, selected->proposal->protocol),
+                         static_cast<crypto::KeGroup>(picked(match, ke)), picked(match, esn) == 1};
   return make_choice(suite, std::move(*selected));
 }
 

@@ -83,19 +83,50 @@ Sentence add_ke(Offer& offer, const AlgorithmName& name) {
   return add_once(offer.ke, static_cast<crypto::KeGroup>(name.id), name.text);
 }
 
+std::string_view kind_of(ProtocolId protocol) {
+  if (protocol == ProtocolId::ike) return "an IKE proposal";
+  return protocol == ProtocolId::ah ? "an AH proposal" : "an ESP proposal";
+}
+
+std::unexpected<std::string> out_of_place(std::string_view word, ProtocolId protocol,
+                                          std::string_view why) {
+  return std::unexpected{fmt::format("'{}' has no place in {}, {}", word, kind_of(protocol), why)};
+}
+
+/// For AH people write GMAC as they do for ESP, but it is one MAC for each key length there
+/// (RFC 4543 s5.3).
+crypto::IntegId gmac_of(std::uint16_t key_bits) {
+  if (key_bits == 128) return crypto::IntegId::aes_128_gmac;
+  return key_bits == 192 ? crypto::IntegId::aes_192_gmac : crypto::IntegId::aes_256_gmac;
+}
+
+Sentence add_encryption(Offer& offer, const AlgorithmName& name) {
+  const auto id = static_cast<crypto::EncrId>(name.id);
+  if (offer.protocol == ProtocolId::ah) {
+    if (id == crypto::EncrId::null_auth_aes_gmac) {
+      return add_once(offer.integrity, gmac_of(name.key_bits), name.text);
+    }
+    return out_of_place(name.text, offer.protocol, "which encrypts nothing; use 'sha256'");
+  }
+  if (offer.protocol == ProtocolId::ike && !crypto::find(id)->in_ike) {
+    return out_of_place(name.text, offer.protocol,
+                        crypto::has_implicit_iv(id)
+                            ? "whose messages number no packets; use 'aes256gcm16'"
+                            : "which must be encrypted; use 'aes256gcm16'");
+  }
+  return add_once(offer.encryption, Encryption{id, name.key_bits}, name.text);
+}
+
 Sentence add_word(Offer& offer, std::string_view word) {
   const AlgorithmName* name = find_algorithm(word);
   if (name == nullptr) return std::unexpected{unknown_text(word)};
   if (!name->refusal.empty()) return std::unexpected{fmt::format("'{}' {}", word, name->refusal)};
   if (!is_supported(*name)) return std::unexpected{fmt::format("'{}' is not supported", word)};
   switch (name->type) {
-    case encr:
-      return add_once(offer.encryption,
-                      Encryption{static_cast<crypto::EncrId>(name->id), name->key_bits}, word);
+    case encr: return add_encryption(offer, *name);
     case prf:
-      if (offer.protocol == ProtocolId::esp) {
-        return std::unexpected{fmt::format(
-            "'{}' has no place in an ESP proposal, which takes its PRF from the IKE SA", word)};
+      if (offer.protocol != ProtocolId::ike) {
+        return out_of_place(word, offer.protocol, "which takes its PRF from the IKE SA");
       }
       return add_once(offer.prf, static_cast<crypto::PrfId>(name->id), word);
     case integ: return add_once(offer.integrity, static_cast<crypto::IntegId>(name->id), word);
@@ -110,17 +141,28 @@ Sentence add_word(Offer& offer, std::string_view word) {
 }
 
 crypto::PrfId prf_of(crypto::IntegId id) {
+  using enum crypto::IntegId;
   switch (id) {
-    case crypto::IntegId::none:
-    case crypto::IntegId::hmac_sha2_256_128: return crypto::PrfId::hmac_sha2_256;
-    case crypto::IntegId::hmac_sha2_384_192: return crypto::PrfId::hmac_sha2_384;
-    case crypto::IntegId::hmac_sha2_512_256: return crypto::PrfId::hmac_sha2_512;
+    case hmac_sha1_96: return crypto::PrfId::hmac_sha1;
+    case aes_xcbc_96: return crypto::PrfId::aes128_xcbc;
+    case aes_cmac_96: return crypto::PrfId::aes128_cmac;
+    case hmac_sha2_384_192: return crypto::PrfId::hmac_sha2_384;
+    case hmac_sha2_512_256: return crypto::PrfId::hmac_sha2_512;
+    case none:
+    case aes_128_gmac:
+    case aes_192_gmac:
+    case aes_256_gmac:
+    case hmac_sha2_256_128: break;
   }
   return crypto::PrfId::hmac_sha2_256;
 }
 
 /// Encryption and integrity must fit each other.
 Sentence check_cipher(const Offer& offer) {
+  if (offer.protocol == ProtocolId::ah) {
+    if (!offer.integrity.empty()) return {};
+    return std::unexpected{std::string{"the integrity algorithm is missing; add 'sha256'"}};
+  }
   if (offer.encryption.empty()) {
     return std::unexpected{std::string{"the encryption is missing; add 'aes256gcm16'"}};
   }
@@ -190,7 +232,7 @@ std::expected<Offer, std::string> parse_offer(std::string_view text, wire::Proto
   if (protocol == ProtocolId::ike) derive_prf(offer);
   TRY_VOID(check_cipher(offer));
   if (protocol == ProtocolId::ike) TRY_VOID(check_ike(offer));
-  if (protocol == ProtocolId::esp && offer.esn.empty()) offer.esn = {true, false};
+  if (protocol != ProtocolId::ike && offer.esn.empty()) offer.esn = {true, false};
   return offer;
 }
 

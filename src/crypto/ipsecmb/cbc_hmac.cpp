@@ -20,7 +20,13 @@ struct Hash {
 
 Hash hash_of(const IMB_MGR& mgr, IntegId integ) {
   switch (integ) {
-    case IntegId::none: break;
+    case IntegId::none:
+    case IntegId::hmac_sha1_96:
+    case IntegId::aes_xcbc_96:
+    case IntegId::aes_cmac_96:
+    case IntegId::aes_128_gmac:
+    case IntegId::aes_192_gmac:
+    case IntegId::aes_256_gmac: break;
     case IntegId::hmac_sha2_256_128: return {IMB_AUTH_HMAC_SHA_256, 64, mgr.sha256_one_block};
     case IntegId::hmac_sha2_384_192: return {IMB_AUTH_HMAC_SHA_384, 128, mgr.sha384_one_block};
     case IntegId::hmac_sha2_512_256: return {IMB_AUTH_HMAC_SHA_512, 128, mgr.sha512_one_block};

@@ -11,8 +11,18 @@ bool IpsecMbProvider::accelerates(const CipherSuite& suite) {
     case EncrId::aes_gcm_16:
     case EncrId::chacha20_poly1305:
     case EncrId::aes_cbc: return true;
+    case EncrId::triple_des:
+    case EncrId::null:
     case EncrId::aes_ctr:
-    case EncrId::null: return false;
+    case EncrId::aes_ccm_8:
+    case EncrId::aes_ccm_12:
+    case EncrId::aes_ccm_16:
+    case EncrId::aes_gcm_8:
+    case EncrId::aes_gcm_12:
+    case EncrId::null_auth_aes_gmac:
+    case EncrId::aes_ccm_8_iiv:
+    case EncrId::aes_gcm_16_iiv:
+    case EncrId::chacha20_poly1305_iiv: return false;
   }
   return false;
 }

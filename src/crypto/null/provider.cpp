@@ -159,12 +159,21 @@ class NullKeyExchange final : public KeyExchange {
     switch (info_.id) {
       case KeGroup::ecp_256:
       case KeGroup::ecp_384:
-      case KeGroup::ecp_521: return info_.public_size / 2;
+      case KeGroup::ecp_521:
+      case KeGroup::brainpool_224:
+      case KeGroup::brainpool_256:
+      case KeGroup::brainpool_384:
+      case KeGroup::brainpool_512: return info_.public_size / 2;
       case KeGroup::none:
       case KeGroup::curve25519:
+      case KeGroup::curve448:
+      case KeGroup::modp_1024:
+      case KeGroup::modp_1536:
       case KeGroup::modp_2048:
       case KeGroup::modp_3072:
-      case KeGroup::modp_4096: break;
+      case KeGroup::modp_4096:
+      case KeGroup::modp_6144:
+      case KeGroup::modp_8192: break;
     }
     return info_.public_size;
   }

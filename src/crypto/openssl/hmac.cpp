@@ -22,9 +22,11 @@ MacCtx make_keyless(const char* digest) {
 
 /// Looking the algorithms up by name costs more than a small HMAC: once is enough.
 const EVP_MAC_CTX* keyless(std::string_view digest) {
+  static const MacCtx sha1 = make_keyless("SHA1");
   static const MacCtx sha256 = make_keyless("SHA256");
   static const MacCtx sha384 = make_keyless("SHA384");
   static const MacCtx sha512 = make_keyless("SHA512");
+  if (digest == "SHA1") return sha1.get();
   if (digest == "SHA256") return sha256.get();
   return digest == "SHA384" ? sha384.get() : sha512.get();
 }
@@ -54,7 +56,13 @@ bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) {
 
 const char* digest_of(IntegId integ) {
   switch (integ) {
-    case IntegId::none: return nullptr;
+    case IntegId::none:
+    case IntegId::aes_xcbc_96:
+    case IntegId::aes_cmac_96:
+    case IntegId::aes_128_gmac:
+    case IntegId::aes_192_gmac:
+    case IntegId::aes_256_gmac: return nullptr;
+    case IntegId::hmac_sha1_96: return "SHA1";
     case IntegId::hmac_sha2_256_128: return "SHA256";
     case IntegId::hmac_sha2_384_192: return "SHA384";
     case IntegId::hmac_sha2_512_256: return "SHA512";
@@ -64,6 +72,9 @@ const char* digest_of(IntegId integ) {
 
 const char* digest_of(PrfId prf) {
   switch (prf) {
+    case PrfId::aes128_xcbc:
+    case PrfId::aes128_cmac: return nullptr;
+    case PrfId::hmac_sha1: return "SHA1";
     case PrfId::hmac_sha2_256: return "SHA256";
     case PrfId::hmac_sha2_384: return "SHA384";
     case PrfId::hmac_sha2_512: return "SHA512";

@@ -83,11 +83,20 @@ int curve_of(KeGroup group) {
     case KeGroup::ecp_256: return NID_X9_62_prime256v1;
     case KeGroup::ecp_384: return NID_secp384r1;
     case KeGroup::ecp_521: return NID_secp521r1;
+    case KeGroup::brainpool_224: return NID_brainpoolP224r1;
+    case KeGroup::brainpool_256: return NID_brainpoolP256r1;
+    case KeGroup::brainpool_384: return NID_brainpoolP384r1;
+    case KeGroup::brainpool_512: return NID_brainpoolP512r1;
     case KeGroup::none:
     case KeGroup::curve25519:
+    case KeGroup::curve448:
+    case KeGroup::modp_1024:
+    case KeGroup::modp_1536:
     case KeGroup::modp_2048:
     case KeGroup::modp_3072:
-    case KeGroup::modp_4096: break;
+    case KeGroup::modp_4096:
+    case KeGroup::modp_6144:
+    case KeGroup::modp_8192: break;
   }
   return NID_undef;
 }
@@ -181,21 +190,34 @@ class Ecp final : public PublicValue {
 
 BIGNUM* modulus_of(KeGroup group) {
   switch (group) {
+    case KeGroup::modp_1024: return BN_get_rfc2409_prime_1024(nullptr);
+    case KeGroup::modp_1536: return BN_get_rfc3526_prime_1536(nullptr);
     case KeGroup::modp_2048: return BN_get_rfc3526_prime_2048(nullptr);
     case KeGroup::modp_3072: return BN_get_rfc3526_prime_3072(nullptr);
     case KeGroup::modp_4096: return BN_get_rfc3526_prime_4096(nullptr);
+    case KeGroup::modp_6144: return BN_get_rfc3526_prime_6144(nullptr);
+    case KeGroup::modp_8192: return BN_get_rfc3526_prime_8192(nullptr);
     case KeGroup::none:
     case KeGroup::ecp_256:
     case KeGroup::ecp_384:
     case KeGroup::ecp_521:
-    case KeGroup::curve25519: break;
+    case KeGroup::brainpool_224:
+    case KeGroup::brainpool_256:
+    case KeGroup::brainpool_384:
+    case KeGroup::brainpool_512:
+    case KeGroup::curve25519:
+    case KeGroup::curve448: break;
   }
   return nullptr;
 }
 
-/// RFC 3526 s8, the larger estimate: 320, 420 and 480 bits, in bytes.
+/// RFC 3526 s8, the larger estimate, in bytes; it says nothing of 1024 bits.
 std::size_t exponent_size_of(KeGroup group) {
-  return group == KeGroup::modp_2048 ? 40 : group == KeGroup::modp_3072 ? 53 : 60;
+  if (group == KeGroup::modp_1024 || group == KeGroup::modp_1536) return 30;
+  if (group == KeGroup::modp_2048) return 40;
+  if (group == KeGroup::modp_3072) return 53;
+  if (group == KeGroup::modp_4096) return 60;
+  return group == KeGroup::modp_6144 ? 68 : 78;
 }
 
 class Modp final : public PublicValue {

@@ -56,15 +56,25 @@ std::expected<std::unique_ptr<Prf>, CryptoError> OpensslProvider::make_prf(PrfId
 
 std::expected<std::unique_ptr<KeyExchange>, CryptoError> OpensslProvider::make_key_exchange(
     KeGroup group, base::Rng& rng) const {
+  if (!supports(group)) return std::unexpected{CryptoError::unsupported};
   switch (group) {
     case KeGroup::none: break;
+    case KeGroup::curve448: break;
     case KeGroup::curve25519: return made(ossl::make_x25519(rng));
     case KeGroup::ecp_256:
     case KeGroup::ecp_384:
-    case KeGroup::ecp_521: return made(ossl::make_ecp(group, rng));
+    case KeGroup::ecp_521:
+    case KeGroup::brainpool_224:
+    case KeGroup::brainpool_256:
+    case KeGroup::brainpool_384:
+    case KeGroup::brainpool_512: return made(ossl::make_ecp(group, rng));
+    case KeGroup::modp_1024:
+    case KeGroup::modp_1536:
     case KeGroup::modp_2048:
     case KeGroup::modp_3072:
-    case KeGroup::modp_4096: return made(ossl::make_modp(group, rng));
+    case KeGroup::modp_4096:
+    case KeGroup::modp_6144:
+    case KeGroup::modp_8192: return made(ossl::make_modp(group, rng));
   }
   return std::unexpected{CryptoError::unsupported};
 }
