@@ -12,11 +12,11 @@ TEST(Registry, finds_every_row_by_its_number_and_no_other) {
   for (const auto& row : all_integ()) EXPECT_EQ(find(row.id), &row);
   for (const auto& row : all_prf()) EXPECT_EQ(find(row.id), &row);
   for (const auto& row : all_ke()) EXPECT_EQ(find(row.id), &row);
-  EXPECT_EQ(find(EncrId{3}), nullptr);
+  EXPECT_EQ(find(EncrId{2}), nullptr);
   EXPECT_EQ(find(IntegId::none), nullptr);
-  EXPECT_EQ(find(PrfId{2}), nullptr);
+  EXPECT_EQ(find(PrfId{1}), nullptr);
   EXPECT_EQ(find(KeGroup::none), nullptr);
-  EXPECT_EQ(find(KeGroup{2}), nullptr);
+  EXPECT_EQ(find(KeGroup{1}), nullptr);
 }
 
 TEST(Registry, sizes_keying_material_as_the_rfcs_do) {
@@ -40,8 +40,8 @@ TEST(Registry, a_suite_is_valid_with_an_allowed_key_length_and_a_mac_exactly_whe
   EXPECT_FALSE(is_valid({EncrId::aes_gcm_16, 128, IntegId::hmac_sha2_256_128}));
   EXPECT_FALSE(is_valid({EncrId::aes_cbc, 128}));
   EXPECT_FALSE(is_valid({EncrId::null, 0}));
-  EXPECT_FALSE(is_valid({EncrId{3}, 0, IntegId::hmac_sha2_256_128}));
-  EXPECT_FALSE(is_valid({EncrId::aes_cbc, 128, IntegId{2}}));
+  EXPECT_FALSE(is_valid({EncrId{2}, 0, IntegId::hmac_sha2_256_128}));
+  EXPECT_FALSE(is_valid({EncrId::aes_cbc, 128, IntegId{1}}));
 }
 
 TEST(Registry, the_default_key_length_of_every_cipher_makes_a_valid_suite) {
@@ -57,7 +57,7 @@ TEST(Registry, spells_suites_as_people_write_them) {
   EXPECT_EQ(to_string(CipherSuite{EncrId::chacha20_poly1305, 0}), "chacha20-poly1305");
   EXPECT_EQ(to_string(CipherSuite{EncrId::aes_cbc, 128, IntegId::hmac_sha2_256_128}),
             "aes128-cbc/hmac-sha256");
-  EXPECT_EQ(to_string(CipherSuite{EncrId{3}, 0, IntegId{2}}), "encr3-0/integ2");
+  EXPECT_EQ(to_string(CipherSuite{EncrId{2}, 0, IntegId{1}}), "encr2-0/integ1");
 }
 
 TEST(Registry, no_aes_key_outlives_a_distinguishing_probability_of_2_to_the_minus_32) {
