@@ -573,25 +573,6 @@ void IkeSa::heed_answer_path(const base::Path& path, Instant now) {
   }
 }
 
-bool IkeSa::is_succeeded() const {
-  const auto ids = shared_.index.of(name(), *remote_id_);
-  return std::ranges::any_of(ids, [&](IkeSaId id) {
-    const IkeSa* const sa = shared_.find(id);
-    return sa != nullptr && sa->state_ == IkeState::established &&
-           *sa->established_at_ > *established_at_;
-  });
-}
-
-bool IkeSa::has_patience(const InFlight& request, Instant now) const {
-  if (!mobility_.is_agreed || state_ != IkeState::established) return false;
-  if (is_succeeded()) return false;  // the peer is not away: it has come back without this SA
-  const base::Duration limit = shared_.limits().mobile_patience;
-  if (mobility_.lost_since) return now - *mobility_.lost_since < limit;
-  // s3.11: only the initiator can find another path, and only it could come back.
-  return !mobility_.decides && connection_->remote_addresses.empty() &&
-         now - request.sent_at < limit;
-}
-
 void IkeSa::take_mobility(IkeSa& old) {
   if (!old.mobility_.is_agreed) return;
   set_path(old.path_);
