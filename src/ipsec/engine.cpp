@@ -38,7 +38,19 @@ void Engine::set_policies(std::vector<Policy> policies) {
 }
 
 std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, base::Instant now) {
-  return impl_->sad.install(std::move(sa), now);
+  return impl_->sad.install(std::move(sa), nullptr, now);
+}
+
+std::expected<void, crypto::CryptoError> Engine::install_beside(policy::InstallSa sa,
+                                                                std::shared_ptr<SaCommon> common,
+                                                                base::Instant now) {
+  CAPONIER_ASSERT(common == nullptr || common->shared);
+  return impl_->sad.install(std::move(sa), std::move(common), now);
+}
+
+std::shared_ptr<SaCommon> Engine::common_of(policy::ChildSaId id) const {
+  const Sa* const sa = impl_->sad.find(id);
+  return sa == nullptr ? nullptr : sa->common;
 }
 
 void Engine::remove(policy::ChildSaId id) { impl_->sad.remove(id); }
@@ -54,32 +66,31 @@ void Engine::move(const policy::MoveSa& move) {
   sa->params.udp_encap = move.udp_encap;
   sa->params.peer_behind_nat = move.peer_behind_nat;
   sa->moved_to.reset();
-  sa->update_inner_mtu();
+  sa->update_sizes();
 }
 
 void Engine::skip(const policy::SkipSa& skip) {
   const Sa* const sa = impl_->sad.find(skip.id);
   if (sa == nullptr) return;
-  const std::uint64_t room = sa->sequence_out_max - sa->sequence_out;
-  advance_sequence(skip.id, sa->sequence_out + std::min(skip.count, room));
+  const std::uint64_t used = sa->common->sequence_out.get();
+  if (used >= sa->sequence_out_max) return;
+  advance_sequence(skip.id, used + std::min(skip.count, sa->sequence_out_max - used));
 }
 
 void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
   Sa* const sa = impl_->sad.find(id);
   if (sa == nullptr) return;
   sa->path_mtu = path_mtu;
-  sa->update_inner_mtu();
+  sa->update_sizes();
 }
 
 void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
   Sa* const sa = impl_->sad.find(id);
-  if (sa == nullptr || at_least <= sa->sequence_out) return;
+  if (sa == nullptr) return;
+  const std::uint64_t used = sa->common->sequence_out.get();
   const std::uint64_t target = std::min(at_least, sa->sequence_out_max);
-  const std::uint64_t skipped = target - sa->sequence_out;
-  sa->sequence_out = target;
   // Each skipped number may have sealed a packet with its own IV.
-  sa->iv_counter += skipped;
-  sa->use_out.packets += skipped;
+  if (target > used) sa->common->sequence_out.add(target - used, sa->common->shared);
 }
 
 void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
@@ -102,7 +113,7 @@ std::size_t Engine::inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const 
 std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
   const Sa* const sa = impl_->sad.find(id);
   if (sa == nullptr) return std::nullopt;
-  return sa->counters;
+  return sa->counters();
 }
 
 const base::DropCounters& Engine::drops() const { return impl_->drops; }

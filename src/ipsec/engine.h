@@ -43,6 +43,8 @@ struct EngineLimits {
   base::Duration too_big_interval{std::chrono::seconds{1}};
   /// Lowers the MSS of TCP SYNs, both ways, to what fits the SA's path MTU.
   bool clamp_mss = true;
+  /// Other workers' engines, in threads of their own, may have the same associations.
+  bool shares_associations = false;
 };
 
 /// Clear traffic wants a child that is not there.
@@ -109,6 +111,10 @@ struct SaCounters {
   base::DropCounters drops;
 };
 
+/// The part of an SA that the engines of several workers must have in common.
+struct SaCommon;
+
+/// One worker's; used by one thread at a time.
 class Engine {
  public:
   /// `rng` and `crypto` must outlive the engine.
@@ -123,6 +129,15 @@ class Engine {
   /// Keys are wiped once the ciphers exist. An `id` or `spi_in` in
   /// use, and more than associations_max, are refused as backend_failure.
   std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);
+  /// The same SA as in another worker's engine: whoever opens a packet first has it accepted, the
+  /// others drop it as a replay, and no sequence number or IV is used twice. Both engines must have
+  /// been made with `shares_associations`. SaCounters and drops are each worker's own; lifetimes
+  /// count what all have done.
+  std::expected<void, crypto::CryptoError> install_beside(policy::InstallSa sa,
+                                                          std::shared_ptr<SaCommon> common,
+                                                          base::Instant now);
+  /// For install_beside(); null for an unknown SA.
+  [[nodiscard]] std::shared_ptr<SaCommon> common_of(policy::ChildSaId id) const;
   void remove(policy::ChildSaId id);
   void switch_outbound(const policy::SwitchSa& choice);
   void move(const policy::MoveSa& move);

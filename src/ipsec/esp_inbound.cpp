@@ -1,9 +1,10 @@
 #include "ipsec/esp_inbound.h"
 
+#include <algorithm>
 #include <expected>
 
 #include "ipsec/ecn.h"
-#include "ipsec/esp_run.h"
+#include "ipsec/esp_burst.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/spd.h"
@@ -109,91 +110,126 @@ std::optional<DropReason> unwrap_transport(OpenItem& item, const Sa& sa, std::ui
 
 EspInbound::EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops)
     : clamp_mss_(clamp_mss), sad_(sad), notices_(notices), drops_(drops) {
-  jobs_.reserve(run_packets_max);
-  pending_.reserve(run_packets_max);
+  found_.reserve(burst_packets_max);
+  jobs_.reserve(burst_packets_max);
+  pending_.reserve(burst_packets_max);
 }
 
 void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
+  while (!items.empty()) {
+    const std::size_t count = std::min(items.size(), burst_packets_max);
+    find_all(items.first(count));
+    prepare_all(now);
+    open_all();
+    complete(now);
+    items = items.subspan(count);
+  }
+}
+
+void EspInbound::find_all(std::span<OpenItem> items) {
+  found_.clear();
   for (OpenItem& item : items) {
-    Sa* sa = find_sa(item, now);
-    if (sa == nullptr) continue;
-    if (sa != run_sa_ || jobs_.size() >= run_packets_max) flush(now);
-    run_sa_ = sa;
-    prepare(item, *sa);
+    const auto esp = wire::EspView::checked(item.packet->bytes());
+    if (!esp.has_value()) {
+      drop(item, nullptr, DropReason::esp_malformed);
+      continue;
+    }
+    sad_.prefetch_inbound(esp->spi());
+    found_.push_back({&item, nullptr, esp->spi()});
   }
-  flush(now);
+  for (Pending& found : found_) {
+    found.sa = sad_.find_inbound(found.spi);
+    if (found.sa != nullptr) found.sa->prefetch_in();
+  }
 }
 
-Sa* EspInbound::find_sa(OpenItem& item, base::Instant now) {
-  const auto esp = wire::EspView::checked(item.packet->bytes());
-  if (!esp.has_value()) {
-    drop(item, nullptr, DropReason::esp_malformed);
-    return nullptr;
+void EspInbound::prepare_all(base::Instant now) {
+  jobs_.clear();
+  pending_.clear();
+  for (std::size_t i = 0; i < found_.size(); ++i) {
+    const Pending& found = found_[i];
+    if (i + key_distance < found_.size()) {
+      const Sa* const later = found_[i + key_distance].sa;
+      if (later != nullptr) __builtin_prefetch(&later->common->replay);
+    }
+    if (found.sa == nullptr) {
+      drop(*found.item, nullptr, DropReason::esp_no_sa);
+    } else {
+      prepare(*found.item, *found.sa, now);
+    }
   }
-  Sa* const sa = sad_.find_inbound(esp->spi());
-  if (sa == nullptr) {
-    drop(item, nullptr, DropReason::esp_no_sa);
-    return nullptr;
-  }
-  sad_.expire_by_time(*sa, now);
-  if (sa->is_expired) {
-    sad_.announce_hard(*sa);
-    drop(item, sa, DropReason::esp_expired);
-    return nullptr;
-  }
-  return sa;
 }
 
-void EspInbound::prepare(OpenItem& item, Sa& sa) {
+void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
+  sad_.expire_by_time(sa, now);
+  if (sa.is_expired) {
+    sad_.announce_hard(sa);
+    return drop(item, &sa, DropReason::esp_expired);
+  }
   const base::MutBytes esp = item.packet->bytes();
   const std::size_t fixed = wire::esp_header_size + sa.shape.iv + sa.shape.icv;
   if (esp.size() < fixed + sa.shape.alignment || (esp.size() - fixed) % sa.shape.alignment != 0) {
     return drop(item, &sa, DropReason::esp_malformed);
   }
-  const auto sequence = sa.replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
-  if (!sequence.has_value() || !sa.replay.is_acceptable(*sequence)) {
+  const ReplayWindow& replay = sa.common->replay;
+  const auto sequence = replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
+  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
     return drop(item, &sa, DropReason::esp_replay);
   }
   crypto::PacketJob job;
   job.header = esp.first(wire::esp_header_size);
-  if (sa.params.suite.esn) job.esn_high = static_cast<std::uint32_t>(*sequence >> 32);
+  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(*sequence >> 32);
   job.iv = esp.subspan(wire::esp_header_size, sa.shape.iv);
   job.text = esp.subspan(wire::esp_header_size + sa.shape.iv, esp.size() - fixed);
   job.icv = esp.last(sa.shape.icv);
   jobs_.push_back(job);
-  pending_.push_back({&item, *sequence});
+  pending_.push_back({&item, &sa, sa.params.spi_in, *sequence});
 }
 
-void EspInbound::flush(base::Instant now) {
-  if (jobs_.empty()) return;
-  Sa& sa = *run_sa_;
-  sa.opener->open(jobs_);
+void EspInbound::open_all() {
+  const std::size_t count = jobs_.size();
+  for (std::size_t at = 0; at < count;) {
+    Sa& sa = *pending_[at].sa;
+    std::size_t end = at + 1;
+    while (end < count && pending_[end].sa == &sa) ++end;
+    const std::size_t ahead = at + key_distance;
+    if (ahead < count && pending_[ahead].sa != &sa) {
+      pending_[ahead].sa->opener_lines.prefetch(jobs_[ahead].text.size());
+    }
+    sa.opener->start_open(std::span{jobs_}.subspan(at, end - at));
+    at = end;
+  }
+  sad_.finish_crypto();
+}
+
+void EspInbound::complete(base::Instant now) {
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
     OpenItem& item = *pending_[i].item;
-    if (const auto reason = finish(pending_[i], jobs_[i], sa, now)) {
+    Sa& sa = *pending_[i].sa;
+    if (const auto reason = finish(pending_[i], jobs_[i], now)) {
       drop(item, &sa, *reason);
       continue;
     }
     if (clamp_mss_) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
     item.verdict = Verdict::forward;
     item.sa = sa.params.id;
-    ++sa.counters.packets_in;
-    sa.counters.bytes_in += item.packet->size();
+    ++sa.in.packets;
+    sa.in.bytes += item.packet->size();
   }
-  jobs_.clear();
-  pending_.clear();
 }
 
 std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypto::PacketJob& job,
-                                             Sa& sa, base::Instant now) {
+                                             base::Instant now) {
+  Sa& sa = *pending.sa;
+  ReplayWindow& replay = sa.common->replay;
   if (!job.ok) return DropReason::esp_bad_icv;
-  const bool is_newest = pending.sequence > sa.replay.highest();
-  if (!sa.replay.accept(pending.sequence)) return DropReason::esp_replay;
-  if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this run
-  sa.counters.last_in = now;
+  const bool is_newest = pending.sequence > replay.highest();
+  if (!replay.accept(pending.sequence)) return DropReason::esp_replay;
+  if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this burst
+  sa.in.last = now;
   if (is_newest) note_path(*pending.item, sa);
   if (!sa.sends && !sa.heard_announced) sa.heard_announced = notices_.peer_sends(sa.params.id);
-  sad_.count_use(sa, sa.use_in, job.text.size());
+  sad_.count_in(sa, job.text.size());
 
   const auto trailer = read_trailer(job.text);
   if (!trailer.has_value()) return DropReason::esp_bad_padding;
@@ -230,7 +266,7 @@ void EspInbound::drop(OpenItem& item, Sa* sa, DropReason reason) {
   drops_.add(reason);
   if (sa == nullptr) return;
   item.sa = sa->params.id;
-  sa->counters.drops.add(reason);
+  sa->drops.add(reason);
 }
 
 }  // namespace caponier::ipsec

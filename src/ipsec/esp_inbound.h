@@ -19,20 +19,26 @@ class EspInbound {
   void run(std::span<OpenItem> items, base::Instant now);
 
  private:
-  /// A packet whose job awaits its run's open().
+  /// A packet on its way through the stages.
   struct Pending {
     OpenItem* item = nullptr;
+    Sa* sa = nullptr;
+    base::Spi spi;
     std::uint64_t sequence = 0;
   };
 
-  /// The SA of a packet; null when it was dropped.
-  Sa* find_sa(OpenItem& item, base::Instant now);
+  // The stages of a burst: what each packet needs is fetched into the cache step by step, sequence
+  // numbers are checked, the ciphers do their work, and what came of it is checked and counted.
+  void find_all(std::span<OpenItem> items);
+  void prepare_all(base::Instant now);
+  void open_all();
+  void complete(base::Instant now);
+
   /// Appends a job, or drops the packet.
-  void prepare(OpenItem& item, Sa& sa);
-  void flush(base::Instant now);
+  void prepare(OpenItem& item, Sa& sa, base::Instant now);
   /// One packet after its open(): empty when it is to be delivered.
   [[nodiscard]] std::optional<base::DropReason> finish(const Pending& pending,
-                                                       const crypto::PacketJob& job, Sa& sa,
+                                                       const crypto::PacketJob& job,
                                                        base::Instant now);
   void note_path(const OpenItem& item, Sa& sa);
   void drop(OpenItem& item, Sa* sa, base::DropReason reason);
@@ -41,9 +47,9 @@ class EspInbound {
   Sad& sad_;
   Notices& notices_;
   base::DropCounters& drops_;
-  Sa* run_sa_ = nullptr;
-  std::vector<crypto::PacketJob> jobs_;  ///< of run_sa_, as pending_
-  std::vector<Pending> pending_;
+  std::vector<Pending> found_;
+  std::vector<crypto::PacketJob> jobs_;
+  std::vector<Pending> pending_;  ///< one for each job
 };
 
 }  // namespace caponier::ipsec

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ipsec/esp_run.h"
+#include "ipsec/esp_burst.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/transport.h"
@@ -31,19 +31,57 @@ void write_trailer(base::MutBytes trailer, std::uint8_t next_header) {
 EspOutbound::EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices,
                          base::DropCounters& drops)
     : clamp_mss_(clamp_mss), spd_(spd), sad_(sad), notices_(notices), drops_(drops) {
-  jobs_.reserve(run_packets_max);
-  pending_.reserve(run_packets_max);
+  chosen_.reserve(burst_packets_max);
+  jobs_.reserve(burst_packets_max);
+  pending_.reserve(burst_packets_max);
 }
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
-  for (ProtectItem& item : items) {
-    Sa* sa = decide(item, now);
-    if (sa == nullptr) continue;
-    if (sa != run_sa_ || jobs_.size() >= run_packets_max) flush(now);
-    run_sa_ = sa;
-    prepare(item, *sa, now);
+  while (!items.empty()) {
+    const std::size_t count = std::min(items.size(), burst_packets_max);
+    choose(items.first(count), now);
+    prepare_all(now);
+    seal_all();
+    complete(now);
+    items = items.subspan(count);
   }
-  flush(now);
+}
+
+void EspOutbound::choose(std::span<ProtectItem> items, base::Instant now) {
+  chosen_.clear();
+  for (ProtectItem& item : items) {
+    Sa* const sa = decide(item, now);
+    if (sa == nullptr) continue;
+    sa->prefetch_out();
+    chosen_.push_back({&item, sa});
+  }
+  chosen_at_ = generation();
+}
+
+void EspOutbound::prepare_all(base::Instant now) {
+  jobs_.clear();
+  pending_.clear();
+  for (const Pending& chosen : chosen_) {
+    // An earlier packet may have ended an SA.
+    Sa* const sa = generation() == chosen_at_ ? chosen.sa : decide(*chosen.item, now);
+    if (sa != nullptr) prepare(*chosen.item, *sa, now);
+  }
+}
+
+void EspOutbound::seal_all() {
+  const std::size_t count = jobs_.size();
+  for (std::size_t at = 0; at < count;) {
+    Sa& sa = *pending_[at].sa;
+    std::size_t end = at + 1;
+    while (end < count && pending_[end].sa == &sa) ++end;
+    const std::size_t ahead = at + key_distance;
+    if (ahead < count && pending_[ahead].sa != &sa) {
+      pending_[ahead].sa->sealer_lines.prefetch(jobs_[ahead].text.size());
+    }
+    sa.sealer->start_seal(std::span{jobs_}.subspan(at, end - at));
+    at = end;
+  }
+  sad_.finish_crypto();
 }
 
 Sa* EspOutbound::decide(ProtectItem& item, base::Instant now) {
@@ -88,22 +126,16 @@ Flow EspOutbound::find_living_flow(const wire::PacketSelectorFields& packet, bas
 }
 
 Flow EspOutbound::look_up(const wire::PacketSelectorFields& packet) {
-  // Both only grow, so their sum never repeats.
-  const std::uint64_t generation = spd_.generation() + sad_.generation();
-  if (const Flow* known = flows_.find(packet, generation)) return *known;
+  if (const Flow* known = flows_.find(packet, generation())) return *known;
   Flow flow{spd_.match(packet), nullptr};
   if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
     flow.sa = sad_.find_outbound(flow.entry->child, packet);
   }
-  flows_.insert(packet, generation, flow);
+  flows_.insert(packet, generation(), flow);
   return flow;
 }
 
 void EspOutbound::prepare(ProtectItem& item, Sa& sa, base::Instant now) {
-  if (sa.sequence_out >= sa.sequence_out_max) {
-    sad_.announce_hard(sa);
-    return drop(item, &sa, DropReason::clear_sequence_limit);
-  }
   Inner inner;
   if (const auto v4 = wire::Ipv4View::checked(item.packet->bytes())) {
     inner = {base::Family::v4,        v4->tos(), v4->dont_fragment(),
@@ -129,9 +161,7 @@ void EspOutbound::prepare(ProtectItem& item, Sa& sa, base::Instant now) {
 
 bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now) {
   const std::size_t payload = inner.size - inner.stripped;
-  const std::size_t esp = sa.shape.esp_size(payload);
-  const std::size_t outer =
-      outer_header_size(sa.params.path.remote.address.family(), sa.params.udp_encap) + esp;
+  const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
   item.dont_fragment = inner.dont_fragment;
   if (outer > sa.path_mtu) {
     if (inner.dont_fragment && inner.size > mtu_min(inner.family)) {
@@ -147,6 +177,10 @@ bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner, base
 }
 
 void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
+  SaCommon& common = *sa.common;
+  if (common.sequence_out.get() >= sa.sequence_out_max) return refuse_sequence(item, sa);
+  const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
+  if (sequence > sa.sequence_out_max) return refuse_sequence(item, sa);  // others were faster
   PacketBuffer& packet = *item.packet;
   const EspShape& shape = sa.shape;
   packet.shrink_front(inner.stripped);
@@ -155,28 +189,30 @@ void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
   packet.grow_back(trailer + shape.icv);
   packet.grow_front(wire::esp_header_size + shape.iv);
 
-  const std::uint64_t sequence = ++sa.sequence_out;
   const base::MutBytes esp = packet.bytes();
-  wire::write_esp_header(esp, sa.params.spi_out, static_cast<std::uint32_t>(sequence));
+  wire::write_esp_header(esp, sa.spi_out, static_cast<std::uint32_t>(sequence));
   crypto::PacketJob job;
   job.header = esp.first(wire::esp_header_size);
-  if (sa.params.suite.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
+  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
   job.iv = esp.subspan(wire::esp_header_size, shape.iv);
   job.text = esp.subspan(wire::esp_header_size + shape.iv, payload + trailer);
   job.icv = esp.last(shape.icv);
-  job.iv_counter = ++sa.iv_counter;
+  job.iv_counter = sequence;
   write_trailer(job.text.last(trailer), inner.next_header);
   jobs_.push_back(job);
-  pending_.push_back({&item, inner.size});
-  sad_.count_use(sa, sa.use_out, job.text.size());
+  pending_.push_back({&item, &sa, inner.size});
+  sad_.count_out(sa, sequence, job.text.size());
 }
 
-void EspOutbound::flush(base::Instant now) {
-  if (jobs_.empty()) return;
-  Sa& sa = *run_sa_;
-  sa.sealer->seal(jobs_);
+void EspOutbound::refuse_sequence(ProtectItem& item, Sa& sa) {
+  sad_.announce_hard(sa);
+  drop(item, &sa, DropReason::clear_sequence_limit);
+}
+
+void EspOutbound::complete(base::Instant now) {
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
     ProtectItem& item = *pending_[i].item;
+    Sa& sa = *pending_[i].sa;
     if (!jobs_[i].ok) {
       drop(item, &sa, DropReason::clear_seal_failed);
       continue;
@@ -185,12 +221,10 @@ void EspOutbound::flush(base::Instant now) {
     item.sa = sa.params.id;
     item.path = sa.params.path;
     item.udp_encap = sa.params.udp_encap;
-    ++sa.counters.packets_out;
-    sa.counters.bytes_out += pending_[i].inner_size;
-    sa.counters.last_out = now;
+    ++sa.out.packets;
+    sa.out.bytes += pending_[i].inner_size;
+    sa.out.last = now;
   }
-  jobs_.clear();
-  pending_.clear();
 }
 
 void EspOutbound::drop(ProtectItem& item, Sa* sa, DropReason reason) {
@@ -199,7 +233,7 @@ void EspOutbound::drop(ProtectItem& item, Sa* sa, DropReason reason) {
   drops_.add(reason);
   if (sa == nullptr) return;
   item.sa = sa->params.id;
-  sa->counters.drops.add(reason);
+  sa->drops.add(reason);
 }
 
 }  // namespace caponier::ipsec

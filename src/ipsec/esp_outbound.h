@@ -31,11 +31,19 @@ class EspOutbound {
     std::size_t stripped = 0;      ///< the IP header that transport mode takes off
     std::size_t size = 0;
   };
-  /// A packet whose job awaits its run's seal().
+  /// A packet on its way through the stages.
   struct Pending {
     ProtectItem* item = nullptr;
+    Sa* sa = nullptr;
     std::size_t inner_size = 0;
   };
+
+  // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
+  // and trailers, the ciphers do their work, and what came of it is counted.
+  void choose(std::span<ProtectItem> items, base::Instant now);
+  void prepare_all(base::Instant now);
+  void seal_all();
+  void complete(base::Instant now);
 
   /// The SA that shall carry the packet; null when its verdict has been reached.
   Sa* decide(ProtectItem& item, base::Instant now);
@@ -46,8 +54,11 @@ class EspOutbound {
   /// Whether the packet may leave as it is; sets the outer DF.
   [[nodiscard]] bool fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
-  void flush(base::Instant now);
+  void refuse_sequence(ProtectItem& item, Sa& sa);
   void drop(ProtectItem& item, Sa* sa, base::DropReason reason);
+
+  /// Both parts only grow, so their sum never repeats.
+  [[nodiscard]] std::uint64_t generation() const { return spd_.generation() + sad_.generation(); }
 
   bool clamp_mss_;
   const Spd& spd_;
@@ -55,9 +66,10 @@ class EspOutbound {
   Notices& notices_;
   base::DropCounters& drops_;
   FlowCache flows_;
-  Sa* run_sa_ = nullptr;
-  std::vector<crypto::PacketJob> jobs_;  ///< of run_sa_, as pending_
-  std::vector<Pending> pending_;
+  std::vector<Pending> chosen_;
+  std::uint64_t chosen_at_ = 0;  ///< the generation in which chosen_ holds
+  std::vector<crypto::PacketJob> jobs_;
+  std::vector<Pending> pending_;  ///< one for each job
 };
 
 }  // namespace caponier::ipsec

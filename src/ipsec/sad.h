@@ -4,73 +4,19 @@
 
 #include <cstdint>
 #include <expected>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "ipsec/engine.h"
-#include "ipsec/esp_size.h"
+#include "ipsec/flat_table.h"
 #include "ipsec/notices.h"
-#include "ipsec/replay.h"
+#include "ipsec/sa.h"
 #include "wire/ip.h"
 
 namespace caponier::ipsec {
-
-/// What one key has done; unlike SaCounters it includes packets that were then dropped.
-struct KeyUse {
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;  ///< encrypted ones: payload, padding and trailer
-};
-
-/// Both directions of one Child SA.
-struct Sa {
-  Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
-     std::unique_ptr<crypto::PacketCipher> sealer_in,
-     std::unique_ptr<crypto::PacketCipher> opener_in, base::Instant now);
-
-  policy::InstallSa params;  ///< without its keys
-  std::unique_ptr<crypto::PacketCipher> sealer;
-  std::unique_ptr<crypto::PacketCipher> opener;
-  EspShape shape;
-  std::size_t opener_block = 1;
-  std::size_t path_mtu = path_mtu_default;
-  std::size_t inner_mtu = 0;  ///< for path_mtu
-
-  std::uint64_t sequence_out = 0;      ///< the last one used
-  std::uint64_t sequence_out_max = 0;  ///< 2^32-1, or 2^64-1 with ESN: never wraps
-  /// The IV of counter-mode ciphers. It counts seals and nothing else, and may begin at 1 because
-  /// the key is as new as this object: keys come from a fresh exchange and are never installed
-  /// again.
-  std::uint64_t iv_counter = 0;
-  ReplayWindow replay;
-  /// The endpoint last announced as PeerMoved, so that it is announced once.
-  std::optional<base::Path> moved_to;
-
-  KeyUse use_out;
-  KeyUse use_in;
-  std::uint64_t soft_packets = 0;
-  std::uint64_t hard_packets = 0;
-  std::uint64_t soft_bytes = 0;
-  std::uint64_t hard_bytes = 0;
-  std::optional<base::Instant> soft_at;
-  std::optional<base::Instant> hard_at;
-  bool is_expired = false;  ///< hard
-  bool sends = true;        ///< else only when no other SA does
-  bool heard_announced = false;
-  bool soft_announced = false;
-  bool hard_announced = false;
-
-  SaCounters counters;
-
-  void update_inner_mtu();
-};
-
-/// The largest inner packet whose outer packet fits `path_mtu`.
-[[nodiscard]] std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu);
 
 class Sad {
  public:
@@ -78,24 +24,38 @@ class Sad {
       Notices& notices)
       : limits_(limits), rng_(rng), crypto_(crypto), notices_(notices) {}
 
-  std::expected<void, crypto::CryptoError> install(policy::InstallSa params, base::Instant now);
+  /// `common`: of the same SA in another worker's engine; null when this is the first.
+  std::expected<void, crypto::CryptoError> install(policy::InstallSa params,
+                                                   std::shared_ptr<SaCommon> common,
+                                                   base::Instant now);
   void remove(policy::ChildSaId id);
   void switch_outbound(policy::ChildSaId id, bool sends);
 
   [[nodiscard]] Sa* find(policy::ChildSaId id) const;
   [[nodiscard]] Sa* find_inbound(base::Spi spi) const;
+  /// Brings what find_inbound(spi) reads into the cache.
+  void prefetch_inbound(base::Spi spi) const { by_spi_.prefetch(spi); }
   /// The newest SA of the child whose selectors match: sending ones first, then living ones. Null
   /// when there is none.
   [[nodiscard]] Sa* find_outbound(const ChildName& child,
                                   const wire::PacketSelectorFields& packet) const;
 
-  /// Counts one packet against a direction's key and announces the limits it reaches.
-  void count_use(Sa& sa, KeyUse& use, std::size_t bytes);
+  /// Counts one packet against a direction's key and announces the limits it reaches; `sequence`
+  /// packets have been sealed by now.
+  void count_out(Sa& sa, std::uint64_t sequence, std::size_t bytes) {
+    SaCommon& common = *sa.common;
+    check_use(sa, sequence, common.bytes_out.add(bytes, common.shared));
+  }
+  void count_in(Sa& sa, std::size_t bytes) {
+    SaCommon& common = *sa.common;
+    const std::uint64_t packets = common.packets_in.add(1, common.shared);
+    check_use(sa, packets, common.bytes_in.add(bytes, common.shared));
+  }
   /// Announces the end of an SA and stops it.
   void expire(Sa& sa);
   /// Stops the SA if its time is over.
   void expire_by_time(Sa& sa, base::Instant now) {
-    if (!sa.is_expired && sa.hard_at.has_value() && now >= *sa.hard_at) expire(sa);
+    if (now >= sa.ends_at && !sa.is_expired) expire(sa);
   }
   /// Announces a hard end without stopping what still arrives: sequence numbers are used up.
   void announce_hard(Sa& sa);
@@ -103,20 +63,37 @@ class Sad {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
+  /// Completes what the ciphers of all SAs have started.
+  void finish_crypto() const { crypto_.finish(); }
+
   [[nodiscard]] std::size_t size() const { return by_id_.size(); }
   /// Changes whenever an earlier find_outbound() may no longer hold.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
+  struct HashChildName {
+    std::size_t operator()(const ChildName& name) const {
+      const std::hash<std::string> hash;
+      return hash(name.first) * 31 + hash(name.second);
+    }
+  };
+
+  void check_use(Sa& sa, std::uint64_t packets, std::uint64_t bytes) {
+    if (packets >= sa.soft_packets || bytes >= sa.soft_bytes || packets >= sa.hard_packets ||
+        bytes >= sa.hard_bytes) {
+      announce_use(sa, packets >= sa.hard_packets || bytes >= sa.hard_bytes);
+    }
+  }
+  void announce_use(Sa& sa, bool is_hard) { is_hard ? expire(sa) : announce_soft(sa); }
   void announce_soft(Sa& sa);
 
   EngineLimits limits_;
   base::Rng& rng_;
   const crypto::CryptoProvider& crypto_;
   Notices& notices_;
-  std::map<policy::ChildSaId, std::unique_ptr<Sa>> by_id_;
-  std::unordered_map<base::Spi, Sa*> by_spi_;
-  std::map<ChildName, std::vector<Sa*>> by_child_;  ///< oldest first
+  FlatTable<policy::ChildSaId, std::unique_ptr<Sa>> by_id_;
+  FlatTable<base::Spi, Sa*> by_spi_;
+  std::unordered_map<ChildName, Sa*, HashChildName> newest_of_child_;
   std::set<std::pair<base::Instant, policy::ChildSaId>> deadlines_;
   std::uint64_t generation_ = 0;
 };

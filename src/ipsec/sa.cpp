@@ -1,0 +1,65 @@
+#include "ipsec/sa.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace caponier::ipsec {
+
+namespace {
+
+constexpr std::uint64_t no_limit = UINT64_MAX;
+
+/// The soft limit of limits that have none of their own.
+std::uint64_t soft_of(std::uint64_t hard) {
+  return hard == no_limit ? no_limit : hard / 10 * 9 + hard % 10 * 9 / 10;
+}
+
+}  // namespace
+
+Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
+       std::unique_ptr<crypto::PacketCipher> sealer_in,
+       std::unique_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
+       base::Instant now)
+    : common(std::move(common_in)),
+      shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size())},
+      spi_out(params_in.spi_out),
+      esn(params_in.suite.esn),
+      sends(!params_in.receives_only),
+      sequence_out_max(params_in.suite.esn ? UINT64_MAX : UINT32_MAX),
+      sealer(std::move(sealer_in)),
+      sealer_lines(sealer->key_memory()),
+      opener(std::move(opener_in)),
+      opener_lines(opener->key_memory()),
+      params(std::move(params_in)) {
+  params.keys_in = {};
+  params.keys_out = {};
+  const policy::Lifetime& lifetime = params.lifetime;
+  hard_packets = std::min(lifetime.hard_packets.value_or(no_limit), encr.packets_max);
+  soft_packets = std::min({lifetime.soft_packets.value_or(no_limit), soft_of(encr.packets_max),
+                           soft_of(sequence_out_max)});
+  hard_bytes = lifetime.hard_bytes.value_or(no_limit);
+  soft_bytes = lifetime.soft_bytes.value_or(no_limit);
+  if (lifetime.soft_time.has_value()) soft_at = now + *lifetime.soft_time;
+  if (lifetime.hard_time.has_value()) hard_at = now + *lifetime.hard_time;
+  ends_at = hard_at.value_or(never);
+  update_sizes();
+}
+
+void Sa::update_sizes() {
+  outer_headers = outer_header_size(params.path.remote.address.family(), params.udp_encap);
+  inner_mtu = inner_mtu_of(*this, path_mtu);
+}
+
+SaCounters Sa::counters() const {
+  return {in.packets, in.bytes, out.packets, out.bytes, in.last, out.last, drops};
+}
+
+std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu) {
+  if (path_mtu <= sa.outer_headers) return 0;
+  const std::size_t payload = sa.shape.payload_max(path_mtu - sa.outer_headers);
+  if (payload == 0 || sa.params.mode == policy::SaMode::tunnel) return payload;
+  // In transport mode the IP header stays outside.
+  return payload + ip_header_size(sa.params.path.remote.address.family());
+}
+
+}  // namespace caponier::ipsec

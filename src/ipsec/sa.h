@@ -1,0 +1,154 @@
+#pragma once
+// One Child SA as the engine keeps it. What every packet reads comes first, in a few cache lines
+// for each direction; names, selectors and drop counters lie behind.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "ipsec/engine.h"
+#include "ipsec/esp_size.h"
+#include "ipsec/replay.h"
+
+namespace caponier::ipsec {
+
+/// A count that several workers may raise at once.
+class Tally {
+ public:
+  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+  /// The new value. `shared` false: nobody else writes, and no bus lock is needed.
+  std::uint64_t add(std::uint64_t count, bool shared) {
+    if (shared) return value_.fetch_add(count, std::memory_order_relaxed) + count;
+    const std::uint64_t sum = get() + count;
+    value_.store(sum, std::memory_order_relaxed);
+    return sum;
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
+/// What must be one thing however many workers protect and open packets of an SA: its sequence
+/// numbers in both directions, and what counts against its lifetime. Safe to use from all of them.
+struct SaCommon {
+  SaCommon(const policy::InstallSa& params, bool is_shared)
+      : shared(is_shared), replay(params.replay_window, params.suite.esn, is_shared) {}
+
+  bool shared;
+  /// The last sequence number used, and the IV of counter-mode ciphers. It counts what was sealed
+  /// and nothing else, and may begin at 1 because the key is as new as this object: keys come from
+  /// a fresh exchange and are never installed again.
+  Tally sequence_out;
+  Tally bytes_out;  ///< encrypted ones: payload, padding and trailer
+
+  alignas(64) ReplayWindow replay;
+  Tally packets_in;  ///< genuine and new ones, also those dropped later
+  Tally bytes_in;
+};
+
+/// What crypto::KeyMemory says, in less room.
+class KeyLines {
+ public:
+  KeyLines() = default;
+  explicit KeyLines(const crypto::KeyMemory& memory)
+      : always_(memory.always.data()),
+        end_(memory.by_length.data() + memory.by_length.size()),
+        always_size_(static_cast<std::uint32_t>(memory.always.size())),
+        by_length_size_(static_cast<std::uint32_t>(memory.by_length.size())) {}
+
+  void prefetch(std::size_t packet_size) const {
+    for (std::uint32_t at = 0; at < always_size_; at += line) __builtin_prefetch(always_ + at);
+    const std::size_t needed = packet_size < by_length_size_ ? packet_size : by_length_size_;
+    for (std::size_t back = 1; back <= needed; back += line) __builtin_prefetch(end_ - back);
+  }
+
+ private:
+  static constexpr std::uint32_t line = 64;
+  const std::byte* always_ = nullptr;
+  const std::byte* end_ = nullptr;
+  std::uint32_t always_size_ = 0;
+  std::uint32_t by_length_size_ = 0;
+};
+
+/// What one worker has delivered in one direction.
+struct Traffic {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;  ///< inner ones
+  std::optional<base::Instant> last;
+};
+
+inline constexpr base::Instant never{base::Duration::max()};
+
+/// Both directions of one Child SA, in one worker's engine.
+struct alignas(64) Sa {
+  Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
+     std::unique_ptr<crypto::PacketCipher> sealer_in,
+     std::unique_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
+     base::Instant now);
+
+  // Both directions.
+  std::shared_ptr<SaCommon> common;
+  base::Instant ends_at = never;  ///< hard lifetime
+  EspShape shape;
+  base::Spi spi_out;
+  bool esn = false;
+  bool is_expired = false;  ///< hard
+  bool sends = true;        ///< else only when no other SA does
+  bool heard_announced = false;
+  bool soft_announced = false;
+  bool hard_announced = false;
+
+  std::uint64_t sequence_out_max = 0;  ///< 2^32-1, or 2^64-1 with ESN: never wraps
+  std::uint64_t soft_packets = 0;
+  std::uint64_t hard_packets = 0;
+  std::uint64_t soft_bytes = 0;
+  std::uint64_t hard_bytes = 0;
+  std::size_t path_mtu = path_mtu_default;
+  std::size_t inner_mtu = 0;  ///< for path_mtu
+  std::size_t outer_headers = 0;
+
+  // Outbound.
+  std::unique_ptr<crypto::PacketCipher> sealer;
+  KeyLines sealer_lines;
+  Traffic out;
+
+  // Inbound.
+  std::unique_ptr<crypto::PacketCipher> opener;
+  KeyLines opener_lines;
+  Traffic in;
+
+  // Seldom needed.
+  policy::InstallSa params;  ///< without its keys
+  base::DropCounters drops;
+  /// The endpoint last announced as PeerMoved, so that it is announced once.
+  std::optional<base::Path> moved_to;
+  std::optional<base::Instant> soft_at;
+  std::optional<base::Instant> hard_at;
+  /// Others of the same child, by age.
+  Sa* older = nullptr;
+  Sa* newer = nullptr;
+
+  /// To be called when path, encapsulation or path_mtu have changed.
+  void update_sizes();
+  [[nodiscard]] SaCounters counters() const;
+
+  /// Bring what one packet needs into the cache: first these, then, as these lead to it, the rest.
+  void prefetch_out() const {
+    __builtin_prefetch(this);
+    __builtin_prefetch(&sequence_out_max);
+    __builtin_prefetch(&sealer);
+    __builtin_prefetch(&params.path);
+  }
+  void prefetch_in() const {
+    __builtin_prefetch(this);
+    __builtin_prefetch(&sequence_out_max);
+    __builtin_prefetch(&opener);
+    __builtin_prefetch(&params.local);
+  }
+};
+
+/// The largest inner packet whose outer packet fits `path_mtu`.
+[[nodiscard]] std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu);
+
+}  // namespace caponier::ipsec
