@@ -69,8 +69,8 @@ bool IkeSa::has_other(const Child& child) const {
 IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
                              base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
                              Instant now, const Replacement& replacement) {
-  auto keys = derive_child_keys(*session_->prf, agreement.suite, session_->keys.sk_d, g_ir, nonce_i,
-                                nonce_r);
+  auto keys =
+      derive_child_keys(*session_->prf, agreement.suite, session_->sk_d, g_ir, nonce_i, nonce_r);
   if (!keys) return nullptr;
   const ChildConfig& config = *agreement.child;
   Child child;

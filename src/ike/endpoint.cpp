@@ -108,7 +108,7 @@ void IkeEndpoint::Impl::reauthenticate(const IkeSa& old, const base::Path& path,
 void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
   const auto before = std::exchange(shared.local_addresses, command.addresses);
   std::vector<IkeSaId> ids;
-  for (const auto& [id, sa] : sas_) ids.push_back(id);
+  for (const auto& [id, entry] : sas_) ids.push_back(id);
   for (const IkeSaId id : ids) {
     if (IkeSa* const sa = find(id)) sa->heed_local_addresses(before, now);
     settle(id, now);
@@ -118,8 +118,8 @@ void IkeEndpoint::Impl::run(const SetLocalAddresses& command, Instant now) {
 void IkeEndpoint::Impl::run(const StreamClosed& command, Instant now) {
   if (!shared.stream_users.contains(command.path)) return;
   std::vector<IkeSaId> users;
-  for (const auto& [id, sa] : sas_) {
-    if (sa->path() == command.path) users.push_back(id);
+  for (const auto& [id, entry] : sas_) {
+    if (entry.sa->path() == command.path) users.push_back(id);
   }
   for (const IkeSaId id : users) {
     if (IkeSa* const sa = find(id)) sa->handle_stream_closed(command.path, now);
@@ -173,7 +173,7 @@ void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
   shared.is_shutting_down = true;
   shared.half_open.clear();
   std::vector<IkeSaId> ids;
-  for (const auto& [id, sa] : sas_) ids.push_back(id);
+  for (const auto& [id, entry] : sas_) ids.push_back(id);
   for (const IkeSaId id : ids) {
     if (IkeSa* const sa = find(id)) sa->shut_down(now);
     settle(id, now);
@@ -184,7 +184,7 @@ void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
 
 IkeSa* IkeEndpoint::Impl::find(IkeSaId id) {
   const auto found = sas_.find(id);
-  return found == sas_.end() ? nullptr : found->second.get();
+  return found == sas_.end() ? nullptr : found->second.sa.get();
 }
 
 IkeSa* IkeEndpoint::Impl::owner_of(policy::ChildSaId child) {
@@ -206,14 +206,14 @@ std::vector<IkeSaId> IkeEndpoint::Impl::ids_of(const std::string& connection) co
   std::vector<IkeSaId> ids = shared.index.of(connection);
   std::erase_if(ids, [&](IkeSaId id) {
     const auto found = sas_.find(id);
-    return found == sas_.end() || found->second->connection()->name != connection;
+    return found == sas_.end() || found->second.sa->connection()->name != connection;
   });
   return ids;
 }
 
 IkeSa& IkeEndpoint::Impl::adopt(std::unique_ptr<IkeSa> sa) {
   const IkeSaId id = sa->id();
-  return *sas_.emplace(id, std::move(sa)).first->second;
+  return *sas_.emplace(id, Entry{std::move(sa)}).first->second.sa;
 }
 
 void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
@@ -237,24 +237,20 @@ void IkeEndpoint::Impl::settle(IkeSaId id, Instant now) {
 }
 
 void IkeEndpoint::Impl::settle_timer(IkeSaId id) {
-  if (const auto armed = armed_.find(id); armed != armed_.end()) {
-    timers_.erase({armed->second, id});
-    armed_.erase(armed);
+  const auto found = sas_.find(id);
+  if (found == sas_.end()) return;
+  Entry& entry = found->second;
+  const bool is_gone = entry.sa->is_gone();
+  const auto deadline = is_gone ? std::nullopt : entry.sa->next_deadline();
+  const auto due = deadline ? std::optional{deadline->at} : std::nullopt;
+  if (due != entry.armed_at) {
+    if (entry.armed_at) timers_.erase({*entry.armed_at, id});
+    if (due) timers_.emplace(*due, id);
+    entry.armed_at = due;
   }
-  const IkeSa* const sa = find(id);
-  if (sa == nullptr) return;
-  if (sa->is_gone()) {
-    if (const auto key = init_keys_.find(id); key != init_keys_.end()) {
-      by_init_.erase(key->second);
-      init_keys_.erase(key);
-    }
-    sas_.erase(id);
-    return;
-  }
-  if (const auto deadline = sa->next_deadline()) {
-    armed_.emplace(id, deadline->at);
-    timers_.emplace(deadline->at, id);
-  }
+  if (!is_gone) return entry.sa->rest();
+  if (entry.init) by_init_.erase(*entry.init);
+  sas_.erase(found);
 }
 
 /// Of several initiations beside each other one goes on.
@@ -274,8 +270,8 @@ bool IkeEndpoint::Impl::has_sibling(const IkeSa& sa) const {
   const auto candidates = shared.index.of(sa.connection()->name, *sa.remote_id());
   return std::ranges::any_of(candidates, [&](IkeSaId id) {
     const auto found = sas_.find(id);
-    if (found == sas_.end() || found->second.get() == &sa) return false;
-    const IkeSa& other = *found->second;
+    if (found == sas_.end() || found->second.sa.get() == &sa) return false;
+    const IkeSa& other = *found->second.sa;
     return other.state() == IkeState::established && !other.is_retired() &&
            other.connection()->name == sa.connection()->name && is_same_peer(other, sa);
   });
@@ -328,7 +324,7 @@ void IkeEndpoint::Impl::handle_deadline(Instant now) {
 
 std::optional<base::Deadline> IkeEndpoint::Impl::next_deadline() const {
   std::optional<base::Deadline> next;
-  if (!timers_.empty()) next = sas_.at(timers_.begin()->second)->next_deadline();
+  if (!timers_.empty()) next = sas_.at(timers_.begin()->second).sa->next_deadline();
   if (const auto oldest = shared.half_open.oldest()) {
     const Instant at = *oldest + shared.limits().half_open_timeout;
     if (!next || at < next->at) next = base::Deadline{at, "half-open timeout"};
@@ -338,22 +334,22 @@ std::optional<base::Deadline> IkeEndpoint::Impl::next_deadline() const {
 
 std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
   std::vector<IkeSaInfo> infos;
-  for (const auto& [id, sa] : sas_) {
-    if (sa->state() != IkeState::dead) infos.push_back(sa->info());
+  for (const auto& [id, entry] : sas_) {
+    if (entry.sa->state() != IkeState::dead) infos.push_back(entry.sa->info());
   }
   return infos;
 }
 
 std::optional<IkeSaInfo> IkeEndpoint::Impl::info_of(IkeSaId id) const {
   const auto found = sas_.find(id);
-  if (found == sas_.end() || found->second->state() == IkeState::dead) return std::nullopt;
-  return found->second->info();
+  if (found == sas_.end() || found->second.sa->state() == IkeState::dead) return std::nullopt;
+  return found->second.sa->info();
 }
 
 std::set<IkeSaId> IkeEndpoint::Impl::established_of(const std::string& connection) const {
   std::set<IkeSaId> established;
   for (const IkeSaId id : ids_of(connection)) {
-    const IkeSa& sa = *sas_.at(id);
+    const IkeSa& sa = *sas_.at(id).sa;
     if (sa.state() == IkeState::established && !sa.is_retired()) established.insert(id);
   }
   return established;

@@ -114,7 +114,7 @@ void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeade
                    : judge_new_init(path, header, datagram, now);
   if (!entry) return;
   if (known != by_init_.end()) {
-    init_keys_.erase(known->second);
+    if (const auto old = sas_.find(known->second); old != sas_.end()) old->second.init.reset();
     by_init_.erase(known);
   }
   shared.transmit(path, shared.half_open.add(std::move(*entry)).response());
@@ -214,8 +214,8 @@ void IkeEndpoint::Impl::continue_half_open(HalfOpen& half_open, const base::Path
     return;
   }
   const HalfOpen done = shared.half_open.take(spi_r);
-  by_init_.emplace(done.init_key(), id);
-  init_keys_.emplace(id, done.init_key());
+  const auto [init, is_new] = by_init_.emplace(done.init_key(), id);
+  if (is_new) sas_.at(id).init = init;
   settle(id, now);
 }
 

@@ -90,10 +90,14 @@ class IkeEndpoint::Impl : public Siblings {
   void compare_with_siblings(const Established& newest, base::Instant now);
 
   CookieJar cookies_;
-  std::map<IkeSaId, std::unique_ptr<IkeSa>> sas_;
-  std::map<InitKey, IkeSaId> by_init_;
-  std::map<IkeSaId, InitKey> init_keys_;
-  std::map<IkeSaId, base::Instant> armed_;
+  using ByInit = std::map<InitKey, IkeSaId>;
+  struct Entry {
+    std::unique_ptr<IkeSa> sa;
+    std::optional<ByInit::iterator> init{};   ///< a responder's, for its initiator's repetitions
+    std::optional<base::Instant> armed_at{};  ///< its place in timers_
+  };
+  std::map<IkeSaId, Entry> sas_;
+  ByInit by_init_;
   std::set<std::pair<base::Instant, IkeSaId>> timers_;
 };
 

@@ -47,8 +47,8 @@ void IkeSa::answer_ticket_request(Payloads& payloads, const Payloads& request, I
 
 Resumable IkeSa::resumable(const policy::Identity& initiator, const policy::Identity& responder,
                            Instant expires) const {
-  return {name(),          initiator.to_wire(true),         responder.to_wire(false),
-          session_->suite, session_->keys.sk_d.duplicate(), connection_->credential_tag,
+  return {name(),          initiator.to_wire(true),    responder.to_wire(false),
+          session_->suite, session_->sk_d.duplicate(), connection_->credential_tag,
           expires};
 }
 

@@ -28,6 +28,7 @@ struct Received {
 struct Handshake {
   base::ByteVec nonce_i, nonce_r;
   base::ByteVec init_request, init_response;
+  base::SecretBytes sk_pi, sk_pr;
   std::unique_ptr<crypto::KeyExchange> ke;
   base::ByteVec cookie;
   unsigned retries = 0;
@@ -55,7 +56,7 @@ struct Handshake {
 struct Session {
   policy::IkeSuite suite;
   std::unique_ptr<crypto::Prf> prf;
-  IkeKeys keys;
+  base::SecretBytes sk_d;
   MessageProtection protection;
 };
 

@@ -46,18 +46,17 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
   const wire::IdPayload id = step == AuthStep::own
                                  ? own_id().to_wire(is_initiator_)
                                  : *wire::find_id(handshake.peer_auth, !is_initiator_);
-  const IkeKeys& keys = session_->keys;
   base::ByteVec octets = is_initiators ? signed_octets(*session_->prf, handshake.init_request,
-                                                       handshake.nonce_r, keys.sk_pi, id)
+                                                       handshake.nonce_r, handshake.sk_pi, id)
                                        : signed_octets(*session_->prf, handshake.init_response,
-                                                       handshake.nonce_i, keys.sk_pr, id);
+                                                       handshake.nonce_i, handshake.sk_pr, id);
   if (octets.empty()) return fail_auth_locally("the PRF failed", now);
   base::append(octets, int_auth());
   if (handshake.is_resumed) return settle_auth(resumed_auth(is_initiators, octets), now);
   const AuthKind kind = step == AuthStep::own ? connection_->local_auth : connection_->remote_auth;
   if (kind == AuthKind::null) {
     // RFC 7619 s2.1: it binds the exchanges together and proves nothing else.
-    const base::SecretBytes& key = is_initiators ? keys.sk_pi : keys.sk_pr;
+    const base::SecretBytes& key = is_initiators ? handshake.sk_pi : handshake.sk_pr;
     return settle_auth(shared_key_auth(*session_->prf, key.reveal(), octets), now);
   }
   AuthRequest request;
@@ -287,8 +286,8 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
 }
 
 void IkeSa::conclude_auth(Instant now) {
-  Handshake handshake = std::move(*handshake_);
-  handshake_.reset();
+  const std::unique_ptr<Handshake> done = std::exchange(handshake_, nullptr);
+  Handshake& handshake = *done;
   is_resumed_ = handshake.is_resumed;
   establish(false, now);
   support_.note_auth(handshake.peer_auth);
@@ -424,8 +423,8 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
 }
 
 void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
-  Handshake handshake = std::move(*handshake_);
-  handshake_.reset();
+  const std::unique_ptr<Handshake> done = std::exchange(handshake_, nullptr);
+  Handshake& handshake = *done;
   is_resumed_ = handshake.is_resumed;
   const Payloads& request = handshake.peer_auth;
   Payloads answer;

@@ -61,7 +61,7 @@ std::optional<SealedMessage> IkeSa::seal(const wire::IkeHeader& header,
   }
   auto datagrams = session_->protection.seal(*inner, message_size_max(path));
   if (!datagrams) return std::nullopt;
-  return SealedMessage{std::move(*datagrams), std::move(*inner)};
+  return SealedMessage{std::move(*datagrams), std::make_unique<InnerMessage>(std::move(*inner))};
 }
 
 bool IkeSa::is_large(const SealedMessage& message, const base::Path& path) const {

@@ -39,7 +39,7 @@ base::ByteVec intermediate_octets(const wire::IkeHeader& header, const Unsealed&
 void IkeSa::chain_intermediate(const wire::IkeHeader& header, const Unsealed& message) {
   const bool by_initiator = header.from_initiator();
   base::ByteVec& chained = by_initiator ? handshake_->int_auth_i : handshake_->int_auth_r;
-  const base::SecretBytes& key = by_initiator ? session_->keys.sk_pi : session_->keys.sk_pr;
+  const base::SecretBytes& key = by_initiator ? handshake_->sk_pi : handshake_->sk_pr;
   const base::ByteVec octets = intermediate_octets(header, message);
   const std::array<base::Bytes, 2> parts{chained, octets};
   chained = base::to_vec(session_->prf->compute(key.reveal(), parts).reveal());

@@ -4,7 +4,7 @@
 // rekey_ike_sa.cpp, informational.cpp; ike_sa.cpp and exchange_flow.cpp hold what they share.
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -100,6 +100,11 @@ class IkeSa {
   /// Whoever made it deletes it, unless it came up there too late to look like a twin.
   void retire_as_twin(base::Instant now) {
     retire(now, is_initiator_ ? retire_delay : unnoticed_twin_wait);
+  }
+
+  /// After input, before the next: gives back what the keys can make again.
+  void rest() {
+    if (session_ && !handshake_) session_->protection.rest();
   }
 
   // Views.
@@ -537,12 +542,12 @@ class IkeSa {
   bool opens_streams_;          ///< we are the TCP originator, should there be a stream
   StreamUse stream_;
 
-  std::optional<Handshake> handshake_;
+  std::unique_ptr<Handshake> handshake_;
   std::optional<Session> session_;
   std::map<policy::ChildSaId, Child> children_;
   HalfOpenCounts::Slot half_open_;
 
-  std::deque<Wish> wishes_;
+  std::list<Wish> wishes_;  ///< hardly ever any, and an empty deque is not small
   std::multimap<base::Instant, Wish> postponed_;
   unsigned troubles_ = 0;  ///< temporary failures in a row
   std::optional<base::Instant> troubled_since_;

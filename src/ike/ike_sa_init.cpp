@@ -49,7 +49,7 @@ void IkeSa::initiate(ConnectionPtr connection, Instant now,
   follows_redirects_ = connection_->follows_redirects;
   spi_i_ = shared_.allocate_ike_spi(id_);
   has_forced_encap_ = connection_->force_encap;
-  handshake_.emplace(Handshake{});
+  handshake_ = std::make_unique<Handshake>();
   handshake_->nonce_i = shared_.new_nonce(nonce_size);
   report(EventKind::ike_initiating,
          fmt::format("{}: initiating from {}{}", who(), path_.local.to_string(),
@@ -363,16 +363,18 @@ bool IkeSa::open_session(const policy::IkeSuite& suite, const base::SecretBytes&
   auto protection =
       MessageProtection::make(shared_.crypto, suite, keys, is_initiator_, shared_.rng);
   if (!protection) return fail("cipher", protection.error());
-  session_.emplace(Session{suite, std::move(*prf), std::move(keys), std::move(*protection)});
+  handshake_->sk_pi = std::move(keys.sk_pi);
+  handshake_->sk_pr = std::move(keys.sk_pr);
+  session_.emplace(Session{suite, std::move(*prf), std::move(keys.sk_d), std::move(*protection)});
   return true;
 }
 
 void IkeSa::export_keys() const {
   if (!shared_.exports_keys) return;
-  const IkeKeys& keys = session_->keys;
-  shared_.emit(KeysExported{id_, spi_i_, spi_r_, session_->suite, keys.sk_ei.duplicate(),
-                            keys.sk_er.duplicate(), keys.sk_ai.duplicate(),
-                            keys.sk_ar.duplicate()});
+  const policy::DirectionKeys& i = session_->protection.keys_of(true);
+  const policy::DirectionKeys& r = session_->protection.keys_of(false);
+  shared_.emit(KeysExported{id_, spi_i_, spi_r_, session_->suite, i.encr.duplicate(),
+                            r.encr.duplicate(), i.integ.duplicate(), r.integ.duplicate()});
 }
 
 // ---- Responder
@@ -387,7 +389,7 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   const auto request = wire::IkeMessage::decode(half_open.request());
   const auto response = wire::IkeMessage::decode(half_open.response());
   if (!request || !response) return false;  // never: the one was judged, the other is ours
-  handshake_.emplace(Handshake{});
+  handshake_ = std::make_unique<Handshake>();
   handshake_->nonce_i = wire::find<wire::NoncePayload>(request->payloads)->data;
   handshake_->nonce_r = wire::find<wire::NoncePayload>(response->payloads)->data;
   if (request->header.exchange == wire::ExchangeType::ike_session_resume) {

@@ -62,7 +62,7 @@ bool IkeSa::fall_back_to_init(std::string_view why, Instant now) {
   (void)own_.take_all();
   shared_.by_spi.erase(spi_i_);
   spi_i_ = shared_.allocate_ike_spi(id_);
-  handshake_.emplace(Handshake{});
+  handshake_ = std::make_unique<Handshake>();
   handshake_->nonce_i = shared_.new_nonce(nonce_size);
   begin_init(now);
   return true;
@@ -121,9 +121,8 @@ void IkeSa::accept_resume_response(const wire::IkeMessage& message, base::Bytes 
 
 /// AUTH = prf(SK_px, octets) (s4.3.3): nobody else is asked.
 base::SecretBytes IkeSa::resumed_auth(bool is_initiators, base::Bytes octets) const {
-  const IkeKeys& keys = session_->keys;
-  return session_->prf->compute((is_initiators ? keys.sk_pi : keys.sk_pr).reveal(),
-                                std::array{octets});
+  const base::SecretBytes& key = is_initiators ? handshake_->sk_pi : handshake_->sk_pr;
+  return session_->prf->compute(key.reveal(), std::array{octets});
 }
 
 /// s4.3.3: both identities are those of the ticket.

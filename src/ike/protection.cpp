@@ -86,18 +86,32 @@ bool is_closed(const wire::Payload& payload) {
 }  // namespace
 
 std::expected<MessageProtection, CryptoError> MessageProtection::make(
-    const crypto::CryptoProvider& crypto, const policy::IkeSuite& suite, const IkeKeys& keys,
+    const crypto::CryptoProvider& crypto, const policy::IkeSuite& suite, IkeKeys& keys,
     bool is_initiator, base::Rng& rng) {
-  auto from_initiator =
-      TRY(crypto.make_cipher(suite.cipher, keys.sk_ei.reveal(), keys.sk_ai.reveal(), rng));
-  auto from_responder =
-      TRY(crypto.make_cipher(suite.cipher, keys.sk_er.reveal(), keys.sk_ar.reveal(), rng));
-  if (!is_initiator) std::swap(from_initiator, from_responder);
   MessageProtection protection;
-  protection.seal_cipher_ = std::move(from_initiator);
-  protection.open_cipher_ = std::move(from_responder);
+  protection.crypto_ = &crypto;
+  protection.rng_ = &rng;
+  protection.suite_ = suite.cipher;
+  protection.is_initiator_ = is_initiator;
+  protection.seal_.keys = {std::move(keys.sk_ei), std::move(keys.sk_ai)};
+  protection.open_.keys = {std::move(keys.sk_er), std::move(keys.sk_ar)};
+  if (!is_initiator) std::swap(protection.seal_, protection.open_);
+  TRY_VOID(protection.wake(protection.seal_));
+  TRY_VOID(protection.wake(protection.open_));
   protection.iv_counter_ = rng.public_u64();
   return protection;
+}
+
+std::expected<void, CryptoError> MessageProtection::wake(Direction& direction) {
+  if (direction.cipher != nullptr) return {};
+  direction.cipher = TRY(crypto_->make_cipher(suite_, direction.keys.encr.reveal(),
+                                              direction.keys.integ.reveal(), *rng_));
+  return {};
+}
+
+void MessageProtection::rest() {
+  seal_.cipher.reset();
+  open_.cipher.reset();
 }
 
 namespace {
@@ -109,13 +123,15 @@ std::size_t outer_size_of(Bytes puzzle_solution) {
 std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadType first,
                                                 Bytes text, std::optional<FragmentNumbers> numbers,
                                                 Bytes puzzle_solution) {
-  const std::size_t block = seal_cipher_->block_size();
+  if (!wake(seal_)) return std::nullopt;
+  PacketCipher& cipher = *seal_.cipher;
+  const std::size_t block = cipher.block_size();
   //= rfc7296#3.14-4
   const std::size_t overhang = (text.size() + pad_length_size) % block;
   const std::size_t pad_length = overhang == 0 ? 0 : block - overhang;
   const std::size_t sk_size = generic_header_size + (numbers ? fragment_numbers_size : 0) +
-                              seal_cipher_->iv_size() + text.size() + pad_length + pad_length_size +
-                              seal_cipher_->icv_size();
+                              cipher.iv_size() + text.size() + pad_length + pad_length_size +
+                              cipher.icv_size();
   const std::size_t outer_size = outer_size_of(puzzle_solution);
   const std::size_t size = wire::IkeHeader::size + outer_size + sk_size;
   if (size > wire::ike_message_size_max) return std::nullopt;
@@ -139,17 +155,17 @@ std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadT
     out.u16(numbers->total);
   }
   const std::size_t body_at = out.size();
-  out.zeros(seal_cipher_->iv_size());
+  out.zeros(cipher.iv_size());
   out.bytes(text);
   out.zeros(pad_length);
   out.u8(static_cast<std::uint8_t>(pad_length));
-  out.zeros(seal_cipher_->icv_size());
+  out.zeros(cipher.icv_size());
   auto datagram = out.finish();
   if (!datagram) return std::nullopt;
 
-  crypto::PacketJob job = job_over(*datagram, body_at, *seal_cipher_);
+  crypto::PacketJob job = job_over(*datagram, body_at, cipher);
   job.iv_counter = iv_counter_++;
-  seal_cipher_->seal(std::span{&job, 1});
+  cipher.seal(std::span{&job, 1});
   if (!job.ok) return std::nullopt;
   return datagram;
 }
@@ -174,11 +190,12 @@ std::optional<ByteVec> MessageProtection::seal(wire::IkeHeader header,
 
 std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
                                                  std::size_t size_max) {
+  if (!wake(seal_)) return std::nullopt;
+  const PacketCipher& cipher = *seal_.cipher;
   const Bytes chain{message.chain};
-  const std::size_t block = seal_cipher_->block_size();
+  const std::size_t block = cipher.block_size();
   const std::size_t fixed = wire::IkeHeader::size + outer_size_of(message.puzzle_solution) +
-                            generic_header_size + seal_cipher_->iv_size() +
-                            seal_cipher_->icv_size();
+                            generic_header_size + cipher.iv_size() + cipher.icv_size();
   const auto room = [&](std::size_t taken) {
     const std::size_t text = size_max > taken ? (size_max - taken) / block * block : 0;
     return text > pad_length_size ? text - pad_length_size : 0;
@@ -211,13 +228,15 @@ std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
 std::expected<Unsealed, MessageProtection::OpenError> MessageProtection::unseal(Bytes datagram) {
   const auto place = find_sk(datagram);
   if (!place) return std::unexpected{OpenError::not_protected};
+  if (!wake(open_)) return std::unexpected{OpenError::bad_icv};
+  PacketCipher& cipher = *open_.cipher;
   const std::size_t body_size = datagram.size() - place->body_at;
-  if (body_size < open_cipher_->iv_size() + pad_length_size + open_cipher_->icv_size()) {
+  if (body_size < cipher.iv_size() + pad_length_size + cipher.icv_size()) {
     return std::unexpected{OpenError::bad_icv};
   }
   ByteVec copy = base::to_vec(datagram);
-  crypto::PacketJob job = job_over(copy, place->body_at, *open_cipher_);
-  open_cipher_->open(std::span{&job, 1});
+  crypto::PacketJob job = job_over(copy, place->body_at, cipher);
+  cipher.open(std::span{&job, 1});
   if (!job.ok) return std::unexpected{OpenError::bad_icv};
   const Bytes text{job.text};
   //= rfc7296#3.14-5

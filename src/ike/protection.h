@@ -11,6 +11,7 @@
 #include "base/drops.h"
 #include "crypto/crypto.h"
 #include "ike/keys.h"
+#include "policy/child_sa.h"
 #include "policy/proposal.h"
 #include "wire/ike.h"
 
@@ -49,10 +50,17 @@ struct Unsealed {
 /// that starts at a random value of this object and never repeats within it.
 class MessageProtection {
  public:
-  /// `rng` must outlive the object.
+  /// Takes SK_e and SK_a out of `keys`. `crypto` and `rng` must outlive the object.
   [[nodiscard]] static std::expected<MessageProtection, crypto::CryptoError> make(
-      const crypto::CryptoProvider& crypto, const policy::IkeSuite& suite, const IkeKeys& keys,
+      const crypto::CryptoProvider& crypto, const policy::IkeSuite& suite, IkeKeys& keys,
       bool is_initiator, base::Rng& rng);
+
+  /// Gives the expanded keys back until the next message: they are most of an IKE SA's memory, and
+  /// cost less to make than the message's own encryption.
+  void rest();
+  [[nodiscard]] const policy::DirectionKeys& keys_of(bool initiator) const {
+    return initiator == is_initiator_ ? seal_.keys : open_.keys;
+  }
 
   /// The whole datagram: header (next payload and length are set here) and `inner` in one SK
   /// payload. Empty when it does not fit the length fields or the cipher refuses.
@@ -83,8 +91,17 @@ class MessageProtection {
                                                    std::optional<FragmentNumbers> numbers,
                                                    base::Bytes puzzle_solution = {});
 
-  std::unique_ptr<crypto::PacketCipher> seal_cipher_;
-  std::unique_ptr<crypto::PacketCipher> open_cipher_;
+  struct Direction {
+    policy::DirectionKeys keys;
+    std::unique_ptr<crypto::PacketCipher> cipher;  ///< null while at rest
+  };
+  [[nodiscard]] std::expected<void, crypto::CryptoError> wake(Direction& direction);
+
+  const crypto::CryptoProvider* crypto_ = nullptr;
+  base::Rng* rng_ = nullptr;
+  crypto::CipherSuite suite_;
+  bool is_initiator_ = false;
+  Direction seal_, open_;
   std::uint64_t iv_counter_ = 0;
 };
 

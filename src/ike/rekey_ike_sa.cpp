@@ -243,13 +243,13 @@ bool IkeSa::continue_session(const IkeSa& old, const policy::IkeSuite& suite, ba
                              base::Bytes nonce_i, base::Bytes nonce_r) {
   auto prf = shared_.crypto.make_prf(suite.prf);
   if (!prf) return false;
-  auto keys = derive_rekeyed_ike_keys(*old.session_->prf, old.session_->keys.sk_d, **prf, suite,
-                                      g_ir, nonce_i, nonce_r, spi_i_, spi_r_);
+  auto keys = derive_rekeyed_ike_keys(*old.session_->prf, old.session_->sk_d, **prf, suite, g_ir,
+                                      nonce_i, nonce_r, spi_i_, spi_r_);
   if (!keys) return false;
   auto protection =
       MessageProtection::make(shared_.crypto, suite, *keys, is_initiator_, shared_.rng);
   if (!protection) return false;
-  session_.emplace(Session{suite, std::move(*prf), std::move(*keys), std::move(*protection)});
+  session_.emplace(Session{suite, std::move(*prf), std::move(keys->sk_d), std::move(*protection)});
   return true;
 }
 

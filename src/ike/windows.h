@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -19,7 +20,7 @@ namespace caponier::ike {
 /// A message on the wire, and what it takes to cut it into smaller pieces.
 struct SealedMessage {
   Datagrams datagrams;
-  std::optional<InnerMessage> inner{};  ///< while it may be needed
+  std::unique_ptr<InnerMessage> inner{};  ///< while it may be needed
 };
 
 struct InFlight {

@@ -69,11 +69,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                crypto::KeGroup::curve25519};
   const bool seal_it = (data[0] & 0x80) != 0;
   base::SeededRng rng{1};
+  const crypto::NullProvider crypto{nullptr};
   const ike::IkeKeys keys = zero_keys(suite.cipher);
-  auto responder =
-      ike::MessageProtection::make(crypto::NullProvider{nullptr}, suite, keys, false, rng).value();
-  auto initiator =
-      ike::MessageProtection::make(crypto::NullProvider{nullptr}, suite, keys, true, rng).value();
+  const auto make = [&](bool is_initiator) {
+    ike::IkeKeys taken = zero_keys(suite.cipher);
+    return ike::MessageProtection::make(crypto, suite, taken, is_initiator, rng).value();
+  };
+  auto responder = make(false);
+  auto initiator = make(true);
 
   ByteVec datagram = base::to_vec(input.subspan(1));
   if (seal_it) {

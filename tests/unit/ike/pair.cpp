@@ -265,9 +265,11 @@ IkeKeys Forger::copy(const KeysExported& keys) {
 }
 
 Forger::Forger(const KeysExported& keys) : spi_i_(keys.spi_i), spi_r_(keys.spi_r) {
-  const IkeKeys copied = copy(keys);
+  IkeKeys copied = copy(keys);
   initiator_ = MessageProtection::make(crypto_, keys.suite, copied, true, rng_).value();
+  copied = copy(keys);
   responder_ = MessageProtection::make(crypto_, keys.suite, copied, false, rng_).value();
+  copied = copy(keys);
   raw_i_ =
       crypto_.make_cipher(keys.suite.cipher, copied.sk_ei.reveal(), copied.sk_ai.reveal(), rng_)
           .value();

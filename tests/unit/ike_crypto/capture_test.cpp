@@ -59,17 +59,17 @@ std::optional<IkeKeys> keys_of(base::IkeSpi spi_i) {
 std::vector<std::string> open_all(const Capture& capture, const std::vector<ByteVec>& datagrams) {
   const policy::IkeSuite suite{capture.cipher, PrfId::hmac_sha2_256, KeGroup::ecp_256};
   base::SeededRng rng{1};
+  const crypto::OpensslProvider crypto;
   std::vector<std::string> auths;
   for (const ByteVec& datagram : datagrams) {
     base::Reader in{datagram};
     const auto header = wire::IkeHeader::decode(in);
     EXPECT_TRUE(header);
     if (!header || header->next_payload != wire::PayloadType::sk) continue;
-    const auto keys = keys_of(header->spi_i);
+    auto keys = keys_of(header->spi_i);
     EXPECT_TRUE(keys);
     if (!keys) continue;
-    auto protection = MessageProtection::make(crypto::OpensslProvider{}, suite, *keys,
-                                              !header->from_initiator(), rng);
+    auto protection = MessageProtection::make(crypto, suite, *keys, !header->from_initiator(), rng);
     EXPECT_TRUE(protection);
     if (!protection) continue;
     const auto inner = protection->open(datagram);
@@ -118,7 +118,8 @@ TEST(Rfc7634, appendix_b_opens) {
   const policy::IkeSuite suite{
       {EncrId::chacha20_poly1305, 0, IntegId::none}, PrfId::hmac_sha2_256, KeGroup::curve25519};
   base::SeededRng rng{1};
-  auto protection = MessageProtection::make(crypto::OpensslProvider{}, suite, keys, true, rng);
+  const crypto::OpensslProvider crypto;
+  auto protection = MessageProtection::make(crypto, suite, keys, true, rng);
   ASSERT_TRUE(protection);
   const auto inner = protection->open(datagram);
   ASSERT_TRUE(inner);

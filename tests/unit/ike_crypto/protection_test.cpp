@@ -45,20 +45,17 @@ struct Pair {
   base::SeededRng rng;
   crypto::NullProvider null{nullptr};
   crypto::OpensslProvider openssl;
-  IkeKeys keys;
   MessageProtection initiator;
   MessageProtection responder;
 
   explicit Pair(const crypto::CipherSuite& cipher, bool real = false, std::uint64_t seed = 1)
-      : rng(seed),
-        keys(keys_for(cipher)),
-        initiator(make(cipher, true, real)),
-        responder(make(cipher, false, real)) {}
+      : rng(seed), initiator(make(cipher, true, real)), responder(make(cipher, false, real)) {}
 
  private:
   MessageProtection make(const crypto::CipherSuite& cipher, bool is_initiator, bool real) {
     const policy::IkeSuite suite{cipher, PrfId::hmac_sha2_256, KeGroup::curve25519};
     const auto& provider = real ? static_cast<const crypto::CryptoProvider&>(openssl) : null;
+    IkeKeys keys = keys_for(cipher);
     return MessageProtection::make(provider, suite, keys, is_initiator, rng).value();
   }
 };
@@ -146,6 +143,17 @@ TEST(MessageProtection, pads_block_ciphers_to_whole_blocks) {
     EXPECT_EQ(text % 16, 0U);
     EXPECT_LT(text, 8 + size + 1 + 16);
   }
+}
+
+TEST(MessageProtection, goes_on_after_a_rest_with_another_iv) {
+  Pair pair{ciphers[0], true};
+  const ByteVec first = pair.initiator.seal(header(), {notify(8)}).value();
+  EXPECT_TRUE(pair.responder.open(first));
+  pair.initiator.rest();
+  pair.responder.rest();
+  const ByteVec second = pair.initiator.seal(header(), {notify(8)}).value();
+  EXPECT_TRUE(pair.responder.open(second));
+  EXPECT_NE(first, second);
 }
 
 TEST(MessageProtection, seals_an_empty_message) {
