@@ -4,12 +4,7 @@
 
 namespace caponier::crypto {
 
-namespace {
-
-constexpr std::size_t esp_header_size = 8;
-constexpr std::size_t esn_high_size = 4;
-
-bool is_contiguous(const PacketJob& job) {
+bool is_contiguous_without_empty(const PacketJob& job) {
   const std::byte* end = nullptr;
   for (const Bytes part : {job.header, Bytes{job.iv}, Bytes{job.text}, Bytes{job.icv}}) {
     if (part.empty()) continue;
@@ -18,8 +13,6 @@ bool is_contiguous(const PacketJob& job) {
   }
   return true;
 }
-
-}  // namespace
 
 std::expected<void, CryptoError> check_keys(const CipherSuite& suite, Bytes encr_key,
                                             Bytes integ_key) {
@@ -51,16 +44,6 @@ SuiteCipher::SuiteCipher(const CipherSuite& suite) {
   iv_size_ = encr.iv_size;
   block_size_ = encr.block_size;
   icv_size_ = encr.aead ? encr.icv_size : find(suite.integ)->icv_size;
-}
-
-bool SuiteCipher::is_well_formed(const PacketJob& job) const {
-  if (job.iv.size() != iv_size_ || job.icv.size() != icv_size_) return false;
-  if (job.text.size() % block_size_ != 0) return false;
-  if (block_size_ > 1 && job.text.empty()) return false;
-  if (job.esn_high && job.header.size() != esp_header_size) return false;
-  const std::size_t size = job.header.size() + job.iv.size() + job.text.size();
-  if (size + esn_high_size > protected_size_max) return false;
-  return is_contiguous(job);
 }
 
 void IvPool::take(MutBytes out) {

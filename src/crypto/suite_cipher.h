@@ -28,6 +28,18 @@ using EsnAad = std::array<std::byte, 12>;
 /// header | iv | text as one span.
 [[nodiscard]] Bytes authenticated_text(const PacketJob& job);
 
+inline constexpr std::size_t esp_header_size = 8;
+inline constexpr std::size_t esn_high_size = 4;
+
+/// Whether the parts lie one behind the other; empty ones may be anywhere.
+[[nodiscard]] bool is_contiguous_without_empty(const PacketJob& job);
+[[nodiscard]] inline bool is_contiguous(const PacketJob& job) {
+  const bool plainly = job.header.data() + job.header.size() == job.iv.data() &&
+                       job.iv.data() + job.iv.size() == job.text.data() &&
+                       job.text.data() + job.text.size() == job.icv.data();
+  return plainly || is_contiguous_without_empty(job);
+}
+
 /// A PacketCipher that takes its sizes from the registry.
 class SuiteCipher : public PacketCipher {
  public:
@@ -39,7 +51,13 @@ class SuiteCipher : public PacketCipher {
   /// `suite` is valid.
   explicit SuiteCipher(const CipherSuite& suite);
   /// Sizes fit the suite, the parts lie one behind the other, and ESN comes with an ESP header.
-  [[nodiscard]] bool is_well_formed(const PacketJob& job) const;
+  [[nodiscard]] bool is_well_formed(const PacketJob& job) const {
+    if (job.iv.size() != iv_size_ || job.icv.size() != icv_size_) return false;
+    if (block_size_ > 1 && (job.text.empty() || job.text.size() % block_size_ != 0)) return false;
+    if (job.esn_high && job.header.size() != esp_header_size) return false;
+    const std::size_t size = job.header.size() + job.iv.size() + job.text.size();
+    return size + esn_high_size <= protected_size_max && is_contiguous(job);
+  }
 
  private:
   std::size_t iv_size_;

@@ -1,13 +1,32 @@
 #pragma once
+// The stages of a burst: all its packets go through one before any enters the next.
 
 #include <cstddef>
+#include <memory>
+#include <span>
 
 namespace caponier::ipsec {
 
-/// Packets, of any SAs, that go through the stages together, at most; what is queued for the
-/// ciphers is allocated once.
+/// Packets, of any SAs, that go through the stages together, at most.
 inline constexpr std::size_t burst_packets_max = 256;
 /// A key is fetched into the cache this many packets before its turn.
 inline constexpr std::size_t key_distance = 3;
+
+/// What one stage leaves for the next; allocated once.
+template <class T>
+class Stage {
+ public:
+  void clear() { count_ = 0; }
+  /// At most burst_packets_max times between two clear(). What it returns may hold anything.
+  [[nodiscard]] T& add() { return items_[count_++]; }
+  void remove_last() { --count_; }
+  [[nodiscard]] std::size_t size() const { return count_; }
+  [[nodiscard]] T& operator[](std::size_t index) { return items_[index]; }
+  [[nodiscard]] std::span<T> all() { return {items_.get(), count_}; }
+
+ private:
+  std::unique_ptr<T[]> items_ = std::make_unique<T[]>(burst_packets_max);
+  std::size_t count_ = 0;
+};
 
 }  // namespace caponier::ipsec

@@ -4,7 +4,6 @@
 #include <expected>
 
 #include "ipsec/ecn.h"
-#include "ipsec/esp_burst.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/spd.h"
@@ -109,11 +108,7 @@ std::optional<DropReason> unwrap_transport(OpenItem& item, const Sa& sa, std::ui
 }  // namespace
 
 EspInbound::EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops)
-    : clamp_mss_(clamp_mss), sad_(sad), notices_(notices), drops_(drops) {
-  found_.reserve(burst_packets_max);
-  jobs_.reserve(burst_packets_max);
-  pending_.reserve(burst_packets_max);
-}
+    : clamp_mss_(clamp_mss), sad_(sad), notices_(notices), drops_(drops) {}
 
 void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
   while (!items.empty()) {
@@ -135,9 +130,9 @@ void EspInbound::find_all(std::span<OpenItem> items) {
       continue;
     }
     sad_.prefetch_inbound(esp->spi());
-    found_.push_back({&item, nullptr, esp->spi()});
+    found_.add() = {&item, nullptr, esp->spi()};
   }
-  for (Pending& found : found_) {
+  for (Pending& found : found_.all()) {
     found.sa = sad_.find_inbound(found.spi);
     if (found.sa != nullptr) found.sa->prefetch_in();
   }
@@ -168,7 +163,8 @@ void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
   }
   const base::MutBytes esp = item.packet->bytes();
   const std::size_t fixed = wire::esp_header_size + sa.shape.iv + sa.shape.icv;
-  if (esp.size() < fixed + sa.shape.alignment || (esp.size() - fixed) % sa.shape.alignment != 0) {
+  if (esp.size() < fixed + sa.shape.alignment ||
+      ((esp.size() - fixed) & (sa.shape.alignment - 1)) != 0) {
     return drop(item, &sa, DropReason::esp_malformed);
   }
   const ReplayWindow& replay = sa.common->replay;
@@ -176,14 +172,15 @@ void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
   if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
     return drop(item, &sa, DropReason::esp_replay);
   }
-  crypto::PacketJob job;
+  crypto::PacketJob& job = jobs_.add();
   job.header = esp.first(wire::esp_header_size);
+  job.esn_high.reset();
   if (sa.esn) job.esn_high = static_cast<std::uint32_t>(*sequence >> 32);
   job.iv = esp.subspan(wire::esp_header_size, sa.shape.iv);
   job.text = esp.subspan(wire::esp_header_size + sa.shape.iv, esp.size() - fixed);
   job.icv = esp.last(sa.shape.icv);
-  jobs_.push_back(job);
-  pending_.push_back({&item, &sa, sa.params.spi_in, *sequence});
+  job.ok = false;
+  pending_.add() = {&item, &sa, sa.params.spi_in, *sequence};
 }
 
 void EspInbound::open_all() {
@@ -196,7 +193,7 @@ void EspInbound::open_all() {
     if (ahead < count && pending_[ahead].sa != &sa) {
       pending_[ahead].sa->opener_lines.prefetch(jobs_[ahead].text.size());
     }
-    sa.opener->start_open(std::span{jobs_}.subspan(at, end - at));
+    sa.opener->start_open(jobs_.all().subspan(at, end - at));
     at = end;
   }
   sad_.finish_crypto();

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "ipsec/engine.h"
+#include "ipsec/esp_burst.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 
@@ -47,9 +47,9 @@ class EspInbound {
   Sad& sad_;
   Notices& notices_;
   base::DropCounters& drops_;
-  std::vector<Pending> found_;
-  std::vector<crypto::PacketJob> jobs_;
-  std::vector<Pending> pending_;  ///< one for each job
+  Stage<Pending> found_;
+  Stage<crypto::PacketJob> jobs_;
+  Stage<Pending> pending_;  ///< one for each job
 };
 
 }  // namespace caponier::ipsec

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "ipsec/esp_burst.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/transport.h"
@@ -30,16 +29,12 @@ void write_trailer(base::MutBytes trailer, std::uint8_t next_header) {
 
 EspOutbound::EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices,
                          base::DropCounters& drops)
-    : clamp_mss_(clamp_mss), spd_(spd), sad_(sad), notices_(notices), drops_(drops) {
-  chosen_.reserve(burst_packets_max);
-  jobs_.reserve(burst_packets_max);
-  pending_.reserve(burst_packets_max);
-}
+    : clamp_mss_(clamp_mss), spd_(spd), sad_(sad), notices_(notices), drops_(drops) {}
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
   while (!items.empty()) {
     const std::size_t count = std::min(items.size(), burst_packets_max);
-    choose(items.first(count), now);
+    choose(items.first(count));
     prepare_all(now);
     seal_all();
     complete(now);
@@ -47,24 +42,36 @@ void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
   }
 }
 
-void EspOutbound::choose(std::span<ProtectItem> items, base::Instant now) {
+void EspOutbound::choose(std::span<ProtectItem> items) {
   chosen_.clear();
   for (ProtectItem& item : items) {
-    Sa* const sa = decide(item, now);
-    if (sa == nullptr) continue;
-    sa->prefetch_out();
-    chosen_.push_back({&item, sa});
+    Chosen& chosen = chosen_.add();
+    if (!summarize(item.packet->bytes(), chosen.packet)) {
+      chosen_.remove_last();
+      drop(item, nullptr, DropReason::clear_malformed);
+      continue;
+    }
+    chosen.item = &item;
+    flows_.prefetch(chosen.packet.flow);
   }
   chosen_at_ = generation();
+  for (Chosen& chosen : chosen_.all()) {
+    const Flow* const flow = flows_.find(chosen.packet.flow, chosen_at_);
+    chosen.sa = flow == nullptr ? look_up(chosen).sa : flow->sa;
+    if (chosen.sa != nullptr) chosen.sa->prefetch_out();
+  }
 }
 
 void EspOutbound::prepare_all(base::Instant now) {
   jobs_.clear();
   pending_.clear();
-  for (const Pending& chosen : chosen_) {
-    // An earlier packet may have ended an SA.
-    Sa* const sa = generation() == chosen_at_ ? chosen.sa : decide(*chosen.item, now);
-    if (sa != nullptr) prepare(*chosen.item, *sa, now);
+  for (const Chosen& chosen : chosen_.all()) {
+    Sa* sa = chosen.sa;
+    // Time may have ended it, or an earlier packet.
+    if (sa == nullptr || generation() != chosen_at_ || now >= sa->ends_at || sa->is_expired) {
+      sa = decide(chosen, now);
+    }
+    if (sa != nullptr) prepare(chosen, *sa, now);
   }
 }
 
@@ -78,19 +85,15 @@ void EspOutbound::seal_all() {
     if (ahead < count && pending_[ahead].sa != &sa) {
       pending_[ahead].sa->sealer_lines.prefetch(jobs_[ahead].text.size());
     }
-    sa.sealer->start_seal(std::span{jobs_}.subspan(at, end - at));
+    sa.sealer->start_seal(jobs_.all().subspan(at, end - at));
     at = end;
   }
   sad_.finish_crypto();
 }
 
-Sa* EspOutbound::decide(ProtectItem& item, base::Instant now) {
-  const auto fields = wire::selector_fields(item.packet->bytes());
-  if (!fields.has_value()) {
-    drop(item, nullptr, DropReason::clear_malformed);
-    return nullptr;
-  }
-  const Flow flow = find_living_flow(*fields, now);
+Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
+  ProtectItem& item = *chosen.item;
+  const Flow flow = find_living_flow(chosen, now);
   if (flow.entry == nullptr) {
     drop(item, nullptr, DropReason::clear_no_policy);
     return nullptr;
@@ -115,57 +118,53 @@ Sa* EspOutbound::decide(ProtectItem& item, base::Instant now) {
   return flow.sa;
 }
 
-Flow EspOutbound::find_living_flow(const wire::PacketSelectorFields& packet, base::Instant now) {
-  Flow flow = look_up(packet);
+Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
+  Flow flow = look_up(chosen);
   while (flow.sa != nullptr && !flow.sa->is_expired) {
     sad_.expire_by_time(*flow.sa, now);
     if (!flow.sa->is_expired) break;
-    flow = look_up(packet);  // an older SA may still live; each turn ends one, so this ends
+    flow = look_up(chosen);  // an older SA may still live; each turn ends one, so this ends
   }
   return flow;
 }
 
-Flow EspOutbound::look_up(const wire::PacketSelectorFields& packet) {
-  if (const Flow* known = flows_.find(packet, generation())) return *known;
-  Flow flow{spd_.match(packet), nullptr};
+Flow EspOutbound::look_up(const Chosen& chosen) {
+  if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
+  const auto fields = wire::selector_fields(chosen.item->packet->bytes());
+  if (!fields.has_value()) return {};
+  Flow flow{spd_.match(*fields), nullptr};
   if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
-    flow.sa = sad_.find_outbound(flow.entry->child, packet);
+    flow.sa = sad_.find_outbound(flow.entry->child, *fields);
   }
-  flows_.insert(packet, generation(), flow);
+  flows_.insert(chosen.packet.flow, generation(), flow);
   return flow;
 }
 
-void EspOutbound::prepare(ProtectItem& item, Sa& sa, base::Instant now) {
-  Inner inner;
-  if (const auto v4 = wire::Ipv4View::checked(item.packet->bytes())) {
-    inner = {base::Family::v4,        v4->tos(), v4->dont_fragment(),
-             wire::ip_protocol::ipv4, 0,         v4->packet().size()};
-  } else if (const auto v6 = wire::Ipv6View::checked(item.packet->bytes())) {
-    inner = {base::Family::v6,   v6->traffic_class(), true, wire::ip_protocol::ipv6, 0,
-             v6->packet().size()};
-  } else {
-    return drop(item, &sa, DropReason::clear_malformed);
-  }
-  item.packet->shrink_back(item.packet->size() - inner.size);
+void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now) {
+  ProtectItem& item = *chosen.item;
+  const IpSummary& packet = chosen.packet;
+  Inner inner{packet, packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6, 0};
+  item.packet->shrink_back(item.packet->size() - packet.size);
   if (sa.params.mode == policy::SaMode::transport) {
     const auto payload = transport_payload(item.packet->bytes());
     if (!payload.has_value()) return drop(item, &sa, payload.error());
     inner.next_header = payload->protocol;
     inner.stripped = payload->header_size;
   }
-  if (clamp_mss_) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+  if (clamp_mss_ && packet.is_syn) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
   if (!fits(item, sa, inner, now)) return drop(item, &sa, DropReason::clear_too_big);
-  item.tos = inner.tos;  // DSCP and ECN alike (RFC 4301 s5.1.2, RFC 6040 s4.1)
+  item.tos = packet.tos;  // DSCP and ECN alike (RFC 4301 s5.1.2, RFC 6040 s4.1)
   encapsulate(item, sa, inner);
 }
 
 bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now) {
-  const std::size_t payload = inner.size - inner.stripped;
+  const std::size_t payload = inner.packet.size - inner.stripped;
   const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
-  item.dont_fragment = inner.dont_fragment;
+  item.dont_fragment = inner.packet.dont_fragment;
   if (outer > sa.path_mtu) {
-    if (inner.dont_fragment && inner.size > mtu_min(inner.family)) {
-      notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, mtu_min(inner.family)), now);
+    const std::size_t least = mtu_min(inner.packet.is_v4 ? base::Family::v4 : base::Family::v6);
+    if (inner.packet.dont_fragment && inner.packet.size > least) {
+      notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, least), now);
       return false;
     }
     item.dont_fragment = false;
@@ -191,16 +190,17 @@ void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
 
   const base::MutBytes esp = packet.bytes();
   wire::write_esp_header(esp, sa.spi_out, static_cast<std::uint32_t>(sequence));
-  crypto::PacketJob job;
+  crypto::PacketJob& job = jobs_.add();
   job.header = esp.first(wire::esp_header_size);
+  job.esn_high.reset();
   if (sa.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
   job.iv = esp.subspan(wire::esp_header_size, shape.iv);
   job.text = esp.subspan(wire::esp_header_size + shape.iv, payload + trailer);
   job.icv = esp.last(shape.icv);
   job.iv_counter = sequence;
+  job.ok = false;
   write_trailer(job.text.last(trailer), inner.next_header);
-  jobs_.push_back(job);
-  pending_.push_back({&item, &sa, inner.size});
+  pending_.add() = {&item, &sa, inner.packet.size};
   sad_.count_out(sa, sequence, job.text.size());
 }
 

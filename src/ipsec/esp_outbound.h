@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "ipsec/engine.h"
+#include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
+#include "ipsec/ip_summary.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
@@ -22,16 +23,19 @@ class EspOutbound {
   void run(std::span<ProtectItem> items, base::Instant now);
 
  private:
-  /// What protection needs to know of a clear packet.
+  /// A clear packet on its way to its SA.
+  struct Chosen {
+    ProtectItem* item = nullptr;
+    Sa* sa = nullptr;
+    IpSummary packet;
+  };
+  /// What becomes the payload of ESP.
   struct Inner {
-    base::Family family{};
-    std::uint8_t tos = 0;
-    bool dont_fragment = false;
+    const IpSummary& packet;
     std::uint8_t next_header = 0;  ///< of the ESP trailer
     std::size_t stripped = 0;      ///< the IP header that transport mode takes off
-    std::size_t size = 0;
   };
-  /// A packet on its way through the stages.
+  /// A packet whose job the cipher has.
   struct Pending {
     ProtectItem* item = nullptr;
     Sa* sa = nullptr;
@@ -40,17 +44,17 @@ class EspOutbound {
 
   // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
   // and trailers, the ciphers do their work, and what came of it is counted.
-  void choose(std::span<ProtectItem> items, base::Instant now);
+  void choose(std::span<ProtectItem> items);
   void prepare_all(base::Instant now);
   void seal_all();
   void complete(base::Instant now);
 
   /// The SA that shall carry the packet; null when its verdict has been reached.
-  Sa* decide(ProtectItem& item, base::Instant now);
-  Flow find_living_flow(const wire::PacketSelectorFields& packet, base::Instant now);
-  Flow look_up(const wire::PacketSelectorFields& packet);
+  Sa* decide(const Chosen& chosen, base::Instant now);
+  Flow find_living_flow(const Chosen& chosen, base::Instant now);
+  Flow look_up(const Chosen& chosen);
   /// Appends a job, or drops the packet.
-  void prepare(ProtectItem& item, Sa& sa, base::Instant now);
+  void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
   /// Whether the packet may leave as it is; sets the outer DF.
   [[nodiscard]] bool fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
@@ -66,10 +70,10 @@ class EspOutbound {
   Notices& notices_;
   base::DropCounters& drops_;
   FlowCache flows_;
-  std::vector<Pending> chosen_;
+  Stage<Chosen> chosen_;
   std::uint64_t chosen_at_ = 0;  ///< the generation in which chosen_ holds
-  std::vector<crypto::PacketJob> jobs_;
-  std::vector<Pending> pending_;  ///< one for each job
+  Stage<crypto::PacketJob> jobs_;
+  Stage<Pending> pending_;  ///< one for each job
 };
 
 }  // namespace caponier::ipsec

@@ -16,11 +16,12 @@ inline constexpr std::size_t esp_trailer_size = 2;  ///< Pad Length and Next Hea
 struct EspShape {
   std::size_t iv = 0;
   std::size_t icv = 0;
-  /// Payload, padding and trailer are a multiple of this: the cipher's block and 4 (s2.4).
+  /// Payload, padding and trailer are a multiple of this: the cipher's block and 4 (s2.4). A power
+  /// of two.
   std::size_t alignment = 4;
 
   [[nodiscard]] std::size_t padding(std::size_t payload) const {
-    return (alignment - (payload + esp_trailer_size) % alignment) % alignment;
+    return (std::size_t{0} - payload - esp_trailer_size) & (alignment - 1);
   }
   /// From the SPI to the end of the ICV.
   [[nodiscard]] std::size_t esp_size(std::size_t payload) const {
@@ -30,7 +31,7 @@ struct EspShape {
   [[nodiscard]] std::size_t payload_max(std::size_t room) const {
     const std::size_t fixed = wire::esp_header_size + iv + icv;
     if (room < fixed + alignment) return 0;
-    return (room - fixed) / alignment * alignment - esp_trailer_size;
+    return ((room - fixed) & ~(alignment - 1)) - esp_trailer_size;
   }
 };
 

@@ -1,14 +1,15 @@
 #pragma once
-// Remembers the outcome of the policy and SA lookup per flow. Direct-mapped and of fixed size, so
-// hostile traffic can make it useless but not make it grow. An entry holds as long as the
-// generation it was made in: any change of policies or associations outdates all at once.
+// Remembers the outcome of the policy and SA lookup per flow. Two places for each flow and a
+// largest size, so hostile traffic can make it useless but not make it grow without end. An entry
+// holds as long as the generation it was made in: any change of policies or associations outdates
+// all at once.
 
 #include <cstdint>
 #include <vector>
 
+#include "ipsec/ip_summary.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
-#include "wire/ip.h"
 
 namespace caponier::ipsec {
 
@@ -20,30 +21,42 @@ struct Flow {
 
 class FlowCache {
  public:
-  static constexpr std::size_t slot_count = 1024;
+  /// Pairs of entries: at first, and at most. Twice as many whenever as many flows that still held
+  /// had to give way.
+  static constexpr std::size_t pairs_min = 512;
+  static constexpr std::size_t pairs_max = 16384;
 
-  FlowCache() : slots_(slot_count) {}
+  FlowCache() : pairs_(pairs_min) {}
 
-  [[nodiscard]] const Flow* find(const wire::PacketSelectorFields& packet,
-                                 std::uint64_t generation) const {
-    const Slot& slot = slots_[index_of(packet)];
-    return slot.generation == generation && slot.packet == packet ? &slot.flow : nullptr;
+  [[nodiscard]] const Flow* find(const FlowKey& key, std::uint64_t generation) const {
+    const Pair& pair = pairs_[index_of(key)];
+    for (const Slot& slot : pair.slots) {
+      if (slot.key == key && slot.generation == generation) return &slot.flow;
+    }
+    return nullptr;
   }
-  void insert(const wire::PacketSelectorFields& packet, std::uint64_t generation,
-              const Flow& flow) {
-    slots_[index_of(packet)] = {packet, generation, flow};
+  void prefetch(const FlowKey& key) const {
+    const Pair& pair = pairs_[index_of(key)];
+    for (const Slot& slot : pair.slots) __builtin_prefetch(&slot);
   }
+  void insert(const FlowKey& key, std::uint64_t generation, const Flow& flow);
 
  private:
-  struct Slot {
-    wire::PacketSelectorFields packet;
+  struct alignas(64) Slot {
+    FlowKey key;
     std::uint64_t generation = 0;  ///< 0 = empty
     Flow flow;
   };
+  struct Pair {
+    Slot slots[2];  ///< the newer one first
+  };
 
-  [[nodiscard]] static std::size_t index_of(const wire::PacketSelectorFields& packet);
+  [[nodiscard]] std::size_t index_of(const FlowKey& key) const {
+    return static_cast<std::size_t>(key.hash() >> 32) & (pairs_.size() - 1);
+  }
 
-  std::vector<Slot> slots_;
+  std::vector<Pair> pairs_;  ///< a power of two
+  std::size_t evicted_ = 0;
 };
 
 }  // namespace caponier::ipsec

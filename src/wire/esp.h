@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/strong.h"
 
 namespace caponier::wire {
@@ -18,7 +19,13 @@ inline constexpr std::size_t esp_header_size = 8;
 /// At least SPI and sequence number are there.
 class EspView {
  public:
-  [[nodiscard]] static Wire<EspView> checked(Bytes bytes);
+  [[nodiscard]] static Wire<EspView> checked(Bytes bytes) {
+    if (bytes.size() < esp_header_size) {
+      return std::unexpected{
+          base::WireError{base::WireFault::truncated, bytes.size(), "esp.header"}};
+    }
+    return EspView{bytes};
+  }
 
   [[nodiscard]] base::Spi spi() const { return {base::load_be<std::uint32_t>(bytes_.data())}; }
   /// The low 32 bits when extended sequence numbers are in use.
@@ -38,6 +45,10 @@ class EspView {
 };
 
 /// Writes 8 bytes. `to` must have room for them.
-void write_esp_header(MutBytes to, base::Spi spi, std::uint32_t sequence);
+inline void write_esp_header(MutBytes to, base::Spi spi, std::uint32_t sequence) {
+  CAPONIER_ASSERT(to.size() >= esp_header_size);
+  base::store_be(to.data(), spi.value);
+  base::store_be(&to[4], sequence);
+}
 
 }  // namespace caponier::wire

@@ -1,5 +1,8 @@
 // AES-GCM (RFC 4106) by direct calls with a key expanded once.
 
+#include <cstring>
+#include <tuple>
+
 #include "crypto/ipsecmb/ipsecmb.h"
 
 namespace caponier::crypto::ipsecmb {
@@ -14,11 +17,14 @@ class GcmCipher final : public SuiteCipher {
   GcmCipher(const CipherSuite& suite, Bytes encr_key, const IMB_MGR& manager)
       : SuiteCipher(suite), calls_(calls_of(suite.key_bits, manager)) {
     calls_.expand(encr_key.data(), &key_);
-    base::copy_into(salt_.reveal_mutable(), encr_key.last(salt_size));
+    salt_ = load<std::uint32_t>(encr_key.last(salt_size).data());
   }
   GcmCipher(const GcmCipher&) = delete;
   GcmCipher& operator=(const GcmCipher&) = delete;
-  ~GcmCipher() override { base::wipe(std::as_writable_bytes(std::span{&key_, 1})); }
+  ~GcmCipher() override {
+    base::wipe(std::as_writable_bytes(std::span{&key_, 1}));
+    base::wipe(std::as_writable_bytes(std::span{&salt_, 1}));
+  }
 
   void seal(std::span<PacketJob> jobs) override {
     start_seal(jobs);
@@ -70,20 +76,44 @@ class GcmCipher final : public SuiteCipher {
   }
 
   void run(aes_gcm_enc_dec_t call, PacketJob& job, MutBytes tag) {
-    alignas(16) std::array<std::byte, 12> nonce;
-    base::copy_into(nonce, salt_.reveal());
-    base::copy_into(MutBytes{nonce}.subspan(salt_size), job.iv);
-    EsnAad space{};
-    const Bytes aad = associated_data(job, space);
+    // One store each: the library loads them whole, and would wait for the parts of several.
+    const Pair nonce{salt_ | std::uint64_t{load<std::uint32_t>(job.iv.data())} << 32,
+                     load<std::uint32_t>(job.iv.data() + 4)};
+    Pair esn_aad;
+    const std::uint8_t* aad = octets(job.header);
+    std::size_t aad_size = job.header.size();
+    if (job.esn_high) {  // as associated_data()
+      esn_aad = Pair{load<std::uint32_t>(job.header.data()) |
+                         std::uint64_t{in_network_order(*job.esn_high)} << 32,
+                     load<std::uint32_t>(job.header.data() + 4)};
+      aad = octets_of(esn_aad);
+      aad_size = std::tuple_size_v<EsnAad>;
+    }
     // Given a null address the library would return without a tag; an empty text may have one.
     const MutBytes text = job.text.empty() ? job.icv : job.text;
-    call(&key_, &gcm_context(), mutable_octets(text), octets(text), job.text.size(), octets(nonce),
-         octets(aad.empty() ? Bytes{space} : aad), aad.size(), mutable_octets(tag), tag.size());
+    call(&key_, &gcm_context(), mutable_octets(text), octets(text), job.text.size(),
+         octets_of(nonce), aad == nullptr ? octets_of(nonce) : aad, aad_size, mutable_octets(tag),
+         tag.size());
+  }
+
+  /// Sixteen octets in one register.
+  using Pair [[gnu::vector_size(16)]] = std::uint64_t;
+  [[nodiscard]] static const std::uint8_t* octets_of(const Pair& pair) {
+    return static_cast<const std::uint8_t*>(static_cast<const void*>(&pair));
+  }
+  template <class T>
+  [[nodiscard]] static T load(const std::byte* from) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+  }
+  [[nodiscard]] static std::uint32_t in_network_order(std::uint32_t value) {
+    return std::byteswap(value);  // this library exists for little-endian processors only
   }
 
   // Salt and calls share the first cache line.
   Calls calls_;
-  base::Secret<salt_size> salt_;
+  std::uint32_t salt_ = 0;  ///< no secret (RFC 4106 s4), but wiped with the key
   alignas(64) gcm_key_data key_{};
 };
 
