@@ -58,6 +58,7 @@ void IkeSa::esp_sent(policy::ChildSaId child, Instant now) {
   if (found != children_.end() && found->second.info.udp_encap) last_sent_ = now;
 }
 
+//= rfc4555#3.8-5
 bool IkeSa::moves_by_update(const base::Path& path) const {
   return mobility_.is_agreed && path_.transport == base::Transport::udp &&
          path.transport == base::Transport::udp;
@@ -172,7 +173,7 @@ std::vector<base::Path> IkeSa::candidate_paths() const {
 
 void IkeSa::append_mobility(Payloads& payloads) {
   if (!wants_mobike()) return;
-  //= rfc4555#3.2-1
+  //= rfc4555#3.2-1 rfc4555#4.2.1-1
   payloads.emplace_back(make_notify(NotifyType::mobike_supported));
   mobility_.told = own_addresses();
   append_addresses(payloads, additional_addresses());
@@ -335,6 +336,7 @@ void IkeSa::send_addresses(Instant now) {
   sent.is_check = mobility_.check_due;
   sent.change = mobility_.change;
   sent.path = path_;
+  //= rfc4555#4.2.5-3
   sent.cookie2 = shared_.new_nonce(cookie_size);
   Payloads payloads;
   if (sent.is_update) {
@@ -347,6 +349,7 @@ void IkeSa::send_addresses(Instant now) {
   } else if (sent.is_notice) {
     append_addresses(payloads, additional);
   }
+  //= rfc4555#3.9-1
   const bool changes_anything = sent.is_update || sent.is_notice;
   if (changes_anything && !mobility_.nat_traversal) payloads.emplace_back(make_no_nats(path_));
   payloads.emplace_back(make_notify(NotifyType::cookie2, sent.cookie2));
@@ -380,6 +383,7 @@ void IkeSa::handle_addresses_answer(const AddressRequest& sent, const Payloads& 
   mobility_.is_asking = false;
   const wire::NotifyPayload* const cookie = wire::find_notify(payloads, NotifyType::cookie2);
   const wire::NotifyPayload* const error = find_error(payloads);
+  //= rfc4555#3.7-5
   const bool is_right = cookie != nullptr ? cookie->data == sent.cookie2 : error != nullptr;
   if (!is_right) {
     //= rfc4555#3.7-6
@@ -461,7 +465,7 @@ void IkeSa::handle_addresses_refusal(const AddressRequest& sent, const wire::Not
 IkeSa::AddressNews IkeSa::heed_addresses(const Payloads& payloads, Payloads& answer) {
   AddressNews news;
   if (!mobility_.is_agreed) return news;
-  //= rfc4555#3.7-5
+  //= rfc4555#3.7-4 rfc4555#4.2.5-2
   const wire::NotifyPayload* const cookie = wire::find_notify(payloads, NotifyType::cookie2);
   constexpr std::size_t cookie_min = 8;
   constexpr std::size_t cookie_max = 64;
@@ -470,6 +474,7 @@ IkeSa::AddressNews IkeSa::heed_addresses(const Payloads& payloads, Payloads& ans
   }
   news.path = answering_->path;
   news.nat = detect_nat(shared_.crypto, payloads, spi_i_, spi_r_, news.path);
+  //= rfc4555#3.8-1
   if (mobility_.nat_traversal && news.nat.is_supported) append_nat_detection(answer, news.path);
   const bool is_update =
       !mobility_.decides && wire::find_notify(payloads, NotifyType::update_sa_addresses) != nullptr;
@@ -478,7 +483,7 @@ IkeSa::AddressNews IkeSa::heed_addresses(const Payloads& payloads, Payloads& ans
   if ((!is_update && !addresses) || (mobility_.newest_update && id < *mobility_.newest_update)) {
     return news;
   }
-  //= rfc4555#3.9-3
+  //= rfc4555#3.9-2,5
   if (is_altered(payloads, news.path)) {
     report(EventKind::ike_addresses,
            fmt::format("{}: refused to move to {}: a NAT lies between, which the peer forbids",
@@ -553,6 +558,10 @@ void IkeSa::try_other_paths(const InFlight& request) {
   if (mobility_.is_agreed && (mobility_.decides || mobility_.is_seeking)) {
     for (const base::Path& path : candidate_paths()) paths.push_back(path);
   }
+  // s3.6: nobody knows which of the copies the peer heeds, so the answer to them decides nothing.
+  //= rfc4555#3.6-2
+  const auto* const sent = std::get_if<SentInformational>(&request.what);
+  if (sent != nullptr && sent->addresses && !paths.empty()) ++mobility_.change;
   const std::size_t burst = std::min(paths.size(), shared_.limits().probes_per_repeat_max);
   for (std::size_t i = 0; i < burst; ++i) {
     transmit(paths[((request.repeats - 1) * burst + i) % paths.size()], request.message.datagrams);

@@ -44,6 +44,7 @@ ByteVec CookieJar::compute(std::uint8_t version, const SecretBytes& secret, Byte
   base::store_be(spi.data(), spi_i.value);
   std::array<std::byte, info_size> told{std::byte{info.puzzle_bits}};
   base::store_be(told.data() + 1, info.second);
+  //= rfc8019#7.1.1.3-2..3
   const std::array<Bytes, 4> parts = {nonce_i, address.bytes(), Bytes{spi}, Bytes{told}};
   const SecretBytes mac = prf_->compute(secret.reveal(), parts);
   if (mac.empty()) return {};

@@ -193,6 +193,7 @@ void IkeEndpoint::Impl::continue_half_open(HalfOpen& half_open, const base::Path
   if (!is_expected || !is_protected(*message)) {
     return shared.drops.add(DropReason::ike_unexpected);
   }
+  //= rfc8019#7.2.4-1..2 rfc8019#7.2.4-4
   if (!half_open.key_material && !has_solved(half_open, message->payloads)) {
     return shared.drops.add(find_solution(message->payloads) == nullptr
                                 ? DropReason::ike_low_difficulty

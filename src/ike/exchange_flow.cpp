@@ -207,6 +207,8 @@ bool IkeSa::has_patience(const InFlight& request, Instant now) const {
   if (is_succeeded()) return false;  // the peer is not away: it has come back without this SA
   const base::Duration limit = shared_.limits().mobile_patience;
   if (mobility_.lost_since) return now - *mobility_.lost_since < limit;
+  //= rfc4555#3.11-1
+  //= rfc4555#3.11-1
   // s3.11: only the initiator can find another path, and only it could come back.
   return !mobility_.decides && connection_->remote_addresses.empty() &&
          now - request.sent_at < limit;

@@ -1,10 +1,12 @@
 // What two authenticated sides give each other for later: crash tokens (RFC 6290), tickets
 // (RFC 5723), and the address of another gateway (RFC 5685).
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "ike/extensions.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
 
@@ -32,17 +34,27 @@ void IkeSa::answer_ticket_request(Payloads& payloads, const Payloads& request, I
       wire::find_notify(request, NotifyType::ticket_request) == nullptr) {
     return;
   }
+  //= rfc5723#6.2-4..5
+  base::Duration lifetime = shared_.limits().ticket_lifetime;
+  if (connection_->ike_lifetime > base::Duration{}) {
+    lifetime = std::min(lifetime, connection_->ike_lifetime);
+  }
+  if (connection_->auth_lifetime) {
+    const base::Duration age = authenticated_at_ ? now - *authenticated_at_ : base::Duration{};
+    lifetime = std::min(lifetime, *connection_->auth_lifetime - age);
+  }
   // Whoever resumes will be the initiator.
-  const Resumable state =
-      resumable(*remote_id_, connection_->local_id, now + shared_.limits().ticket_lifetime);
-  base::ByteVec ticket = shared_.ticket_maker.seal(state, now);
+  const Resumable state = resumable(*remote_id_, connection_->local_id, now + lifetime);
+  //= rfc5723#4.1-3
+  base::ByteVec ticket;
+  if (lifetime >= std::chrono::seconds{1}) ticket = shared_.ticket_maker.seal(state, now);
   if (ticket.empty()) {
     payloads.emplace_back(make_notify(NotifyType::ticket_nack));
     return;
   }
-  report(EventKind::ike_ticket, fmt::format("{}: gave a ticket for {:.0f} s", who(),
-                                            base::seconds_of(shared_.limits().ticket_lifetime)));
-  payloads.emplace_back(make_given_ticket({shared_.limits().ticket_lifetime, std::move(ticket)}));
+  report(EventKind::ike_ticket,
+         fmt::format("{}: gave a ticket for {:.0f} s", who(), base::seconds_of(lifetime)));
+  payloads.emplace_back(make_given_ticket({lifetime, std::move(ticket)}));
 }
 
 Resumable IkeSa::resumable(const policy::Identity& initiator, const policy::Identity& responder,
@@ -69,11 +81,13 @@ void IkeSa::heed_gifts(const Payloads& payloads, Instant now) {
                         std::move(given->ticket), id_.value});
 }
 
-/// The IKE SA has new SPIs and keys: what hung on the old ones is given anew (RFC 6290 s4.3,
-/// RFC 5723 s6.2).
+/// The IKE SA has new SPIs and keys: what hung on the old ones is given anew (RFC 7296 s2.3,
+/// RFC 6290 s4.3, RFC 5723 s6.2).
 void IkeSa::renew_gifts(Instant now) {
   Payloads payloads;
+  append_auth_response_notifies(payloads, *connection_, shared_.limits(), {});  // our window
   append_crash_token(payloads);
+  //= rfc5723#4.1-2 rfc5723#6.2-3
   if (shared_.tickets.has(name())) {
     shared_.tickets.forget(name());
     payloads.emplace_back(make_notify(NotifyType::ticket_request));

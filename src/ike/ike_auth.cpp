@@ -160,6 +160,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   if (is_resumed_) {
     report(EventKind::ike_resumed, fmt::format("{}: an IKE SA that ended is resumed", who()));
   }
+  //= rfc5723#4.3.1-3
   shared_.tickets.forget(name());
   report(EventKind::ike_established,
          fmt::format("{}: IKE SA {} is up with {}, {}{}", who(), id_.value, remote_id_->to_string(),

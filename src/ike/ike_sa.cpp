@@ -118,6 +118,7 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
     const auto up = shared_.up_count.find(name());
     if (up != shared_.up_count.end() && --up->second == 0) shared_.up_count.erase(up);
   }
+  //= rfc5723#6.2-1
   const bool may_be_resumed = reason == EndReason::timeout || reason == EndReason::peer_restarted;
   if (connection_ && !may_be_resumed) shared_.tickets.forget(name(), id_.value);
   while (!children_.empty()) {

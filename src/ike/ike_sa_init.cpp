@@ -210,6 +210,7 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
     return true;
   }
   if (cookie == nullptr && error == nullptr) {
+    //= rfc8019#7.1.2-2
     // RFC 8019 s7.1.2: without a cookie there is nothing to solve; a PUZZLE beside the keys is for
     // IKE_AUTH.
     const bool is_puzzle = wire::find_notify(message.payloads, NotifyType::puzzle) != nullptr &&
@@ -317,6 +318,7 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   if (!start_auth_puzzle(message.payloads, now)) begin_auth(now);
 }
 
+//= rfc8019#7.2.2-1
 /// RFC 8019 s7.2: the responder wants work done for its key exchange too.
 bool IkeSa::start_auth_puzzle(const Payloads& payloads, Instant now) {
   const auto* const notify = wire::find_notify(payloads, NotifyType::puzzle);

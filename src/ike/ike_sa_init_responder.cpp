@@ -90,6 +90,7 @@ std::optional<InitVerdict> Judge::demand_proof(const std::vector<wire::Payload>&
   const auto& nonce = wire::find<wire::NoncePayload>(payloads)->data;
   const bool wants_puzzle = shared_.half_open_counts.total() >= shared_.limits().puzzle_threshold;
   const auto* const cookie = wire::find_notify(payloads, NotifyType::cookie);
+  //= rfc8019#7.1-2 rfc8019#7.1.4-1..2
   if (cookie != nullptr) {
     const auto info = cookies_.read(cookie->data, nonce, remote, header_.spi_i, now_);
     is_proven_ = info.has_value();
@@ -104,6 +105,7 @@ std::optional<InitVerdict> Judge::demand_proof(const std::vector<wire::Payload>&
     bits = puzzle_bits();
     answer.push_back(make_puzzle({*prf, bits}));
   }
+  //= rfc8019#7.1.1-1
   answer.insert(
       answer.begin(),
       make_notify(NotifyType::cookie, cookies_.make(nonce, remote, header_.spi_i, now_, bits)));
@@ -138,6 +140,7 @@ bool Judge::has_worked(const std::vector<wire::Payload>& payloads, base::Bytes c
                        const CookieInfo& info) {
   const base::ByteVec* const solution = find_solution(payloads);
   const auto prf_id = puzzle_prf(payloads);
+  //= rfc8019#7.1.4-4..5
   if (info.puzzle_bits > 0 && solution != nullptr && prf_id && is_fresh(info)) {
     const auto prf = shared_.crypto.make_prf(*prf_id);
     const auto bits = prf ? solved_bits(**prf, cookie, *solution) : std::nullopt;
@@ -154,6 +157,7 @@ bool Judge::has_worked(const std::vector<wire::Payload>& payloads, base::Bytes c
   return false;
 }
 
+//= rfc8019#10-3
 /// RFC 8019 s10: a solution must not serve again when its half-open SA has expired.
 bool Judge::is_fresh(const CookieInfo& info) const {
   const auto second = std::chrono::duration_cast<std::chrono::seconds>(now_.since_origin).count();
@@ -384,6 +388,7 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   PeerSupport support;
   support.note_init(init.payloads);
   append_init_response_notifies(message.payloads, *init.connection, support);
+  //= rfc8019#7.2.1-1 rfc8019#7.2.1.1-1
   // RFC 8019 s7.2: who solved one puzzle gets another when much of our work for IKE_AUTH is vain.
   if (init.solved && shared.half_open.spoiled() * spoiled_share >= shared.half_open.size()) {
     message.payloads.emplace_back(make_puzzle(*init.solved));

@@ -125,6 +125,7 @@ base::SecretBytes IkeSa::resumed_auth(bool is_initiators, base::Bytes octets) co
   return session_->prf->compute(key.reveal(), std::array{octets});
 }
 
+//= rfc5723#4.3.3-2 rfc5723#4.3.3-4
 /// s4.3.3: both identities are those of the ticket.
 ConnectionPtr IkeSa::resumed_connection(const Payloads& payloads) const {
   const Resumable& state = handshake_->ticket->state;
@@ -243,6 +244,7 @@ ResumeVerdict judge_resume(Shared& shared, CookieJar& cookies, const base::Path&
         answer_resume(shared, path, *message, datagram, ticket->state, *connection, is_proven, now);
   }
   if (entry) return std::move(*entry);
+  //= rfc5723#4.3.2-3
   shared.drops.add(DropReason::ike_bad_ticket);
   if (!shared.answers.take(now)) return ignore(DropReason::ike_rate_limited);
   return Rejected{unprotected_answer(header, make_notify(NotifyType::ticket_nack))};

@@ -141,6 +141,7 @@ std::optional<ByteVec> MessageProtection::close(wire::IkeHeader header, PayloadT
   header.length = static_cast<std::uint32_t>(size);
   base::Writer out;
   header.encode(out);
+  //= rfc8019#7.2.2-2
   if (outer_size > 0) {
     out.u8(static_cast<std::uint8_t>(closed));
     out.u8(0);
@@ -217,6 +218,7 @@ std::optional<Datagrams> MessageProtection::seal(const InnerMessage& message,
     const PayloadType first = i == 0 ? message.first : PayloadType::none;
     const FragmentNumbers numbers{static_cast<std::uint16_t>(i + 1),
                                   static_cast<std::uint16_t>(total)};
+    //= rfc8019#7.2.2-3 rfc7383#2.5.3-1
     auto datagram = close(message.header, first, rest.first(std::min(rest.size(), piece_size)),
                           numbers, i == 0 ? Bytes{message.puzzle_solution} : Bytes{});
     if (!datagram) return std::nullopt;

@@ -26,6 +26,7 @@ unsigned trailing_zero_bits(Bytes bytes) {
 
 }  // namespace
 
+//= rfc8019#8.1-1..4
 wire::NotifyPayload make_puzzle(const Puzzle& puzzle) {
   base::Writer out;
   out.u16(static_cast<std::uint16_t>(puzzle.prf));
@@ -57,7 +58,9 @@ const ByteVec* find_solution(const std::vector<wire::Payload>& payloads) {
 
 std::optional<unsigned> solved_bits(const crypto::Prf& prf, Bytes text, Bytes solution) {
   const std::size_t size = solution.size() / puzzle_keys;
+  //= rfc8019#8.2-1..2 rfc8019#8.2-4
   if (size == 0 || size > prf.size() || size * puzzle_keys != solution.size()) return std::nullopt;
+  //= rfc8019#7.1.4-6..7 rfc8019#7.2.4-3
   std::optional<unsigned> least;
   for (std::size_t i = 0; i < puzzle_keys; ++i) {
     const Bytes key = solution.subspan(i * size, size);

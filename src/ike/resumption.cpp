@@ -44,6 +44,7 @@ base::Wire<wire::IdPayload> take_id(base::Reader& in, bool initiator) {
   return id;
 }
 
+//= rfc5723#6.1-4 rfc5723#6.1-6
 ByteVec encode(const Resumable& state, std::uint64_t serial) {
   base::Writer out;
   out.u64(serial);
@@ -95,6 +96,7 @@ crypto::PacketJob job_over(ByteVec& ticket, const crypto::PacketCipher& cipher) 
   return job;
 }
 
+//= rfc5723#9.1-1 rfc5723#9.9-1
 /// The strongest first; what the provider has decides.
 constexpr std::array suites = {
     crypto::CipherSuite{crypto::EncrId::aes_gcm_16, 256, crypto::IntegId::none},
@@ -150,11 +152,13 @@ ByteVec TicketMaker::seal(const Resumable& state, Instant now) {
   }
   ByteVec ticket(text.size() + overhead);
   ticket[0] = std::byte{format_version};
+  //= rfc5723#6.1-7
   ticket[1] = std::byte{current_.id};
   crypto::PacketJob job = job_over(ticket, cipher);
   base::copy_into(job.text, text);
   base::wipe(text);
   job.iv_counter = current_.next_iv++;
+  //= rfc5723#6.1-1 rfc5723#9.10-1
   current_.cipher->seal({&job, 1});
   return job.ok ? ticket : ByteVec{};
 }
@@ -179,6 +183,7 @@ std::optional<Ticket> TicketMaker::open(Bytes ticket, Instant now) {
     if (auto decoded = decode(job.text)) opened = std::move(*decoded);
   }
   base::wipe(copy);
+  //= rfc5723#4.3.1-4 rfc5723#9.10-2
   if (!opened || opened->state.expires <= now || used_.contains(opened->serial)) {
     return std::nullopt;
   }
@@ -216,6 +221,7 @@ std::optional<TicketStore::Held> TicketStore::take(const ConnectionConfig& conne
   if (found == held_.end()) return std::nullopt;
   Held held = std::move(found->second);
   held_.erase(found);
+  //= rfc5723#4.3.1-2 rfc5723#6.2-2
   const bool is_good = connection.resumption && held.state.expires > now &&
                        held.state.credential_tag == connection.credential_tag &&
                        is_offered(held.state.suite, connection.offers) &&

@@ -163,6 +163,7 @@ TEST(ChildRekey, an_old_sa_the_peer_forgets_to_delete_is_deleted_by_us) {
   pair.filter = nullptr;
   pair.settle();
   EXPECT_TRUE(pair.is_up());
+  for (const Side* side : {&pair.a, &pair.b}) EXPECT_EQ(side->record.child_downs.size(), 1u);
 }
 
 TEST(ChildRekey, a_deletion_that_overtakes_the_answer_does_no_harm) {
@@ -180,6 +181,7 @@ TEST(ChildRekey, a_deletion_that_overtakes_the_answer_does_no_harm) {
   EXPECT_TRUE(pair.carries_both_ways());
 }
 
+//= rfc7296#2.25-6 type=test
 TEST(ChildRekey, what_is_not_there_is_made_anew) {
   Collision pair;
   pair.expects_traffic = false;
@@ -264,6 +266,7 @@ TEST(ChildRekey, an_answer_wider_or_narrower_than_what_is_in_use_is_undone) {
 
 // ---- Both sides
 
+//= rfc7296#2.25.1-2 type=test
 TEST(ChildRekeyCollision, the_lowest_nonce_loses_whatever_the_order) {
   // Which message comes first, as a string: a = to A, b = to B.
   for (const std::string_view order : {"bbaa", "baba", "baab", "abba", "abab", "aabb"}) {
@@ -411,6 +414,7 @@ TEST(ChildRekeyVersusDelete, a_rekey_that_comes_after_the_deletion_finds_nothing
   EXPECT_EQ(pair.a.ike_count(IkeState::established), 1u);
 }
 
+//= rfc7296#2.25-4 type=test
 TEST(ChildRekeyVersusDelete, temporary_failures_are_retried_after_a_delay_and_not_forever) {
   Collision pair;
   Forger forger{pair.a.record.keys.at(0)};
@@ -475,6 +479,7 @@ TEST(ChildRekey, lingering_sas_have_a_limit) {
   }
 }
 
+//= rfc7296#2.8.1-1 type=test
 TEST(ChildRekey, soft_lifetimes_differ_by_chance_and_hard_ones_do_not) {
   std::vector<base::Duration> soft;
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {

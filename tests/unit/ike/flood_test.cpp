@@ -247,6 +247,7 @@ Datagram hold_auth(Pair& pair) {
   return held;
 }
 
+//= rfc8019#7.2.4-5 type=test
 TEST(IkeFlood, junk_for_ike_auth_makes_the_keys_once_and_changes_nothing) {
   Pair pair;
   const Datagram genuine = hold_auth(pair);

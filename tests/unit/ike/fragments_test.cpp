@@ -142,6 +142,62 @@ TEST(IkeFragments, the_configured_size_is_kept) {
   EXPECT_EQ(count_fragments(pair, true), count_fragments(pair, false));
 }
 
+/// Up over IPv6 with fragments of this configured size; the largest IP datagram of IKE_AUTH.
+std::size_t largest_over_ipv6(Pair& pair, std::uint16_t configured) {
+  constexpr std::size_t ipv6_overhead = 48;
+  constexpr std::size_t marker = 4;
+  const End at_a{"2001:db8::1", end_a.identity, end_a.network};
+  const End at_b{"2001:db8::2", end_b.identity, end_b.network};
+  for (const bool a : {true, false}) {
+    ConnectionConfig connection = make_connection(a ? at_a : at_b, a ? at_b : at_a);
+    connection.local_id = large_identity(5000);
+    connection.remote_id.reset();
+    connection.fragment_size = configured;
+    (a ? pair.a : pair.b).set(std::move(connection));
+  }
+  pair.command_a(Initiate{"to-b.example", {{ip(at_a.address), 500}, {ip(at_b.address), 500}}});
+  pair.run();
+  std::size_t largest = 0;
+  for (const Datagram& datagram : pair.sent) {
+    if (!is_fragment(datagram)) continue;
+    const bool has_marker = datagram.path.local.port == 4500;
+    largest =
+        std::max(largest, datagram.message.size() + ipv6_overhead + (has_marker ? marker : 0));
+  }
+  return largest;
+}
+
+//= rfc7383#2.5.1-3 type=test
+TEST(IkeFragments, over_ipv6_their_datagrams_have_1280_octets_or_what_is_configured_above) {
+  constexpr std::size_t block = 16;
+  for (const std::uint16_t configured : {std::uint16_t{576}, std::uint16_t{1280}}) {
+    Pair pair;
+    const std::size_t largest = largest_over_ipv6(pair, configured);
+    EXPECT_LE(largest, 1280u);
+    EXPECT_GT(largest, 1280u - block) << "every IPv6 path carries that much";
+    EXPECT_EQ(pair.a.live().size(), 1u);
+  }
+  Pair pair;
+  const std::size_t largest = largest_over_ipv6(pair, 1400);
+  EXPECT_LE(largest, 1400u);
+  EXPECT_GT(largest, 1400u - block);
+}
+
+TEST(IkeFragments, over_ipv6_those_that_are_not_answered_shrink_to_1280_and_no_further) {
+  Pair pair;
+  pair.filter = [](Datagram& datagram) { return datagram.message.size() + 48 <= 1280; };
+  (void)largest_over_ipv6(pair, 1500);
+  ASSERT_TRUE(pair.a.live().empty());
+  pair.advance(30s);
+  EXPECT_EQ(pair.a.live().size(), 1u);
+  std::size_t smallest_set = 0;
+  for (const Datagram& datagram : pair.sent) {
+    const bool fits = is_fragment(datagram) && datagram.message.size() + 48 <= 1280;
+    if (fits) smallest_set = std::max(smallest_set, datagram.message.size() + 48);
+  }
+  EXPECT_GT(smallest_set, 1200u);
+}
+
 //= rfc7383#2.6.1-1 type=test
 TEST(IkeFragments, order_and_repetition_do_not_matter) {
   Pair pair;

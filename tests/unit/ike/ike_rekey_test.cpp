@@ -193,6 +193,7 @@ TEST(IkeRekeyCollision, one_that_the_peer_did_not_notice_is_forgotten) {
   }
 }
 
+//= rfc7296#2.8.2-2 type=test
 TEST(IkeRekeyCollision, a_late_request_for_a_replaced_sa_is_put_off) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Collision pair{seed};
@@ -211,6 +212,7 @@ TEST(IkeRekeyCollision, a_late_request_for_a_replaced_sa_is_put_off) {
 
 // ---- Against other exchanges
 
+//= rfc7296#2.25.2-5 type=test
 TEST(IkeRekeyVersusChild, each_puts_the_other_off_and_both_happen) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     for (const bool ike_by_a : {true, false}) {
@@ -244,6 +246,7 @@ TEST(IkeRekeyVersusChild, a_creation_meets_a_rekey) {
   EXPECT_EQ(pair.children(pair.b).size(), 2u);
 }
 
+//= rfc7296#2.25.2-6 type=test
 TEST(IkeRekeyVersusChild, a_deletion_of_a_child_is_answered_as_usual) {
   Collision pair;
   pair.expects_traffic = false;
@@ -260,16 +263,19 @@ TEST(IkeRekeyVersusChild, a_deletion_of_a_child_is_answered_as_usual) {
   EXPECT_EQ(pair.b.ike_count(IkeState::established), 1u);
 }
 
+//= rfc7296#1.3.2-2 type=test
 TEST(IkeRekeyVersusChild, what_was_wanted_of_the_old_sa_is_asked_of_the_new_one) {
   Collision pair;
   pair.rekey_ike_a();
   pair.rekey_child_a();  // waits for the answer
+  EXPECT_EQ(pair.sent.size(), 1u);
   pair.settle();
   EXPECT_TRUE(pair.is_up());
   EXPECT_EQ(pair.b.record.count(EventKind::child_rekeyed), 1u);
   EXPECT_EQ(pair.b.record.count(EventKind::ike_rekeyed), 1u);
 }
 
+//= rfc7296#2.25.2-3 type=test
 TEST(IkeRekeyVersusDelete, a_deletion_wins_and_nothing_is_left) {
   for (const bool rekey_by_a : {true, false}) {
     for (const bool delete_by_a : {true, false}) {

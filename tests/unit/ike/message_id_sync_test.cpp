@@ -231,6 +231,24 @@ TEST(IkeMessageIdSync, a_member_and_its_peer_agree_and_go_on) {
   EXPECT_TRUE(c.pair.is_up());
 }
 
+TEST(IkeMessageIdSync, the_member_may_be_the_responder) {
+  for (const bool is_a : {true, false}) {
+    Cluster c;
+    const Side& peer = is_a ? c.pair.b : c.pair.a;
+    if (is_a) c.pair.command_a(SyncMessageIds{"to-b.example", 7});
+    if (!is_a) c.pair.command_b(SyncMessageIds{"to-a.example", 7});
+    c.pair.run();
+    EXPECT_EQ(c.pair.sent.size(), 2u);
+    EXPECT_EQ(peer.record.count(EventKind::ike_ids_synced), 1u);
+    EXPECT_EQ(peer.record.skips.size(), 1u);
+    c.pair.command_a(CheckLiveness{"to-b.example"});
+    c.pair.command_b(CheckLiveness{"to-a.example"});
+    c.pair.run();
+    c.pair.advance(60s);
+    EXPECT_TRUE(c.pair.is_up()) << is_a;
+  }
+}
+
 TEST(IkeMessageIdSync, each_repetition_is_a_new_request_and_only_its_answer_counts) {
   Cluster c;
   std::vector<ByteVec> answers;

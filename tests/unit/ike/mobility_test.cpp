@@ -141,6 +141,7 @@ TEST(IkeMobility, an_initiator_with_two_addresses_moves_only_when_the_peer_agree
 }
 
 //= rfc4555#3.7-5 type=test
+//= rfc4555#3.7-1,3 type=test
 TEST(IkeMobility, traffic_does_not_follow_to_an_address_that_does_not_answer) {
   MobilePair pair;
   pair.start();
@@ -231,6 +232,7 @@ TEST(IkeMobility, an_older_update_does_not_undo_a_newer_one) {
   EXPECT_EQ(pair.path_at_b().remote.address, ip("198.51.100.8"));
 }
 
+//= rfc4555#3.4-1 type=test
 TEST(IkeMobility, a_silent_path_is_left_for_one_that_works) {
   MobilePair pair;
   pair.command_b(addresses({"192.0.2.2", "198.51.100.2"}));
@@ -343,6 +345,7 @@ TEST(IkeMobility, a_nat_on_the_new_path_switches_encapsulation_on_and_its_end_of
 }
 
 //= rfc4555#3.9-3 type=test
+//= rfc4555#3.9-2 type=test
 TEST(IkeMobility, where_nats_are_forbidden_a_nat_ends_the_negotiation) {
   MobilePair pair;
   ConnectionConfig strict = mobile(end_a, end_b);
@@ -373,6 +376,7 @@ TEST(IkeMobility, where_nats_are_forbidden_a_path_without_one_is_taken) {
   EXPECT_TRUE(pair.is_up());
 }
 
+//= rfc4555#3.9-2..3 type=test
 TEST(IkeMobility, where_nats_are_forbidden_a_new_nat_is_asked_again_and_then_given_up) {
   MobilePair pair;
   ConnectionConfig strict = mobile(end_a, end_b);
@@ -456,6 +460,7 @@ TEST(IkeMobility, a_host_without_a_network_waits_for_one) {
   EXPECT_FALSE(pair.a.record.ike_downs.empty()) << "not for ever";
 }
 
+//= rfc4555#3.11-1 type=test
 TEST(IkeMobility, a_responder_that_cannot_call_back_gives_the_initiator_minutes) {
   MobilePair pair;
   ConnectionConfig any = mobile(end_b, end_a);
@@ -469,6 +474,7 @@ TEST(IkeMobility, a_responder_that_cannot_call_back_gives_the_initiator_minutes)
   EXPECT_FALSE(pair.b.record.ike_downs.empty());
 }
 
+//= rfc4555#3.8-2..3 type=test
 TEST(IkeMobility, a_liveness_check_notices_a_new_mapping_of_our_nat) {
   MobilePair pair;
   pair.put_a_behind_nat("203.0.113.9", 1000);
@@ -505,6 +511,7 @@ TEST(IkeMobility, a_liveness_check_notices_a_nat_that_has_come_between) {
   EXPECT_EQ(pair.b.record.moves.back().path.remote, (base::Endpoint{ip("203.0.113.9"), 5500}));
 }
 
+//= rfc4555#3.8-5 type=test
 TEST(IkeMobility, with_mobike_no_ike_message_but_an_update_moves_the_peer) {
   MobilePair pair;
   pair.put_a_behind_nat("203.0.113.9", 1000);
@@ -542,6 +549,7 @@ TEST(IkeMobility, late_esp_of_the_old_path_does_not_bring_it_back) {
   EXPECT_EQ(pair.b.record.moves.back().path, rebound);
 }
 
+//= rfc4555#3.12-1..2 type=test
 TEST(IkeMobility, esp_from_elsewhere_is_no_sign_of_life) {
   MobilePair pair;
   pair.start();

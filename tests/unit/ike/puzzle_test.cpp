@@ -49,6 +49,7 @@ TEST(IkePuzzle, a_solution_has_four_different_keys_with_the_bits_asked_for) {
       << "it is for one text only";
 }
 
+//= rfc8019#8.2-1..2 rfc8019#8.2-4 type=test
 TEST(IkePuzzle, solutions_of_illegal_shape_are_refused) {
   const ByteVec text(20, std::byte{3});
   const ByteVec right = solve(text, 4);
@@ -60,6 +61,7 @@ TEST(IkePuzzle, solutions_of_illegal_shape_are_refused) {
   EXPECT_FALSE(solved_bits(*make_prf(), text, ByteVec(4 * 33))) << "longer than the PRF likes";
 }
 
+//= rfc8019#7.1.4-6..7 type=test
 TEST(IkePuzzle, the_least_of_the_four_counts) {
   const ByteVec text(20, std::byte{3});
   ByteVec mixed = solve(text, 12);
@@ -89,6 +91,7 @@ TEST(IkePuzzle, the_notify_survives_encoding_and_refuses_nonsense) {
   EXPECT_FALSE(read_puzzle(notify));
 }
 
+//= rfc8019#7.1.1-1 rfc8019#7.1.5-1 type=test
 TEST(IkePuzzle, an_initiator_solves_it_and_gets_in) {
   Pair pair{under_attack()};
   pair.initiate_a();
@@ -119,6 +122,7 @@ TEST(IkePuzzle, nobody_is_blocked_while_one_is_solved) {
   EXPECT_GT(turns, 10u);
 }
 
+//= rfc8019#7.1.2-1 rfc8019#9-1 type=test
 TEST(IkePuzzle, one_that_is_too_hard_or_takes_too_long_is_left) {
   for (const bool too_hard : {true, false}) {
     EndpointConfig config = under_attack();
@@ -187,6 +191,7 @@ std::vector<wire::Payload> answer_to(Pair& pair, const ByteVec& solution, base::
   return wire::IkeMessage::decode(pair.sent.back().message)->payloads;
 }
 
+//= rfc8019#7.1.4-5 type=test
 TEST(IkePuzzle, a_wrong_solution_brings_another_puzzle_and_no_state) {
   Pair pair{under_attack()};
   ByteVec wrong(16);
@@ -197,6 +202,7 @@ TEST(IkePuzzle, a_wrong_solution_brings_another_puzzle_and_no_state) {
   EXPECT_EQ(pair.b.endpoint.half_open_count(), 0u);
 }
 
+//= rfc8019#10-3 type=test
 TEST(IkePuzzle, a_right_solution_is_taken_while_it_is_fresh) {
   Pair fresh{under_attack()};
   EXPECT_NE(wire::find<wire::KePayload>(answer_to(fresh, {}, 20s)), nullptr);
@@ -205,6 +211,7 @@ TEST(IkePuzzle, a_right_solution_is_taken_while_it_is_fresh) {
       << "else it would serve again when its half-open SA has expired";
 }
 
+//= rfc8019#7.1.1.1-3 type=test
 TEST(IkePuzzle, nets_with_many_half_open_sas_get_harder_ones) {
   EndpointConfig config = under_attack();
   config.limits.cookie_threshold_per_net = 0;
@@ -217,6 +224,7 @@ TEST(IkePuzzle, nets_with_many_half_open_sas_get_harder_ones) {
   EXPECT_EQ(puzzle->bits, easy_bits + 1);
 }
 
+//= rfc8019#7.1.2-2 type=test
 TEST(IkePuzzle, a_puzzle_without_a_cookie_is_ignored) {
   Pair pair;
   pair.initiate_a();
@@ -234,6 +242,7 @@ TEST(IkePuzzle, a_puzzle_without_a_cookie_is_ignored) {
 }
 
 /// B demands a puzzle in IKE_SA_INIT; nothing is half open, so one in four is reached at once.
+//= rfc8019#7.2-1 rfc8019#7.2.2-1..2 type=test
 TEST(IkePuzzle, ike_auth_has_a_puzzle_of_its_own_when_our_work_is_vain) {
   Pair pair{under_attack()};
   pair.initiate_a();
@@ -253,6 +262,7 @@ TEST(IkePuzzle, ike_auth_has_a_puzzle_of_its_own_when_our_work_is_vain) {
   EXPECT_TRUE(is_solved) << "outside the encrypted payload";
 }
 
+//= rfc8019#7.2.4-1..2 type=test
 TEST(IkePuzzle, ike_auth_without_the_solution_costs_no_key_exchange) {
   for (const bool wrong : {true, false}) {
     Pair pair{under_attack()};

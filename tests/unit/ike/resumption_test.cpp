@@ -46,6 +46,7 @@ struct ResumingPair : Pair {
   }
 };
 
+//= rfc5723#4.3.2-3 rfc5723#4.3.4-1 type=test
 TEST(IkeResume, a_lost_session_is_resumed_without_a_key_exchange) {
   ResumingPair pair;
   ASSERT_TRUE(pair.is_up());
@@ -55,6 +56,7 @@ TEST(IkeResume, a_lost_session_is_resumed_without_a_key_exchange) {
   pair.run();
   EXPECT_EQ(pair.count(ExchangeType::ike_session_resume), 2u);
   EXPECT_EQ(pair.count(ExchangeType::ike_sa_init), 0u);
+  EXPECT_EQ(pair.count(ExchangeType::informational), 0u) << "nothing is deleted on the wire";
   EXPECT_EQ(pair.a.record.count(EventKind::ike_resumed), 1u);
   EXPECT_EQ(pair.b.record.count(EventKind::ike_resumed), 1u);
   EXPECT_EQ(pair.a.live().size(), 1u);
@@ -78,6 +80,7 @@ TEST(IkeResume, it_can_be_resumed_again_and_again_with_a_new_ticket_each_time) {
   }
 }
 
+//= rfc5723#4.3.2-6 type=test
 TEST(IkeResume, cookies_are_demanded_before_a_ticket_is_looked_at) {
   EndpointConfig config = test_config();
   config.limits.cookie_threshold = 0;
@@ -154,6 +157,7 @@ TEST(IkeResume, an_outage_that_lasts_does_not_use_the_ticket_up) {
   EXPECT_EQ(pair.b.record.count(EventKind::ike_resumed), 1u);
 }
 
+//= rfc5723#6.2-1..2 type=test
 TEST(IkeResume, a_deleted_or_reconfigured_sa_is_not_resumed) {
   ResumingPair deleted;
   deleted.command_a(DeleteIke{"to-b.example"});
@@ -172,6 +176,8 @@ TEST(IkeResume, a_deleted_or_reconfigured_sa_is_not_resumed) {
   EXPECT_EQ(changed.count(ExchangeType::ike_session_resume), 0u);
 }
 
+//= rfc8019#4.5-4 type=test
+//= rfc5723#4.3.1-4 rfc5723#4.3.2-3 rfc5723#9.10-2 type=test
 TEST(IkeResume, a_ticket_serves_once) {
   ResumingPair pair;
   pair.lose_touch();
@@ -237,6 +243,7 @@ struct Maker {
   TicketMaker maker;
 };
 
+//= rfc5723#6.1-4 type=test
 TEST(IkeTicket, what_was_sealed_comes_out_again) {
   Maker m;
   const ByteVec ticket = m.maker.seal(m.state(), m.now);

@@ -180,6 +180,33 @@ TEST(IkeWindows, a_window_of_nothing_or_of_the_wrong_size_is_ignored) {
   EXPECT_EQ(up.pair.wire.size(), 4u);  // two answers and two requests
 }
 
+TEST(IkeWindows, a_rekeyed_ike_sa_has_the_windows_of_the_old_one) {
+  for (const bool by_a : {true, false}) {
+    Up up{4};
+    if (by_a) up.pair.command_a(RekeyIke{"to-b.example"});
+    if (!by_a) up.pair.command_b(RekeyIke{"to-a.example"});
+    up.pair.run();
+    ASSERT_EQ(up.pair.a.record.count(base::EventKind::ike_rekeyed), 1u);
+    up.pair.filter = [](Datagram&) { return false; };
+    up.pair.sent.clear();
+    up.want(6);
+    EXPECT_EQ(up.pair.sent.size(), 4u) << by_a;
+    up.pair.filter = nullptr;
+    up.pair.advance(10s);
+    EXPECT_EQ(up.pair.b.live().size(), 7u) << by_a;
+  }
+}
+
+TEST(IkeWindows, a_rekeyed_ike_sa_whose_peer_does_not_say_so_again_has_a_window_of_one) {
+  Up up{4};
+  up.pair.filter = [](Datagram& d) { return d.header().exchange == ExchangeType::create_child_sa; };
+  up.pair.command_a(RekeyIke{"to-b.example"});
+  up.pair.run();
+  up.pair.sent.clear();
+  up.want(6);
+  EXPECT_EQ(requests_on_the_wire(up.pair), 0u) << "our own announcement is under way";
+}
+
 TEST(IkeWindows, the_last_request_waits_until_the_others_are_answered) {
   Up up;
   up.want(2);

@@ -264,6 +264,21 @@ TEST(Natt, tells_keepalive_ike_and_esp_apart) {
   }
 }
 
+TEST(Natt, an_ike_message_of_the_wrong_length_on_its_port_is_still_one) {
+  ByteVec ike(60, std::byte{0x11});
+  const ByteVec fields = hex("21202208");  // SA, version 2.0, IKE_SA_INIT, Initiator
+  base::copy_into(base::MutBytes{ike}.subspan(16, 4), fields);
+  base::store_be<std::uint32_t>(ike.data() + 24, 61);
+  EXPECT_EQ(classify_ike_port(ike).kind, NattKind::ike);
+  EXPECT_EQ(classify_ike_port(base::Bytes{ike}.first(20)).kind, NattKind::ike) << "cut short";
+  EXPECT_EQ(classify_ike_port(base::Bytes{ike}.first(19)).kind, NattKind::esp) << "who knows";
+  for (std::size_t at = 16; at < 20; ++at) {
+    ByteVec esp = ike;
+    esp[at] ^= std::byte{0x80};
+    EXPECT_EQ(classify_ike_port(esp).kind, NattKind::esp) << at;
+  }
+}
+
 TEST(Natt, esp_is_recognised_on_the_port_of_ike) {
   EXPECT_EQ(classify_ike_port(hex("ff")).kind, NattKind::keepalive);
   EXPECT_EQ(classify_ike_port(hex("c0ffee0100000001")).kind, NattKind::esp);
