@@ -1,5 +1,4 @@
-#include <openssl/core_names.h>
-#include <openssl/params.h>
+#include <array>
 
 #include "base/error.h"
 #include "crypto/openssl/ossl.h"
@@ -8,50 +7,94 @@ namespace caponier::crypto::ossl {
 
 namespace {
 
-MacCtx make_keyless(const char* digest) {
-  const Mac mac{EVP_MAC_fetch(nullptr, "HMAC", nullptr)};
-  if (mac == nullptr) return nullptr;
-  MacCtx ctx{EVP_MAC_CTX_new(mac.get())};
-  const OSSL_PARAM params[] = {
-      // OpenSSL only reads the name, through a pointer that C cannot call const.
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(digest), 0),
-      OSSL_PARAM_construct_end()};
-  if (ctx == nullptr || EVP_MAC_CTX_set_params(ctx.get(), params) != 1) return nullptr;
-  return ctx;
-}
+constexpr std::size_t block_size_max = 128;
+using Block = base::Secret<block_size_max>;
 
-/// Looking the algorithms up by name costs more than a small HMAC: once is enough.
-const EVP_MAC_CTX* keyless(std::string_view digest) {
-  static const MacCtx sha1 = make_keyless("SHA1");
-  static const MacCtx sha256 = make_keyless("SHA256");
-  static const MacCtx sha384 = make_keyless("SHA384");
-  static const MacCtx sha512 = make_keyless("SHA512");
-  if (digest == "SHA1") return sha1.get();
+Md fetch(const char* digest) { return Md{EVP_MD_fetch(nullptr, digest, nullptr)}; }
+
+/// Looking an algorithm up by name costs more than a small HMAC: once is enough.
+const EVP_MD* algorithm_of(std::string_view digest) {
+  static const Md sha256 = fetch("SHA256");
+  static const Md sha384 = fetch("SHA384");
+  static const Md sha512 = fetch("SHA512");
   if (digest == "SHA256") return sha256.get();
   return digest == "SHA384" ? sha384.get() : sha512.get();
+}
+
+bool update(EVP_MD_CTX* ctx, Bytes part) {
+  return part.empty() || EVP_DigestUpdate(ctx, part.data(), part.size()) == 1;
+}
+
+bool update(EVP_MD_CTX* ctx, std::span<const Bytes> parts) {
+  for (const Bytes part : parts) {
+    if (!update(ctx, part)) return false;
+  }
+  return true;
+}
+
+bool finish(EVP_MD_CTX* ctx, MutBytes out, unsigned& size) {
+  return EVP_DigestFinal_ex(ctx, raw(out), &size) == 1;
+}
+
+/// K0 of FIPS 198-1: the key, or its digest when it is longer than a block, with zeros behind.
+bool spread_key(EVP_MD_CTX* ctx, const EVP_MD* algorithm, Bytes key, Block& block) {
+  const auto block_size = static_cast<std::size_t>(EVP_MD_get_block_size(algorithm));
+  CAPONIER_ASSERT(block_size <= block_size_max);
+  if (key.size() <= block_size) {
+    base::copy_into(block.reveal_mutable(), key);
+    return true;
+  }
+  unsigned size = 0;
+  return EVP_DigestInit_ex(ctx, algorithm, nullptr) == 1 && update(ctx, key) &&
+         finish(ctx, block.reveal_mutable(), size);
+}
+
+constexpr std::byte inner_pad{0x36};
+constexpr std::byte outer_pad{0x5c};
+
+/// Begins with the key under `pad`, and leaves `block` as it was.
+bool begin(EVP_MD_CTX* ctx, const EVP_MD* algorithm, Block& block, std::byte pad) {
+  const MutBytes padded =
+      block.reveal_mutable().first(static_cast<std::size_t>(EVP_MD_get_block_size(algorithm)));
+  for (std::byte& octet : padded) octet ^= pad;
+  const bool done = EVP_DigestInit_ex(ctx, algorithm, nullptr) == 1 && update(ctx, padded);
+  for (std::byte& octet : padded) octet ^= pad;
+  return done;
 }
 
 }  // namespace
 
 bool Hmac::init(const char* digest, Bytes key) {
-  const EVP_MAC_CTX* const origin = keyless(digest);
-  if (origin == nullptr) return false;
-  ctx_.reset(EVP_MAC_CTX_dup(origin));
-  if (ctx_ == nullptr) return false;
-  // A null key means "keep the old one", so an empty key still needs an address.
-  static constexpr unsigned char no_key = 0;
-  return EVP_MAC_init(ctx_.get(), key.empty() ? &no_key : raw(key), key.size(), nullptr) == 1;
+  const EVP_MD* const algorithm = algorithm_of(digest);
+  inner_.reset(EVP_MD_CTX_new());
+  outer_.reset(EVP_MD_CTX_new());
+  work_.reset(EVP_MD_CTX_new());
+  Block block;
+  return algorithm != nullptr && inner_ != nullptr && outer_ != nullptr && work_ != nullptr &&
+         spread_key(work_.get(), algorithm, key, block) &&
+         begin(inner_.get(), algorithm, block, inner_pad) &&
+         begin(outer_.get(), algorithm, block, outer_pad);
 }
 
 bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) {
   CAPONIER_ASSERT(out.size() >= size_max);
-  if (EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) != 1) return false;
-  for (const Bytes part : parts) {
-    if (part.empty()) continue;
-    if (EVP_MAC_update(ctx_.get(), raw(part), part.size()) != 1) return false;
-  }
-  std::size_t written = 0;
-  return EVP_MAC_final(ctx_.get(), raw(out), &written, out.size()) == 1;
+  unsigned size = 0;
+  return EVP_MD_CTX_copy_ex(work_.get(), inner_.get()) == 1 && update(work_.get(), parts) &&
+         finish(work_.get(), out, size) && EVP_MD_CTX_copy_ex(work_.get(), outer_.get()) == 1 &&
+         update(work_.get(), Bytes{out}.first(size)) && finish(work_.get(), out, size);
+}
+
+bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out) {
+  CAPONIER_ASSERT(out.size() >= Hmac::size_max);
+  const EVP_MD* const algorithm = algorithm_of(digest);
+  const MdCtx owner{EVP_MD_CTX_new()};
+  EVP_MD_CTX* const ctx = owner.get();
+  Block block;
+  unsigned size = 0;
+  return algorithm != nullptr && ctx != nullptr && spread_key(ctx, algorithm, key, block) &&
+         begin(ctx, algorithm, block, inner_pad) && update(ctx, parts) && finish(ctx, out, size) &&
+         begin(ctx, algorithm, block, outer_pad) && update(ctx, Bytes{out}.first(size)) &&
+         finish(ctx, out, size);
 }
 
 const char* digest_of(IntegId integ) {

@@ -22,8 +22,6 @@ struct Freed {
 
 using Cipher = std::unique_ptr<EVP_CIPHER, Freed<EVP_CIPHER_free>>;
 using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
-using Mac = std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>>;
-using MacCtx = std::unique_ptr<EVP_MAC_CTX, Freed<EVP_MAC_CTX_free>>;
 using Md = std::unique_ptr<EVP_MD, Freed<EVP_MD_free>>;
 using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
@@ -44,7 +42,8 @@ using EcPoint = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
 /// OpenSSL counts in int; every size here is far below 2^31 (protected_size_max, key sizes).
 [[nodiscard]] inline int size_of(Bytes bytes) { return static_cast<int>(bytes.size()); }
 
-/// HMAC whose key schedule runs once; each compute() starts from the precomputed state.
+/// HMAC (RFC 2104) whose key schedule runs once; each compute() starts from the precomputed states.
+/// On digests: an EVP_MAC costs three times what it computes for a key that serves but once.
 class Hmac {
  public:
   static constexpr std::size_t size_max = 64;
@@ -54,8 +53,10 @@ class Hmac {
   [[nodiscard]] bool compute(std::span<const Bytes> parts, MutBytes out);
 
  private:
-  MacCtx ctx_;
+  MdCtx inner_, outer_, work_;
 };
+/// The same for a key that serves once.
+[[nodiscard]] bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out);
 
 [[nodiscard]] const char* digest_of(IntegId integ);
 [[nodiscard]] const char* digest_of(PrfId prf);

@@ -18,9 +18,7 @@ class HmacPrf final : public Prf {
 
   [[nodiscard]] SecretBytes compute(Bytes key, std::span<const Bytes> parts) const override {
     base::Secret<ossl::Hmac::size_max> out;
-    ossl::Hmac hmac;
-    const bool done = hmac.init(digest_, key) && hmac.compute(parts, out.reveal_mutable());
-    if (!done) return {};  // memory is exhausted
+    if (!ossl::hmac(digest_, key, parts, out.reveal_mutable())) return {};  // no memory
     return SecretBytes{Bytes{out.reveal()}.first(size_)};
   }
 
