@@ -151,9 +151,13 @@ std::optional<IpAddress> IpAddress::previous() const {
 
 std::string IpAddress::to_string() const {
   if (is_v4()) {
-    return fmt::format("{}.{}.{}.{}", std::to_integer<unsigned>(raw_[0]),
-                       std::to_integer<unsigned>(raw_[1]), std::to_integer<unsigned>(raw_[2]),
-                       std::to_integer<unsigned>(raw_[3]));
+    std::array<char, sizeof("255.255.255.255")> text{};
+    char* at = text.data();
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i > 0) *at++ = '.';
+      at = std::to_chars(at, text.data() + text.size(), std::to_integer<unsigned>(raw_[i])).ptr;
+    }
+    return {text.data(), at};
   }
   std::array<std::uint16_t, 8> groups{};
   for (std::size_t i = 0; i < 8; ++i) groups[i] = load_be<std::uint16_t>(&raw_[2 * i]);
@@ -204,8 +208,10 @@ bool Prefix::overlaps(const Prefix& other) const {
 std::string Prefix::to_string() const { return fmt::format("{}/{}", address.to_string(), length); }
 
 std::string Endpoint::to_string() const {
-  return address.is_v4() ? fmt::format("{}:{}", address.to_string(), port)
-                         : fmt::format("[{}]:{}", address.to_string(), port);
+  std::string text = address.is_v4() ? address.to_string() : '[' + address.to_string() + ']';
+  text += ':';
+  text += std::to_string(port);
+  return text;
 }
 
 }  // namespace caponier::base

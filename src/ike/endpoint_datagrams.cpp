@@ -223,6 +223,7 @@ void IkeEndpoint::Impl::continue_half_open(HalfOpen& half_open, const base::Path
 /// The puzzle of our response, if there was one (RFC 8019 s7.2.4).
 bool IkeEndpoint::Impl::has_solved(const HalfOpen& half_open,
                                    const std::vector<wire::Payload>& payloads) const {
+  if (!has_notify(half_open.response(), wire::NotifyType::puzzle)) return true;
   const auto response = wire::IkeMessage::decode(half_open.response());
   if (!response) return false;
   const auto* const notify = wire::find_notify(response->payloads, wire::NotifyType::puzzle);

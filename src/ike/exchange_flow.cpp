@@ -393,7 +393,7 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
     if (!established_at_) die(EndReason::protocol_error, now, true);
     return;
   }
-  dispatch_request(*payloads, now);
+  dispatch_request(std::move(*payloads), now);
 }
 
 /// s2.3: not as an answer, and not often.
@@ -420,10 +420,10 @@ void IkeSa::repeat_answer(const base::Path& path, base::MessageId id, Instant no
   transmit(path, answer->message.datagrams);
 }
 
-void IkeSa::dispatch_request(const Payloads& payloads, Instant now) {
+void IkeSa::dispatch_request(Payloads payloads, Instant now) {
   switch (answering_->header.exchange) {
     case ExchangeType::ike_auth:
-      if (state_ == IkeState::init_answered) return handle_auth_request(payloads, now);
+      if (state_ == IkeState::init_answered) return handle_auth_request(std::move(payloads), now);
       return refuse_malformed("the IKE SA is authenticated already", now);
     case ExchangeType::create_child_sa: return handle_child_request(payloads, now);
     case ExchangeType::informational: return handle_informational(payloads, now);

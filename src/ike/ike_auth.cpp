@@ -353,7 +353,7 @@ void IkeSa::refuse_auth(const std::string& why, Instant now) {
   die(EndReason::authentication, now, true);
 }
 
-void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
+void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   auto fault = fault_in(Shape::auth_request, payloads);
   if (!fault) fault = fault_in_child(payloads, true);
   if (fault) return refuse_malformed(*fault, now);
@@ -386,7 +386,7 @@ void IkeSa::handle_auth_request(const Payloads& payloads, Instant now) {
   connection_ = std::move(chosen);
   note_peer(id);
   note_auth_methods(payloads, now);
-  handshake_->peer_auth = payloads;
+  handshake_->peer_auth = std::move(payloads);
   move_to(IkeState::auth_pending);
   request_auth(AuthStep::peer, now);
 }

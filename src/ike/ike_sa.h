@@ -236,7 +236,7 @@ class IkeSa {
   void handle_answer(Sent what, const std::vector<wire::Payload>& payloads, base::Instant now);
   void handle_request(const base::Path& path, const wire::IkeHeader& header,
                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
-  void dispatch_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void dispatch_request(std::vector<wire::Payload> payloads, base::Instant now);
   /// An authentic message, whole.
   void handle_unsealed(const base::Path& path, const wire::IkeHeader& header, Unsealed message,
                        base::Instant now);
@@ -366,7 +366,7 @@ class IkeSa {
   [[nodiscard]] std::string announced() const;
   void fail_auth_locally(const std::string& why, base::Instant now);
   void send_auth(const base::SecretBytes& auth, base::Instant now);
-  void handle_auth_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_auth_request(std::vector<wire::Payload> payloads, base::Instant now);
   [[nodiscard]] ConnectionPtr choose_connection(const std::vector<wire::Payload>& payloads) const;
   void handle_auth_response(const std::vector<wire::Payload>& payloads, base::Instant now);
   void answer_auth(const base::SecretBytes& auth, base::Instant now);

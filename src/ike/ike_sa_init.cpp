@@ -389,11 +389,12 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   half_open_ = std::move(half_open.slot);
   half_open_until_ = half_open.since + shared_.limits().half_open_timeout;
   const auto request = wire::IkeMessage::decode(half_open.request());
-  const auto response = wire::IkeMessage::decode(half_open.response());
-  if (!request || !response) return false;  // never: the one was judged, the other is ours
+  const base::Bytes response = half_open.response();
+  const auto nonce_r = peek(response, wire::PayloadType::nonce);
+  if (!request || !nonce_r) return false;  // never: the one was judged, the other is ours
   handshake_ = std::make_unique<Handshake>();
   handshake_->nonce_i = wire::find<wire::NoncePayload>(request->payloads)->data;
-  handshake_->nonce_r = wire::find<wire::NoncePayload>(response->payloads)->data;
+  handshake_->nonce_r = base::to_vec(*nonce_r);
   if (request->header.exchange == wire::ExchangeType::ike_session_resume) {
     const auto* const opaque = wire::find_notify(request->payloads, NotifyType::ticket_opaque);
     handshake_->ticket = shared_.ticket_maker.open(opaque->data, now);
@@ -426,15 +427,17 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   has_forced_encap_ =
       !handshake_->candidates.empty() && handshake_->candidates.front()->force_encap;
   // What our answer said about NATs counts, as it does for fragmentation.
-  if (wire::find_notify(response->payloads, NotifyType::nat_detection_source_ip) != nullptr) {
+  if (has_notify(response, NotifyType::nat_detection_source_ip)) {
     note_nat(detect_nat(shared_.crypto, request->payloads, spi_i_, {}, half_open.path));
   }
   support_.note_init(request->payloads);
   // What we have promised counts, whatever the configuration says by now.
-  support_.fragmentation =
-      wire::find_notify(response->payloads, NotifyType::ikev2_fragmentation_supported) != nullptr;
-  note_fragmentation(handshake_->candidates.empty() ? ConnectionConfig{}
-                                                    : *handshake_->candidates.front());
+  support_.fragmentation = has_notify(response, NotifyType::ikev2_fragmentation_supported);
+  if (handshake_->candidates.empty()) {
+    note_fragmentation(ConnectionConfig{});
+  } else {
+    note_fragmentation(*handshake_->candidates.front());
+  }
   init_request_hash_ = shared_.crypto.nat_hash(std::vector<base::Bytes>{half_open.request()});
   handshake_->init_request = base::to_vec(half_open.request());
   handshake_->init_response = base::to_vec(half_open.response());

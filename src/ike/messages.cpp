@@ -59,6 +59,46 @@ ByteVec to_bytes(base::IkeSpi spi) {
   return bytes;
 }
 
+namespace {
+
+/// The first payload body for which `is_wanted` holds.
+template <class Predicate>
+std::optional<base::Bytes> find_body(base::Bytes message, Predicate is_wanted) {
+  base::Reader in{message};
+  const auto header = wire::IkeHeader::decode(in);
+  if (!header) return std::nullopt;
+  constexpr std::size_t generic_header_size = 4;
+  wire::PayloadType type = header->next_payload;
+  while (type != wire::PayloadType::none) {
+    const auto next = in.u8("payload.next");
+    const auto flags = in.u8("payload.flags");
+    const auto size = in.u16("payload.length");
+    if (!next || !flags || !size || *size < generic_header_size) return std::nullopt;
+    const auto body = in.take(*size - generic_header_size, "payload.body");
+    if (!body) return std::nullopt;
+    if (is_wanted(type, *body)) return *body;
+    type = static_cast<wire::PayloadType>(*next);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<base::Bytes> peek(base::Bytes message, wire::PayloadType type) {
+  return find_body(message, [type](wire::PayloadType found, base::Bytes) { return found == type; });
+}
+
+bool has_notify(base::Bytes message, wire::NotifyType type) {
+  constexpr std::size_t type_at = 2;
+  return find_body(message,
+                   [type](wire::PayloadType found, base::Bytes body) {
+                     return found == wire::PayloadType::notify && body.size() >= type_at + 2 &&
+                            base::load_be<std::uint16_t>(body.data() + type_at) ==
+                                static_cast<std::uint16_t>(type);
+                   })
+      .has_value();
+}
+
 ByteVec unprotected_answer(const wire::IkeHeader& request, const NotifyPayload& notify) {
   return unprotected_answer(request, std::vector{notify});
 }

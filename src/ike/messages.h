@@ -25,6 +25,11 @@ namespace caponier::ike {
 [[nodiscard]] base::ByteVec to_bytes(base::Spi spi);
 [[nodiscard]] base::ByteVec to_bytes(base::IkeSpi spi);
 
+/// Of a message that has been decoded before, without decoding it all again: the body of its first
+/// payload of this type, and whether it has such a notify.
+[[nodiscard]] std::optional<base::Bytes> peek(base::Bytes message, wire::PayloadType type);
+[[nodiscard]] bool has_notify(base::Bytes message, wire::NotifyType type);
+
 /// The unprotected answer to an IKE_SA_INIT request, or to another version: one notify.
 [[nodiscard]] base::ByteVec unprotected_answer(const wire::IkeHeader& request,
                                                const wire::NotifyPayload& notify);

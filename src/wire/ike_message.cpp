@@ -176,7 +176,9 @@ PayloadType next_of(const Payload& payload, const Payload* successor) {
 PayloadType type_of(const Payload& payload) { return std::visit(TypeOf{}, payload); }
 
 Wire<std::vector<Payload>> decode_payloads(PayloadType first, Reader& in) {
+  constexpr std::size_t payload_count_usual = 12;
   std::vector<Payload> payloads;
+  payloads.reserve(payload_count_usual);
   PayloadType type = first;
   while (type != PayloadType::none) {
     if (payloads.size() == payload_count_max) {

@@ -1,5 +1,7 @@
 // RFC 7296 s3.3: proposals, transforms and their attributes.
 
+#include <algorithm>
+
 #include "wire/ike.h"
 #include "wire/ike_codec.h"
 
@@ -97,6 +99,8 @@ Wire<Proposal> decode_proposal(Reader& parent) {
   const std::size_t spi_size = TRY(in.u8("sa.proposal.spi_size"));
   const std::size_t count = TRY(in.u8("sa.proposal.transform_count"));
   proposal.spi = base::to_vec(TRY(in.take(spi_size, "sa.proposal.spi")));
+  constexpr std::size_t transform_count_usual = 8;
+  proposal.transforms.reserve(std::min(count, transform_count_usual));
   //= rfc7296#3.3-4
   for (std::size_t i = 0; i < count; ++i) {
     proposal.transforms.push_back(TRY(decode_transform(in)));
