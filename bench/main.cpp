@@ -5,22 +5,47 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "bench/engine_bench.h"
 #include "bench/ike_bench.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+void measure_ike(std::uint32_t sa_count) {
   constexpr unsigned repetitions = 9;
-  std::uint32_t count = 100'000;
-  for (int i = 1; i < argc; ++i) {
-    if (std::string_view{argv[i]} == "--sas" && i + 1 < argc) {
-      count = static_cast<std::uint32_t>(std::strtoul(argv[++i], nullptr, 10));
-    } else {
-      std::fputs("usage: caponier_bench [--sas COUNT]\n", stderr);
-      return 2;
-    }
-  }
   caponier::bench::handshakes(repetitions);
   caponier::bench::cookies(repetitions);
   caponier::bench::memory();
-  if (count > 0) caponier::bench::many_sas(count);
+  if (sa_count > 0) caponier::bench::many_sas(sa_count);
+}
+
+void measure_engine() {
+  constexpr unsigned repetitions = 9;
+  caponier::bench::engine_rates(repetitions);
+  caponier::bench::engine_many_sas(repetitions);
+  caponier::bench::sad_lookups(repetitions);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::uint32_t count = 100'000;
+  bool is_ike = false;
+  bool is_engine = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument{argv[i]};
+    if (argument == "--sas" && i + 1 < argc) {
+      count = static_cast<std::uint32_t>(std::strtoul(argv[++i], nullptr, 10));
+    } else if (argument == "ike") {
+      is_ike = true;
+    } else if (argument == "engine") {
+      is_engine = true;
+    } else {
+      std::fputs("usage: caponier_bench [ike|engine]... [--sas COUNT]\n", stderr);
+      return 2;
+    }
+  }
+  const bool is_all = !is_ike && !is_engine;
+  if (is_ike || is_all) measure_ike(count);
+  if (is_engine || is_all) measure_engine();
   return 0;
 }

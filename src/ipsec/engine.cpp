@@ -66,7 +66,7 @@ void Engine::move(const policy::MoveSa& move) {
   sa->params.udp_encap = move.udp_encap;
   sa->params.peer_behind_nat = move.peer_behind_nat;
   sa->moved_to.reset();
-  sa->update_sizes();
+  sa->update_path();
 }
 
 void Engine::skip(const policy::SkipSa& skip) {
@@ -81,7 +81,7 @@ void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
   Sa* const sa = impl_->sad.find(id);
   if (sa == nullptr) return;
   sa->path_mtu = path_mtu;
-  sa->update_sizes();
+  sa->update_path();
 }
 
 void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {

@@ -16,16 +16,21 @@ inline constexpr std::size_t key_distance = 3;
 template <class T>
 class Stage {
  public:
+  Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
   void clear() { count_ = 0; }
   /// At most burst_packets_max times between two clear(). What it returns may hold anything.
-  [[nodiscard]] T& add() { return items_[count_++]; }
+  [[nodiscard]] T& add() { return first_[count_++]; }
   void remove_last() { --count_; }
   [[nodiscard]] std::size_t size() const { return count_; }
-  [[nodiscard]] T& operator[](std::size_t index) { return items_[index]; }
-  [[nodiscard]] std::span<T> all() { return {items_.get(), count_}; }
+  [[nodiscard]] T& operator[](std::size_t index) { return first_[index]; }
+  [[nodiscard]] std::span<T> all() { return {first_, count_}; }
 
  private:
   std::unique_ptr<T[]> items_ = std::make_unique<T[]>(burst_packets_max);
+  T* first_ = items_.get();
   std::size_t count_ = 0;
 };
 

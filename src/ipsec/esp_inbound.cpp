@@ -48,61 +48,11 @@ void set_ecn(base::MutBytes ip_packet, wire::Ecn ecn) {
   const unsigned shift = v4 ? 0 : 4;
   const auto new_word = static_cast<std::uint16_t>((old_word & ~(3U << shift)) |
                                                    (static_cast<unsigned>(ecn) << shift));
-  if (new_word == old_word) return;
   base::store_be(ip_packet.data(), new_word);
   if (!v4) return;
   std::byte* const checksum = ip_packet.data() + ipv4_checksum_at;
   base::store_be(checksum,
                  wire::checksum_update(base::load_be<std::uint16_t>(checksum), old_word, new_word));
-}
-
-std::optional<DropReason> check_selectors(base::Bytes ip_packet, const Sa& sa) {
-  const auto fields = wire::selector_fields(ip_packet);
-  if (!fields.has_value()) return DropReason::esp_bad_inner;
-  if (!is_inbound_match(sa.params.local, sa.params.remote, *fields)) {
-    return DropReason::esp_selector;
-  }
-  return std::nullopt;
-}
-
-/// The inner packet's own length, without what RFC 4303 s2.7 lets the sender add behind it.
-std::optional<std::size_t> inner_size(base::Bytes payload, std::uint8_t next_header) {
-  if (next_header == wire::ip_protocol::ipv4) {
-    const auto view = wire::Ipv4View::checked(payload);
-    return view.has_value() ? std::optional{view->packet().size()} : std::nullopt;
-  }
-  if (next_header == wire::ip_protocol::ipv6) {
-    const auto view = wire::Ipv6View::checked(payload);
-    return view.has_value() ? std::optional{view->packet().size()} : std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::optional<DropReason> unwrap_tunnel(OpenItem& item, const Sa& sa, std::uint8_t next_header) {
-  PacketBuffer& packet = *item.packet;
-  const auto size = inner_size(packet.bytes(), next_header);
-  if (!size.has_value()) return DropReason::esp_bad_inner;
-  packet.shrink_back(packet.size() - *size);
-  if (const auto reason = check_selectors(packet.bytes(), sa)) return reason;
-  const base::MutBytes inner = packet.bytes();
-  const unsigned first_word = base::load_be<std::uint16_t>(inner.data());
-  const auto inner_ecn = static_cast<wire::Ecn>(
-      (next_header == wire::ip_protocol::ipv4 ? first_word : first_word >> 4) & 3);
-  const auto ecn = decapsulated_ecn(inner_ecn, static_cast<wire::Ecn>(item.outer_tos & 3));
-  if (!ecn.has_value()) return DropReason::esp_congestion;
-  set_ecn(inner, *ecn);
-  return std::nullopt;
-}
-
-std::optional<DropReason> unwrap_transport(OpenItem& item, const Sa& sa, std::uint8_t next_header) {
-  PacketBuffer& packet = *item.packet;
-  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
-  if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header, item.outer_tos)) {
-    return DropReason::esp_bad_inner;
-  }
-  if (const auto reason = check_selectors(packet.bytes(), sa)) return reason;
-  if (sa.params.udp_encap) fix_transport_checksum(packet.bytes());
-  return std::nullopt;
 }
 
 }  // namespace
@@ -207,9 +157,8 @@ void EspInbound::complete(base::Instant now) {
       drop(item, &sa, *reason);
       continue;
     }
-    if (clamp_mss_) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
     item.verdict = Verdict::forward;
-    item.sa = sa.params.id;
+    item.sa = sa.id;
     ++sa.in.packets;
     sa.in.bytes += item.packet->size();
   }
@@ -224,7 +173,9 @@ std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypt
   if (!replay.accept(pending.sequence)) return DropReason::esp_replay;
   if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this burst
   sa.in.last = now;
-  if (is_newest) note_path(*pending.item, sa);
+  if (is_newest && (sa.follows_peer || pending.item->path.transport == base::Transport::tcp)) {
+    note_path(*pending.item, sa);
+  }
   if (!sa.sends && !sa.heard_announced) sa.heard_announced = notices_.peer_sends(sa.params.id);
   sad_.count_in(sa, job.text.size());
 
@@ -234,13 +185,62 @@ std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypt
   PacketBuffer& packet = *pending.item->packet;
   packet.shrink_front(wire::esp_header_size + sa.shape.iv);
   packet.shrink_back(sa.shape.icv + trailer->size);
-  switch (sa.params.mode) {
+  switch (sa.mode) {
     case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
     case policy::SaMode::beet:
     case policy::SaMode::transport:
       return unwrap_transport(*pending.item, sa, trailer->next_header);
   }
   return DropReason::esp_bad_inner;
+}
+
+std::optional<DropReason> EspInbound::unwrap_tunnel(OpenItem& item, Sa& sa,
+                                                    std::uint8_t next_header) {
+  IpSummary inner;
+  if (!summarize(item.packet->bytes(), inner)) return DropReason::esp_bad_inner;
+  const std::uint8_t expected = inner.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6;
+  if (next_header != expected) return DropReason::esp_bad_inner;
+  // The sender may add what it likes behind the packet (RFC 4303 s2.7).
+  item.packet->shrink_back(item.packet->size() - inner.size);
+  if (const auto reason = check_selectors(*item.packet, inner, sa)) return reason;
+  const auto inner_ecn = static_cast<wire::Ecn>(inner.tos & 3);
+  const auto ecn = decapsulated_ecn(inner_ecn, static_cast<wire::Ecn>(item.outer_tos & 3));
+  if (!ecn.has_value()) return DropReason::esp_congestion;
+  if (*ecn != inner_ecn) set_ecn(item.packet->bytes(), *ecn);
+  clamp(*item.packet, inner, sa);
+  return std::nullopt;
+}
+
+std::optional<DropReason> EspInbound::unwrap_transport(OpenItem& item, Sa& sa,
+                                                       std::uint8_t next_header) {
+  PacketBuffer& packet = *item.packet;
+  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
+  if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header, item.outer_tos)) {
+    return DropReason::esp_bad_inner;
+  }
+  IpSummary inner;
+  if (!summarize(packet.bytes(), inner)) return DropReason::esp_bad_inner;
+  if (const auto reason = check_selectors(packet, inner, sa)) return reason;
+  if (sa.params.udp_encap) fix_transport_checksum(packet.bytes());
+  clamp(packet, inner, sa);
+  return std::nullopt;
+}
+
+std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet,
+                                                      const IpSummary& inner, Sa& sa) {
+  const Flow* const known = flows_.find(inner.flow, sad_.generation());
+  if (known != nullptr && known->sa == &sa) return std::nullopt;
+  const auto fields = wire::selector_fields(packet.bytes());
+  if (!fields.has_value()) return DropReason::esp_bad_inner;
+  if (!is_inbound_match(sa.params.local, sa.params.remote, *fields)) {
+    return DropReason::esp_selector;
+  }
+  flows_.insert(inner.flow, sad_.generation(), {nullptr, &sa});
+  return std::nullopt;
+}
+
+void EspInbound::clamp(PacketBuffer& packet, const IpSummary& inner, const Sa& sa) const {
+  if (clamp_mss_ && inner.is_syn) clamp_packet_mss(packet.bytes(), sa.inner_mtu);
 }
 
 void EspInbound::note_path(const OpenItem& item, Sa& sa) {
@@ -262,7 +262,7 @@ void EspInbound::drop(OpenItem& item, Sa* sa, DropReason reason) {
   item.drop = reason;
   drops_.add(reason);
   if (sa == nullptr) return;
-  item.sa = sa->params.id;
+  item.sa = sa->id;
   sa->drops.add(reason);
 }
 

@@ -7,6 +7,8 @@
 
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
+#include "ipsec/flow_cache.h"
+#include "ipsec/ip_summary.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 
@@ -40,6 +42,14 @@ class EspInbound {
   [[nodiscard]] std::optional<base::DropReason> finish(const Pending& pending,
                                                        const crypto::PacketJob& job,
                                                        base::Instant now);
+  [[nodiscard]] std::optional<base::DropReason> unwrap_tunnel(OpenItem& item, Sa& sa,
+                                                              std::uint8_t next_header);
+  [[nodiscard]] std::optional<base::DropReason> unwrap_transport(OpenItem& item, Sa& sa,
+                                                                 std::uint8_t next_header);
+  /// What the SA delivers must lie within the selectors that were negotiated for it.
+  [[nodiscard]] std::optional<base::DropReason> check_selectors(const PacketBuffer& packet,
+                                                                const IpSummary& inner, Sa& sa);
+  void clamp(PacketBuffer& packet, const IpSummary& inner, const Sa& sa) const;
   void note_path(const OpenItem& item, Sa& sa);
   void drop(OpenItem& item, Sa* sa, base::DropReason reason);
 
@@ -47,6 +57,7 @@ class EspInbound {
   Sad& sad_;
   Notices& notices_;
   base::DropCounters& drops_;
+  FlowCache flows_;  ///< flows that were found to be within an SA's selectors
   Stage<Pending> found_;
   Stage<crypto::PacketJob> jobs_;
   Stage<Pending> pending_;  ///< one for each job

@@ -18,11 +18,10 @@ using base::DropReason;
 std::size_t mtu_min(base::Family family) { return family == base::Family::v4 ? 68 : 1280; }
 
 /// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
-void write_trailer(base::MutBytes trailer, std::uint8_t next_header) {
-  const std::size_t padding = trailer.size() - esp_trailer_size;
-  for (std::size_t i = 0; i < padding; ++i) trailer[i] = static_cast<std::byte>(i + 1);
-  trailer[padding] = static_cast<std::byte>(padding);
-  trailer[padding + 1] = std::byte{next_header};
+void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header) {
+  for (std::size_t i = 0; i < padding; ++i) to[i] = static_cast<std::byte>(i + 1);
+  to[padding] = static_cast<std::byte>(padding);
+  to[padding + 1] = std::byte{next_header};
 }
 
 }  // namespace
@@ -52,14 +51,81 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
       continue;
     }
     chosen.item = &item;
-    flows_.prefetch(chosen.packet.flow);
+    chosen.hash = chosen.packet.flow.hash();
+    flows_.prefetch(chosen.hash);
   }
   chosen_at_ = generation();
   for (Chosen& chosen : chosen_.all()) {
-    const Flow* const flow = flows_.find(chosen.packet.flow, chosen_at_);
+    const Flow* const flow = flows_.find(chosen.packet.flow, chosen.hash, chosen_at_);
     chosen.sa = flow == nullptr ? look_up(chosen).sa : flow->sa;
     if (chosen.sa != nullptr) chosen.sa->prefetch_out();
   }
+}
+
+// Once per packet, and called from one place each: the calls would cost as much as they do.
+
+inline bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner,
+                              base::Instant now) {
+  const std::size_t payload = inner.packet.size - inner.stripped;
+  const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
+  item.dont_fragment = inner.packet.dont_fragment;
+  if (outer > sa.path_mtu) {
+    const std::size_t least = mtu_min(inner.packet.is_v4 ? base::Family::v4 : base::Family::v6);
+    if (inner.packet.dont_fragment && inner.packet.size > least) {
+      notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, least), now);
+      return false;
+    }
+    item.dont_fragment = false;
+  }
+  const PacketBuffer& packet = *item.packet;
+  return outer <= PacketBuffer::payload_max &&
+         packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
+         packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
+}
+
+inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
+  SaCommon& common = *sa.common;
+  if (common.sequence_out.get() >= sa.sequence_out_max) return refuse_sequence(item, sa);
+  const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
+  if (sequence > sa.sequence_out_max) return refuse_sequence(item, sa);  // others were faster
+  PacketBuffer& packet = *item.packet;
+  const EspShape& shape = sa.shape;
+  packet.shrink_front(inner.stripped);
+  const std::size_t payload = packet.size();
+  const std::size_t padding = shape.padding(payload);
+  const std::size_t front = wire::esp_header_size + shape.iv;
+  const std::size_t text = payload + padding + esp_trailer_size;
+  std::byte* const esp = packet.surround(front, padding + esp_trailer_size + shape.icv);
+  wire::write_esp_header({esp, front}, sa.spi_out, static_cast<std::uint32_t>(sequence));
+  write_trailer(esp + front + payload, padding, inner.next_header);
+  crypto::PacketJob& job = jobs_.add();
+  job.header = {esp, wire::esp_header_size};
+  job.esn_high.reset();
+  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
+  job.iv = {esp + wire::esp_header_size, shape.iv};
+  job.text = {esp + front, text};
+  job.icv = {esp + front + text, shape.icv};
+  job.iv_counter = sequence;
+  job.ok = false;
+  pending_.add() = {&item, &sa, inner.packet.size};
+  sad_.count_out(sa, sequence, text);
+}
+
+inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now) {
+  ProtectItem& item = *chosen.item;
+  const IpSummary& packet = chosen.packet;
+  Inner inner{packet, packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6, 0};
+  item.packet->shrink_back(item.packet->size() - packet.size);
+  if (sa.mode == policy::SaMode::transport) {
+    const auto payload = transport_payload(item.packet->bytes());
+    if (!payload.has_value()) return drop(item, &sa, payload.error());
+    inner.next_header = payload->protocol;
+    inner.stripped = payload->header_size;
+  }
+  if (clamp_mss_ && packet.is_syn) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+  if (!fits(item, sa, inner, now)) return drop(item, &sa, DropReason::clear_too_big);
+  item.tos = packet.tos;  // DSCP and ECN alike (RFC 4301 s5.1.2, RFC 6040 s4.1)
+  encapsulate(item, sa, inner);
 }
 
 void EspOutbound::prepare_all(base::Instant now) {
@@ -140,70 +206,6 @@ Flow EspOutbound::look_up(const Chosen& chosen) {
   return flow;
 }
 
-void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now) {
-  ProtectItem& item = *chosen.item;
-  const IpSummary& packet = chosen.packet;
-  Inner inner{packet, packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6, 0};
-  item.packet->shrink_back(item.packet->size() - packet.size);
-  if (sa.params.mode == policy::SaMode::transport) {
-    const auto payload = transport_payload(item.packet->bytes());
-    if (!payload.has_value()) return drop(item, &sa, payload.error());
-    inner.next_header = payload->protocol;
-    inner.stripped = payload->header_size;
-  }
-  if (clamp_mss_ && packet.is_syn) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
-  if (!fits(item, sa, inner, now)) return drop(item, &sa, DropReason::clear_too_big);
-  item.tos = packet.tos;  // DSCP and ECN alike (RFC 4301 s5.1.2, RFC 6040 s4.1)
-  encapsulate(item, sa, inner);
-}
-
-bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now) {
-  const std::size_t payload = inner.packet.size - inner.stripped;
-  const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
-  item.dont_fragment = inner.packet.dont_fragment;
-  if (outer > sa.path_mtu) {
-    const std::size_t least = mtu_min(inner.packet.is_v4 ? base::Family::v4 : base::Family::v6);
-    if (inner.packet.dont_fragment && inner.packet.size > least) {
-      notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, least), now);
-      return false;
-    }
-    item.dont_fragment = false;
-  }
-  const PacketBuffer& packet = *item.packet;
-  return outer <= PacketBuffer::payload_max &&
-         packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
-         packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
-}
-
-void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
-  SaCommon& common = *sa.common;
-  if (common.sequence_out.get() >= sa.sequence_out_max) return refuse_sequence(item, sa);
-  const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
-  if (sequence > sa.sequence_out_max) return refuse_sequence(item, sa);  // others were faster
-  PacketBuffer& packet = *item.packet;
-  const EspShape& shape = sa.shape;
-  packet.shrink_front(inner.stripped);
-  const std::size_t payload = packet.size();
-  const std::size_t trailer = shape.padding(payload) + esp_trailer_size;
-  packet.grow_back(trailer + shape.icv);
-  packet.grow_front(wire::esp_header_size + shape.iv);
-
-  const base::MutBytes esp = packet.bytes();
-  wire::write_esp_header(esp, sa.spi_out, static_cast<std::uint32_t>(sequence));
-  crypto::PacketJob& job = jobs_.add();
-  job.header = esp.first(wire::esp_header_size);
-  job.esn_high.reset();
-  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
-  job.iv = esp.subspan(wire::esp_header_size, shape.iv);
-  job.text = esp.subspan(wire::esp_header_size + shape.iv, payload + trailer);
-  job.icv = esp.last(shape.icv);
-  job.iv_counter = sequence;
-  job.ok = false;
-  write_trailer(job.text.last(trailer), inner.next_header);
-  pending_.add() = {&item, &sa, inner.packet.size};
-  sad_.count_out(sa, sequence, job.text.size());
-}
-
 void EspOutbound::refuse_sequence(ProtectItem& item, Sa& sa) {
   sad_.announce_hard(sa);
   drop(item, &sa, DropReason::clear_sequence_limit);
@@ -218,7 +220,7 @@ void EspOutbound::complete(base::Instant now) {
       continue;
     }
     item.verdict = Verdict::forward;
-    item.sa = sa.params.id;
+    item.sa = sa.id;
     item.path = sa.params.path;
     item.udp_encap = sa.params.udp_encap;
     ++sa.out.packets;
@@ -232,7 +234,7 @@ void EspOutbound::drop(ProtectItem& item, Sa* sa, DropReason reason) {
   item.drop = reason;
   drops_.add(reason);
   if (sa == nullptr) return;
-  item.sa = sa->params.id;
+  item.sa = sa->id;
   sa->drops.add(reason);
 }
 

@@ -27,6 +27,7 @@ class EspOutbound {
   struct Chosen {
     ProtectItem* item = nullptr;
     Sa* sa = nullptr;
+    std::uint64_t hash = 0;  ///< of packet.flow
     IpSummary packet;
   };
   /// What becomes the payload of ESP.

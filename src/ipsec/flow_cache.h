@@ -27,17 +27,25 @@ class FlowCache {
   static constexpr std::size_t pairs_max = 16384;
 
   FlowCache() : pairs_(pairs_min) {}
+  FlowCache(const FlowCache&) = delete;
+  FlowCache& operator=(const FlowCache&) = delete;
 
   [[nodiscard]] const Flow* find(const FlowKey& key, std::uint64_t generation) const {
-    const Pair& pair = pairs_[index_of(key)];
+    return find(key, key.hash(), generation);
+  }
+  /// With the key's hash known already.
+  [[nodiscard]] const Flow* find(const FlowKey& key, std::uint64_t hash,
+                                 std::uint64_t generation) const {
+    const Pair& pair = first_pair_[index_of(hash)];
     for (const Slot& slot : pair.slots) {
       if (slot.key == key && slot.generation == generation) return &slot.flow;
     }
     return nullptr;
   }
-  void prefetch(const FlowKey& key) const {
-    const Pair& pair = pairs_[index_of(key)];
-    for (const Slot& slot : pair.slots) __builtin_prefetch(&slot);
+  void prefetch(std::uint64_t hash) const {
+    const Pair* const pair = first_pair_ + index_of(hash);
+    __builtin_prefetch(&pair->slots[0]);
+    __builtin_prefetch(&pair->slots[1]);
   }
   void insert(const FlowKey& key, std::uint64_t generation, const Flow& flow);
 
@@ -51,11 +59,13 @@ class FlowCache {
     Slot slots[2];  ///< the newer one first
   };
 
-  [[nodiscard]] std::size_t index_of(const FlowKey& key) const {
-    return static_cast<std::size_t>(key.hash() >> 32) & (pairs_.size() - 1);
+  [[nodiscard]] std::size_t index_of(std::uint64_t hash) const {
+    return static_cast<std::size_t>(hash >> 32) & mask_;
   }
 
   std::vector<Pair> pairs_;  ///< a power of two
+  const Pair* first_pair_ = pairs_.data();
+  std::size_t mask_ = pairs_min - 1;
   std::size_t evicted_ = 0;
 };
 

@@ -25,7 +25,7 @@ struct FlowKey {
 
   [[nodiscard]] static FlowKey of(const wire::PacketSelectorFields& fields);
   /// The four octets of the ports as they stand in the packet.
-  [[nodiscard]] static std::uint64_t make_meta(std::uint32_t ports, std::uint8_t protocol,
+  [[nodiscard]] static std::uint64_t make_meta(std::uint32_t ports, unsigned protocol,
                                                std::uint64_t flags) {
     return std::uint64_t{ports} << 32 | std::uint64_t{protocol} << 8 | flags;
   }
@@ -54,49 +54,41 @@ struct IpSummary {
 [[nodiscard]] inline bool summarize(base::Bytes packet, IpSummary& to) {
   constexpr std::size_t ports_size = 4;
   constexpr std::size_t tcp_flags_at = 13;
-  const auto load16 = [&](std::size_t at) {
-    return base::load_be<std::uint16_t>(packet.data() + at);
-  };
-  const auto load32 = [&](std::size_t at) {
-    return base::load_be<std::uint32_t>(packet.data() + at);
-  };
-  const auto load64 = [&](std::size_t at) {
-    return base::load_be<std::uint64_t>(packet.data() + at);
-  };
-  const auto octet = [&](std::size_t at) { return std::to_integer<std::uint8_t>(packet[at]); };
+  const std::byte* const at = packet.data();
+  const auto octet = [&](std::size_t i) { return std::to_integer<unsigned>(at[i]); };
   std::size_t header = wire::ipv4_header_size_min;
-  std::uint8_t protocol = 0;
   std::uint64_t flags = FlowKey::has_ports;
   if (packet.size() < header + ports_size) return summarize_any(packet, to);
+  unsigned protocol = octet(9);
   if (octet(0) == 0x45) {
-    if ((load16(6) & 0x3fff) != 0) return summarize_any(packet, to);
-    to.size = load16(2);
-    to.tos = octet(1);
+    const unsigned fragmentation = base::load_be<std::uint16_t>(at + 6);
+    if ((fragmentation & 0x3fff) != 0) return summarize_any(packet, to);
+    to.size = base::load_be<std::uint16_t>(at + 2);
+    to.tos = static_cast<std::uint8_t>(octet(1));
     to.is_v4 = true;
-    to.dont_fragment = (load16(6) & 0x4000) != 0;
-    protocol = octet(9);
-    to.flow.source = load32(12);
-    to.flow.destination = load32(16);
+    to.dont_fragment = (fragmentation & 0x4000) != 0;
+    to.flow.source = base::load_be<std::uint32_t>(at + 12);
+    to.flow.destination = base::load_be<std::uint32_t>(at + 16);
     to.flow.source_low = to.flow.destination_low = 0;
   } else {
     header = wire::ipv6_header_size;
     if (octet(0) >> 4 != 6 || packet.size() < header + ports_size) return summarize_any(packet, to);
-    to.size = header + load16(4);
-    to.tos = static_cast<std::uint8_t>(load16(0) >> 4);
-    to.is_v4 = false;
-    to.dont_fragment = true;
     protocol = octet(6);
     flags |= FlowKey::is_v6;
-    to.flow.source = load64(8);
-    to.flow.source_low = load64(16);
-    to.flow.destination = load64(24);
-    to.flow.destination_low = load64(32);
+    to.size = header + base::load_be<std::uint16_t>(at + 4);
+    to.tos = static_cast<std::uint8_t>(base::load_be<std::uint16_t>(at) >> 4);
+    to.is_v4 = false;
+    to.dont_fragment = true;
+    to.flow.source = base::load_be<std::uint64_t>(at + 8);
+    to.flow.source_low = base::load_be<std::uint64_t>(at + 16);
+    to.flow.destination = base::load_be<std::uint64_t>(at + 24);
+    to.flow.destination_low = base::load_be<std::uint64_t>(at + 32);
   }
-  if (to.size > packet.size()) return false;
   const bool is_tcp = protocol == wire::ip_protocol::tcp;
+  if (to.size > packet.size()) return false;
   if (!is_tcp && protocol != wire::ip_protocol::udp) return summarize_any(packet, to);
   if (to.size < header + ports_size) return false;
-  to.flow.meta = FlowKey::make_meta(load32(header), protocol, flags);
+  to.flow.meta = FlowKey::make_meta(base::load_be<std::uint32_t>(at + header), protocol, flags);
   to.is_syn = is_tcp && to.size > header + tcp_flags_at &&
               (octet(header + tcp_flags_at) & wire::TcpView::flag_syn) != 0;
   return true;

@@ -54,6 +54,13 @@ class PacketBuffer {
     CAPONIER_ASSERT(count <= back_space());
     size_ += count;
   }
+  /// Grows at both ends, and gives the new first byte.
+  [[nodiscard]] std::byte* surround(std::size_t front, std::size_t back) {
+    CAPONIER_ASSERT(front <= begin_ && back <= back_space());
+    begin_ -= front;
+    size_ += front + back;
+    return storage_.get() + begin_;
+  }
   void shrink_front(std::size_t count) {
     CAPONIER_ASSERT(count <= size_);
     begin_ += count;

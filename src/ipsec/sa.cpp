@@ -22,12 +22,14 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
        base::Instant now)
     : common(std::move(common_in)),
       shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size())},
-      spi_out(params_in.spi_out),
+      id(params_in.id),
+      mode(params_in.mode),
       esn(params_in.suite.esn),
       sends(!params_in.receives_only),
       sequence_out_max(params_in.suite.esn ? UINT64_MAX : UINT32_MAX),
       sealer(std::move(sealer_in)),
       sealer_lines(sealer->key_memory()),
+      spi_out(params_in.spi_out),
       opener(std::move(opener_in)),
       opener_lines(opener->key_memory()),
       params(std::move(params_in)) {
@@ -42,16 +44,20 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
   if (lifetime.soft_time.has_value()) soft_at = now + *lifetime.soft_time;
   if (lifetime.hard_time.has_value()) hard_at = now + *lifetime.hard_time;
   ends_at = hard_at.value_or(never);
-  update_sizes();
+  update_path();
 }
 
-void Sa::update_sizes() {
+void Sa::update_path() {
   outer_headers = outer_header_size(params.path.remote.address.family(), params.udp_encap);
   inner_mtu = inner_mtu_of(*this, path_mtu);
+  follows_peer = params.peer_behind_nat || params.path.transport == base::Transport::tcp;
 }
 
 SaCounters Sa::counters() const {
-  return {in.packets, in.bytes, out.packets, out.bytes, in.last, out.last, drops};
+  SaCounters counters{in.packets, in.bytes, out.packets, out.bytes, {}, {}, drops};
+  if (in.last != Traffic::not_yet) counters.last_in = in.last;
+  if (out.last != Traffic::not_yet) counters.last_out = out.last;
+  return counters;
 }
 
 std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu) {

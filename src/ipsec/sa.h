@@ -75,7 +75,9 @@ class KeyLines {
 struct Traffic {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;  ///< inner ones
-  std::optional<base::Instant> last;
+  base::Instant last = not_yet;
+
+  static constexpr base::Instant not_yet{base::Duration::min()};
 };
 
 inline constexpr base::Instant never{base::Duration::max()};
@@ -91,10 +93,12 @@ struct alignas(64) Sa {
   std::shared_ptr<SaCommon> common;
   base::Instant ends_at = never;  ///< hard lifetime
   EspShape shape;
-  base::Spi spi_out;
+  policy::ChildSaId id;
+  policy::SaMode mode = policy::SaMode::tunnel;
   bool esn = false;
-  bool is_expired = false;  ///< hard
-  bool sends = true;        ///< else only when no other SA does
+  bool follows_peer = false;  ///< its path may change with a packet
+  bool is_expired = false;    ///< hard
+  bool sends = true;          ///< else only when no other SA does
   bool heard_announced = false;
   bool soft_announced = false;
   bool hard_announced = false;
@@ -112,6 +116,7 @@ struct alignas(64) Sa {
   std::unique_ptr<crypto::PacketCipher> sealer;
   KeyLines sealer_lines;
   Traffic out;
+  base::Spi spi_out;
 
   // Inbound.
   std::unique_ptr<crypto::PacketCipher> opener;
@@ -129,8 +134,8 @@ struct alignas(64) Sa {
   Sa* older = nullptr;
   Sa* newer = nullptr;
 
-  /// To be called when path, encapsulation or path_mtu have changed.
-  void update_sizes();
+  /// To be called when path, encapsulation, NAT or path_mtu have changed.
+  void update_path();
   [[nodiscard]] SaCounters counters() const;
 
   /// Bring what one packet needs into the cache: first these, then, as these lead to it, the rest.

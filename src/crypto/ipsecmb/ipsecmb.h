@@ -54,7 +54,11 @@ struct Flight {
 void finish();
 
 /// Where AES-GCM keeps the state of the packet under way; one for all keys of a thread.
-[[nodiscard]] gcm_context_data& gcm_context();
+struct GcmScratch {
+  gcm_context_data context;
+  std::array<std::uint64_t, 2> tag;  ///< of a packet to open
+};
+[[nodiscard]] GcmScratch& gcm_scratch();
 
 // Null when the library refuses; suites and keys have been checked.
 [[nodiscard]] std::unique_ptr<PacketCipher> make_gcm(const CipherSuite& suite, Bytes encr_key);

@@ -31,14 +31,14 @@ Flight& flight() {
   return *instance;
 }
 
-gcm_context_data& gcm_context() {
-  constinit thread_local gcm_context_data instance{};
+GcmScratch& gcm_scratch() {
+  constinit thread_local GcmScratch instance{};
   return instance;
 }
 
 void finish() {
   BurstCipher::finish();
-  base::wipe(std::as_writable_bytes(std::span{&gcm_context(), 1}));
+  base::wipe(std::as_writable_bytes(std::span{&gcm_scratch(), 1}));
 }
 
 }  // namespace caponier::crypto::ipsecmb
