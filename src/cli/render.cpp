@@ -101,11 +101,26 @@ std::string joined(const Json& list) {
   return out;
 }
 
-std::string drops_text(const Json& drops) {
-  std::string out;
-  if (!drops.is_object()) return out;
+/// One line for each reason that has happened; `meanings` is the daemon's drop table.
+void add_drops(std::string& out, const Json& drops, const Json& meanings,
+               std::string_view indentation) {
+  if (!drops.is_object()) return;
   for (const auto& [name, count] : drops.items()) {
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", dump(count, -1), name);
+    std::string meaning;
+    for (const Json& row : meanings) {
+      if (text(row, "name") == name) {
+        meaning = fmt::format(" {}: {}", text(row, "unit"), text(row, "meaning"));
+      }
+    }
+    out += fmt::format("{}dropped {} {}{}\n", indentation, dump(count, -1), name, meaning);
+  }
+}
+
+std::string notes_text(const Json& result) {
+  std::string out;
+  for (const Json& note : at(result, "notes")) {
+    const auto* value = note.get_ptr<const Json::string_t*>();
+    if (value != nullptr) out += fmt::format("note: {}\n", *value);
   }
   return out;
 }
@@ -123,7 +138,8 @@ std::string_view carriage(const Json& child, const std::string& transport) {
   return transport == "tcp" ? "ESP in TCP" : "ESP in UDP";
 }
 
-void add_child(std::string& out, const Json& child, const std::string& transport) {
+void add_child(std::string& out, const Json& child, const std::string& transport,
+               const Json& meanings) {
   out += fmt::format("  child {}: {}, {}, {}, {} old\n", text(child, "name"), text(child, "mode"),
                      text(child, "suite"), carriage(child, transport),
                      age_or_dash(child, "established_seconds"));
@@ -133,11 +149,10 @@ void add_child(std::string& out, const Json& child, const std::string& transport
   out += fmt::format("    out  spi {}  {}\n", text(child, "spi_out"),
                      traffic_text(child, "packets_out", "bytes_out", "last_out_seconds"));
   out += fmt::format("    inner mtu {:.0f}\n", number(child, "inner_mtu_bytes"));
-  const std::string drops = drops_text(at(child, "drops"));
-  if (!drops.empty()) out += fmt::format("    dropped {}\n", drops);
+  add_drops(out, at(child, "drops"), meanings, "    ");
 }
 
-std::string peer_block(const Json& peer, const Style& style) {
+std::string peer_block(const Json& peer, const Json& meanings, const Style& style) {
   const std::string state = text(peer, "state");
   std::string out = fmt::format("{}: {} for {}\n", text(peer, "name"),
                                 painted(shown_state(state), state_colour(state), style),
@@ -174,7 +189,9 @@ std::string peer_block(const Json& peer, const Style& style) {
       add_line(out, "rtt", fmt::format("{:.2f} ms", round_trip.get<double>()));
     }
   }
-  for (const Json& child : at(peer, "children")) add_child(out, child, text(peer, "transport"));
+  for (const Json& child : at(peer, "children")) {
+    add_child(out, child, text(peer, "transport"), meanings);
+  }
   return out;
 }
 
@@ -203,7 +220,7 @@ std::string status_table(const Json& result, const Style& style) {
   const Row head{"NAME", "STATE", "PEER", "CRYPTO", "RX", "TX", "LAST", "NOTE"};
   std::vector<Row> rows{head};
   for (const Json& peer : at(result, "peers")) rows.push_back(row_of(peer));
-  if (rows.size() == 1) return "nothing is configured\n";
+  if (rows.size() == 1) return "nothing is configured\n" + notes_text(result);
   std::array<std::size_t, 8> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -215,18 +232,27 @@ std::string status_table(const Json& result, const Style& style) {
     if (i > 0) line = with_state_painted(std::move(line), widths[0] + 2, rows[i][1], style);
     out += line + "\n";
   }
-  return out;
+  return out + notes_text(result);
 }
 
 std::string status_blocks(const Json& result, const Style& style) {
+  const Json& meanings = at(result, "drop_table");
   std::string out;
   for (const Json& peer : at(result, "peers")) {
     if (!out.empty()) out += "\n";
-    out += peer_block(peer, style);
+    out += peer_block(peer, meanings, style);
   }
-  const std::string drops = drops_text(at(result, "drops"));
-  if (!drops.empty()) out += fmt::format("dropped by all of the gateway: {}\n", drops);
-  return out;
+  std::string drops;
+  add_drops(drops, at(result, "drops"), meanings, "  ");
+  if (!drops.empty()) out += "all of the gateway:\n" + drops;
+  const Json& workers = at(result, "workers");
+  for (const Json& worker : workers) {
+    drops.clear();
+    add_drops(drops, at(worker, "drops"), {}, "  ");
+    if (workers.size() < 2 || drops.empty()) continue;
+    out += fmt::format("worker {:.0f}:\n{}", number(worker, "worker"), drops);
+  }
+  return out + notes_text(result);
 }
 
 std::string event_line(const Json& event, const Style& style) {

@@ -52,6 +52,10 @@ class Daemon {
       base::Instant now) = 0;
   /// What the drivers discarded.
   [[nodiscard]] virtual base::DropCounters drops() const = 0;
+  /// Those of drops() that belong to one worker of the data plane, in the gateway's order.
+  [[nodiscard]] virtual std::vector<base::DropCounters> worker_drops() const = 0;
+  /// What the host lacks, one sentence each; shown in status as long as it holds.
+  [[nodiscard]] virtual std::vector<std::string> notes() const = 0;
 };
 
 using ClientId = std::uint64_t;

@@ -155,10 +155,9 @@ Json peer_json(const gateway::PeerStatus& peer, base::Instant now) {
   return out;
 }
 
-Json status_json(const gateway::Status& status, const base::DropCounters& io_drops,
-                 std::string_view name) {
+Json status_json(const gateway::Status& status, const Daemon& daemon, std::string_view name) {
   base::DropCounters drops = status.drops;
-  drops.add(io_drops);
+  drops.add(daemon.drops());
   Json out;
   Json& peers = out["peers"] = Json::array();
   for (const gateway::PeerStatus& peer : status.peers) {
@@ -166,6 +165,14 @@ Json status_json(const gateway::Status& status, const base::DropCounters& io_dro
   }
   out["half_open"] = status.half_open;
   out["drops"] = drops_json(drops);
+  const auto of_drivers = daemon.worker_drops();
+  Json& workers = out["workers"] = Json::array();
+  for (std::size_t i = 0; i < status.worker_drops.size(); ++i) {
+    base::DropCounters own = status.worker_drops[i];
+    if (i < of_drivers.size()) own.add(of_drivers[i]);
+    workers.push_back({{"worker", i}, {"drops", drops_json(own)}});
+  }
+  out["notes"] = daemon.notes();
   if (!name.empty()) out["drop_table"] = drop_table_json(drops);
   return out;
 }

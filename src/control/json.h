@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 /// Every counter with its unit and meaning.
 [[nodiscard]] Json drop_table_json(const base::DropCounters& drops);
 /// The whole status; `name` empty, or one known peer.
-[[nodiscard]] Json status_json(const gateway::Status& status, const base::DropCounters& io_drops,
+[[nodiscard]] Json status_json(const gateway::Status& status, const Daemon& daemon,
                                std::string_view name);
 [[nodiscard]] Json diff_json(const config::ConfigDiff& diff);
 [[nodiscard]] Json errors_json(const std::vector<config::ConfigError>& errors);

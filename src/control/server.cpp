@@ -278,7 +278,7 @@ bool Server::Impl::is_known(ClientId id, std::string_view name) {
 
 void Server::Impl::status(ClientId id, const StatusRequest& request, base::Instant now) {
   if (!request.name.empty() && !is_known(id, request.name)) return;
-  succeed(id, status_json(gateway_.status(now), daemon_.drops(), request.name));
+  succeed(id, status_json(gateway_.status(now), daemon_, request.name));
 }
 
 void Server::Impl::up(ClientId id, const UpRequest& request, base::Instant now) {

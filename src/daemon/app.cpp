@@ -99,6 +99,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
              {}});
   app->load_crash_secret();
   app->apply(std::move(config), io::monotonic_now());
+  app->leftovers_until_ = io::monotonic_now() + leftover_patience;
   return app;
 }
 
@@ -122,12 +123,15 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   const auto mtu =
       config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu(outer_path_mtu));
   tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu, *netlink_)));
-  const std::uint32_t mark = io::route_mark(tun_->index());
+  const std::uint32_t mark =
+      io::choose_route_table(options.run_dir + "/route-table", tun_->index(), *netlink_);
   std::vector<std::string> notices;
   auto udp =
       TRY(io::UdpSockets::open({config.listen, config.ike_port, config.natt_port, mark}, notices));
   auto raw = TRY(io::RawSockets::open({config.listen, mark}));
-  routes_.emplace(TRY(io::RouteTable::open(tun_->index(), *netlink_)));
+  routes_.emplace(TRY(io::RouteTable::open(mark, tun_->index(), *netlink_)));
+  clear_filter_.emplace(io::ClearFilterOptions{
+      options.run_dir, tun_->index(), mark, {config.ike_port, config.natt_port}});
   plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
                                    config.natt_port,
                                    io::TcpOptions{config.listen, config.tcp_ports, mark}, notices);
@@ -262,6 +266,10 @@ void App::settle() {
       control_socket_->send(output->client, output->data, output->close);
     }
   }
+  if (leftovers_until_ && now >= *leftovers_until_) {
+    leftovers_until_.reset();
+    routes_->remove_leftovers();
+  }
   if (changed) update_mtu();
   if (stop_at_ && (gateway_.is_idle() || now >= *stop_at_)) return loop_.stop();
   arm_timer();
@@ -294,6 +302,28 @@ void App::perform(gateway::AddRoute& action, base::Instant) {
 void App::perform(gateway::RemoveRoute& action, base::Instant) {
   const auto done = routes_->remove(action.prefix);
   if (!done) tell_fault(done.error());
+}
+
+void App::perform(gateway::SetClearFilter& action, base::Instant) {
+  const auto done = clear_filter_->set(action.rules);
+  clear_filter_fault_ = done || action.rules.empty()
+                            ? std::string{}
+                            : fmt::format(
+                                  "packets that arrive in clear although a tunnel should protect "
+                                  "them are not dropped: {}; install nftables, or load nf_tables",
+                                  done.error());
+  if (!clear_filter_fault_.empty()) warn(clear_filter_fault_);
+}
+
+base::DropCounters App::drops() const {
+  base::DropCounters all = plane_->drops();
+  all.add(clear_filter_->drops());
+  return all;
+}
+
+std::vector<std::string> App::notes() const {
+  if (clear_filter_fault_.empty()) return {};
+  return {clear_filter_fault_};
 }
 
 void App::perform(gateway::Lookup& action, base::Instant now) {
@@ -350,6 +380,7 @@ void App::update_mtu() {
 
 void App::arm_timer() {
   std::optional<base::Instant> first = stop_at_;
+  if (leftovers_until_ && (!first || *leftovers_until_ < *first)) first = leftovers_until_;
   for (const auto& deadline : {gateway_.poll_deadline(), server_.poll_deadline()}) {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
   }

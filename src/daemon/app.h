@@ -16,6 +16,7 @@
 #include "io/loop/loop.h"
 #include "io/netlink/address_monitor.h"
 #include "io/netlink/netlink.h"
+#include "io/nft/clear_filter.h"
 #include "io/os/rng.h"
 #include "io/route/route_table.h"
 #include "io/tun/tun_device.h"
@@ -41,6 +42,9 @@ class App final : public control::Daemon {
  public:
   /// Deletes at the peers get so long before the process ends.
   static constexpr base::Duration shutdown_patience = std::chrono::seconds{5};
+  /// What a killed process left to keep traffic in stands so long: names may have to be resolved
+  /// before the routes are ours.
+  static constexpr base::Duration leftover_patience = std::chrono::seconds{60};
 
   [[nodiscard]] static std::expected<std::unique_ptr<App>, StartFailure> start(
       const Options& options, ConfigPtr config, LogForm log_form);
@@ -53,7 +57,11 @@ class App final : public control::Daemon {
 
   [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
       base::Instant now) override;
-  [[nodiscard]] base::DropCounters drops() const override { return plane_->drops(); }
+  [[nodiscard]] base::DropCounters drops() const override;
+  [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override {
+    return {plane_->drops()};
+  }
+  [[nodiscard]] std::vector<std::string> notes() const override;
 
  private:
   App(const Options& options, CryptoChoice crypto, LogForm log_form);
@@ -73,6 +81,7 @@ class App final : public control::Daemon {
   void perform(ike::AuthRequest& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
   void perform(gateway::RemoveRoute& action, base::Instant now);
+  void perform(gateway::SetClearFilter& action, base::Instant now);
   void perform(gateway::Lookup& action, base::Instant now);
   void perform(gateway::FindSource& action, base::Instant now);
   void perform(gateway::DeliverClear& action, base::Instant now);
@@ -96,12 +105,15 @@ class App final : public control::Daemon {
   control::Server server_;
   ConfigPtr config_;
   std::optional<base::Instant> stop_at_;
+  std::optional<base::Instant> leftovers_until_;
 
   // Opened by open_drivers(), closed in the opposite order.
   std::optional<io::LockFile> lock_;
   std::optional<io::Netlink> netlink_;
   std::optional<io::TunDevice> tun_;
   std::optional<io::RouteTable> routes_;
+  std::optional<io::ClearFilter> clear_filter_;
+  std::string clear_filter_fault_;  ///< empty while it stands
   std::optional<io::AddressMonitor> addresses_;
   std::unique_ptr<Plane> plane_;
   std::optional<io::Resolver> resolver_;

@@ -217,7 +217,7 @@ void Gateway::Impl::shutdown(base::Instant now) {
   if (std::exchange(shutting_down_, true)) return;
   peers_.clear();
   touched_.clear();
-  engine_.set_policies({});
+  set_policies({});
   set_routes({});
   command(ike::Shutdown{}, now);
   pump(now);

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
+#include "gateway/clear_filter.h"
 #include "ike/endpoint.h"
 #include "ipsec/engine.h"
 
@@ -62,8 +63,9 @@ struct DeliverClear {
   base::ByteVec packet;
 };
 
-using Action = std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, AddRoute,
-                            RemoveRoute, Lookup, FindSource, DeliverClear, base::Event>;
+using Action =
+    std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, AddRoute, RemoveRoute,
+                 SetClearFilter, Lookup, FindSource, DeliverClear, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {
@@ -98,6 +100,8 @@ struct Status {
   base::Instant now;
   std::vector<PeerStatus> peers;  ///< every configured peer, ordered by name
   base::DropCounters drops;
+  /// Those of `drops` that the data plane counted, by worker; each worker has its own engine state.
+  std::vector<base::DropCounters> worker_drops;
   std::size_t half_open = 0;
   std::size_t ike_sas = 0;       ///< in any state
   std::size_t associations = 0;  ///< Child SAs in the engine

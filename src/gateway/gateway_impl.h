@@ -70,6 +70,7 @@ class Gateway::Impl {
   void pump_peers(base::Instant now);
   void refresh();
   void set_routes(std::map<base::Prefix, AddRoute> wanted);
+  void set_policies(std::vector<ipsec::Policy> policies);
   void update_deadline();
 
   void route(ike::Action action, base::Instant now);
@@ -105,6 +106,8 @@ class Gateway::Impl {
   /// Peers with requests to be read, or whose deadline may have changed.
   std::set<std::string> touched_;
   std::map<base::Prefix, AddRoute> routes_;
+  /// As last told; a driver may find those of a process before us in force.
+  std::optional<ClearRules> clear_rules_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
   std::map<policy::ChildSaId, base::Instant> heard_;
   std::map<policy::ChildSaId, base::Instant> told_;  ///< when EspSent last was

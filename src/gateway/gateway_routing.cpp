@@ -81,8 +81,17 @@ void Gateway::Impl::refresh() {
   // A host may lie inside a site's network, never the other way round.
   std::move(site_policies.begin(), site_policies.end(), std::back_inserter(host_policies));
   if (endpoint_) endpoint_->set_connections(std::move(connections));
-  engine_.set_policies(std::move(host_policies));
+  set_policies(std::move(host_policies));
   set_routes(std::move(routes));
+}
+
+void Gateway::Impl::set_policies(std::vector<ipsec::Policy> policies) {
+  ClearRules rules = make_clear_rules(policies);
+  if (clear_rules_ != rules) {
+    clear_rules_ = rules;
+    emit(SetClearFilter{std::move(rules)});
+  }
+  engine_.set_policies(std::move(policies));
 }
 
 void Gateway::Impl::set_routes(std::map<base::Prefix, AddRoute> wanted) {

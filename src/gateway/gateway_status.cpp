@@ -57,6 +57,7 @@ Status Gateway::Impl::status(base::Instant now) const {
   }
   status.drops = drops_;
   status.drops.add(engine_.drops());
+  status.worker_drops = {engine_.drops()};
   if (endpoint_) {
     status.drops.add(endpoint_->drops());
     status.half_open = endpoint_->half_open_count();

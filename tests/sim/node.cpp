@@ -171,6 +171,7 @@ void Node::perform(gateway::Action action) {
                    routes_.erase(remove.prefix);
                    ++route_changes_;
                  },
+                 [&](gateway::SetClearFilter& filter) { clear_rules_ = std::move(filter.rules); },
                  [&](const gateway::Lookup& lookup) {
                    std::vector<base::IpAddress> found;
                    if (const auto entry = world_->names.find(lookup.name);
@@ -303,6 +304,14 @@ void Node::send_clear(base::Bytes clear) {
   world_->sequences_.on_sent(id_, datagram.payload);
   last_esp_ = datagram;
   world_->transmit(*this, std::move(datagram));
+}
+
+bool Node::hear_clear(base::Bytes packet) {
+  const auto reason = gateway::judge_clear(clear_rules_, packet);
+  if (!reason) return true;
+  refused_clear_.add(*reason);
+  world_->say(*this, fmt::format("drops what arrived in clear: {}", base::info_of(*reason).name));
+  return false;
 }
 
 void Node::handle_deadline() {

@@ -86,6 +86,10 @@ class Node {
   void wake() { is_asleep_ = false; }
   [[nodiscard]] bool is_awake() const { return is_running() && !is_asleep_; }
   [[nodiscard]] Process process() const { return {id_, incarnation_}; }
+  /// An IP packet arrives from outside as it is; false: the host's filter dropped it. The filter
+  /// stays when the process is killed.
+  bool hear_clear(base::Bytes packet);
+  [[nodiscard]] const base::DropCounters& refused_clear() const { return refused_clear_; }
   /// A TCP stream has ended.
   void hear_closed(const base::Path& path);
   /// The keyholder answers after this time.
@@ -131,6 +135,8 @@ class Node {
   std::unique_ptr<gateway::Gateway> gateway_;
   unsigned incarnation_ = 0;
   std::set<base::Prefix> routes_;
+  gateway::ClearRules clear_rules_;
+  base::DropCounters refused_clear_;
   std::vector<base::Event> events_;
   base::DropCounters retired_drops_;
   std::map<std::pair<Exchange, bool>, unsigned> ike_sent_;  ///< bool: response

@@ -14,6 +14,18 @@
 namespace caponier::io {
 namespace {
 
+/// Behind every way: IPv6 gives those 1024.
+constexpr std::uint32_t barrier_metric = 4096;
+
+std::uint8_t type_of(RouteKind kind) {
+  switch (kind) {
+    case RouteKind::way: return RTN_UNICAST;
+    case RouteKind::exception: return RTN_THROW;
+    case RouteKind::barrier: return RTN_UNREACHABLE;
+  }
+  return RTN_UNICAST;
+}
+
 /// Every message we build fits easily: a header and a handful of attributes.
 constexpr std::size_t message_size_max = 512;
 
@@ -102,18 +114,40 @@ std::optional<base::IpAddress> find_address(base::Bytes message, int type) {
 }  // namespace
 
 base::ByteVec make_route(Change change, const RouteMessage& route) {
-  const bool is_throw = route.interface == 0;
+  const bool is_way = route.kind == RouteKind::way;
   rtmsg body{};
   body.rtm_family = family_number(route.prefix.address.family());
   body.rtm_dst_len = static_cast<std::uint8_t>(route.prefix.length);
   body.rtm_protocol = route_protocol;
-  body.rtm_scope = is_throw ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-  body.rtm_type = is_throw ? RTN_THROW : RTN_UNICAST;
+  body.rtm_scope = is_way ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  body.rtm_type = type_of(route.kind);
   Builder out{change == Change::add ? RTM_NEWROUTE : RTM_DELROUTE, flags_of(change), body};
   out.u32(RTA_TABLE, route.table).address(RTA_DST, route.prefix.address);
-  if (!is_throw) out.u32(RTA_OIF, route.interface);
+  if (is_way) out.u32(RTA_OIF, route.interface);
+  if (route.kind == RouteKind::barrier) out.u32(RTA_PRIORITY, barrier_metric);
   if (route.source) out.address(RTA_PREFSRC, *route.source);
   return out.take();
+}
+
+base::ByteVec make_route_dump(base::Family family) {
+  rtmsg body{};
+  body.rtm_family = family_number(family);
+  return Builder{RTM_GETROUTE, NLM_F_DUMP, body}.take();
+}
+
+std::optional<RouteMessage> read_own_route(base::Bytes message) {
+  const auto* body = body_of<rtmsg>(message, RTM_NEWROUTE);
+  if (body == nullptr || body->rtm_protocol != route_protocol) return std::nullopt;
+  const bool is_barrier = body->rtm_type == RTN_UNREACHABLE;
+  if (!is_barrier && body->rtm_type != RTN_THROW) return std::nullopt;
+  const base::Family family = body->rtm_family == AF_INET ? base::Family::v4 : base::Family::v6;
+  RouteMessage route;
+  route.kind = is_barrier ? RouteKind::barrier : RouteKind::exception;
+  route.prefix = {find_address<rtmsg>(message, RTA_DST).value_or(base::IpAddress::lowest(family)),
+                  body->rtm_dst_len};
+  route.table = find_u32<rtmsg>(message, RTA_TABLE).value_or(0);
+  if (route.prefix.address.family() != family) return std::nullopt;
+  return route;
 }
 
 base::ByteVec make_rule(Change change, const RuleMessage& rule) {

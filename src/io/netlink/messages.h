@@ -15,13 +15,22 @@ inline constexpr std::uint8_t route_protocol = 145;
 
 enum class Change : std::uint8_t { add, remove };
 
+enum class RouteKind : std::uint8_t {
+  way,        ///< through an interface
+  exception,  ///< "throw": ends the search in this table
+  barrier,    ///< "unreachable", and only where no way has the same prefix
+};
 struct RouteMessage {
   base::Prefix prefix;
   std::uint32_t table = 0;
-  unsigned interface = 0;  ///< 0: a "throw" route, which ends the search in this table
+  unsigned interface = 0;  ///< of a way
   std::optional<base::IpAddress> source;
+  RouteKind kind = RouteKind::way;
 };
 [[nodiscard]] base::ByteVec make_route(Change change, const RouteMessage& route);
+[[nodiscard]] base::ByteVec make_route_dump(base::Family family);
+/// Empty unless the message is a route with our protocol number, and an exception or a barrier.
+[[nodiscard]] std::optional<RouteMessage> read_own_route(base::Bytes message);
 
 /// "not fwmark MARK lookup TABLE".
 struct RuleMessage {

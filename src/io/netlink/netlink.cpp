@@ -34,8 +34,9 @@ Netlink::Netlink(Netlink&&) noexcept = default;
 Netlink& Netlink::operator=(Netlink&&) noexcept = default;
 Netlink::~Netlink() = default;
 
-Io<Netlink> Netlink::open() {
-  mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+Io<Netlink> Netlink::open(NetlinkFamily family) {
+  const int bus = family == NetlinkFamily::route ? NETLINK_ROUTE : NETLINK_NETFILTER;
+  mnl_socket* socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
   if (socket == nullptr) {
     return std::unexpected{error_from_errno("cannot open a netlink socket", errno)};
   }

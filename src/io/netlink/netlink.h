@@ -1,5 +1,5 @@
 #pragma once
-// One rtnetlink socket: requests with their acknowledgement, and dumps. Synchronous; the kernel
+// One netlink socket: requests with their acknowledgement, and dumps. Synchronous; the kernel
 // answers within the call.
 
 #include <cstdint>
@@ -11,9 +11,11 @@
 
 namespace caponier::io {
 
+enum class NetlinkFamily : std::uint8_t { route, netfilter };
+
 class Netlink {
  public:
-  [[nodiscard]] static Io<Netlink> open();
+  [[nodiscard]] static Io<Netlink> open(NetlinkFamily family = NetlinkFamily::route);
   Netlink(Netlink&&) noexcept;
   Netlink& operator=(Netlink&&) noexcept;
   ~Netlink();

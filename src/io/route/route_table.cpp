@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/netlink/messages.h"
 
 namespace caponier::io {
 namespace {
@@ -35,55 +34,79 @@ std::optional<int> read_setting(const std::string& path) {
 
 }  // namespace
 
-RouteTable::RouteTable(unsigned tun_index, Netlink& netlink)
-    : tun_index_(tun_index), netlink_(&netlink) {}
+std::uint32_t choose_route_table(const std::string& file, unsigned tun_index, Netlink& netlink) {
+  std::uint32_t former = 0;
+  std::ifstream{file} >> former;
+  bool stands = false;
+  for (const base::Family family : families) {
+    auto dump = make_rule_dump(family);
+    static_cast<void>(netlink.query(dump, [&](base::Bytes message) {
+      const auto rule = read_own_rule(message);
+      stands = stands || (rule && rule->mark == former && rule->table == former);
+    }));
+  }
+  // The TUN of a killed process is gone; a rule whose TUN lives is another instance's.
+  const bool is_free = former > route_table_base && !interface_exists(former - route_table_base);
+  if (stands && is_free) return former;
+  const std::uint32_t table = route_table_base + tun_index;
+  std::ofstream{file} << table << '\n';
+  return table;
+}
 
 RouteTable::RouteTable(RouteTable&& other) noexcept
-    : tun_index_(other.tun_index_),
+    : table_(other.table_),
+      tun_index_(other.tun_index_),
       netlink_(std::exchange(other.netlink_, nullptr)),
       routes_(std::move(other.routes_)) {}
 
-Io<RouteTable> RouteTable::open(unsigned tun_index, Netlink& netlink) {
-  RouteTable table{tun_index, netlink};
-  table.remove_stale_rules();
+Io<RouteTable> RouteTable::open(std::uint32_t table, unsigned tun_index, Netlink& netlink) {
+  RouteTable opened{table, tun_index, netlink};
   for (const base::Family family : families) {
-    auto message = make_rule(Change::add, rule_of(family, route_mark(tun_index)));
+    auto message = make_rule(Change::add, rule_of(family, table));
     const auto done = netlink.request(message);
-    const bool no_v6 = family == base::Family::v6 &&
-                       (!done && (done.error() == EAFNOSUPPORT || done.error() == EOPNOTSUPP));
-    if (!done && !no_v6) {
+    if (done || done.error() == EEXIST) continue;
+    const bool no_v6 =
+        family == base::Family::v6 && (done.error() == EAFNOSUPPORT || done.error() == EOPNOTSUPP);
+    if (!no_v6) {
       return std::unexpected{error_from_errno("cannot add a routing rule", done.error(),
                                               "run as root or give the program CAP_NET_ADMIN")};
     }
   }
-  return table;
+  return opened;
 }
 
 RouteTable::~RouteTable() {
   if (netlink_ == nullptr) return;
   while (!routes_.empty()) static_cast<void>(remove(routes_.begin()->first));
+  remove_leftovers();
   for (const base::Family family : families) {
-    auto message = make_rule(Change::remove, rule_of(family, route_mark(tun_index_)));
+    auto message = make_rule(Change::remove, rule_of(family, table_));
     static_cast<void>(netlink_->request(message));
   }
 }
 
-void RouteTable::remove_stale_rules() {
-  const std::uint32_t own = route_mark(tun_index_);
+std::expected<void, int> RouteTable::change(Change change, const RouteMessage& route) {
+  auto message = make_route(change, route);
+  return netlink_->request(message);
+}
+
+bool RouteTable::is_needed(const RouteMessage& route) const {
+  if (route.kind == RouteKind::barrier) return routes_.contains(route.prefix);
+  return std::any_of(routes_.begin(), routes_.end(), [&](const auto& entry) {
+    return std::find(entry.second.begin(), entry.second.end(), route.prefix) != entry.second.end();
+  });
+}
+
+void RouteTable::remove_leftovers() {
+  std::vector<RouteMessage> leftovers;
   for (const base::Family family : families) {
-    std::vector<RuleMessage> stale;
-    auto dump = make_rule_dump(family);
+    auto dump = make_route_dump(family);
     static_cast<void>(netlink_->query(dump, [&](base::Bytes message) {
-      const auto rule = read_own_rule(message);
-      if (!rule || rule->mark != rule->table || rule->table < route_table_base) return;
-      const bool alive = interface_exists(rule->table - route_table_base);
-      if (rule->table == own || !alive) stale.push_back(*rule);
+      const auto route = read_own_route(message);
+      if (route && route->table == table_ && !is_needed(*route)) leftovers.push_back(*route);
     }));
-    for (const RuleMessage& rule : stale) {
-      auto message = make_rule(Change::remove, rule);
-      static_cast<void>(netlink_->request(message));
-    }
   }
+  for (const RouteMessage& route : leftovers) static_cast<void>(change(Change::remove, route));
 }
 
 std::expected<void, std::string> RouteTable::add(const base::Prefix& prefix,
@@ -91,15 +114,15 @@ std::expected<void, std::string> RouteTable::add(const base::Prefix& prefix,
                                                  const std::vector<base::Prefix>& local_nets) {
   if (!source) source = find_own_address(local_nets);
   if (source && source->family() != prefix.address.family()) source.reset();
-  auto exceptions = add_exceptions(prefix, local_nets);
-  auto message = make_route(Change::add, {prefix, route_mark(tun_index_), tun_index_, source});
-  auto done = netlink_->request(message);
+  const auto exceptions = add_exceptions(prefix, local_nets);
+  const auto barrier = change(Change::add, {prefix, table_, 0, std::nullopt, RouteKind::barrier});
+  auto done = change(Change::add, {prefix, table_, tun_index_, source});
   // The address may not be ours (yet); the route is still better than none.
   if (!done && done.error() == EINVAL && source) {
-    message = make_route(Change::add, {prefix, route_mark(tun_index_), tun_index_, std::nullopt});
-    done = netlink_->request(message);
+    done = change(Change::add, {prefix, table_, tun_index_, std::nullopt});
   }
   if (!exceptions) done = exceptions;
+  if (!barrier) done = barrier;
   if (!done) {
     return std::unexpected{
         fmt::format("cannot route {}: {}", prefix.to_string(), errno_text(done.error()))};
@@ -112,8 +135,7 @@ std::expected<void, int> RouteTable::add_exceptions(const base::Prefix& prefix,
   std::vector<base::Prefix>& kept = routes_[prefix];
   for (const base::Prefix& net : nets) {
     if (net.length <= prefix.length || !prefix.contains(net.address)) continue;
-    auto message = make_route(Change::add, {net, route_mark(tun_index_), 0, std::nullopt});
-    TRY_VOID(netlink_->request(message));
+    TRY_VOID(change(Change::add, {net, table_, 0, std::nullopt, RouteKind::exception}));
     kept.push_back(net);
   }
   return {};
@@ -124,17 +146,13 @@ std::expected<void, std::string> RouteTable::remove(const base::Prefix& prefix) 
   if (found == routes_.end()) return {};
   const auto exceptions = std::move(found->second);
   routes_.erase(found);
+  const RouteMessage barrier{prefix, table_, 0, std::nullopt, RouteKind::barrier};
+  static_cast<void>(change(Change::remove, barrier));
   for (const base::Prefix& net : exceptions) {
-    const bool needed = std::any_of(routes_.begin(), routes_.end(), [&](const auto& route) {
-      return std::find(route.second.begin(), route.second.end(), net) != route.second.end();
-    });
-    if (needed) continue;
-    auto message = make_route(Change::remove, {net, route_mark(tun_index_), 0, std::nullopt});
-    static_cast<void>(netlink_->request(message));
+    const RouteMessage exception{net, table_, 0, std::nullopt, RouteKind::exception};
+    if (!is_needed(exception)) static_cast<void>(change(Change::remove, exception));
   }
-  auto message =
-      make_route(Change::remove, {prefix, route_mark(tun_index_), tun_index_, std::nullopt});
-  const auto done = netlink_->request(message);
+  const auto done = change(Change::remove, {prefix, table_, tun_index_, std::nullopt});
   if (!done && done.error() != ESRCH) {
     return std::unexpected{fmt::format("cannot remove the route to {}: {}", prefix.to_string(),
                                        errno_text(done.error()))};
@@ -157,7 +175,7 @@ std::optional<base::IpAddress> RouteTable::find_own_address(const std::vector<ba
 
 std::optional<base::IpAddress> RouteTable::find_source(const base::IpAddress& remote) {
   std::optional<base::IpAddress> source;
-  auto message = make_source_query(remote, route_mark(tun_index_));
+  auto message = make_source_query(remote, table_);
   static_cast<void>(netlink_->query(message, [&](base::Bytes answer) {
     if (const auto found = read_source(answer)) source = found;
   }));

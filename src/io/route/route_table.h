@@ -1,6 +1,8 @@
 #pragma once
 // Our routes, in a table of our own that every packet without our mark looks into. Outer packets
 // carry the mark, so they never loop back into the tunnel, even to an address a tunnel covers.
+// Behind each route stands a barrier, which outlives the TUN: where a tunnel is wanted no packet
+// leaves in clear because the process has been killed.
 
 #include <map>
 #include <optional>
@@ -8,29 +10,34 @@
 #include <vector>
 
 #include "base/address.h"
+#include "io/netlink/messages.h"
 #include "io/netlink/netlink.h"
 
 namespace caponier::io {
 
-/// Table and mark of the instance whose TUN has this interface index; unique among the instances
-/// of one network namespace.
 inline constexpr std::uint32_t route_table_base = 45000;
 /// Before the main table (32766), after local (0).
 inline constexpr std::uint32_t route_rule_priority = 21000;
 
-[[nodiscard]] constexpr std::uint32_t route_mark(unsigned tun_index) {
-  return route_table_base + tun_index;
-}
+/// Number of this instance's table, and mark of its sockets: from the index of its TUN, so that no
+/// two instances of a network namespace have the same. `file` remembers it, for a process that
+/// follows one that was killed: what that one left keeps traffic from passing unprotected until
+/// the same rules and routes are ours.
+[[nodiscard]] std::uint32_t choose_route_table(const std::string& file, unsigned tun_index,
+                                               Netlink& netlink);
 
 class RouteTable {
  public:
-  /// Installs the two rules and removes those a killed daemon left behind. `netlink` must outlive
-  /// the object.
-  [[nodiscard]] static Io<RouteTable> open(unsigned tun_index, Netlink& netlink);
+  /// Installs the two rules, or takes those over that a killed daemon left behind. `netlink` must
+  /// outlive the object.
+  [[nodiscard]] static Io<RouteTable> open(std::uint32_t table, unsigned tun_index,
+                                           Netlink& netlink);
   RouteTable(RouteTable&&) noexcept;
   RouteTable& operator=(RouteTable&&) = delete;
   /// Takes rules and routes away.
   ~RouteTable();
+  /// Ends the barriers of a killed daemon that are none of ours.
+  void remove_leftovers();
 
   /// `source` empty: an address of ours within `local_nets`, if there is one. Local networks that
   /// lie inside `prefix` stay outside the tunnel. The error is a sentence.
@@ -43,13 +50,16 @@ class RouteTable {
   [[nodiscard]] std::optional<base::IpAddress> find_source(const base::IpAddress& remote);
 
  private:
-  RouteTable(unsigned tun_index, Netlink& netlink);
-  void remove_stale_rules();
+  RouteTable(std::uint32_t table, unsigned tun_index, Netlink& netlink)
+      : table_(table), tun_index_(tun_index), netlink_(&netlink) {}
+  [[nodiscard]] std::expected<void, int> change(Change change, const RouteMessage& route);
+  [[nodiscard]] bool is_needed(const RouteMessage& route) const;
   [[nodiscard]] std::optional<base::IpAddress> find_own_address(
       const std::vector<base::Prefix>& nets);
   [[nodiscard]] std::expected<void, int> add_exceptions(const base::Prefix& prefix,
                                                         const std::vector<base::Prefix>& nets);
 
+  std::uint32_t table_;
   unsigned tun_index_;
   Netlink* netlink_;
   /// The routes that stand, each with the exceptions made for it.

@@ -80,6 +80,8 @@ class Desk final : public Daemon {
     counters.add(base::DropReason::io_send_failed, 3);
     return counters;
   }
+  [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override { return {drops()}; }
+  [[nodiscard]] std::vector<std::string> notes() const override { return host_notes; }
 
   ClientId connect(bool may_change = true) {
     const ClientId id = ++last_client_;
@@ -142,6 +144,7 @@ class Desk final : public Daemon {
   bool link_is_cut = false;
   bool acknowledges = true;  ///< the driver reports what it has written
   int reloads = 0;
+  std::vector<std::string> host_notes;
   std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload_result;
   std::map<ClientId, std::deque<Json>> documents;
   std::map<ClientId, bool> closed;  ///< and whether it was cut

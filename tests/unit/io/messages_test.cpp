@@ -61,13 +61,39 @@ TEST(NetlinkMessage, a_route_goes_to_the_tunnel_in_our_own_table) {
 }
 
 TEST(NetlinkMessage, an_exception_is_a_throw_route_without_an_interface) {
-  const auto message = make_route(Change::remove, {prefix("fd01::/64"), 45007, 0, std::nullopt});
+  const auto message = make_route(
+      Change::remove, {prefix("fd01::/64"), 45007, 0, std::nullopt, RouteKind::exception});
   EXPECT_EQ(header_of(message).nlmsg_type, RTM_DELROUTE);
   const auto body = body_of<rtmsg>(message);
   EXPECT_EQ(body.rtm_family, AF_INET6);
   EXPECT_EQ(body.rtm_type, RTN_THROW);
   EXPECT_EQ(attribute_hex(message, sizeof body, RTA_OIF), "absent");
   EXPECT_EQ(attribute_hex(message, sizeof body, RTA_PREFSRC), "absent");
+}
+
+TEST(NetlinkMessage, a_barrier_is_unreachable_and_behind_every_way) {
+  const RouteMessage barrier{prefix("10.2.0.0/16"), 45007, 0, std::nullopt, RouteKind::barrier};
+  const auto message = make_route(Change::add, barrier);
+  const auto body = body_of<rtmsg>(message);
+  EXPECT_EQ(body.rtm_type, RTN_UNREACHABLE);
+  EXPECT_EQ(attribute_hex(message, sizeof body, RTA_OIF), "absent");
+  EXPECT_EQ(attribute_hex(message, sizeof body, RTA_PRIORITY), "00100000");
+  const auto read = read_own_route(message);
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->prefix, barrier.prefix);
+  EXPECT_EQ(read->table, 45007U);
+  EXPECT_EQ(read->kind, RouteKind::barrier);
+}
+
+TEST(NetlinkMessage, only_exceptions_and_barriers_outlive_a_killed_process) {
+  const auto way = make_route(Change::add, {prefix("10.2.0.0/16"), 45007, 7, std::nullopt});
+  EXPECT_FALSE(read_own_route(way).has_value());
+  auto exception =
+      make_route(Change::add, {prefix("fd01::/64"), 45007, 0, std::nullopt, RouteKind::exception});
+  ASSERT_TRUE(read_own_route(exception).has_value());
+  for (std::size_t size = 0; size < exception.size(); ++size) {
+    EXPECT_FALSE(read_own_route(base::Bytes{exception}.first(size)).has_value()) << size;
+  }
 }
 
 TEST(NetlinkMessage, a_rule_spares_packets_with_our_mark) {
