@@ -37,6 +37,7 @@ struct Parsed {
   LogVerb log;
   PingVerb ping;
   CaptureVerb capture{"caponier-capture"};
+  TraceVerb trace;
   Verb verb = StatusVerb{};
 };
 
@@ -84,6 +85,15 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{86400}));
   capture->add_flag("--keys-only", in.capture.keys_only, "Only the keys in use now");
   capture->callback([&in] { in.verb = in.capture; });
+
+  auto* trace = debug->add_subcommand(
+      "trace", "Follow packets through policy, SA, crypto and verdict; no payload, no keys");
+  trace->add_option("--sample", in.trace.sample, "One packet of so many (1)")
+      ->check(CLI::Range(std::uint64_t{1}, control::trace_number_max));
+  trace->add_option("--peer", in.trace.name, "Only packets of this peer");
+  trace->add_option("--count", in.trace.count, "Stop after so many; else with Ctrl-C")
+      ->check(CLI::Range(std::uint64_t{1}, control::trace_number_max));
+  trace->callback([&in] { in.verb = in.trace; });
 
   auto* version = app.add_subcommand("version", "Versions of this program and of the daemon");
   version->callback([&in] { in.verb = VersionVerb{}; });

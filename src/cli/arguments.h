@@ -33,10 +33,15 @@ struct CaptureVerb {
   std::uint64_t seconds = 0;  ///< 0: until interrupted
   bool keys_only = false;
 };
+struct TraceVerb {
+  std::string name;
+  std::uint64_t sample = 1;
+  std::uint64_t count = 0;  ///< 0: until interrupted
+};
 struct VersionVerb {};
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, ReloadVerb, CaptureVerb,
-                          VersionVerb>;
+                          TraceVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

@@ -23,5 +23,7 @@ struct Style {
 [[nodiscard]] std::string human_bytes(double bytes);
 /// "7s", "4m", "2h", "3d".
 [[nodiscard]] std::string human_age(double seconds);
+/// One packet's way, of `debug trace`.
+[[nodiscard]] std::string trace_line(const Json& trace, const Style& style);
 
 }  // namespace caponier::cli

@@ -172,6 +172,10 @@ Outcome<ExitCode> run(const Session& session, const CaptureVerb& verb) {
   return run_capture(session, verb);
 }
 
+Outcome<ExitCode> run(const Session& session, const TraceVerb& verb) {
+  return run_trace(session, verb);
+}
+
 Outcome<ExitCode> run(const Session& session, const VersionVerb&) {
   std::string daemon;
   if (auto connection = Connection::open(session.socket)) {

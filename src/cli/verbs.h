@@ -25,5 +25,6 @@ void remark(const std::string& words);
 [[nodiscard]] Outcome<ExitCode> run_verb(const Session& session, const Verb& verb);
 
 [[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_trace(const Session& session, const TraceVerb& verb);
 
 }  // namespace caponier::cli

@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 /// The whole status; `name` empty, or one known peer.
 [[nodiscard]] Json status_json(const gateway::Status& status, const Daemon& daemon,
                                std::string_view name);
+[[nodiscard]] Json trace_json(const gateway::TraceRecord& record);
 [[nodiscard]] Json diff_json(const config::ConfigDiff& diff);
 [[nodiscard]] Json errors_json(const std::vector<config::ConfigError>& errors);
 

@@ -12,6 +12,7 @@ inline constexpr std::size_t event_history_max = 1000;
 inline constexpr std::size_t clients_max = 64;
 inline constexpr std::size_t client_backlog_max = 4 << 20;  ///< bytes waiting for a slow client
 inline constexpr std::uint64_t ping_count_max = 1000;
+inline constexpr std::uint64_t trace_number_max = 1'000'000;  ///< of sample and count
 inline constexpr std::uint64_t wait_milliseconds_max = 600'000;
 
 /// The exit codes of caponier and caponierd, and `code` of an error on the socket.

@@ -103,6 +103,13 @@ Result read_keys(Arguments&) { return KeysRequest{}; }
 Result read_capture(Arguments& in) {
   return CaptureRequest{TRY(in.number("seconds", 0, 0, 86400))};
 }
+Result read_trace(Arguments& in) {
+  TraceVerbRequest request;
+  request.name = TRY(in.text("name", false));
+  request.sample = TRY(in.number("sample", request.sample, 1, trace_number_max));
+  request.count = TRY(in.number("count", request.count, 0, trace_number_max));
+  return request;
+}
 Result read_stop(Arguments&) { return StopRequest{}; }
 Result read_version(Arguments&) { return VersionRequest{}; }
 
@@ -110,11 +117,11 @@ struct Verb {
   std::string_view name;
   Reader read;
 };
-constexpr std::array verbs{Verb{"status", read_status}, Verb{"up", read_up},
-                           Verb{"down", read_down},     Verb{"log", read_log},
-                           Verb{"ping", read_ping},     Verb{"reload", read_reload},
-                           Verb{"keys", read_keys},     Verb{"capture", read_capture},
-                           Verb{"stop", read_stop},     Verb{"version", read_version}};
+constexpr std::array verbs{
+    Verb{"status", read_status}, Verb{"up", read_up},           Verb{"down", read_down},
+    Verb{"log", read_log},       Verb{"ping", read_ping},       Verb{"reload", read_reload},
+    Verb{"keys", read_keys},     Verb{"capture", read_capture}, Verb{"trace", read_trace},
+    Verb{"stop", read_stop},     Verb{"version", read_version}};
 
 }  // namespace
 

@@ -41,12 +41,17 @@ struct KeysRequest {};
 struct CaptureRequest {
   std::uint64_t seconds = 0;  ///< 0: until stopped
 };
+struct TraceVerbRequest {
+  std::string name;          ///< empty: every peer
+  std::uint64_t sample = 1;  ///< one packet of so many
+  std::uint64_t count = 0;   ///< 0: until stopped
+};
 struct StopRequest {};
 struct VersionRequest {};
 
 using Request =
     std::variant<StatusRequest, UpRequest, DownRequest, LogRequest, PingRequest, ReloadRequest,
-                 KeysRequest, CaptureRequest, StopRequest, VersionRequest>;
+                 KeysRequest, CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

@@ -1,66 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
-#include <map>
 #include <utility>
-#include <variant>
 
 #include "config/errors.h"
-#include "control/control.h"
-#include "control/json.h"
-#include "control/request.h"
+#include "control/server_impl.h"
 
 namespace caponier::control {
 namespace {
-
-constexpr base::Duration ping_interval = std::chrono::seconds{1};
-constexpr base::Duration ping_timeout = std::chrono::seconds{3};
-/// Captured packets are fetched this often; the gateway keeps them until then.
-constexpr base::Duration capture_interval = std::chrono::milliseconds{100};
-constexpr std::size_t capture_chunk_max = 48UL * 1024;
-
-struct WaitingUp {
-  std::string name;
-  base::Instant until;
-  std::uint64_t wait_milliseconds = 0;
-  ExitCode failure = ExitCode::network;  ///< as the latest event of this peer says
-};
-
-struct Pinging {
-  std::string name;
-  std::uint64_t count = 0;
-  std::uint64_t sent = 0;
-  std::vector<base::Duration> round_trips;
-  bool waiting = false;  ///< for the answer to the latest
-  std::uint64_t answered_before = 0;
-  base::Instant next;  ///< when to send, or to give up waiting
-};
-
-struct Following {
-  std::string name;  ///< empty: everything
-};
-
-struct Capturing {
-  std::optional<base::Instant> until;
-  base::Instant next_fetch;
-};
-
-using Waiting = std::variant<std::monostate, WaitingUp, Pinging, Following, Capturing>;
-
-struct Client {
-  Caller caller;
-  std::string input;
-  Waiting waiting;
-  std::size_t outstanding = 0;  ///< bytes queued here or handed to the driver
-  bool closing = false;
-};
-
-const gateway::PeerStatus* find_peer(const gateway::Status& status, std::string_view name) {
-  const auto found = std::find_if(status.peers.begin(), status.peers.end(),
-                                  [&](const auto& peer) { return peer.name == name; });
-  return found == status.peers.end() ? nullptr : &*found;
-}
 
 /// How a failure is told by exit code; empty when the event is none.
 std::optional<ExitCode> failure_of(base::EventKind kind) {
@@ -109,56 +56,11 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
 
 }  // namespace
 
-class Server::Impl {
- public:
-  Impl(gateway::Gateway& gateway, Daemon& daemon) : gateway_(gateway), daemon_(daemon) {}
-
-  bool connect(ClientId id, const Caller& caller);
-  void disconnect(ClientId id);
-  void receive(ClientId id, std::string_view data, base::Instant now);
-  void handle_event(StampedEvent event);
-  void handle_progress(base::Instant now);
-  [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
-  std::optional<Output> poll_output();
-  void handle_written(ClientId id, std::size_t bytes);
-
- private:
-  void say(ClientId id, const Json& document);
-  void succeed(ClientId id, Json result, bool streaming = false);
-  void fail(ClientId id, const Refusal& refusal);
-  void cut(ClientId id);
-
-  void handle_line(ClientId id, std::string_view line, base::Instant now);
-  void handle_request(ClientId id, const Request& request, base::Instant now);
-  void status(ClientId id, const StatusRequest& request, base::Instant now);
-  void up(ClientId id, const UpRequest& request, base::Instant now);
-  void down(ClientId id, const DownRequest& request, base::Instant now);
-  void log(ClientId id, const LogRequest& request);
-  void ping(ClientId id, const PingRequest& request, base::Instant now);
-  void reload(ClientId id, base::Instant now);
-  void keys(ClientId id);
-  void capture(ClientId id, const CaptureRequest& request, base::Instant now);
-  void stop(ClientId id, base::Instant now);
-
-  void progress(ClientId id, WaitingUp& waiting, const gateway::Status& status);
-  void progress(ClientId id, Pinging& pinging, const gateway::Status& status);
-  void progress(ClientId id, Capturing& capturing, base::Instant now);
-  void send_ping(ClientId id, Pinging& pinging, const gateway::Status& status);
-  void finish_ping(ClientId id, const Pinging& pinging);
-  void fetch_capture(ClientId id);
-  void finish_capture(ClientId id);
-
-  [[nodiscard]] bool is_allowed(ClientId id);
-  /// Answers the client when there is no such peer.
-  [[nodiscard]] bool is_known(ClientId id, std::string_view name);
-  [[nodiscard]] Json keys_json() const;
-
-  gateway::Gateway& gateway_;
-  Daemon& daemon_;
-  std::map<ClientId, Client> clients_;
-  std::deque<Output> output_;
-  std::deque<StampedEvent> history_;
-};
+const gateway::PeerStatus* find_peer(const gateway::Status& status, std::string_view name) {
+  const auto found = std::find_if(status.peers.begin(), status.peers.end(),
+                                  [&](const auto& peer) { return peer.name == name; });
+  return found == status.peers.end() ? nullptr : &*found;
+}
 
 bool Server::Impl::connect(ClientId id, const Caller& caller) {
   if (clients_.size() >= clients_max) return false;
@@ -169,10 +71,9 @@ bool Server::Impl::connect(ClientId id, const Caller& caller) {
 void Server::Impl::disconnect(ClientId id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
-  const bool captured = std::holds_alternative<Capturing>(found->second.waiting);
+  let_go(found->second.waiting);
   clients_.erase(found);
   std::erase_if(output_, [id](const Output& output) { return output.client == id; });
-  if (captured) gateway_.set_capture(false, {});
 }
 
 void Server::Impl::receive(ClientId id, std::string_view data, base::Instant now) {
@@ -199,7 +100,7 @@ void Server::Impl::receive(ClientId id, std::string_view data, base::Instant now
 void Server::Impl::handle_line(ClientId id, std::string_view line, base::Instant now) {
   const auto request = parse_request(line);
   if (!request) return fail(id, request.error());
-  if (std::holds_alternative<StopRequest>(*request)) return stop(id, now);
+  if (std::holds_alternative<StopRequest>(*request)) return stop(id);
   if (!std::holds_alternative<std::monostate>(clients_[id].waiting)) {
     return fail(id, {ExitCode::usage, "the previous request has not ended",
                      "send {\"v\":1,\"verb\":\"stop\"} first, or open another connection"});
@@ -220,7 +121,8 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const ReloadRequest&) const { server.reload(id, now); }
     void operator()(const KeysRequest&) const { server.keys(id); }
     void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
-    void operator()(const StopRequest&) const { server.stop(id, now); }
+    void operator()(const TraceVerbRequest& r) const { server.trace(id, r, now); }
+    void operator()(const StopRequest&) const { server.stop(id); }
     void operator()(const VersionRequest&) const {
       server.succeed(id, {{"version", CAPONIER_VERSION}, {"protocol", protocol_version}});
     }
@@ -241,7 +143,7 @@ void Server::Impl::cut(ClientId id) {
   std::erase_if(output_, [id](const Output& output) { return output.client == id; });
   Client& client = clients_[id];
   client.closing = true;
-  if (std::holds_alternative<Capturing>(client.waiting)) gateway_.set_capture(false, {});
+  let_go(client.waiting);
   client.waiting = {};
   output_.push_back({id, {}, true, true});
 }
@@ -311,23 +213,6 @@ void Server::Impl::log(ClientId id, const LogRequest& request) {
   if (request.follow) clients_[id].waiting = Following{request.name};
 }
 
-void Server::Impl::ping(ClientId id, const PingRequest& request, base::Instant now) {
-  if (!is_allowed(id) || !is_known(id, request.name)) return;
-  Pinging pinging;
-  pinging.name = request.name;
-  pinging.count = request.count;
-  const gateway::Status status = gateway_.status(now);
-  const gateway::PeerStatus* peer = find_peer(status, request.name);
-  if (peer == nullptr || !peer->ike || peer->ike->state != ike::IkeState::established) {
-    return fail(id, {ExitCode::network, fmt::format("{} is not established", request.name),
-                     fmt::format("caponier up {}", request.name)});
-  }
-  succeed(id, {{"name", request.name}, {"remote_endpoint", peer->ike->path.remote.to_string()}},
-          true);
-  send_ping(id, pinging, status);
-  if (pinging.sent > 0) clients_[id].waiting = std::move(pinging);
-}
-
 void Server::Impl::reload(ClientId id, base::Instant now) {
   if (!is_allowed(id)) return;
   const auto done = daemon_.reload(now);
@@ -355,24 +240,9 @@ void Server::Impl::keys(ClientId id) {
             "set allow_key_export = true under [debug] and reload"});
 }
 
-void Server::Impl::capture(ClientId id, const CaptureRequest& request, base::Instant now) {
-  if (!is_allowed(id)) return;
-  const bool taken = std::any_of(clients_.begin(), clients_.end(), [](const auto& entry) {
-    return std::holds_alternative<Capturing>(entry.second.waiting);
-  });
-  if (taken) {
-    return fail(id, {ExitCode::generic, "another capture is running", "end it first"});
-  }
-  gateway_.set_capture(true, now);
-  succeed(id, {{"keys_allowed", gateway_.key_tables().has_value()}}, true);
-  Capturing capturing;
-  if (request.seconds > 0) capturing.until = now + std::chrono::seconds{request.seconds};
-  capturing.next_fetch = now + capture_interval;
-  clients_[id].waiting = capturing;
-}
-
-void Server::Impl::stop(ClientId id, base::Instant) {
+void Server::Impl::stop(ClientId id) {
   Client& client = clients_[id];
+  if (auto* tracing = std::get_if<Tracing>(&client.waiting)) return finish_trace(id, *tracing);
   if (std::holds_alternative<Capturing>(client.waiting)) return finish_capture(id);
   if (const auto* pinging = std::get_if<Pinging>(&client.waiting)) {
     finish_ping(id, *pinging);
@@ -402,6 +272,10 @@ void Server::Impl::handle_progress(base::Instant now) {
   for (auto& [id, client] : clients_) {
     if (auto* capturing = std::get_if<Capturing>(&client.waiting)) {
       progress(id, *capturing, now);
+      continue;
+    }
+    if (auto* tracing = std::get_if<Tracing>(&client.waiting)) {
+      progress(id, *tracing, now);
       continue;
     }
     auto* waiting = std::get_if<WaitingUp>(&client.waiting);
@@ -441,97 +315,6 @@ void Server::Impl::progress(ClientId id, WaitingUp& waiting, const gateway::Stat
   clients_[id].waiting = {};
 }
 
-void Server::Impl::send_ping(ClientId id, Pinging& pinging, const gateway::Status& status) {
-  const gateway::PeerStatus* peer = find_peer(status, pinging.name);
-  const bool sent = peer != nullptr && peer->ike && gateway_.ping(pinging.name, status.now);
-  if (!sent) {
-    finish_ping(id, pinging);
-    pinging.sent = 0;
-    return;
-  }
-  pinging.answered_before = peer->ike->round_trips;
-  pinging.waiting = true;
-  pinging.next = status.now + ping_timeout;
-  ++pinging.sent;
-}
-
-void Server::Impl::progress(ClientId id, Pinging& pinging, const gateway::Status& status) {
-  const gateway::PeerStatus* peer = find_peer(status, pinging.name);
-  const bool answered = pinging.waiting && peer != nullptr && peer->ike &&
-                        peer->ike->round_trips > pinging.answered_before &&
-                        peer->ike->last_round_trip;
-  const bool timed_out = pinging.waiting && status.now >= pinging.next;
-  if (answered) {
-    const base::Duration round_trip = *peer->ike->last_round_trip;
-    pinging.round_trips.push_back(round_trip);
-    say(id, {{"v", protocol_version},
-             {"ping", {{"seq", pinging.sent}, {"rtt_ms", base::seconds_of(round_trip) * 1000.0}}}});
-  } else if (timed_out) {
-    say(id, {{"v", protocol_version}, {"ping", {{"seq", pinging.sent}, {"rtt_ms", nullptr}}}});
-  }
-  if (answered || timed_out) {
-    pinging.waiting = false;
-    pinging.next = status.now + (answered ? ping_interval : base::Duration{});
-    if (pinging.sent >= pinging.count) {
-      finish_ping(id, pinging);
-      clients_[id].waiting = {};
-      return;
-    }
-  }
-  if (pinging.waiting || status.now < pinging.next) return;
-  send_ping(id, pinging, status);
-  if (pinging.sent == 0) clients_[id].waiting = {};
-}
-
-void Server::Impl::finish_ping(ClientId id, const Pinging& pinging) {
-  base::Duration sum{};
-  base::Duration least = base::Duration::max();
-  base::Duration most{};
-  for (const base::Duration round_trip : pinging.round_trips) {
-    sum += round_trip;
-    least = std::min(least, round_trip);
-    most = std::max(most, round_trip);
-  }
-  Json result{{"sent", pinging.sent}, {"received", pinging.round_trips.size()}};
-  if (!pinging.round_trips.empty()) {
-    const auto count = static_cast<double>(pinging.round_trips.size());
-    result["rtt_min_ms"] = base::seconds_of(least) * 1000.0;
-    result["rtt_avg_ms"] = base::seconds_of(sum) * 1000.0 / count;
-    result["rtt_max_ms"] = base::seconds_of(most) * 1000.0;
-  }
-  say(id, {{"v", protocol_version}, {"end", true}, {"result", std::move(result)}});
-}
-
-void Server::Impl::progress(ClientId id, Capturing& capturing, base::Instant now) {
-  if (capturing.until && now >= *capturing.until) return finish_capture(id);
-  if (now < capturing.next_fetch) return;
-  capturing.next_fetch = now + capture_interval;
-  fetch_capture(id);
-}
-
-void Server::Impl::fetch_capture(ClientId id) {
-  for (;;) {
-    base::ByteVec chunk;
-    while (chunk.size() < capture_chunk_max) {
-      const auto block = gateway_.poll_capture();
-      if (!block) break;
-      base::append(chunk, *block);
-    }
-    if (chunk.empty()) return;
-    say(id, {{"v", protocol_version}, {"capture", to_base64(chunk)}});
-    if (clients_[id].closing) return;
-  }
-}
-
-void Server::Impl::finish_capture(ClientId id) {
-  fetch_capture(id);
-  Client& client = clients_[id];
-  if (client.closing) return;
-  gateway_.set_capture(false, {});
-  client.waiting = {};
-  say(id, {{"v", protocol_version}, {"end", true}, {"keys", keys_json()}});
-}
-
 std::optional<base::Deadline> Server::Impl::poll_deadline() const {
   std::optional<base::Deadline> first;
   const auto consider = [&](base::Instant at, std::string_view reason) {
@@ -544,6 +327,8 @@ std::optional<base::Deadline> Server::Impl::poll_deadline() const {
       consider(pinging->next, "a client's next ping");
     } else if (const auto* capturing = std::get_if<Capturing>(&client.waiting)) {
       consider(capturing->next_fetch, "a client's capture");
+    } else if (const auto* tracing = std::get_if<Tracing>(&client.waiting)) {
+      consider(tracing->next_fetch, "a client's trace");
     }
   }
   return first;

@@ -65,6 +65,7 @@ App::App(const Options& options, CryptoChoice crypto, LogForm log_form)
 App::~App() {
   if (resolver_) loop_.forget(resolver_->fd());
   if (addresses_) loop_.forget(addresses_->fd());
+  if (clear_filter_ && clear_filter_->fd() >= 0) loop_.forget(clear_filter_->fd());
 }
 
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
@@ -132,6 +133,13 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   routes_.emplace(TRY(io::RouteTable::open(mark, tun_->index(), *netlink_)));
   clear_filter_.emplace(io::ClearFilterOptions{
       options.run_dir, tun_->index(), mark, {config.ike_port, config.natt_port}});
+  if (clear_filter_->fd() >= 0) {
+    loop_.on_readable(clear_filter_->fd(), [this] {
+      if (clear_filter_->restore()) {
+        warn("somebody has emptied the packet filter; what drops clear packets has been put back");
+      }
+    });
+  }
   plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
                                    config.natt_port,
                                    io::TcpOptions{config.listen, config.tcp_ports, mark}, notices);

@@ -112,7 +112,9 @@ void Gateway::Impl::handle_ike(const base::Path& path, base::Bytes message, base
 }
 
 void Gateway::Impl::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
+  if (tracer_.is_on()) tracer_.before(items);
   engine_.protect(items, now);
+  if (tracer_.is_on()) tracer_.after(items, now);
   if (capture_.is_on()) {
     for (const ipsec::ProtectItem& item : items) record(item, now);
   }
@@ -127,7 +129,9 @@ void Gateway::Impl::open(std::span<ipsec::OpenItem> items, base::Instant now) {
   if (capture_.is_on()) {
     for (const ipsec::OpenItem& item : items) record(item, now);
   }
+  if (tracer_.is_on()) tracer_.before(items);
   engine_.open(items, now);
+  if (tracer_.is_on()) tracer_.after(items, now);
   hear(items, now);
   if (auto notice = engine_.poll_notice()) {
     route(std::move(*notice), now);
@@ -295,5 +299,10 @@ std::size_t Gateway::tunnel_mtu(std::size_t path_mtu) const { return impl_->tunn
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }
 void Gateway::set_capture(bool on, base::Instant) { impl_->set_capture(on); }
 std::optional<base::ByteVec> Gateway::poll_capture() { return impl_->poll_capture(); }
+void Gateway::set_trace(std::optional<TraceRequest> request, base::Instant now) {
+  impl_->set_trace(std::move(request), now);
+}
+std::optional<TraceRecord> Gateway::poll_trace() { return impl_->tracer().poll(); }
+std::uint64_t Gateway::trace_lost() const { return impl_->tracer().lost(); }
 
 }  // namespace caponier::gateway

@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "gateway/clear_filter.h"
+#include "gateway/tracer.h"
 #include "ike/endpoint.h"
 #include "ipsec/engine.h"
 
@@ -31,6 +32,7 @@ struct GatewayOptions {
   base::Duration retry_first{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   std::size_t capture_packets_max = 4096;
+  std::size_t trace_records_max = 1024;
   /// See set_crash_secrets().
   std::vector<std::shared_ptr<const base::SecretBytes>> crash_secrets;
   /// The wall-clock time (since 1970) of the instants' origin, for the times in captures.
@@ -171,6 +173,11 @@ class Gateway {
   /// bounded, the oldest are lost first.
   void set_capture(bool on, base::Instant now);
   [[nodiscard]] std::optional<base::ByteVec> poll_capture();
+  /// Sampled packets of the data plane, until switched off by an empty request; bounded, the newest
+  /// are lost first and counted.
+  void set_trace(std::optional<TraceRequest> request, base::Instant now);
+  [[nodiscard]] std::optional<TraceRecord> poll_trace();
+  [[nodiscard]] std::uint64_t trace_lost() const;
 
  private:
   class Impl;

@@ -25,7 +25,8 @@ class Gateway::Impl {
         crypto_(&crypto),
         rng_(&rng),
         engine_(options.engine_limits, rng, crypto),
-        capture_(options.capture_packets_max, options.unix_origin) {}
+        capture_(options.capture_packets_max, options.unix_origin),
+        tracer_(options.trace_records_max, engine_, children_) {}
 
   void apply(std::shared_ptr<const config::Config> config, base::Instant now);
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
@@ -56,6 +57,10 @@ class Gateway::Impl {
   [[nodiscard]] std::optional<KeyTables> key_tables() const;
   void set_capture(bool on) { capture_.set(on); }
   [[nodiscard]] std::optional<base::ByteVec> poll_capture() { return capture_.poll(); }
+  void set_trace(std::optional<TraceRequest> request, base::Instant now) {
+    request ? tracer_.start(std::move(*request), now) : tracer_.stop();
+  }
+  [[nodiscard]] Tracer& tracer() { return tracer_; }
 
  private:
   [[nodiscard]] Peer* find(const std::string& name);
@@ -109,6 +114,7 @@ class Gateway::Impl {
   /// As last told; a driver may find those of a process before us in force.
   std::optional<ClearRules> clear_rules_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
+  Tracer tracer_;
   std::map<policy::ChildSaId, base::Instant> heard_;
   std::map<policy::ChildSaId, base::Instant> told_;  ///< when EspSent last was
   std::vector<base::IpAddress> local_addresses_;

@@ -116,6 +116,11 @@ std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
   return sa->counters();
 }
 
+const Policy* Engine::find_policy(const wire::PacketSelectorFields& packet) const {
+  const SpdEntry* const entry = impl_->spd.match(packet);
+  return entry == nullptr ? nullptr : &entry->policy;
+}
+
 const base::DropCounters& Engine::drops() const { return impl_->drops; }
 
 std::size_t Engine::association_count() const { return impl_->sad.size(); }

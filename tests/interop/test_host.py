@@ -231,6 +231,23 @@ def translated_destination(lab, options):
     expect(drops(pair.a, "clear_unprotected") == sent, str(pair.a.status()["drops"]))
 
 
+def emptied_filter(lab, options):
+    """A firewall that is loaded anew and begins with `flush ruleset` does not open the way."""
+    pair = Pair(lab, options).up()
+    net = pair.net
+    for _ in range(3):
+        net.gw_a.run("nft", "flush", "ruleset")
+        wait_until(lambda: "caponier" in tables(net.gw_a), 5, "the table to come back")
+    expect("put back" in pair.a.log, pair.a.log)
+    with Wire(lab, net.client_a) as inside:
+        inject(net.net, "10.2.0.10", "10.1.0.10")
+        time.sleep(0.2)
+    expect("ICMP" not in inside.protocols, str(inside.packets))
+    pair.expect_traffic()
+    expect(pair.a.stop() == 0, pair.a.log)
+    expect("caponier" not in tables(net.gw_a), tables(net.gw_a))
+
+
 def killed_is_closed(lab, options):
     """kill -9: what should go through the tunnel goes nowhere, until the next start."""
     pair = Pair(lab, options).up()
@@ -374,8 +391,94 @@ def mixed_families(lab, options):
                        f"TCP to {address} over {outer_b}")
 
 
-CASES = [spoofed_source, translated_destination, killed_is_closed, no_nftables, host_traffic,
-         host_ports, host_on_link, mixed_families]
+def drops_by_name(lab, options):
+    """Status tells drops by name: of each SA, of each worker, of all, with what they mean."""
+    pair = Pair(lab, options, extra_a="start = false\n", extra_b="start = false\n")
+    pair.b.start()
+    pair.a.start()
+    net = pair.net
+    pair.b.stop()
+    ping(net.client_a, "10.2.0.10", 1)
+    wait_until(lambda: drops(pair.a, "clear_no_sa"), 5, "the drop")
+    status = pair.a.status()
+    expect(status["workers"][0]["drops"]["clear_no_sa"] == status["drops"]["clear_no_sa"],
+           str(status))
+    pair.b.start()
+    pair.a.cli("up", "office", "--wait", "10s")
+    wire = lab.folder / "replayed.pcap"
+    dump = capture(net.net, "eth0", wire)
+    pair.expect_traffic()
+    finish_capture(lab, dump)
+    replay(net, wire)
+    wait_until(lambda: pair.a.status("office")["children"][0]["drops"].get("esp_replay"), 5,
+               "the replayed packets")
+    shown = pair.a.cli("status", "office").stdout
+    expect("esp_replay packets: The sequence number was seen" in shown, shown)
+    document = json.loads(pair.a.cli("status", "office", "--json").stdout)
+    rows = {row["name"]: row for row in document["drop_table"]}
+    expect(rows["esp_replay"]["count"] > 0 and rows["esp_replay"]["unit"] == "packets", str(rows))
+
+
+def replay(net, wire):
+    """Sends the ESP packets of B to A once more."""
+    lines = run(["tshark", "-r", str(wire), "-Y", f"esp && ip.src == {net.OUTER_B}", "-T", "fields",
+                 "-e", "esp.spi", "-e", "esp.sequence", "-e", "ip.len"]).stdout.splitlines()
+    expect(lines, "no ESP was captured")
+    out = in_namespace(net.net.netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                                                            socket.IPPROTO_RAW))
+    with out:
+        for line in lines:
+            spi, sequence, size = line.split()
+            esp = struct.pack("!II", int(spi, 16), int(sequence)) + bytes(int(size) - 28)
+            head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, int(size), 1, 0, 64, 50, 0,
+                               socket.inet_aton(net.OUTER_B), socket.inet_aton(net.OUTER_A))
+            out.sendto(head + esp, (net.OUTER_A, 0))
+
+
+def trace(lab, options):
+    """`debug trace` follows packets through policy, SA, crypto and verdict."""
+    pair = Pair(lab, options, extra_a='\n[site.other]\nremote = "198.51.100.77"\npsk = "@office"\n'
+                'local_nets = ["10.1.0.0/24"]\nremote_nets = ["10.9.0.0/24"]\n').up()
+    net = pair.net
+
+    def traced(name, count, *arguments):
+        log = lab.folder / f"{name}.log"
+        process = net.gw_a.start(name, [
+            str(pair.a.bin / "caponier"), "--run-dir", str(pair.a.folder / "run"), "debug", "trace",
+            "--count", str(count), *arguments], log)
+        time.sleep(0.5)
+        ping(net.client_a, "10.9.0.10", 1)
+        pair.expect_traffic(2)
+        expect(process.wait(10) == 0, log.read_text())
+        return log.read_text()
+
+    said = traced("documents", 5, "--json")
+    records = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    expect(len(records) == 5, said)
+    dropped = [one for one in records if one["verdict"] == "drop"]
+    expect([one["drop"] for one in dropped] == ["clear_no_sa"] and dropped[0]["peer"] == "other",
+           said)
+    out = [one for one in records if one["direction"] == "out" and one["verdict"] == "forward"]
+    back = [one for one in records if one["direction"] == "in"]
+    expect(len(out) == 2 and len(back) == 2, said)
+    child = pair.a.status("office")["children"][0]
+    for one in out + back:
+        expect(one["peer"] == "office" and one["policy"] == "protect" and one["crypto"] == "done"
+               and one["inner"]["protocol"] == 1, said)
+    expect({one["spi"] for one in out} == {child["spi_out"]}, said)
+    expect({one["spi"] for one in back} == {child["spi_in"]}, said)
+    said = traced("lines", 4, "--peer", "office")
+    lines = [line for line in said.splitlines() if " | " in line]
+    expect(len(lines) == 4 and "other" not in said, said)
+    expect("icmp 10.1.0.10 -> 10.2.0.10 type 8" in lines[0] and "policy protect office" in lines[0]
+           and f"spi {child['spi_out']}" in lines[0] and "sealed | forward" in lines[0], said)
+    expect("icv right, decrypted | forward" in lines[1], said)
+    said = traced("some", 2, "--peer", "office", "--sample", "2")
+    expect(len([line for line in said.splitlines() if " | " in line]) == 2, said)
+
+
+CASES = [spoofed_source, translated_destination, emptied_filter, killed_is_closed, no_nftables,
+         host_traffic, host_ports, host_on_link, mixed_families, drops_by_name, trace]
 
 
 def main():

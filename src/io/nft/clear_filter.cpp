@@ -6,6 +6,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
@@ -133,6 +135,20 @@ std::string exemptions(const ClearFilterOptions& options) {
       options.own_mark, ports, ports);
 }
 
+/// Hears of every change of the packet filter of this network namespace.
+Fd open_monitor() {
+  Fd monitor{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1U << (NFNLGRP_NFTABLES - 1);
+  const void* const at = &address;
+  if (!monitor.is_open() ||
+      ::bind(monitor.get(), static_cast<const sockaddr*>(at), sizeof address) != 0) {
+    return Fd{-1};
+  }
+  return monitor;
+}
+
 int on_counter_attribute(const nlattr* attribute, void* data) {
   const bool is_count = mnl_attr_get_type(attribute) == NFTA_COUNTER_PACKETS &&
                         mnl_attr_get_payload_len(attribute) == sizeof(std::uint64_t);
@@ -199,26 +215,38 @@ std::optional<std::uint64_t> read_counter(base::Bytes message) {
   return packets;
 }
 
-ClearFilter::ClearFilter(ClearFilterOptions options) : options_(std::move(options)) {
+ClearFilter::ClearFilter(ClearFilterOptions options)
+    : options_(std::move(options)), monitor_(open_monitor()) {
   if (auto netlink = Netlink::open(NetlinkFamily::netfilter)) netlink_.emplace(std::move(*netlink));
 }
 
 std::expected<void, std::string> ClearFilter::set(const gateway::ClearRules& rules) {
+  rules_ = rules;
   if (!netlink_) return std::unexpected{std::string{"the kernel has no netfilter"}};
-  const base::DropCounters before = standing();
+  const auto before = standing();
   TRY_VOID(run_nft(make_commands(options_, rules)));
-  past_.add(before);
+  if (before) past_.add(*before);
   return {};
 }
 
-base::DropCounters ClearFilter::standing() const {
-  base::DropCounters counters;
-  if (!netlink_) return counters;
+bool ClearFilter::restore() {
+  std::array<std::byte, 8192> buffer{};
+  while (::recv(monitor_.get(), buffer.data(), buffer.size(), 0) > 0) {
+  }
+  return !rules_.empty() && netlink_ && !standing() && set(gateway::ClearRules{rules_}).has_value();
+}
+
+std::optional<base::DropCounters> ClearFilter::standing() const {
+  if (!netlink_) return std::nullopt;
+  std::optional<base::DropCounters> counters;
   for (const DropReason reason : counted) {
     auto query =
         make_counter_query(table_name(options_.instance), std::string{base::info_of(reason).name});
     static_cast<void>(netlink_->query(query, [&](base::Bytes message) {
-      if (const auto packets = read_counter(message)) counters.add(reason, *packets);
+      const auto packets = read_counter(message);
+      if (!packets) return;
+      if (!counters) counters.emplace();
+      counters->add(reason, *packets);
     }));
   }
   return counters;
@@ -226,7 +254,7 @@ base::DropCounters ClearFilter::standing() const {
 
 base::DropCounters ClearFilter::drops() const {
   base::DropCounters all = past_;
-  all.add(standing());
+  if (const auto now = standing()) all.add(*now);
   return all;
 }
 

@@ -12,6 +12,7 @@
 #include "base/drops.h"
 #include "gateway/clear_filter.h"
 #include "io/netlink/netlink.h"
+#include "io/os/fd.h"
 
 namespace caponier::io {
 
@@ -44,10 +45,19 @@ class ClearFilter {
   [[nodiscard]] std::expected<void, std::string> set(const gateway::ClearRules& rules);
   [[nodiscard]] base::DropCounters drops() const;
 
+  /// Readable when somebody, not only we, has changed the packet filter; -1 where there is none.
+  [[nodiscard]] int fd() const { return monitor_.get(); }
+  /// To be called then. True when our table was gone and has been put back: firewalls that are
+  /// loaded anew tend to begin with an empty filter.
+  [[nodiscard]] bool restore();
+
  private:
-  [[nodiscard]] base::DropCounters standing() const;
+  /// Of the table in force; empty when there is none.
+  [[nodiscard]] std::optional<base::DropCounters> standing() const;
 
   ClearFilterOptions options_;
+  Fd monitor_;
+  gateway::ClearRules rules_;               ///< as last set
   mutable std::optional<Netlink> netlink_;  ///< none where the kernel has no netfilter
   base::DropCounters past_;                 ///< of the tables before
 };

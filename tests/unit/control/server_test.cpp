@@ -102,7 +102,7 @@ TEST(ControlPermission, a_reader_may_look_but_not_change) {
   for (const char* verb : {"up", "down", "ping"}) {
     EXPECT_EQ(code_of(desk.ask(reader, request(verb, {{"name", "branch"}}))), 7) << verb;
   }
-  for (const char* verb : {"reload", "keys", "capture"}) {
+  for (const char* verb : {"reload", "keys", "capture", "trace"}) {
     EXPECT_EQ(code_of(desk.ask(reader, request(verb))), 7) << verb;
   }
   EXPECT_EQ(desk.reloads, 0);
