@@ -128,6 +128,7 @@ void Tracer::complete(TraceRecord& record, const ipsec::ProtectItem& item) const
   }
   if (item.verdict != Verdict::forward) return;
   record.outer = item.path;
+  if (!item.udp_encap) record.outer->local.port = record.outer->remote.port = 0;
   const base::Bytes esp = std::as_const(*item.packet).bytes();
   if (esp.size() < wire::esp_header_size) return;
   record.spi = base::Spi{base::load_be<std::uint32_t>(esp.data())};
