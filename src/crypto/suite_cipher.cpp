@@ -31,6 +31,17 @@ Bytes associated_data(const PacketJob& job, EsnAad& space) {
   return space;
 }
 
+CounterIv counter_iv(const PacketJob& job) {
+  CounterIv iv;
+  if (!job.iv.empty()) {
+    base::copy_into(iv, job.iv);
+  } else {
+    base::store_be(iv.data(), job.esn_high.value_or(0));
+    base::copy_into(base::MutBytes{iv}.last(4), job.header.subspan(4, 4));
+  }
+  return iv;
+}
+
 Bytes authenticated_text(const PacketJob& job) {
   const std::byte* start = !job.header.empty() ? job.header.data()
                            : !job.iv.empty()   ? job.iv.data()
@@ -41,9 +52,12 @@ Bytes authenticated_text(const PacketJob& job) {
 SuiteCipher::SuiteCipher(const CipherSuite& suite) {
   CAPONIER_ASSERT(is_valid(suite));
   const EncrInfo& encr = *find(suite.encr);
-  iv_size_ = encr.iv_size;
+  const IntegInfo* const integ = find(suite.integ);
+  iv_size_ = encr.iv_size + (integ == nullptr ? 0 : integ->iv_size);
   block_size_ = encr.block_size;
-  icv_size_ = encr.aead ? encr.icv_size : find(suite.integ)->icv_size;
+  icv_size_ = encr.aead ? encr.icv_size : integ->icv_size;
+  implicit_iv_ = has_implicit_iv(suite.encr);
+  longer_header_ = suite.encr == EncrId::null;
 }
 
 void IvPool::take(MutBytes out) {

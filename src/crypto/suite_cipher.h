@@ -25,6 +25,11 @@ using EsnAad = std::array<std::byte, 12>;
 /// The AEAD's associated data: `header`, or with ESN twelve bytes built in `space`.
 [[nodiscard]] Bytes associated_data(const PacketJob& job, EsnAad& space);
 
+/// What stands behind the salt in a counter-mode nonce: the IV on the wire, or where that is
+/// implicit the 64-bit sequence number (RFC 8750 s4), upper half zero without ESN.
+using CounterIv = std::array<std::byte, 8>;
+[[nodiscard]] CounterIv counter_iv(const PacketJob& job);
+
 /// header | iv | text as one span.
 [[nodiscard]] Bytes authenticated_text(const PacketJob& job);
 
@@ -50,12 +55,17 @@ class SuiteCipher : public PacketCipher {
  protected:
   /// `suite` is valid.
   explicit SuiteCipher(const CipherSuite& suite);
-  /// Sizes fit the suite, the parts lie one behind the other, and ESN comes with an ESP header.
+  /// Sizes fit the suite, the parts lie one behind the other, and ESN or an implicit IV comes with
+  /// an ESP header. Without encryption, as in AH, more than that may stand before the text.
   [[nodiscard]] bool is_well_formed(const PacketJob& job) const {
     if (job.iv.size() != iv_size_ || job.icv.size() != icv_size_) return false;
     if (block_size_ > 1 && (job.text.empty() || job.text.size() % block_size_ != 0)) return false;
-    if (job.esn_high && job.header.size() != esp_header_size) return false;
+    if (job.header.size() != esp_header_size && (job.esn_high || implicit_iv_) &&
+        (!longer_header_ || job.header.size() < esp_header_size)) {
+      return false;
+    }
     const std::size_t size = job.header.size() + job.iv.size() + job.text.size();
+    if (longer_header_ && size == 0) return false;  // a MAC of nothing, which ipsec-mb refuses
     return size + esn_high_size <= protected_size_max && is_contiguous(job);
   }
 
@@ -63,6 +73,8 @@ class SuiteCipher : public PacketCipher {
   std::size_t iv_size_;
   std::size_t icv_size_;
   std::size_t block_size_;
+  bool implicit_iv_;
+  bool longer_header_;
 };
 
 /// Unpredictable IVs (RFC 3602 s3) without a call of the Rng for each packet.

@@ -55,6 +55,14 @@ std::size_t material_size(const crypto::Prf& prf, const policy::IkeSuite& suite)
          2 * crypto::encr_key_size(suite.cipher);
 }
 
+/// Ni | Nr; of the PRFs whose key is 128 bits, by tradition, half of it from each (s2.14).
+SecretBytes skeyseed_key(crypto::PrfId prf, Bytes nonce_i, Bytes nonce_r) {
+  constexpr std::size_t half = 8;
+  const bool is_fixed = prf == crypto::PrfId::aes128_xcbc || prf == crypto::PrfId::aes128_cmac;
+  if (!is_fixed || nonce_i.size() < half || nonce_r.size() < half) return joined(nonce_i, nonce_r);
+  return joined(nonce_i.first(half), nonce_r.first(half));
+}
+
 /// prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr).
 std::expected<SecretBytes, CryptoError> expand(const crypto::Prf& prf,
                                                const policy::IkeSuite& suite,
@@ -76,7 +84,7 @@ std::expected<SecretBytes, CryptoError> derive_ike_key_material(const crypto::Pr
                                                                 Bytes shared_secret, Bytes nonce_i,
                                                                 Bytes nonce_r, base::IkeSpi spi_i,
                                                                 base::IkeSpi spi_r) {
-  const SecretBytes nonces = joined(nonce_i, nonce_r);
+  const SecretBytes nonces = skeyseed_key(suite.prf, nonce_i, nonce_r);
   const SecretBytes skeyseed = prf.compute(nonces.reveal(), std::array{shared_secret});
   if (skeyseed.size() != prf.size()) return std::unexpected{CryptoError::backend_failure};
   return expand(prf, suite, skeyseed, nonce_i, nonce_r, spi_i, spi_r);

@@ -1,4 +1,4 @@
-// ChaCha20-Poly1305 (RFC 7634) by the job API.
+// ChaCha20-Poly1305 (RFC 7634, RFC 8750) by the job API.
 
 #include "crypto/ipsecmb/burst_cipher.h"
 
@@ -19,12 +19,14 @@ class ChaChaCipher final : public BurstCipher {
   }
 
  private:
-  void write_iv(PacketJob& job) override { base::store_be(job.iv.data(), job.iv_counter); }
+  void write_iv(PacketJob& job) override {
+    if (!job.iv.empty()) base::store_be(job.iv.data(), job.iv_counter);
+  }
 
   void prepare(Slot& slot, IMB_JOB& out) override {
     const PacketJob& job = *slot.job;
     base::copy_into(slot.nonce, salt_.reveal());
-    base::copy_into(MutBytes{slot.nonce}.subspan(salt_size), job.iv);
+    base::copy_into(MutBytes{slot.nonce}.subspan(salt_size), counter_iv(job));
     const Bytes aad = associated_data(job, slot.aad);
     out.cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
     out.hash_alg = IMB_AUTH_CHACHA20_POLY1305;

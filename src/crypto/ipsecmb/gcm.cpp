@@ -1,4 +1,4 @@
-// AES-GCM (RFC 4106) by direct calls with a key expanded once.
+// AES-GCM (RFC 4106, RFC 8750) by direct calls with a key expanded once.
 
 #include <cstring>
 #include <tuple>
@@ -10,7 +10,7 @@ namespace caponier::crypto::ipsecmb {
 namespace {
 
 constexpr std::size_t salt_size = 4;
-constexpr std::size_t tag_size = 16;
+constexpr std::size_t tag_size_max = 16;
 
 class GcmCipher final : public SuiteCipher {
  public:
@@ -40,8 +40,13 @@ class GcmCipher final : public SuiteCipher {
     for (PacketJob& job : jobs) {
       job.ok = is_well_formed(job);
       if (!job.ok) continue;
-      base::store_be(job.iv.data(), job.iv_counter);
-      run(calls_.encrypt, scratch, job, std::byteswap(job.iv_counter), mutable_octets(job.icv));
+      std::uint64_t iv = std::byteswap(job.iv_counter);
+      if (job.iv.empty()) {
+        iv = implicit_iv(job);
+      } else {
+        base::store_be(job.iv.data(), job.iv_counter);
+      }
+      run(calls_.encrypt, scratch, job, iv, mutable_octets(job.icv));
     }
   }
 
@@ -51,7 +56,13 @@ class GcmCipher final : public SuiteCipher {
       job.ok = is_well_formed(job);
       if (!job.ok) continue;
       const MutBytes tag = std::as_writable_bytes(std::span{scratch.tag});
-      run(calls_.decrypt, scratch, job, load<std::uint64_t>(job.iv.data()), mutable_octets(tag));
+      const std::uint64_t iv =
+          job.iv.empty() ? implicit_iv(job) : load<std::uint64_t>(job.iv.data());
+      run(calls_.decrypt, scratch, job, iv, mutable_octets(tag));
+      if (job.icv.size() != tag_size_max) {
+        job.ok = base::equal_constant_time(Bytes{tag}.first(job.icv.size()), job.icv);
+        continue;
+      }
       const std::uint64_t difference =
           (scratch.tag[0] ^ load<std::uint64_t>(job.icv.data())) |
           (scratch.tag[1] ^ load<std::uint64_t>(job.icv.data() + sizeof(std::uint64_t)));
@@ -96,7 +107,7 @@ class GcmCipher final : public SuiteCipher {
     // Given a null address the library would return without a tag; an empty text may have one.
     const MutBytes text = job.text.empty() ? job.icv : job.text;
     call(&key_, &scratch.context, mutable_octets(text), octets(text), job.text.size(),
-         octets_of(nonce), aad == nullptr ? octets_of(nonce) : aad, aad_size, tag, tag_size);
+         octets_of(nonce), aad == nullptr ? octets_of(nonce) : aad, aad_size, tag, job.icv.size());
   }
 
   // Octets are put together as little-endian numbers: there is no such library for other
@@ -113,6 +124,12 @@ class GcmCipher final : public SuiteCipher {
     std::memcpy(&value, from, sizeof value);
     return value;
   }
+  /// As counter_iv().
+  [[nodiscard]] static std::uint64_t implicit_iv(const PacketJob& job) {
+    return std::byteswap(job.esn_high.value_or(0)) |
+           std::uint64_t{load<std::uint32_t>(job.header.data() + 4)} << 32;
+  }
+
   // Salt and calls share the first cache line.
   Calls calls_;
   std::uint32_t salt_ = 0;  ///< no secret (RFC 4106 s4), but wiped with the key

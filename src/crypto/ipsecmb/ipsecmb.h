@@ -64,7 +64,13 @@ struct GcmScratch {
 [[nodiscard]] std::unique_ptr<PacketCipher> make_gcm(const CipherSuite& suite, Bytes encr_key);
 [[nodiscard]] std::unique_ptr<PacketCipher> make_chacha20_poly1305(const CipherSuite& suite,
                                                                    Bytes encr_key);
-[[nodiscard]] std::unique_ptr<PacketCipher> make_cbc_hmac(const CipherSuite& suite, Bytes encr_key,
-                                                          Bytes integ_key, base::Rng& rng);
+/// `fallback` of the same suite and key serves packets with unusually long headers.
+[[nodiscard]] std::unique_ptr<PacketCipher> make_ccm(const CipherSuite& suite, Bytes encr_key,
+                                                     std::unique_ptr<PacketCipher> fallback);
+/// In AH `key` is the integrity key.
+[[nodiscard]] std::unique_ptr<PacketCipher> make_gmac(const CipherSuite& suite, Bytes key);
+[[nodiscard]] std::unique_ptr<PacketCipher> make_encrypt_then_mac(const CipherSuite& suite,
+                                                                  Bytes encr_key, Bytes integ_key,
+                                                                  base::Rng& rng);
 
 }  // namespace caponier::crypto::ipsecmb

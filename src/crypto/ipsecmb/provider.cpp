@@ -5,26 +5,38 @@
 
 namespace caponier::crypto {
 
-bool IpsecMbProvider::accelerates(const CipherSuite& suite) {
-  if (!is_valid(suite) || ipsecmb::manager() == nullptr) return false;
+namespace {
+
+enum class Part : std::uint8_t { none, gcm, ccm, gmac, chacha20_poly1305, encrypt_then_mac };
+
+/// Which part of this back end protects packets of a valid suite.
+Part part_of(const CipherSuite& suite) {
+  using enum EncrId;
+  if (is_gmac(suite.integ)) return Part::gmac;
   switch (suite.encr) {
-    case EncrId::aes_gcm_16:
-    case EncrId::chacha20_poly1305:
-    case EncrId::aes_cbc: return true;
-    case EncrId::triple_des:
-    case EncrId::null:
-    case EncrId::aes_ctr:
-    case EncrId::aes_ccm_8:
-    case EncrId::aes_ccm_12:
-    case EncrId::aes_ccm_16:
-    case EncrId::aes_gcm_8:
-    case EncrId::aes_gcm_12:
-    case EncrId::null_auth_aes_gmac:
-    case EncrId::aes_ccm_8_iiv:
-    case EncrId::aes_gcm_16_iiv:
-    case EncrId::chacha20_poly1305_iiv: return false;
+    case aes_gcm_8:
+    case aes_gcm_12:
+    case aes_gcm_16:
+    case aes_gcm_16_iiv: return Part::gcm;
+    case aes_ccm_8:
+    case aes_ccm_12:
+    case aes_ccm_16:
+    case aes_ccm_8_iiv: return suite.key_bits == 192 ? Part::none : Part::ccm;
+    case null_auth_aes_gmac: return Part::gmac;
+    case chacha20_poly1305:
+    case chacha20_poly1305_iiv: return Part::chacha20_poly1305;
+    case null:
+    case aes_cbc:
+    case aes_ctr: return Part::encrypt_then_mac;
+    case triple_des: break;
   }
-  return false;
+  return Part::none;
+}
+
+}  // namespace
+
+bool IpsecMbProvider::accelerates(const CipherSuite& suite) {
+  return is_valid(suite) && ipsecmb::manager() != nullptr && part_of(suite) != Part::none;
 }
 
 bool IpsecMbProvider::supports(const CipherSuite& suite) const {
@@ -35,10 +47,22 @@ std::expected<std::unique_ptr<PacketCipher>, CryptoError> IpsecMbProvider::make_
     const CipherSuite& suite, Bytes encr_key, Bytes integ_key, base::Rng& rng) const {
   if (!accelerates(suite)) return fallback_.make_cipher(suite, encr_key, integ_key, rng);
   TRY_VOID(check_keys(suite, encr_key, integ_key));
-  auto cipher = suite.encr == EncrId::aes_gcm_16 ? ipsecmb::make_gcm(suite, encr_key)
-                : suite.encr == EncrId::chacha20_poly1305
-                    ? ipsecmb::make_chacha20_poly1305(suite, encr_key)
-                    : ipsecmb::make_cbc_hmac(suite, encr_key, integ_key, rng);
+  std::unique_ptr<PacketCipher> cipher;
+  switch (part_of(suite)) {
+    case Part::none: break;
+    case Part::gcm: cipher = ipsecmb::make_gcm(suite, encr_key); break;
+    case Part::ccm:
+      cipher = ipsecmb::make_ccm(suite, encr_key,
+                                 TRY(fallback_.make_cipher(suite, encr_key, integ_key, rng)));
+      break;
+    case Part::gmac:
+      cipher = ipsecmb::make_gmac(suite, is_gmac(suite.integ) ? integ_key : encr_key);
+      break;
+    case Part::chacha20_poly1305: cipher = ipsecmb::make_chacha20_poly1305(suite, encr_key); break;
+    case Part::encrypt_then_mac:
+      cipher = ipsecmb::make_encrypt_then_mac(suite, encr_key, integ_key, rng);
+      break;
+  }
   if (cipher == nullptr) return std::unexpected{CryptoError::backend_failure};
   return cipher;
 }

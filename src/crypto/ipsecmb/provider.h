@@ -1,6 +1,6 @@
 #pragma once
-// Packet ciphers on Intel's ipsec-mb (amd64): AES-GCM, ChaCha20-Poly1305, AES-CBC with HMAC-SHA2.
-// Key exchange, PRF, hashes and all other suites go to the provider it wraps.
+// Packet ciphers on Intel's ipsec-mb (amd64): all but 3DES and AES-CCM with 192-bit keys. Key
+// exchange, PRF, hashes and those suites go to the provider it wraps.
 
 #include "crypto/crypto.h"
 

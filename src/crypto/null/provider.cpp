@@ -63,6 +63,7 @@ class NullCipher final : public SuiteCipher {
              SealObserver* observer)
       : SuiteCipher(suite),
         random_iv_(block_size() > 1),
+        implicit_iv_(has_implicit_iv(suite.encr)),
         encr_key_(encr_key),
         integ_key_(integ_key),
         ivs_(rng),
@@ -75,8 +76,10 @@ class NullCipher final : public SuiteCipher {
       if (random_iv_) ivs_.take(job.iv);
       if (!random_iv_ && !job.iv.empty()) base::store_be(job.iv.data(), job.iv_counter);
       hash(job, job.icv);
-      if (observer_ != nullptr && !job.iv.empty()) {
-        observer_->on_seal(encr_key_.reveal(), job.iv, job.header);
+      if (observer_ != nullptr && implicit_iv_) {
+        observer_->on_seal(encr_key_.reveal(), counter_iv(job), job.header);
+      } else if (observer_ != nullptr && !job.iv.empty()) {
+        observer_->on_seal(observed_key(), job.iv, job.header);
       }
     }
   }
@@ -93,6 +96,11 @@ class NullCipher final : public SuiteCipher {
   }
 
  private:
+  /// GMAC in AH has no other.
+  [[nodiscard]] Bytes observed_key() const {
+    return encr_key_.empty() ? integ_key_.reveal() : encr_key_.reveal();
+  }
+
   void hash(const PacketJob& job, MutBytes out) const {
     Mixer mixer;
     mixer.absorb(encr_key_.reveal());
@@ -104,6 +112,7 @@ class NullCipher final : public SuiteCipher {
   }
 
   bool random_iv_;
+  bool implicit_iv_;
   SecretBytes encr_key_;
   SecretBytes integ_key_;
   IvPool ivs_;

@@ -1,4 +1,8 @@
-// AES-CBC (RFC 3602), AES-CTR (RFC 3686) and NULL (RFC 2410), each with HMAC-SHA2 (RFC 4868).
+// AES-CBC (RFC 3602), AES-CTR (RFC 3686), 3DES (RFC 2451) and NULL (RFC 2410), each with HMAC-SHA2
+// (RFC 4868), HMAC-SHA1 (RFC 2404), AES-XCBC (RFC 3566) or AES-CMAC (RFC 4494); for AH NULL with
+// AES-GMAC (RFC 4543).
+
+#include <variant>
 
 #include "crypto/openssl/ossl.h"
 #include "crypto/suite_cipher.h"
@@ -11,7 +15,36 @@ constexpr std::size_t aes_block_size = 16;
 constexpr std::size_t ctr_nonce_size = 4;
 using Block = std::array<std::byte, aes_block_size>;
 
-const EVP_CIPHER* cbc_of(std::uint16_t key_bits) {
+/// One MAC of any kind under one key.
+class Integrity {
+ public:
+  static constexpr std::size_t size_max = Hmac::size_max;
+  using Tag = std::array<std::byte, size_max>;
+
+  bool init(IntegId id, Bytes key) {
+    if (is_gmac(id)) return mac_.emplace<Gmac>().init(key);
+    if (id == IntegId::aes_xcbc_96) return mac_.emplace<CbcMac>().init(CbcMac::Kind::xcbc, key);
+    if (id == IntegId::aes_cmac_96) return mac_.emplace<CbcMac>().init(CbcMac::Kind::cmac, key);
+    return mac_.emplace<Hmac>().init(digest_of(id), key);
+  }
+
+  bool compute(const PacketJob& job, Tag& tag) {
+    std::array<std::byte, 4> esn_high{};
+    base::store_be(esn_high.data(), job.esn_high.value_or(0));
+    const std::array<Bytes, 2> parts{authenticated_text(job),
+                                     job.esn_high ? Bytes{esn_high} : Bytes{}};
+    if (auto* const hmac = std::get_if<Hmac>(&mac_)) return hmac->compute(parts, tag);
+    if (auto* const cbc_mac = std::get_if<CbcMac>(&mac_)) return cbc_mac->compute(parts, tag);
+    return std::get<Gmac>(mac_).compute(job.iv, parts, tag);
+  }
+
+ private:
+  std::variant<Hmac, CbcMac, Gmac> mac_;
+};
+
+const EVP_CIPHER* cbc_of(const CipherSuite& suite) {
+  if (suite.encr == EncrId::triple_des) return EVP_des_ede3_cbc();
+  const std::uint16_t key_bits = suite.key_bits;
   if (key_bits == 128) return EVP_aes_128_cbc();
   return key_bits == 192 ? EVP_aes_192_cbc() : EVP_aes_256_cbc();
 }
@@ -24,15 +57,15 @@ const EVP_CIPHER* ctr_of(std::uint16_t key_bits) {
 class EtmCipher final : public SuiteCipher {
  public:
   EtmCipher(const CipherSuite& suite, base::Rng& rng)
-      : SuiteCipher(suite), encr_(suite.encr), ivs_(rng) {}
+      : SuiteCipher(suite), encr_(suite.encr), random_iv_(block_size() > 1), ivs_(rng) {}
 
   bool init(const CipherSuite& suite, Bytes encr_key, Bytes integ_key) {
-    if (!hmac_.init(digest_of(suite.integ), integ_key)) return false;
+    if (!integrity_.init(suite.integ, integ_key)) return false;
     if (encr_ == EncrId::null) return true;
     const bool counter_mode = encr_ == EncrId::aes_ctr;
     const std::size_t key_size = encr_key.size() - (counter_mode ? ctr_nonce_size : 0);
     base::copy_into(base::MutBytes{ctr_nonce_.reveal_mutable()}, encr_key.subspan(key_size));
-    const EVP_CIPHER* algorithm = counter_mode ? ctr_of(suite.key_bits) : cbc_of(suite.key_bits);
+    const EVP_CIPHER* algorithm = counter_mode ? ctr_of(suite.key_bits) : cbc_of(suite);
     encrypt_.reset(EVP_CIPHER_CTX_new());
     decrypt_.reset(EVP_CIPHER_CTX_new());
     if (encrypt_ == nullptr || decrypt_ == nullptr) return false;
@@ -51,31 +84,24 @@ class EtmCipher final : public SuiteCipher {
   }
 
  private:
-  using Tag = std::array<std::byte, Hmac::size_max>;
-
   bool seal_one(PacketJob& job) {
-    if (encr_ == EncrId::aes_cbc) ivs_.take(job.iv);
-    if (encr_ == EncrId::aes_ctr) base::store_be(job.iv.data(), job.iv_counter);
-    Tag tag{};
-    if (!crypt(encrypt_.get(), job) || !mac_of(job, tag)) return false;
+    if (random_iv_) {
+      ivs_.take(job.iv);
+    } else if (!job.iv.empty()) {
+      base::store_be(job.iv.data(), job.iv_counter);
+    }
+    Integrity::Tag tag{};
+    if (!crypt(encrypt_.get(), job) || !integrity_.compute(job, tag)) return false;
     base::copy_into(job.icv, Bytes{tag}.first(job.icv.size()));
     return true;
   }
 
   bool open_one(PacketJob& job) {
-    Tag tag{};
-    const bool genuine =
-        mac_of(job, tag) && base::equal_constant_time(Bytes{tag}.first(job.icv.size()), job.icv);
+    Integrity::Tag tag{};
+    const bool genuine = integrity_.compute(job, tag) &&
+                         base::equal_constant_time(Bytes{tag}.first(job.icv.size()), job.icv);
     base::wipe(tag);  // of a forgery, this is the ICV that would have passed
     return genuine && crypt(decrypt_.get(), job);
-  }
-
-  bool mac_of(const PacketJob& job, Tag& tag) {
-    std::array<std::byte, 4> esn_high{};
-    base::store_be(esn_high.data(), job.esn_high.value_or(0));
-    const std::array<Bytes, 2> parts{authenticated_text(job),
-                                     job.esn_high ? Bytes{esn_high} : Bytes{}};
-    return hmac_.compute(parts, tag);
   }
 
   bool crypt(EVP_CIPHER_CTX* ctx, PacketJob& job) {
@@ -100,8 +126,9 @@ class EtmCipher final : public SuiteCipher {
   }
 
   EncrId encr_;
+  bool random_iv_;
   IvPool ivs_;
-  Hmac hmac_;
+  Integrity integrity_;
   base::Secret<ctr_nonce_size> ctr_nonce_;
   CipherCtx encrypt_;
   CipherCtx decrypt_;

@@ -14,9 +14,11 @@ Md fetch(const char* digest) { return Md{EVP_MD_fetch(nullptr, digest, nullptr)}
 
 /// Looking an algorithm up by name costs more than a small HMAC: once is enough.
 const EVP_MD* algorithm_of(std::string_view digest) {
+  static const Md sha1 = fetch("SHA1");
   static const Md sha256 = fetch("SHA256");
   static const Md sha384 = fetch("SHA384");
   static const Md sha512 = fetch("SHA512");
+  if (digest == "SHA1") return sha1.get();
   if (digest == "SHA256") return sha256.get();
   return digest == "SHA384" ? sha384.get() : sha512.get();
 }

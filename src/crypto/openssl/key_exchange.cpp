@@ -1,4 +1,5 @@
-// X25519 (RFC 8031), ECP (RFC 5903) and MODP (RFC 3526) with the checks of RFC 6989.
+// X25519 and X448 (RFC 8031), ECP (RFC 5903, RFC 6954) and MODP (RFC 3526) with the checks of RFC
+// 6989.
 
 #include <algorithm>
 #include <array>
@@ -40,41 +41,45 @@ class PublicValue : public KeyExchange {
   ByteVec public_;
 };
 
-class X25519 final : public PublicValue {
+/// Curve25519 and Curve448.
+class Montgomery final : public PublicValue {
  public:
-  X25519() : PublicValue(KeGroup::curve25519) {}
+  explicit Montgomery(KeGroup group)
+      : PublicValue(group),
+        type_(group == KeGroup::curve448 ? EVP_PKEY_X448 : EVP_PKEY_X25519),
+        size_(find(group)->public_size) {}
 
   bool init(base::Rng& rng) {
-    base::Secret<size> scalar;
+    SecretBytes scalar{size_};
     rng.fill_secret(scalar.reveal_mutable());
-    key_.reset(
-        EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, raw(Bytes{scalar.reveal()}), size));
-    std::size_t written = size;
+    key_.reset(EVP_PKEY_new_raw_private_key(type_, nullptr, raw(scalar.reveal()), size_));
+    std::size_t written = size_;
     return key_ != nullptr &&
            EVP_PKEY_get_raw_public_key(key_.get(), raw(public_bytes()), &written) == 1 &&
-           written == size;
+           written == size_;
   }
 
   [[nodiscard]] Derived derive(Bytes peer_public) override {
-    if (peer_public.size() != size) return std::unexpected{CryptoError::bad_public_value};
-    const Pkey peer{EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, raw(peer_public), size)};
+    if (peer_public.size() != size_) return std::unexpected{CryptoError::bad_public_value};
+    const Pkey peer{EVP_PKEY_new_raw_public_key(type_, nullptr, raw(peer_public), size_)};
     const PkeyCtx ctx{EVP_PKEY_CTX_new(key_.get(), nullptr)};
     if (peer == nullptr || ctx == nullptr || EVP_PKEY_derive_init(ctx.get()) != 1 ||
         EVP_PKEY_derive_set_peer(ctx.get(), peer.get()) != 1) {
       return refused(CryptoError::backend_failure);
     }
-    SecretBytes shared{size};
-    std::size_t written = size;
+    SecretBytes shared{size_};
+    std::size_t written = size_;
     // RFC 7748 s6.1: low-order points give zero; OpenSSL refuses them too.
     if (EVP_PKEY_derive(ctx.get(), raw(shared.reveal_mutable()), &written) != 1 ||
-        written != size || is_all_zero(shared.reveal())) {
+        written != size_ || is_all_zero(shared.reveal())) {
       return refused(CryptoError::weak_result);
     }
     return shared;
   }
 
  private:
-  static constexpr std::size_t size = 32;
+  int type_;
+  std::size_t size_;
   Pkey key_;
 };
 
@@ -291,7 +296,10 @@ std::unique_ptr<KeyExchange> initialised(std::unique_ptr<T> exchange, base::Rng&
 }  // namespace
 
 std::unique_ptr<KeyExchange> make_x25519(base::Rng& rng) {
-  return initialised(std::make_unique<X25519>(), rng);
+  return initialised(std::make_unique<Montgomery>(KeGroup::curve25519), rng);
+}
+std::unique_ptr<KeyExchange> make_x448(base::Rng& rng) {
+  return initialised(std::make_unique<Montgomery>(KeGroup::curve448), rng);
 }
 std::unique_ptr<KeyExchange> make_ecp(KeGroup group, base::Rng& rng) {
   return initialised(std::make_unique<Ecp>(group), rng);

@@ -1,6 +1,7 @@
 #pragma once
 // Owning handles of OpenSSL's objects and the parts of this back end. Private to crypto/openssl.
 
+#include <array>
 #include <memory>
 #include <string_view>
 
@@ -58,6 +59,41 @@ class Hmac {
 /// The same for a key that serves once.
 [[nodiscard]] bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out);
 
+/// AES-XCBC-MAC-128 and AES-CMAC, untruncated.
+class CbcMac {
+ public:
+  enum class Kind : std::uint8_t { xcbc, cmac };
+  static constexpr std::size_t size = 16;
+  /// False when OpenSSL refuses. `key` is `size` bytes.
+  [[nodiscard]] bool init(Kind kind, Bytes key);
+  [[nodiscard]] bool compute(std::span<const Bytes> parts, MutBytes out);
+
+ private:
+  [[nodiscard]] bool rekey(Bytes key);
+  [[nodiscard]] bool restart();
+  [[nodiscard]] bool encrypt(Bytes blocks, MutBytes out);
+  [[nodiscard]] bool absorb(Bytes data);
+
+  CipherCtx ctx_;
+  base::Secret<size> whole_;   ///< the mask of a complete last block
+  base::Secret<size> padded_;  ///< that of one filled up with 10...0
+  std::array<std::byte, size> block_{};
+  std::size_t used_ = 0;
+};
+
+/// AES-GMAC (NIST SP 800-38D) with the salt and IV of RFC 4543.
+class Gmac {
+ public:
+  static constexpr std::size_t size = 16;
+  /// `key` is an AES key with four bytes of salt behind it.
+  [[nodiscard]] bool init(Bytes key);
+  [[nodiscard]] bool compute(Bytes iv, std::span<const Bytes> parts, MutBytes out);
+
+ private:
+  CipherCtx ctx_;
+  base::Secret<4> salt_;
+};
+
 [[nodiscard]] const char* digest_of(IntegId integ);
 [[nodiscard]] const char* digest_of(PrfId prf);
 
@@ -67,6 +103,7 @@ class Hmac {
                                                                   Bytes encr_key, Bytes integ_key,
                                                                   base::Rng& rng);
 [[nodiscard]] std::unique_ptr<KeyExchange> make_x25519(base::Rng& rng);
+[[nodiscard]] std::unique_ptr<KeyExchange> make_x448(base::Rng& rng);
 [[nodiscard]] std::unique_ptr<KeyExchange> make_ecp(KeGroup group, base::Rng& rng);
 [[nodiscard]] std::unique_ptr<KeyExchange> make_modp(KeGroup group, base::Rng& rng);
 

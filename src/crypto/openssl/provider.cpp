@@ -27,6 +27,36 @@ class HmacPrf final : public Prf {
   std::size_t size_;
 };
 
+/// AES-XCBC-PRF-128 (RFC 4434) and AES-CMAC-PRF-128 (RFC 4615).
+class CbcMacPrf final : public Prf {
+ public:
+  explicit CbcMacPrf(ossl::CbcMac::Kind kind) : kind_(kind) {}
+  [[nodiscard]] std::size_t size() const override { return ossl::CbcMac::size; }
+
+  [[nodiscard]] SecretBytes compute(Bytes key, std::span<const Bytes> parts) const override {
+    base::Secret<ossl::CbcMac::size> fitted;
+    const MutBytes fitted_key = fitted.reveal_mutable();
+    const bool pads_short_keys = kind_ == ossl::CbcMac::Kind::xcbc;
+    if (key.size() == size() || (key.size() < size() && pads_short_keys)) {
+      base::copy_into(fitted_key, key);
+    } else {
+      static constexpr std::array<std::byte, ossl::CbcMac::size> zero{};
+      if (!mac(zero, std::array{key}, fitted_key)) return {};
+    }
+    SecretBytes out{size()};
+    if (!mac(fitted_key, parts, out.reveal_mutable())) return {};
+    return out;
+  }
+
+ private:
+  bool mac(Bytes key, std::span<const Bytes> parts, MutBytes out) const {
+    ossl::CbcMac cbc_mac;
+    return cbc_mac.init(kind_, key) && cbc_mac.compute(parts, out);
+  }
+
+  ossl::CbcMac::Kind kind_;
+};
+
 template <class T>
 std::expected<std::unique_ptr<T>, CryptoError> made(std::unique_ptr<T> object) {
   if (object == nullptr) return std::unexpected{CryptoError::backend_failure};
@@ -49,6 +79,12 @@ std::expected<std::unique_ptr<PacketCipher>, CryptoError> OpensslProvider::make_
 std::expected<std::unique_ptr<Prf>, CryptoError> OpensslProvider::make_prf(PrfId prf) const {
   const PrfInfo* info = find(prf);
   if (info == nullptr) return std::unexpected{CryptoError::unsupported};
+  if (prf == PrfId::aes128_xcbc) {
+    return std::make_unique<CbcMacPrf>(ossl::CbcMac::Kind::xcbc);
+  }
+  if (prf == PrfId::aes128_cmac) {
+    return std::make_unique<CbcMacPrf>(ossl::CbcMac::Kind::cmac);
+  }
   return std::make_unique<HmacPrf>(ossl::digest_of(prf), info->size);
 }
 
@@ -57,8 +93,8 @@ std::expected<std::unique_ptr<KeyExchange>, CryptoError> OpensslProvider::make_k
   if (!supports(group)) return std::unexpected{CryptoError::unsupported};
   switch (group) {
     case KeGroup::none: break;
-    case KeGroup::curve448: break;
     case KeGroup::curve25519: return made(ossl::make_x25519(rng));
+    case KeGroup::curve448: return made(ossl::make_x448(rng));
     case KeGroup::ecp_256:
     case KeGroup::ecp_384:
     case KeGroup::ecp_521:

@@ -30,9 +30,9 @@ inline std::vector<CipherSuite> all_suites() {
   std::vector<CipherSuite> suites;
   for (const EncrInfo& encr : all_encr()) {
     for (const std::uint16_t bits : std::array<std::uint16_t, 4>{0, 128, 192, 256}) {
-      for (const IntegId integ : {IntegId::none, IntegId::hmac_sha2_256_128,
-                                  IntegId::hmac_sha2_384_192, IntegId::hmac_sha2_512_256}) {
-        const CipherSuite suite{encr.id, bits, integ};
+      if (is_valid({encr.id, bits, IntegId::none})) suites.push_back({encr.id, bits});
+      for (const IntegInfo& integ : all_integ()) {
+        const CipherSuite suite{encr.id, bits, integ.id};
         if (is_valid(suite)) suites.push_back(suite);
       }
     }

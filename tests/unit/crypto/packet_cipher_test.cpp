@@ -32,7 +32,8 @@ Packet random_packet(const PacketCipher& cipher, base::Rng& rng, std::size_t tex
   const std::size_t block = cipher.block_size();
   text_size = text_size / block * block;
   if (block > 1 && text_size == 0) text_size = block;
-  Packet packet{test::random_bytes(rng, esn ? 8 : 8 + rng.public_below(60)),
+  const bool is_esp = esn || cipher.iv_size() == 0;  // as an implicit IV needs it
+  Packet packet{test::random_bytes(rng, is_esp ? 8 : 8 + rng.public_below(60)),
                 ByteVec(cipher.iv_size()), test::random_bytes(rng, text_size),
                 ByteVec(cipher.icv_size())};
   if (esn) packet.job.esn_high = rng.public_u32();
@@ -274,7 +275,7 @@ TEST(PacketCipher, counter_ivs_are_the_counter_and_cbc_ivs_never_repeat) {
         Packet packet = random_packet(*cipher, rng, 16, false);
         packet.job.iv_counter = counter;
         cipher->seal({&packet.job, 1});
-        if (cipher->iv_size() == 8) {
+        if (cipher->iv_size() == 8 && cipher->block_size() == 1) {
           EXPECT_EQ(base::load_be<std::uint64_t>(packet.job.iv.data()), counter);
         }
         seen.insert(base::to_hex(packet.job.iv));

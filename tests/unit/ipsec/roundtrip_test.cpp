@@ -14,7 +14,8 @@ std::vector<crypto::CipherSuite> all_suites() {
     for (const std::uint16_t key_bits : bits) {
       if (encr.aead) suites.push_back({encr.id, key_bits, crypto::IntegId::none});
       for (const crypto::IntegInfo& integ : crypto::all_integ()) {
-        if (!encr.aead) suites.push_back({encr.id, key_bits, integ.id});
+        const crypto::CipherSuite suite{encr.id, key_bits, integ.id};
+        if (crypto::is_valid(suite)) suites.push_back(suite);
       }
     }
   }
