@@ -28,6 +28,7 @@ constexpr std::array common_keys = {
     optional("remote_port", "500"),
     optional("ike", "[\"aes256gcm16-prfsha384-x25519\"]"),
     optional("esp", "[\"aes256gcm16\"]"),
+    optional("compat", "\"legacy\""),
     optional("encap", "\"auto\""),
     optional("tcp", "\"fallback\""),
     optional("start", "true"),
@@ -139,13 +140,23 @@ void read_psk(Section& section, PeerDraft& draft, Secrets& secrets) {
 }
 
 policy::Offers read_offers(Section& section, std::string_view key, wire::ProtocolId protocol,
-                           policy::Offers otherwise) {
+                           policy::Compat compat, policy::Offers otherwise) {
   auto offers =
-      section.list(key, [&](std::string_view text) { return parse_suite(text, protocol); });
+      section.list(key, [&](std::string_view text) { return parse_suite(text, protocol, compat); });
   if (offers.empty()) return otherwise;
   policy::Offers values;
   for (auto& offer : offers) values.push_back(std::move(offer.value));
   return values;
+}
+
+void read_algorithms(Section& section, PeerConfig& peer) {
+  using policy::Compat;
+  const auto written = section.text("compat", parse_compat);
+  const Compat compat = written ? written->value : Compat::none;
+  peer.ike =
+      read_offers(section, "ike", wire::ProtocolId::ike, compat, policy::default_ike_offers());
+  peer.esp =
+      read_offers(section, "esp", wire::ProtocolId::esp, compat, policy::default_esp_offers());
 }
 
 /// In the largest unit that needs no fraction.
@@ -334,8 +345,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_remote(section, draft);
   read_identities(section, draft);
   read_psk(section, draft, secrets);
-  peer.ike = read_offers(section, "ike", wire::ProtocolId::ike, policy::default_ike_offers());
-  peer.esp = read_offers(section, "esp", wire::ProtocolId::esp, policy::default_esp_offers());
+  read_algorithms(section, peer);
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
   if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
   read_retry(section, peer);

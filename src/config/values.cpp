@@ -318,11 +318,18 @@ Parsed<std::string> parse_tun_name(std::string_view text) {
   return std::string{text};
 }
 
-Parsed<policy::Offer> parse_suite(std::string_view text, wire::ProtocolId protocol) {
+Parsed<policy::Compat> parse_compat(std::string_view text) {
+  if (text == "legacy") return policy::Compat::legacy;
+  return fault(fmt::format("{} is no set of algorithms", quoted(text)),
+               "write \"legacy\", or leave compat out");
+}
+
+Parsed<policy::Offer> parse_suite(std::string_view text, wire::ProtocolId protocol,
+                                  policy::Compat compat) {
   const std::string_view example = protocol == wire::ProtocolId::ike
                                        ? "aes256gcm16-prfsha384-x25519"
                                        : "aes256gcm16 or aes128-sha256";
-  const auto offer = policy::parse_offer(text, protocol);
+  const auto offer = policy::parse_offer(text, protocol, compat);
   if (offer) return *offer;
   // "what is wrong; what to do", where policy knows the cure.
   const std::string& sentence = offer.error();

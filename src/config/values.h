@@ -39,6 +39,8 @@ inline constexpr std::size_t identity_size_max = 255;
 [[nodiscard]] Parsed<std::string> parse_secret_reference(std::string_view text,
                                                          std::string_view peer);
 [[nodiscard]] Parsed<std::string> parse_tun_name(std::string_view text);
-[[nodiscard]] Parsed<policy::Offer> parse_suite(std::string_view text, wire::ProtocolId protocol);
+[[nodiscard]] Parsed<policy::Compat> parse_compat(std::string_view text);
+[[nodiscard]] Parsed<policy::Offer> parse_suite(std::string_view text, wire::ProtocolId protocol,
+                                                policy::Compat compat);
 
 }  // namespace caponier::config

@@ -234,6 +234,11 @@ void App::check_host() {
   for (const config::PeerConfig& peer : config_->peers) {
     local_nets.insert(local_nets.end(), peer.local_nets.begin(), peer.local_nets.end());
     covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
+    for (const policy::Offers* offers : {&peer.ike, &peer.esp}) {
+      for (const std::string& weakness : policy::weaknesses_of(*offers)) {
+        warn(fmt::format("{}: {}; compat = \"legacy\" lets it in", peer.name, weakness));
+      }
+    }
   }
   for (std::string& finding : io::check_forwarding(local_nets)) warn(std::move(finding));
   if (covers_a_peer && io::is_strict_reverse_path()) {

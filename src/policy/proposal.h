@@ -59,11 +59,21 @@ struct ChildSuite {
 [[nodiscard]] Offers default_ike_offers();
 [[nodiscard]] Offers default_esp_offers();
 
+/// What else an offer may name: `legacy` lets in 3DES, HMAC-SHA1, MODP-1024 and MODP-1536.
+enum class Compat : std::uint8_t { none, legacy };
+
 /// "aes256gcm16-prfsha384-x25519", "aes256-sha256-modp2048", "aes128gcm16", "aes256gcm16-x25519",
 /// "aes128-sha256-noesn", for AH "sha256-x25519" or "aes256gmac": strongSwan's spelling, any order,
 /// several of a kind allowed. The error is a sentence that names the part and what would be right.
 [[nodiscard]] std::expected<Offer, std::string> parse_offer(std::string_view text,
+                                                            wire::ProtocolId protocol,
+                                                            Compat compat);
+/// The same with Compat::none.
+[[nodiscard]] std::expected<Offer, std::string> parse_offer(std::string_view text,
                                                             wire::ProtocolId protocol);
+/// What `offers` name that needs Compat::legacy, each as a sentence: "'sha1' is weak (a broken
+/// hash)".
+[[nodiscard]] std::vector<std::string> weaknesses_of(const Offers& offers);
 
 /// Proposals numbered from 1, each with `spi` (empty in IKE_SA_INIT). Child offers made inside
 /// IKE_AUTH carry no KE transform: pass `with_ke` false.

@@ -117,10 +117,16 @@ Sentence add_encryption(Offer& offer, const AlgorithmName& name) {
   return add_once(offer.encryption, Encryption{id, name.key_bits}, name.text);
 }
 
-Sentence add_word(Offer& offer, std::string_view word) {
+Sentence check_standing(const AlgorithmName& name, Compat compat) {
+  if (name.refusal.empty() || (name.compat && compat == Compat::legacy)) return {};
+  return std::unexpected{fmt::format("'{}' {}{}", name.text, name.refusal,
+                                     name.compat ? ", or let it in with compat = \"legacy\"" : "")};
+}
+
+Sentence add_word(Offer& offer, std::string_view word, Compat compat) {
   const AlgorithmName* name = find_algorithm(word);
   if (name == nullptr) return std::unexpected{unknown_text(word)};
-  if (!name->refusal.empty()) return std::unexpected{fmt::format("'{}' {}", word, name->refusal)};
+  TRY_VOID(check_standing(*name, compat));
   if (!is_supported(*name)) return std::unexpected{fmt::format("'{}' is not supported", word)};
   switch (name->type) {
     case encr: return add_encryption(offer, *name);
@@ -209,6 +215,11 @@ Sentence check_ike(const Offer& offer) {
 }  // namespace
 
 std::expected<Offer, std::string> parse_offer(std::string_view text, wire::ProtocolId protocol) {
+  return parse_offer(text, protocol, Compat::none);
+}
+
+std::expected<Offer, std::string> parse_offer(std::string_view text, wire::ProtocolId protocol,
+                                              Compat compat) {
   if (text.empty()) {
     return std::unexpected{
         std::string{"the proposal is empty; try 'aes256gcm16-prfsha384-x25519'"}};
@@ -225,7 +236,7 @@ std::expected<Offer, std::string> parse_offer(std::string_view text, wire::Proto
       return std::unexpected{
           fmt::format("'{}' has an empty part: one '-' between algorithms", base::printable(text))};
     }
-    TRY_VOID(add_word(offer, word));
+    TRY_VOID(add_word(offer, word, compat));
     if (at == std::string_view::npos) break;
     rest.remove_prefix(at + 1);
   }
@@ -234,6 +245,24 @@ std::expected<Offer, std::string> parse_offer(std::string_view text, wire::Proto
   if (protocol == ProtocolId::ike) TRY_VOID(check_ike(offer));
   if (protocol != ProtocolId::ike && offer.esn.empty()) offer.esn = {true, false};
   return offer;
+}
+
+std::vector<std::string> weaknesses_of(const Offers& offers) {
+  std::vector<std::string> found;
+  const auto look_at = [&found](wire::TransformType type, auto id) {
+    const AlgorithmName* const name = find_weakness(type, static_cast<std::uint16_t>(id));
+    if (name == nullptr) return;
+    const std::string_view why = name->refusal.substr(0, name->refusal.find(';'));
+    std::string sentence = fmt::format("'{}' {}", name->text, why);
+    if (std::ranges::find(found, sentence) == found.end()) found.push_back(std::move(sentence));
+  };
+  for (const Offer& offer : offers) {
+    for (const Encryption& encryption : offer.encryption) look_at(encr, encryption.id);
+    for (const crypto::PrfId id : offer.prf) look_at(prf, id);
+    for (const crypto::IntegId id : offer.integrity) look_at(integ, id);
+    for (const crypto::KeGroup id : offer.ke) look_at(ke, id);
+  }
+  return found;
 }
 
 }  // namespace caponier::policy

@@ -33,6 +33,18 @@ TEST(AhProposal, is_read_as_integrity_with_groups_and_esn) {
   EXPECT_EQ(ah("sha384-noesn").esn, std::vector{false});
 }
 
+TEST(AhProposal, names_gmac_as_esp_does_and_carries_it_as_a_mac) {
+  EXPECT_EQ(ah("aes128gmac-aes192gmac-aes256gmac").integrity,
+            (std::vector{IntegId::aes_128_gmac, IntegId::aes_192_gmac, IntegId::aes_256_gmac}));
+  const auto choice =
+      choose_child(payload_of({ah("aes256gmac")}), {ah("aes256gmac")}, KeGroup::none, true);
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->suite.cipher, (CipherSuite{EncrId::null, 0, IntegId::aes_256_gmac}));
+  EXPECT_TRUE(crypto::is_valid(choice->suite.cipher));
+  EXPECT_NE(to_string(payload_of({ah("aes256gmac")})).find("1 ah: aes256gmac"), std::string::npos)
+      << to_string(payload_of({ah("aes256gmac")}));
+}
+
 TEST(AhProposal, says_what_does_not_belong_into_it) {
   EXPECT_EQ(ah_error("aes256-sha256"),
             "'aes256' has no place in an AH proposal, which encrypts nothing; use 'sha256'");

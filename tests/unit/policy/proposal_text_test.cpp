@@ -58,14 +58,78 @@ TEST(ParseOffer, fills_in_esn_for_esp_unless_told) {
 }
 
 TEST(ParseOffer, says_why_an_algorithm_is_refused) {
-  EXPECT_EQ(ike_error("aes256-sha1-x25519"), "'sha1' is weak (a broken hash); use 'sha256'");
-  EXPECT_EQ(ike_error("3des-sha256-x25519"), "'3des' is weak (64-bit blocks); use 'aes256gcm16'");
+  EXPECT_EQ(ike_error("aes256-md5-x25519"), "'md5' is weak (a broken hash); use 'sha256'");
+  EXPECT_EQ(ike_error("des-sha256-x25519"), "'des' is weak (64-bit blocks); use 'aes256gcm16'");
+  EXPECT_EQ(ike_error("aes256-sha256-modp768"),
+            "'modp768' is weak (its primes are in reach of attackers); use 'x25519', or "
+            "'modp2048' for old peers");
+  EXPECT_EQ(esp_error("camellia128-sha256"), "'camellia128' is not supported; use 'aes128'");
+}
+
+TEST(ParseOffer, says_how_a_weak_algorithm_is_let_in) {
+  EXPECT_EQ(ike_error("aes256-sha1-x25519"),
+            "'sha1' is weak (a broken hash); use 'sha256', or let it in with compat = \"legacy\"");
   EXPECT_EQ(ike_error("aes256-sha256-modp1024"),
             "'modp1024' is weak (its primes are in reach of attackers); use 'x25519', or "
-            "'modp2048' for old peers");
-  EXPECT_EQ(esp_error("aes256gcm8"),
-            "'aes256gcm8' has too short an integrity value; use 'aes256gcm16'");
-  EXPECT_EQ(esp_error("null-sha256"), "'null' encrypts nothing; use 'aes256gcm16'");
+            "'modp2048' for old peers, or let it in with compat = \"legacy\"");
+  for (const auto text : {"3des-sha1", "aes256-sha1-modp1024", "3des-sha256-modp1536"}) {
+    EXPECT_FALSE(parse_offer(text, ProtocolId::esp)) << text;
+    EXPECT_TRUE(parse_offer(text, ProtocolId::esp, Compat::legacy)) << text;
+  }
+  const auto offer = parse_offer("3des-sha1-modp1024", ProtocolId::ike, Compat::legacy);
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->encryption, (std::vector<Encryption>{{EncrId::triple_des, 0}}));
+  EXPECT_EQ(offer->integrity, std::vector{IntegId::hmac_sha1_96});
+  EXPECT_EQ(offer->prf, std::vector{PrfId::hmac_sha1});
+  EXPECT_EQ(offer->ke, std::vector{KeGroup::modp_1024});
+}
+
+TEST(ParseOffer, lets_no_compat_bring_back_what_must_not_be_used) {
+  for (const auto text : {"des-sha256", "aes128-md5", "aes128-sha256-modp768",
+                          "aes128-sha256-modp1024s160", "blowfish128-sha256"}) {
+    EXPECT_FALSE(parse_offer(text, ProtocolId::esp, Compat::legacy)) << text;
+  }
+}
+
+TEST(ParseOffer, tells_the_weak_of_an_offer_each_once) {
+  const Offers offers{parse_offer("3des-sha1-modp1024", ProtocolId::ike, Compat::legacy).value(),
+                      parse_offer("aes256-sha1-x25519", ProtocolId::ike, Compat::legacy).value()};
+  EXPECT_EQ(weaknesses_of(offers),
+            (std::vector<std::string>{
+                "'3des' is weak (64-bit blocks)", "'prfsha1' is weak (a broken hash)",
+                "'sha1' is weak (a broken hash)",
+                "'modp1024' is weak (its primes are in reach of attackers)"}));
+  EXPECT_TRUE(weaknesses_of(default_ike_offers()).empty());
+  EXPECT_TRUE(weaknesses_of(default_esp_offers()).empty());
+}
+
+TEST(ParseOffer, keeps_what_hides_nothing_or_numbers_packets_out_of_ike) {
+  EXPECT_EQ(ike_error("null-sha256-x25519"),
+            "'null' has no place in an IKE proposal, which must be encrypted; use 'aes256gcm16'");
+  EXPECT_EQ(ike_error("aes256gmac-prfsha256-x25519"),
+            "'aes256gmac' has no place in an IKE proposal, which must be encrypted; use "
+            "'aes256gcm16'");
+  for (const std::string text : {"aes256gcm16iiv", "aes128ccm8iiv", "chacha20poly1305iiv"}) {
+    EXPECT_EQ(ike_error(text + "-prfsha256-x25519"),
+              "'" + text +
+                  "' has no place in an IKE proposal, whose messages number no packets; use "
+                  "'aes256gcm16'");
+    EXPECT_EQ(esp_error(text), "accepted");
+  }
+}
+
+TEST(ParseOffer, reads_every_algorithm_in_strongswans_spelling) {
+  for (const auto text :
+       {"null-sha256", "aes128gmac", "aes256gcm8", "aes192gcm12", "aes128ccm16", "aes256ccm8-x448",
+        "aes256ctr-aesxcbc", "aes128-aescmac-ecp512bp", "aes256gcm64", "aes192ccm96-modp8192"}) {
+    EXPECT_EQ(esp_error(text), "accepted") << text;
+  }
+  const auto offer = parse_offer("aes128-aesxcbc-x448", ProtocolId::ike);
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->prf, std::vector{PrfId::aes128_xcbc});
+  EXPECT_EQ(parse_offer("aes128-aescmac-ecp224bp", ProtocolId::ike)->prf,
+            std::vector{PrfId::aes128_cmac});
+  EXPECT_EQ(ike_error("aes256ccm16-prfaescmac-modp6144"), "accepted");
 }
 
 TEST(ParseOffer, suggests_the_nearest_word) {
