@@ -26,7 +26,7 @@ libipsec {{ }}
 swanctl {{ load = pem pkcs1 x509 revocation constraints pubkey openssl random }}
 """
 COMMON_PLUGINS = ("random nonce openssl kdf hmac curve25519 pem pkcs1 x509 revocation constraints "
-                  "pubkey gcm aes sha2 sha1 chapoly ")
+                  "pubkey gcm aes sha2 sha1 chapoly ccm ctr xcbc cmac ")
 
 GUEST_PLUGINS = ["random", "nonce", "openssl", "kdf", "hmac", "curve25519", "kernel-netlink",
                  "socket-default", "vici", "pem", "pkcs1", "x509", "revocation", "pubkey", "gcm",
@@ -73,8 +73,13 @@ secrets {{
 }}
 """
 
-IKE = {"gcm": "aes256gcm16-prfsha384-x25519", "cbc": "aes256-sha256-modp2048"}
-ESP = {"gcm": "aes256gcm16", "cbc": "aes256-sha256"}
+IKE = {"gcm": "aes256gcm16-prfsha384-x25519", "cbc": "aes256-sha256-modp2048",
+       "ccm": "aes128ccm16-prfaesxcbc-ecp256bp", "xcbc": "aes128-aesxcbc-x448",
+       "cmac": "aes256ctr-aescmac-prfaescmac-modp6144", "short": "aes256gcm8-prfsha512-ecp512bp",
+       "legacy": "3des-sha1-modp1024"}
+ESP = {"gcm": "aes256gcm16", "cbc": "aes256-sha256", "ccm": "aes256ccm12",
+       "xcbc": "aes192-aesxcbc", "cmac": "aes256ctr-aescmac", "short": "aes128gcm12",
+       "legacy": "3des-sha1"}
 
 
 def swanctl_conf(**values):

@@ -3,9 +3,10 @@
 
   test_strongswan.py INITIATOR MODE SUITE PATH --bin DIR
 
-INITIATOR caponier | strongswan; MODE tunnel | transport | native-tunnel; SUITE gcm | cbc;
-PATH plain | nat (the initiator is behind it). Tunnel mode meets strongSwan's userspace ESP in a
-namespace (UDP only); transport and native tunnel mode meet the kernel's ESP in a guest.
+INITIATOR caponier | strongswan; MODE tunnel | transport | native-tunnel; SUITE a key of
+strongswan.ESP; PATH plain | nat (the initiator is behind it). Tunnel mode meets strongSwan's
+userspace ESP in a namespace (UDP only); transport and native tunnel mode meet the kernel's ESP in a
+guest.
 
 Each case: the tunnel comes up, traffic flows both ways and as ESP only, a delete of either side is
 honoured by the other, and nothing is left behind. Exit code 77 with "skipped: why".
@@ -37,7 +38,8 @@ class Case:
         nets = "" if self.transport else \
             f'local_nets = ["{local_net}"]\nremote_nets = ["{remote_net}"]\n'
         kind = "host" if self.transport else "site"
-        return (f'[{kind}.peer]\nremote = "{remote}"\npsk = "@peer"\n{nets}'
+        compat = 'compat = "legacy"\n' if self.options.suite == "legacy" else ""
+        return (f'[{kind}.peer]\nremote = "{remote}"\npsk = "@peer"\n{nets}{compat}'
                 f'local_id = "{local_id}"\nremote_id = "{remote_id}"\n'
                 f'ike = ["{IKE[self.options.suite]}"]\nesp = ["{ESP[self.options.suite]}"]\n'
                 f'start = {"true" if self.we_initiate else "false"}\n')
@@ -215,7 +217,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("initiator", choices=["caponier", "strongswan"])
     parser.add_argument("mode", choices=["tunnel", "transport", "native-tunnel"])
-    parser.add_argument("suite", choices=["gcm", "cbc"])
+    parser.add_argument("suite", choices=sorted(ESP))
     parser.add_argument("path", choices=["plain", "nat"])
     parser.add_argument("--bin", required=True)
     options = parser.parse_args()
