@@ -89,6 +89,7 @@ void EspInbound::find_all(std::span<OpenItem> items) {
 }
 
 void EspInbound::prepare_all(base::Instant now) {
+  kept_item_ = nullptr;
   jobs_.clear();
   pending_.clear();
   for (std::size_t i = 0; i < found_.size(); ++i) {
@@ -121,6 +122,10 @@ void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
   const auto sequence = replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
   if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
     return drop(item, &sa, DropReason::esp_replay);
+  }
+  if (sa.esn && sa.failures >= resync_failures && kept_item_ == nullptr) {
+    kept_item_ = &item;
+    kept_ = base::to_vec(esp);
   }
   crypto::PacketJob& job = jobs_.add();
   job.header = esp.first(wire::esp_header_size);
@@ -164,11 +169,12 @@ void EspInbound::complete(base::Instant now) {
   }
 }
 
-std::optional<DropReason> EspInbound::finish(const Pending& pending, const crypto::PacketJob& job,
+std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob& job,
                                              base::Instant now) {
   Sa& sa = *pending.sa;
   ReplayWindow& replay = sa.common->replay;
-  if (!job.ok) return DropReason::esp_bad_icv;
+  if (!job.ok && !resynchronise(pending, job)) return DropReason::esp_bad_icv;
+  if (sa.failures != 0) sa.failures = 0;
   const bool is_newest = pending.sequence > replay.highest();
   if (!replay.accept(pending.sequence)) return DropReason::esp_replay;
   if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this burst
@@ -241,6 +247,24 @@ std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet
 
 void EspInbound::clamp(PacketBuffer& packet, const IpSummary& inner, const Sa& sa) const {
   if (clamp_mss_ && inner.is_syn) clamp_packet_mss(packet.bytes(), sa.inner_mtu);
+}
+
+bool EspInbound::resynchronise(Pending& pending, crypto::PacketJob& job) {
+  Sa& sa = *pending.sa;
+  ++sa.failures;
+  if (pending.item != kept_item_) return false;
+  sa.failures = 0;  // whatever comes of it: the next attempt has to be earned anew
+  for (std::uint64_t wraps = 1; wraps <= resync_wraps_max; ++wraps) {
+    const std::uint64_t high = (pending.sequence >> 32) + wraps;
+    if (high > UINT32_MAX) return false;
+    base::copy_into(pending.item->packet->bytes(), kept_);
+    job.esn_high = static_cast<std::uint32_t>(high);
+    sa.opener->open({&job, 1});
+    if (!job.ok) continue;
+    pending.sequence = high << 32 | (pending.sequence & UINT32_MAX);
+    return true;
+  }
+  return false;
 }
 
 void EspInbound::note_path(const OpenItem& item, Sa& sa) {

@@ -16,6 +16,11 @@ namespace caponier::ipsec {
 
 class EspInbound {
  public:
+  /// After so many packets of an SA in a row whose ICV failed, one is tried with larger upper
+  /// halves of its sequence number, at most so many (RFC 4303 appendix A3).
+  static constexpr std::uint32_t resync_failures = 64;
+  static constexpr std::uint32_t resync_wraps_max = 16;
+
   EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops);
 
   void run(std::span<OpenItem> items, base::Instant now);
@@ -39,9 +44,11 @@ class EspInbound {
   /// Appends a job, or drops the packet.
   void prepare(OpenItem& item, Sa& sa, base::Instant now);
   /// One packet after its open(): empty when it is to be delivered.
-  [[nodiscard]] std::optional<base::DropReason> finish(const Pending& pending,
-                                                       const crypto::PacketJob& job,
+  [[nodiscard]] std::optional<base::DropReason> finish(Pending& pending, crypto::PacketJob& job,
                                                        base::Instant now);
+  /// True when the packet is genuine after all, 2^32 packets or more after the one before; its
+  /// text is then open.
+  [[nodiscard]] bool resynchronise(Pending& pending, crypto::PacketJob& job);
   [[nodiscard]] std::optional<base::DropReason> unwrap_tunnel(OpenItem& item, Sa& sa,
                                                               std::uint8_t next_header);
   [[nodiscard]] std::optional<base::DropReason> unwrap_transport(OpenItem& item, Sa& sa,
@@ -57,6 +64,9 @@ class EspInbound {
   Sad& sad_;
   Notices& notices_;
   base::DropCounters& drops_;
+  /// A packet as it came, in case its ICV fails too; one of a burst.
+  const OpenItem* kept_item_ = nullptr;
+  base::ByteVec kept_;
   FlowCache flows_;  ///< flows that were found to be within an SA's selectors
   Stage<Pending> found_;
   Stage<crypto::PacketJob> jobs_;

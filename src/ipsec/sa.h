@@ -122,6 +122,7 @@ struct alignas(64) Sa {
   std::unique_ptr<crypto::PacketCipher> opener;
   KeyLines opener_lines;
   Traffic in;
+  std::uint32_t failures = 0;  ///< of the ICV, one after the other
 
   // Seldom needed.
   policy::InstallSa params;  ///< without its keys
