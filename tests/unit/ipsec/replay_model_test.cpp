@@ -110,7 +110,9 @@ TEST_P(ReplayModel, agrees_packet_by_packet_with_esn_and_wraps) {
     accepted += expected ? 1 : 0;
   }
   EXPECT_GT(accepted, steps / 2);
-  EXPECT_GT(window.highest() >> 32, steps / 1'000'000);
+  if (steps >= 1'000'000) {
+    EXPECT_GT(window.highest() >> 32, steps / 1'000'000);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ReplayModel,
