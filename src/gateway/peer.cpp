@@ -182,6 +182,7 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
     return;
   }
   ikes_.insert(up.sa);
+  if (config_.remote_any) note_guest(up.sa, path.remote.address);
   note_way(up, path, now);
   if (up.replaces) return note_state(now);
   redirection_.reset();
@@ -194,16 +195,30 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   child_pending_until_.reset();
   // The first child comes with the IKE SA; only when it does not is it asked for again.
   child_retry_at_ = now + config_.retry_min;
-  if (config_.remote_any) {
-    OuterAddresses outer = outer_;
-    outer.remote = {path.remote.address};
-    set_outer(std::move(outer));
-  }
   enter(Phase::waiting, now);
+}
+
+/// Each of several must have its policies, or our answers would leave in clear. The last one's stay
+/// when it has gone.
+void Peer::note_guest(ike::IkeSaId sa, const base::IpAddress& address) {
+  guests_.insert_or_assign(sa, address);
+  forget_guests();
+}
+
+void Peer::forget_guests() {
+  if (ikes_.empty()) return;
+  std::erase_if(guests_, [&](const auto& guest) { return !ikes_.contains(guest.first); });
+  std::set<base::IpAddress> addresses;
+  for (const auto& [sa, address] : guests_) addresses.insert(address);
+  if (addresses.empty()) return;
+  OuterAddresses outer = outer_;
+  outer.remote.assign(addresses.begin(), addresses.end());
+  set_outer(std::move(outer));
 }
 
 void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now) {
   ikes_ = std::move(established);
+  if (config_.remote_any) forget_guests();
   // A twin may live on, on the peer's stream: then the way back is the peer's to find.
   if (stream_ && stream_->sa == down.sa) stream_.reset();
   if (down.reason == ike::EndReason::redirected) return note_state(now);

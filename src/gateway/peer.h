@@ -126,6 +126,8 @@ class Peer {
   void retry_udp(base::Instant now);
   void fail(std::string note, base::Instant now);
   void set_outer(OuterAddresses outer);
+  void note_guest(ike::IkeSaId sa, const base::IpAddress& address);
+  void forget_guests();
   void enter(Phase phase, base::Instant now);
   void rebuild();
   void note_state(base::Instant now);
@@ -151,6 +153,7 @@ class Peer {
   std::optional<base::IpAddress> target_;  ///< of the present or last attempt
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;
+  std::map<ike::IkeSaId, base::IpAddress> guests_;  ///< who has come to `remote = "any"`
   std::set<policy::ChildSaId> children_;
 
   Ladder ladder_;

@@ -373,6 +373,27 @@ def host_limits(lab, options):
     expect(ping(net.gw_a, TwoGateways.OUTER_B, 2)[0] == 2, hosts.a.log)
 
 
+def several_guests(lab, options):
+    """[host] with remote = "any": two peers at once, and what goes to each is in ESP."""
+    net = TwoGateways(lab)
+    third = lab.host("third")
+    lab.link(third, "192.0.2.9/24", net.net, "192.0.2.254/24")
+    third.ip("route", "add", "default", "via", "192.0.2.254")
+    text = '[host.peer]\nremote = "{}"\npsk = "@office"\n'
+    b = Caponier(lab, net.gw_b, text.format("any"), {"office": PSK}, options.bin).start()
+    guests = [Caponier(lab, host, text.format(net.OUTER_B), {"office": PSK}, options.bin)
+              for host in (net.gw_a, third)]
+    for guest in guests:
+        guest.start()
+        guest.wait_up("peer")
+    wait_until(lambda: len(b.status("peer")["children"]) == 2, 5, "both")
+    with Wire(lab, net.net, net.net_side_b) as middle:
+        for host, address in ((net.gw_a, net.OUTER_A), (third, "192.0.2.9")):
+            expect(ping(host, net.OUTER_B, 2)[0] == 2, f"from {address}\n{b.log}")
+            expect(ping(net.gw_b, address, 2)[0] == 2, f"to {address}\n{b.log}")
+    expect(middle.protocols == {"ESP"}, str(middle.packets))
+
+
 def host_on_link(lab, options):
     """Two IPv6 hosts on one link: neighbour discovery goes on below the policies."""
     a, b = lab.host("host-a"), lab.host("host-b")
@@ -502,8 +523,8 @@ def trace(lab, options):
 
 
 CASES = [spoofed_source, translated_destination, emptied_filter, killed_is_closed, no_nftables,
-         host_traffic, host_ports, host_limits, host_on_link, mixed_families, drops_by_name,
-         trace]
+         host_traffic, host_ports, host_limits, host_on_link, several_guests, mixed_families,
+         drops_by_name, trace]
 
 
 def main():

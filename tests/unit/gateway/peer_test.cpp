@@ -552,5 +552,33 @@ TEST(Peer, one_that_may_come_from_anywhere_is_never_initiated) {
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
 }
 
+TEST(Peer, every_guest_of_a_host_that_answers_anybody_has_its_policies) {
+  config::PeerConfig config = host_peer();
+  config.remote_any = true;
+  config.remote_address.reset();
+  config.start = false;
+  config.local = address("192.0.2.1");
+  Driven d{config};
+  const auto up = [&](std::uint64_t id, const char* remote) {
+    const base::Path path{{address("192.0.2.1"), 500}, {address(remote), 500}};
+    d.peer.handle(ike::IkeUp{{id}, "db1"}, path, d.now);
+  };
+  EXPECT_TRUE(d.peer.policies().empty());
+  up(1, "192.0.2.7");
+  up(2, "192.0.2.8");
+  EXPECT_EQ(d.peer.policies().size(), 2u);
+  EXPECT_EQ(d.peer.routes().size(), 2u);
+  d.peer.handle(ike::IkeUp{{3}, "db1", ike::IkeSaId{1}},
+                {{address("192.0.2.1"), 500}, {address("192.0.2.7"), 500}}, d.now);
+  d.peer.handle(ike::IkeDown{{1}, "db1", ike::EndReason::local_request, true}, {{2}, {3}}, d.now);
+  EXPECT_EQ(d.peer.policies().size(), 2u);
+  d.peer.handle(ike::IkeDown{{2}, "db1", ike::EndReason::peer_deleted, true}, {{3}}, d.now);
+  ASSERT_EQ(d.peer.policies().size(), 1u);
+  EXPECT_EQ(d.peer.policies().front().remote.front().first, address("192.0.2.7"));
+  // The last one's stay: its clear packets are refused, and ours to it go nowhere.
+  d.peer.handle(ike::IkeDown{{3}, "db1", ike::EndReason::timeout, true}, {}, d.now);
+  EXPECT_EQ(d.peer.policies().size(), 1u);
+}
+
 }  // namespace
 }  // namespace caponier::gateway
