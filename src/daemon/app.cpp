@@ -269,6 +269,7 @@ void App::settle() {
     gateway_.handle_deadline(now);
     changed = perform_actions(now) || changed;
   }
+  plane_->release_waiting();
   server_.handle_progress(now);
   // A request may have changed the gateway.
   changed = perform_actions(now) || changed;

@@ -53,15 +53,24 @@ void Plane::pump_clear() {
   for (int round = 0; round < batches_per_round_max; ++round) {
     const std::size_t count = tun_.read(clear_batch_);
     if (count == 0) return;
-    const auto items = std::span{protect_items_}.first(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      items[i] = {};
-      items[i].packet = clear_batch_[i];
-    }
-    gateway_.protect(items, io::monotonic_now());
-    send(items);
+    protect(count);
     if (count < io::batch_max) return;
   }
+}
+
+void Plane::release_waiting() {
+  while (const std::size_t count = gateway_.take_waiting(clear_batch_)) protect(count);
+}
+
+/// The first `count` packets of clear_batch_.
+void Plane::protect(std::size_t count) {
+  const auto items = std::span{protect_items_}.first(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    items[i] = {};
+    items[i].packet = clear_batch_[i];
+  }
+  gateway_.protect(items, io::monotonic_now());
+  send(items);
 }
 
 io::IpSocket* Plane::socket_for(const ipsec::ProtectItem& item) {
@@ -72,7 +81,7 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
   io::IpSocket* socket = nullptr;
   std::size_t waiting = 0;
   for (const ipsec::ProtectItem& item : items) {
-    if (item.verdict == ipsec::Verdict::drop) continue;
+    if (item.verdict == ipsec::Verdict::drop || item.verdict == ipsec::Verdict::held) continue;
     if (item.verdict == ipsec::Verdict::bypass) {
       if (!raw_.send_clear(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
       continue;

@@ -34,12 +34,15 @@ class Plane {
   void transmit(const ike::Transmit& message);
   void close_stream(const base::Path& path, base::Instant now) { tcp_.close(path, now); }
   void deliver_clear(base::Bytes packet);
+  /// Sends what waited for its SA and need not any more.
+  void release_waiting();
   void handle_deadline(base::Instant now) { tcp_.handle_deadline(now); }
   [[nodiscard]] std::optional<base::Instant> poll_deadline() const { return tcp_.poll_deadline(); }
   [[nodiscard]] base::DropCounters drops() const;
 
  private:
   void pump_clear();
+  void protect(std::size_t count);
   void pump_udp(io::IpSocket& socket);
   void pump_esp(io::IpSocket& socket);
   void take_from_stream(const base::Path& path, base::Bytes message);

@@ -123,6 +123,7 @@ std::vector<AddressRange> merged(std::vector<AddressRange> ranges) {
 ClearRules make_clear_rules(const std::vector<ipsec::Policy>& policies) {
   ClearRules rules;
   for (const ipsec::Policy& policy : policies) {
+    if (policy.direction == ipsec::PolicyDirection::outbound) continue;
     if (policy.action == ipsec::PolicyAction::protect) admit_neighbours(rules, policy);
     for (const auto& [local, local_ranges] : by_shape(policy.local)) {
       for (const auto& [remote, remote_ranges] : by_shape(policy.remote)) {

@@ -268,6 +268,12 @@ void Gateway::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
   impl_->protect(items, now);
 }
 void Gateway::open(std::span<ipsec::OpenItem> items, base::Instant now) { impl_->open(items, now); }
+std::size_t Gateway::take_waiting(std::span<ipsec::PacketBuffer* const> to) {
+  return impl_->engine().take_waiting(to);
+}
+std::optional<base::DropReason> Gateway::check_clear(base::Bytes ip_packet) {
+  return impl_->engine().check_clear(ip_packet);
+}
 void Gateway::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
   impl_->handle_auth_reply(std::move(reply), now);
 }

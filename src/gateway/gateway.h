@@ -136,6 +136,11 @@ class Gateway {
   /// The data plane, in place and in batches.
   void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
   void open(std::span<ipsec::OpenItem> items, base::Instant now);
+  /// Packets that had to wait and shall now go through protect(); see ipsec::Engine. The driver
+  /// asks whenever it has nothing else to do, until there are none.
+  [[nodiscard]] std::size_t take_waiting(std::span<ipsec::PacketBuffer* const> to);
+  /// Whether a packet that arrived without IPsec may pass; if not, why.
+  [[nodiscard]] std::optional<base::DropReason> check_clear(base::Bytes ip_packet);
 
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,

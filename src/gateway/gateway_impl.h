@@ -32,6 +32,7 @@ class Gateway::Impl {
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
   void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
   void open(std::span<ipsec::OpenItem> items, base::Instant now);
+  [[nodiscard]] ipsec::Engine& engine() { return engine_; }
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);

@@ -68,6 +68,7 @@ std::string_view name_of(ipsec::Verdict verdict) {
     case Verdict::drop: return "drop";
     case Verdict::forward: return "forward";
     case Verdict::bypass: return "bypass";
+    case Verdict::held: return "held";
   }
   return "unknown";
 }

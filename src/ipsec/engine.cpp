@@ -8,21 +8,29 @@
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
+#include "ipsec/waiting.h"
 
 namespace caponier::ipsec {
 
 class Engine::Impl {
  public:
   Impl(const EngineLimits& limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
-      : notices(limits),
+      : spd(limits.spd),
+        notices(limits),
         sad(limits, rng, crypto, notices),
-        outbound(limits.clamp_mss, spd, sad, notices, drops),
-        inbound(limits.clamp_mss, sad, notices, drops) {}
+        waiting(limits, drops),
+        policy(spd),
+        outbound(limits.clamp_mss, spd, sad, notices, waiting, drops),
+        inbound(limits.clamp_mss, policy, sad, notices, drops) {}
 
+  void release_waiting(const ChildName& child, base::Instant now);
+
+  base::DropCounters drops;
   Spd spd;
   Notices notices;
   Sad sad;
-  base::DropCounters drops;
+  WaitingPackets waiting;
+  InboundPolicy policy;
   EspOutbound outbound;
   EspInbound inbound;
 };
@@ -32,20 +40,40 @@ Engine::Engine(EngineLimits limits, base::Rng& rng, const crypto::CryptoProvider
 
 Engine::~Engine() = default;
 
+void Engine::Impl::release_waiting(const ChildName& child, base::Instant now) {
+  const auto can_go = [&](const wire::PacketSelectorFields& packet) {
+    return sad.find_outbound(child, packet) != nullptr;
+  };
+  // An SA for one packet only: the others want theirs.
+  const auto ask = [&](const wire::PacketSelectorFields& packet) {
+    const SpdEntry* const entry = spd.match_outbound(packet);
+    if (entry == nullptr || entry->child != child) return;
+    const Policy& wanted = entry->policy;
+    notices.acquire(child, policy::make_trigger(packet, wanted.pfp, wanted.local, wanted.remote),
+                    now);
+  };
+  waiting.release(child, can_go, ask);
+}
+
 void Engine::set_policies(std::vector<Policy> policies) {
   impl_->spd.set(std::move(policies));
-  impl_->notices.keep_children(impl_->spd.children());
+  const std::set<ChildName> children = impl_->spd.children();
+  impl_->notices.keep_children(children);
+  impl_->waiting.keep_children(children);
 }
 
 std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, base::Instant now) {
-  return impl_->sad.install(std::move(sa), nullptr, now);
+  return install_beside(std::move(sa), nullptr, now);
 }
 
 std::expected<void, crypto::CryptoError> Engine::install_beside(policy::InstallSa sa,
                                                                 std::shared_ptr<SaCommon> common,
                                                                 base::Instant now) {
   CAPONIER_ASSERT(common == nullptr || common->shared);
-  return impl_->sad.install(std::move(sa), std::move(common), now);
+  const ChildName child{sa.connection, sa.child};
+  TRY_VOID(impl_->sad.install(std::move(sa), std::move(common), now));
+  impl_->release_waiting(child, now);
+  return {};
 }
 
 std::shared_ptr<SaCommon> Engine::common_of(policy::ChildSaId id) const {
@@ -99,9 +127,31 @@ void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
 
 void Engine::open(std::span<OpenItem> items, base::Instant now) { impl_->inbound.run(items, now); }
 
-void Engine::handle_deadline(base::Instant now) { impl_->sad.handle_deadline(now); }
+std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
+  return impl_->waiting.take(to);
+}
 
-std::optional<base::Deadline> Engine::poll_deadline() const { return impl_->sad.poll_deadline(); }
+std::optional<base::DropReason> Engine::check_clear(base::Bytes ip_packet) {
+  const auto fields = wire::selector_fields(ip_packet);
+  const auto reason = fields.has_value() ? impl_->policy.check_clear(*fields)
+                                         : std::optional{base::DropReason::clear_malformed};
+  if (reason) impl_->drops.add(*reason);
+  return reason;
+}
+
+void Engine::handle_deadline(base::Instant now) {
+  impl_->sad.handle_deadline(now);
+  impl_->waiting.handle_deadline(now);
+}
+
+std::optional<base::Deadline> Engine::poll_deadline() const {
+  auto earliest = impl_->sad.poll_deadline();
+  const auto waiting = impl_->waiting.poll_deadline();
+  if (waiting && (!earliest || *waiting < earliest->at)) {
+    earliest = base::Deadline{*waiting, "packets that wait for their SA"};
+  }
+  return earliest;
+}
 
 std::optional<Notice> Engine::poll_notice() { return impl_->notices.poll(); }
 
@@ -117,7 +167,7 @@ std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
 }
 
 const Policy* Engine::find_policy(const wire::PacketSelectorFields& packet) const {
-  const SpdEntry* const entry = impl_->spd.match(packet);
+  const SpdEntry* const entry = impl_->spd.match_outbound(packet);
   return entry == nullptr ? nullptr : &entry->policy;
 }
 

@@ -19,25 +19,38 @@
 #include "crypto/crypto.h"
 #include "ipsec/packet.h"
 #include "policy/child_sa.h"
+#include "policy/trigger.h"
 #include "wire/ip.h"
 
 namespace caponier::ipsec {
 
 enum class PolicyAction : std::uint8_t { protect, bypass, discard };
+enum class PolicyDirection : std::uint8_t { both, outbound, inbound };
 
-/// One SPD entry (RFC 4301 s4.4.1), both directions; the first that matches decides.
+/// One SPD entry (RFC 4301 s4.4.1); the first that matches decides.
 struct Policy {
   PolicyAction action = PolicyAction::protect;
   std::string connection;  ///< protect: the configured connection and child
   std::string child;
   policy::TrafficSelectors local;
   policy::TrafficSelectors remote;
+  PolicyDirection direction = PolicyDirection::both;
+  policy::PfpFlags pfp{};  ///< of the SAs that this entry asks for
+};
+
+/// What the index of the policies may take. Beyond it lookups are as right and slower.
+struct SpdLimits {
+  /// Pairs of a local and a remote selector, all policies together; policies that no longer fit are
+  /// compared one by one.
+  std::size_t pairs_max = std::size_t{1} << 18;
+  /// Copies of a pair in the index, on average; where they are used up the search ends early.
+  std::size_t copies_max = 16;
 };
 
 struct EngineLimits {
   std::size_t associations_max = 65536;
   std::size_t notice_queue_max = 1024;
-  /// An Acquire for the same child is not repeated within this time.
+  /// An Acquire for the same child and, with PFP, the same values is not repeated within this time.
   base::Duration acquire_interval{std::chrono::seconds{1}};
   /// At most `too_big_burst_max` TooBig notices are made within one `too_big_interval`.
   std::size_t too_big_burst_max = 32;
@@ -46,12 +59,22 @@ struct EngineLimits {
   bool clamp_mss = true;
   /// Other workers' engines, in threads of their own, may have the same associations.
   bool shares_associations = false;
+  SpdLimits spd{};
+  /// Packets that wait for their SA: of one child, and of all. Zero packets: none waits.
+  std::size_t waiting_packets_max = 64;
+  std::size_t waiting_bytes_max = std::size_t{128} << 10;
+  std::size_t waiting_packets_all_max = 4096;
+  std::size_t waiting_bytes_all_max = std::size_t{8} << 20;
+  base::Duration waiting_age_max{std::chrono::seconds{10}};
+  /// Triggers whose Acquire is remembered, so that it is not repeated too soon.
+  std::size_t acquires_remembered_max = 4096;
 };
 
 /// Clear traffic wants a child that is not there.
 struct Acquire {
   std::string connection;
   std::string child;
+  policy::Trigger trigger;
 };
 /// Replace this SA (soft), or it has just stopped working (hard).
 struct Expired {
@@ -77,7 +100,8 @@ using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends>;
 /// What an SA sends towards until set_path_mtu() says otherwise.
 inline constexpr std::size_t path_mtu_default = 1500;
 
-enum class Verdict : std::uint8_t { drop, forward, bypass };
+/// `held`: a copy waits in the engine for its SA, see take_waiting().
+enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
 /// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and
 /// how to send it.
@@ -155,7 +179,15 @@ class Engine {
   /// Verifies, decrypts and checks in place.
   void open(std::span<OpenItem> items, base::Instant now);
 
-  /// Time-based lifetimes.
+  /// Packets that shall go through protect() once more, now that they can, in the order they came.
+  /// Fills as many of `to` as there are and returns their number. To be called until that is zero
+  /// after every install(); the rest is dropped and counted when it has waited too long.
+  [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
+  /// Whether a packet that arrived in clear may pass (RFC 4301 s5.2): the reason to drop it, which
+  /// has then been counted. What no policy names is not this engine's business.
+  [[nodiscard]] std::optional<base::DropReason> check_clear(base::Bytes ip_packet);
+
+  /// Time-based lifetimes, and packets that have waited too long.
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::optional<Notice> poll_notice();

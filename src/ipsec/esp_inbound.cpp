@@ -57,8 +57,9 @@ void set_ecn(base::MutBytes ip_packet, wire::Ecn ecn) {
 
 }  // namespace
 
-EspInbound::EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops)
-    : clamp_mss_(clamp_mss), sad_(sad), notices_(notices), drops_(drops) {}
+EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices,
+                       base::DropCounters& drops)
+    : clamp_mss_(clamp_mss), policy_(policy), sad_(sad), notices_(notices), drops_(drops) {}
 
 void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
   while (!items.empty()) {
@@ -234,14 +235,14 @@ std::optional<DropReason> EspInbound::unwrap_transport(OpenItem& item, Sa& sa,
 
 std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet,
                                                       const IpSummary& inner, Sa& sa) {
-  const Flow* const known = flows_.find(inner.flow, sad_.generation());
+  // Both only grow, so their sum never repeats.
+  const std::uint64_t generation = sad_.generation() + policy_.generation();
+  const Flow* const known = flows_.find(inner.flow, generation);
   if (known != nullptr && known->sa == &sa) return std::nullopt;
   const auto fields = wire::selector_fields(packet.bytes());
   if (!fields.has_value()) return DropReason::esp_bad_inner;
-  if (!is_inbound_match(sa.params.local, sa.params.remote, *fields)) {
-    return DropReason::esp_selector;
-  }
-  flows_.insert(inner.flow, sad_.generation(), {nullptr, &sa});
+  if (const auto reason = policy_.check(*fields, sa)) return reason;
+  flows_.insert(inner.flow, generation, {nullptr, &sa});
   return std::nullopt;
 }
 

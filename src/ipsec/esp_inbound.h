@@ -8,6 +8,7 @@
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
+#include "ipsec/inbound_policy.h"
 #include "ipsec/ip_summary.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
@@ -21,7 +22,8 @@ class EspInbound {
   static constexpr std::uint32_t resync_failures = 64;
   static constexpr std::uint32_t resync_wraps_max = 16;
 
-  EspInbound(bool clamp_mss, Sad& sad, Notices& notices, base::DropCounters& drops);
+  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices,
+             base::DropCounters& drops);
 
   void run(std::span<OpenItem> items, base::Instant now);
 
@@ -61,6 +63,7 @@ class EspInbound {
   void drop(OpenItem& item, Sa* sa, base::DropReason reason);
 
   bool clamp_mss_;
+  InboundPolicy& policy_;
   Sad& sad_;
   Notices& notices_;
   base::DropCounters& drops_;

@@ -27,8 +27,13 @@ void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header)
 }  // namespace
 
 EspOutbound::EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices,
-                         base::DropCounters& drops)
-    : clamp_mss_(clamp_mss), spd_(spd), sad_(sad), notices_(notices), drops_(drops) {}
+                         WaitingPackets& waiting, base::DropCounters& drops)
+    : clamp_mss_(clamp_mss),
+      spd_(spd),
+      sad_(sad),
+      notices_(notices),
+      waiting_(waiting),
+      drops_(drops) {}
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
   while (!items.empty()) {
@@ -172,8 +177,7 @@ Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
     case PolicyAction::protect: break;
   }
   if (flow.sa == nullptr) {
-    notices_.acquire(flow.entry->child, now);
-    drop(item, nullptr, DropReason::clear_no_sa);
+    hold(item, *flow.entry, now);
     return nullptr;
   }
   if (flow.sa->is_expired) {
@@ -182,6 +186,19 @@ Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
     return nullptr;
   }
   return flow.sa;
+}
+
+void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant now) {
+  const auto fields = wire::selector_fields(item.packet->bytes());
+  if (!fields.has_value()) return drop(item, nullptr, DropReason::clear_malformed);
+  const Policy& policy = entry.policy;
+  notices_.acquire(entry.child,
+                   policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote), now);
+  if (!waiting_.is_on()) return drop(item, nullptr, DropReason::clear_no_sa);
+  if (!waiting_.hold(entry.child, *fields, item.packet->bytes(), now)) {
+    return drop(item, nullptr, DropReason::clear_queue_full);
+  }
+  item.verdict = Verdict::held;
 }
 
 Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
@@ -198,7 +215,7 @@ Flow EspOutbound::look_up(const Chosen& chosen) {
   if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
   const auto fields = wire::selector_fields(chosen.item->packet->bytes());
   if (!fields.has_value()) return {};
-  Flow flow{spd_.match(*fields), nullptr};
+  Flow flow{spd_.match_outbound(*fields), nullptr};
   if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
     flow.sa = sad_.find_outbound(flow.entry->child, *fields);
   }

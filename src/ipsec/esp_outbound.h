@@ -12,12 +12,13 @@
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
+#include "ipsec/waiting.h"
 
 namespace caponier::ipsec {
 
 class EspOutbound {
  public:
-  EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices,
+  EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices, WaitingPackets& waiting,
               base::DropCounters& drops);
 
   void run(std::span<ProtectItem> items, base::Instant now);
@@ -54,6 +55,8 @@ class EspOutbound {
   Sa* decide(const Chosen& chosen, base::Instant now);
   Flow find_living_flow(const Chosen& chosen, base::Instant now);
   Flow look_up(const Chosen& chosen);
+  /// No SA yet: asks for one and holds the packet.
+  void hold(ProtectItem& item, const SpdEntry& entry, base::Instant now);
   /// Appends a job, or drops the packet.
   void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
   /// Whether the packet may leave as it is; sets the outer DF.
@@ -69,6 +72,7 @@ class EspOutbound {
   const Spd& spd_;
   Sad& sad_;
   Notices& notices_;
+  WaitingPackets& waiting_;
   base::DropCounters& drops_;
   FlowCache flows_;
   Stage<Chosen> chosen_;

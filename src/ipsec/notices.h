@@ -27,8 +27,8 @@ class Notices {
     return queue_.push(PeerMoved{id, path});
   }
   [[nodiscard]] bool peer_sends(policy::ChildSaId id) { return queue_.push(PeerSends{id}); }
-  /// At most once per acquire_interval and child.
-  void acquire(const ChildName& child, base::Instant now);
+  /// At most once per acquire_interval and child, or exact trigger.
+  void acquire(const ChildName& child, policy::Trigger trigger, base::Instant now);
   /// Makes the ICMP error about `offending`, which may carry `mtu` octets; at most
   /// too_big_burst_max in too_big_interval.
   void too_big(base::Bytes offending, std::size_t mtu, base::Instant now);
@@ -38,9 +38,12 @@ class Notices {
   [[nodiscard]] std::optional<Notice> poll() { return queue_.pop(); }
 
  private:
+  /// With the trigger where there may be an SA for each.
+  using AcquireName = std::pair<ChildName, std::optional<policy::Trigger>>;
+
   EngineLimits limits_;
   base::BoundedQueue<Notice> queue_;
-  std::map<ChildName, base::Instant> last_acquire_;
+  std::map<AcquireName, base::Instant> last_acquire_;
   std::optional<base::Instant> too_big_since_;
   std::size_t too_big_count_ = 0;
 };

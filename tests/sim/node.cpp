@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "sim/world.h"
@@ -151,8 +152,14 @@ void Node::drain() {
   draining_ = true;
   while (is_running()) {
     auto action = gateway_->poll_action();
-    if (!action) break;
-    perform(std::move(*action));
+    if (action) {
+      perform(std::move(*action));
+      continue;
+    }
+    ipsec::PacketBuffer packet;
+    const std::array waiting{&packet};
+    if (gateway_->take_waiting(waiting) == 0) break;
+    protect(packet);
   }
   draining_ = false;
 }
@@ -283,6 +290,10 @@ void Node::send_clear(base::Bytes clear) {
   }
   ipsec::PacketBuffer packet;
   packet.assign(clear);
+  protect(packet);
+}
+
+void Node::protect(ipsec::PacketBuffer& packet) {
   ipsec::ProtectItem item;
   item.packet = &packet;
   gateway_->protect({&item, 1}, world_->now_);
@@ -290,6 +301,7 @@ void Node::send_clear(base::Bytes clear) {
   if (item.verdict == ipsec::Verdict::bypass) {
     world_->violations_.add(Broken::clear_on_link, name_ + " let a packet pass unprotected");
   }
+  if (item.verdict == ipsec::Verdict::held) return world_->say(*this, "holds a clear packet");
   if (item.verdict != ipsec::Verdict::forward) {
     world_->say(*this, fmt::format("drops a clear packet: {}", base::info_of(item.drop).name));
     return;

@@ -123,6 +123,7 @@ class Node {
   void handle_deadline();
   /// A packet from the host inside.
   void send_clear(base::Bytes packet);
+  void protect(ipsec::PacketBuffer& packet);
   void retire_drops();
 
   World* world_;

@@ -160,7 +160,7 @@ TEST(RoundTrip, works_until_removed_and_follows_a_move) {
   pair.a.move({{1}, elsewhere, true});
   EXPECT_EQ(pair.a.association_count(), 0u);
   EXPECT_EQ(pair.a.counters({1}).has_value(), false);
-  EXPECT_EQ(protect_one(pair.a, v4_packet()).item.drop, DropReason::clear_no_sa);
+  EXPECT_EQ(protect_one(pair.a, v4_packet()).item.verdict, Verdict::held);
   EXPECT_EQ(pair.b_to_a(udp_packet("10.2.0.9", "10.1.0.5", 1)), std::nullopt);
   EXPECT_EQ(pair.a.drops()[DropReason::esp_no_sa], 1u);
 }

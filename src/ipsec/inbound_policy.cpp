@@ -1,0 +1,39 @@
+#include "ipsec/inbound_policy.h"
+
+namespace caponier::ipsec {
+
+using base::DropReason;
+
+std::optional<DropReason> InboundPolicy::check(const wire::PacketSelectorFields& packet,
+                                               const Sa& sa) const {
+  if (!is_inbound_match(sa.params.local, sa.params.remote, packet)) return DropReason::esp_selector;
+  const SpdEntry* const entry = spd_.match_inbound(packet);
+  // SAs outlive policies that have just been taken away (RFC 4301 s4.4.2).
+  if (entry == nullptr) return std::nullopt;
+  switch (entry->policy.action) {
+    case PolicyAction::protect: {
+      const bool is_own = entry->policy.connection == sa.params.connection &&
+                          entry->policy.child == sa.params.child;
+      return is_own ? std::nullopt : std::optional{DropReason::esp_selector};
+    }
+    case PolicyAction::discard: return DropReason::clear_policy_discard;
+    case PolicyAction::bypass:
+      return sa.params.mode == policy::SaMode::tunnel ? std::optional{DropReason::esp_selector}
+                                                      : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<DropReason> InboundPolicy::check_clear(
+    const wire::PacketSelectorFields& packet) const {
+  const SpdEntry* const entry = spd_.match_inbound(packet);
+  if (entry == nullptr) return std::nullopt;
+  switch (entry->policy.action) {
+    case PolicyAction::protect: return DropReason::clear_unprotected;
+    case PolicyAction::discard: return DropReason::clear_policy_discard;
+    case PolicyAction::bypass: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace caponier::ipsec
