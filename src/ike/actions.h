@@ -17,6 +17,7 @@
 #include "ike/redirect.h"
 #include "policy/child_sa.h"
 #include "policy/identity.h"
+#include "policy/trigger.h"
 
 namespace caponier::ike {
 
@@ -143,11 +144,13 @@ struct Initiate {
   bool beside = false;
   /// The gateway that redirected us here (RFC 5685 s3).
   std::optional<base::IpAddress> redirected_from{};
+  std::optional<policy::Trigger> trigger{};  ///< of the first child
 };
 /// CREATE_CHILD_SA for a configured child on the established IKE SA.
 struct InitiateChild {
   std::string connection;
   std::string child;
+  std::optional<policy::Trigger> trigger{};
 };
 struct DeleteIke {
   std::string connection;  ///< all its IKE SAs

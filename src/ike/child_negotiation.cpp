@@ -153,7 +153,8 @@ ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_gr
 }
 
 ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGroup ke_group,
-                            const ChildScene& scene, const Replaced* replaced) {
+                            const ChildScene& scene, const Replaced* replaced,
+                            const std::optional<policy::Trigger>& trigger) {
   ChildOffer offer;
   offer.spi_in = spi_in;
   offer.ke_group = ke_group;
@@ -170,6 +171,10 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
     offer.local = replaced->local;
     offer.remote = replaced->remote;
     offer.is_rekey = true;
+  } else if (trigger) {
+    offer.local = policy::offer_for(trigger->local, trigger->is_exact, child->local);
+    offer.remote = policy::offer_for(trigger->remote, trigger->is_exact, child->remote);
+    offer.trigger = trigger;
   }
   offer.payloads.emplace_back(
       policy::to_wire(child->offers, to_bytes(spi_in), ke_group != crypto::KeGroup::none));

@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,10 +76,12 @@ struct ChildOffer {
   std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and USE_TRANSPORT_MODE
   policy::TrafficSelectors local, remote;  ///< as offered
   bool is_rekey = false;                   ///< then they must not be narrowed (s2.9.2)
+  std::optional<policy::Trigger> trigger;
 };
 [[nodiscard]] ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in,
                                           crypto::KeGroup ke_group, const ChildScene& scene,
-                                          const Replaced* replaced = nullptr);
+                                          const Replaced* replaced = nullptr,
+                                          const std::optional<policy::Trigger>& trigger = {});
 
 /// The initiator's check of the answer.
 [[nodiscard]] ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,

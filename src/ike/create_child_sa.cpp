@@ -20,6 +20,11 @@ using Payloads = std::vector<wire::Payload>;
 namespace {
 constexpr std::size_t nonce_size = 32;
 constexpr unsigned group_retries_max = 3;
+
+/// Of one child there may be an SA for each exact trigger, and one besides.
+std::optional<policy::Trigger> exact_of(const std::optional<policy::Trigger>& trigger) {
+  return trigger && trigger->is_exact ? trigger : std::nullopt;
+}
 }  // namespace
 
 EndReason reason_of(NotifyType error) {
@@ -38,18 +43,23 @@ void IkeSa::fail_child(const std::string& child, EndReason reason, const std::st
 
 // ---- Initiator
 
-void IkeSa::create_child(const std::string& child, Instant now) {
+void IkeSa::create_child(const std::string& child, Instant now,
+                         std::optional<policy::Trigger> trigger) {
+  const auto exact = exact_of(trigger);
   const auto is_same = [&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
-    return wanted != nullptr && wanted->name == child;
+    return wanted != nullptr && wanted->name == child && exact_of(wanted->trigger) == exact;
   };
   if (is_wanted(is_same)) return;
   const auto is_under_way = [&](const auto& entry) {
     const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
-    return creation != nullptr && creation->offer.child->name == child;
+    return creation != nullptr && creation->offer.child->name == child &&
+           exact_of(creation->offer.trigger) == exact;
   };
   if (std::ranges::any_of(own_.all(), is_under_way)) return;
-  want(WantChild{child}, now);
+  WantChild wanted{child};
+  wanted.trigger = std::move(trigger);
+  want(std::move(wanted), now);
 }
 
 void IkeSa::start_child(const WantChild& wanted, Instant now) {
@@ -84,8 +94,9 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   creation.nonce = shared_.new_nonce(nonce_size);
   std::optional<Replaced> replaced;
   if (old != nullptr) replaced = Replaced{old->info.name, old->info.local, old->info.remote};
-  creation.offer = make_child_offer(ChildConfigPtr{connection_, &*config}, shared_.allocate_spi(),
-                                    group, scene(false), replaced ? &*replaced : nullptr);
+  creation.offer =
+      make_child_offer(ChildConfigPtr{connection_, &*config}, shared_.allocate_spi(), group,
+                       scene(false), replaced ? &*replaced : nullptr, wanted.trigger);
   Payloads payloads;
   if (old != nullptr) {
     payloads.emplace_back(make_child_notify(NotifyType::rekey_sa, old->info.spi_in));
@@ -109,8 +120,8 @@ bool IkeSa::retry_child(const ChildCreation& creation, const wire::NotifyPayload
       std::ranges::find(ours, *group) == ours.end()) {
     return false;
   }
-  wishes_.push_front(
-      WantChild{creation.offer.child->name, *group, creation.retries + 1, creation.replaces});
+  wishes_.push_front(WantChild{creation.offer.child->name, *group, creation.retries + 1,
+                               creation.replaces, creation.offer.trigger});
   return true;
 }
 
@@ -122,7 +133,8 @@ void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::Noti
   if (creation.replaces) return fail_rekey(creation, error, now);
   if (retry_child(creation, error)) return;
   if (error.type == NotifyType::temporary_failure) {
-    return postpone(WantChild{offer.child->name, offer.ke_group, creation.retries}, now);
+    return postpone(
+        WantChild{offer.child->name, offer.ke_group, creation.retries, {}, offer.trigger}, now);
   }
   fail_child(offer.child->name, reason_of(error.type),
              fmt::format("the peer refuses with {}; we asked for {} === {} with {}",

@@ -40,7 +40,7 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
   }
   IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, command.path, now));
   const IkeSaId id = sa.id();
-  sa.initiate(*connection, now, command.redirected_from);
+  sa.initiate(*connection, now, command.redirected_from, command.trigger);
   settle(id, now);
 }
 
@@ -54,7 +54,7 @@ void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
     shared.emit(ChildDown{{}, {}, command.connection, command.child, EndReason::local_fault});
     return;
   }
-  sa->create_child(command.child, now);
+  sa->create_child(command.child, now, command.trigger);
   settle(sa->id(), now);
 }
 

@@ -37,6 +37,7 @@ struct Handshake {
   std::vector<ConnectionPtr> candidates;
   std::vector<wire::Payload> peer_auth;  ///< the IKE_AUTH message whose AUTH is being checked
   std::optional<ChildOffer> offer;
+  std::optional<policy::Trigger> trigger;  ///< of the first child
   AuthStep step = AuthStep::none;
   std::uint64_t auth_request = 0;
   std::optional<TicketStore::Held> resumes;  ///< our ticket, until the peer has answered

@@ -212,8 +212,8 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   append_gifts(payloads, nullptr, now);
   if (!wants_childless()) {
     const ChildConfigPtr child{connection_, &connection.children.front()};
-    handshake_->offer =
-        make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none, scene(true));
+    handshake_->offer = make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none,
+                                         scene(true), nullptr, handshake_->trigger);
     for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
   }
   if (!handshake_->peer_methods.empty()) {
@@ -301,7 +301,7 @@ void IkeSa::conclude_auth(Instant now) {
     return;
   }
   begin_reauthenticated_children(now);
-  if (!handshake.offer) return begin_children(now);
+  if (!handshake.offer) return begin_children(std::move(handshake.trigger), now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
     shared_.release(offer.spi_in);
@@ -333,9 +333,9 @@ void IkeSa::conclude_auth(Instant now) {
 }
 
 /// Childless: what the IKE SA is for comes next.
-void IkeSa::begin_children(Instant now) {
+void IkeSa::begin_children(std::optional<policy::Trigger> trigger, Instant now) {
   if (connection_->children.empty()) return send_next(now);
-  create_child(connection_->children.front().name, now);
+  create_child(connection_->children.front().name, now, std::move(trigger));
 }
 
 void IkeSa::note_peer(const wire::IdPayload& id) {

@@ -53,7 +53,8 @@ class IkeSa {
   // Beginnings.
   /// `redirected_from`: the gateway that sent us here (RFC 5685).
   void initiate(ConnectionPtr connection, base::Instant now,
-                std::optional<base::IpAddress> redirected_from = std::nullopt);
+                std::optional<base::IpAddress> redirected_from = std::nullopt,
+                std::optional<policy::Trigger> trigger = std::nullopt);
   /// Likewise, to take the place of `old`.
   void reauthenticate(const IkeSa& old, ConnectionPtr connection, base::Instant now);
   /// The responder goes on where `half_open` stands, and takes its slot. Derives the keys into
@@ -74,7 +75,8 @@ class IkeSa {
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
 
   // Commands.
-  void create_child(const std::string& child, base::Instant now);
+  void create_child(const std::string& child, base::Instant now,
+                    std::optional<policy::Trigger> trigger = std::nullopt);
   void delete_child(policy::ChildSaId child, base::Instant now);
   void rekey_child(policy::ChildSaId child, base::Instant now);
   void rekey(base::Instant now);
@@ -358,7 +360,7 @@ class IkeSa {
   /// The AUTH value asked for.
   void settle_auth(const base::SecretBytes& auth, base::Instant now);
   [[nodiscard]] bool wants_childless() const;
-  void begin_children(base::Instant now);
+  void begin_children(std::optional<policy::Trigger> trigger, base::Instant now);
   void note_peer(const wire::IdPayload& id);
   [[nodiscard]] bool is_unwelcome() const;
   [[nodiscard]] bool is_method_wanted(wire::AuthMethod method) const;

@@ -24,6 +24,7 @@ struct WantChild {
   crypto::KeGroup group = crypto::KeGroup::none;  ///< none: the first that is offered
   unsigned retries = 0;
   std::optional<policy::ChildSaId> replaces{};  ///< a rekey (s1.3.3)
+  std::optional<policy::Trigger> trigger{};
 };
 struct WantIkeRekey {
   crypto::KeGroup group = crypto::KeGroup::none;
