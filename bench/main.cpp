@@ -7,6 +7,7 @@
 
 #include "bench/engine_bench.h"
 #include "bench/ike_bench.h"
+#include "bench/policy_bench.h"
 
 namespace {
 
@@ -28,9 +29,11 @@ void measure_engine() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  constexpr unsigned policy_repetitions = 5;
   std::uint32_t count = 100'000;
   bool is_ike = false;
   bool is_engine = false;
+  bool is_policy = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument{argv[i]};
     if (argument == "--sas" && i + 1 < argc) {
@@ -39,13 +42,16 @@ int main(int argc, char** argv) {
       is_ike = true;
     } else if (argument == "engine") {
       is_engine = true;
+    } else if (argument == "policy") {
+      is_policy = true;
     } else {
-      std::fputs("usage: caponier_bench [ike|engine]... [--sas COUNT]\n", stderr);
+      std::fputs("usage: caponier_bench [ike|engine|policy]... [--sas COUNT]\n", stderr);
       return 2;
     }
   }
-  const bool is_all = !is_ike && !is_engine;
+  const bool is_all = !is_ike && !is_engine && !is_policy;
   if (is_ike || is_all) measure_ike(count);
   if (is_engine || is_all) measure_engine();
+  if (is_policy || is_all) caponier::bench::policies(policy_repetitions);
   return 0;
 }
