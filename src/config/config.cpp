@@ -33,7 +33,7 @@ auto comparable(const PeerConfig& peer) {
       peer.ike, peer.esp, peer.encap, peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive,
       peer.lifetime, peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
       peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max, peer.exchange,
-      peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
+      peer.pfp, peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
 }
 
 /// Key export and redirection are read at each use, so that they need no restart.

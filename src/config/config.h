@@ -15,6 +15,7 @@
 #include "base/time.h"
 #include "policy/identity.h"
 #include "policy/proposal.h"
+#include "policy/trigger.h"
 
 namespace caponier::config {
 
@@ -79,6 +80,13 @@ struct PortRule {
   friend bool operator==(const PortRule&, const PortRule&) = default;
 };
 
+/// When we bring a tunnel up.
+enum class Start : std::uint8_t {
+  on_command,  ///< only when a person says so; the peer may
+  trap,        ///< when the first packet wants it
+  at_once,     ///< and again whenever it is lost
+};
+
 /// How a side proves who it is.
 enum class Auth : std::uint8_t {
   psk,
@@ -128,8 +136,9 @@ struct PeerConfig {
   policy::Offers esp;
   Encap encap = Encap::automatic;
   Tcp tcp = Tcp::fallback;
-  bool start = true;   ///< unasked; false by default for "any"
-  bool mobike = true;  ///< site: RFC 4555
+  Start start = Start::at_once;  ///< on_command by default for "any"
+  policy::PfpFlags pfp;          ///< an SA of its own for each value of these
+  bool mobike = true;            ///< site: RFC 4555
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration keepalive{std::chrono::seconds{20}};  ///< of NAT mappings
   base::Duration lifetime{std::chrono::hours{1}};      ///< soft lifetime of a Child SA
@@ -153,6 +162,20 @@ struct PeerConfig {
   [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;
 };
 
+enum class PolicyAction : std::uint8_t { bypass, discard, protect };
+enum class PolicyDirection : std::uint8_t { both, outbound, inbound };
+
+/// [[policy]]: decides before any tunnel does; the first that matches, in the order of the files.
+struct PolicyConfig {
+  std::string name;  ///< for people; may be empty
+  Place where;
+  PolicyAction action = PolicyAction::discard;
+  std::string peer;  ///< of "protect"
+  PolicyDirection direction = PolicyDirection::both;
+  policy::TrafficSelectors local;
+  policy::TrafficSelectors remote;
+};
+
 struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
@@ -173,7 +196,8 @@ struct DaemonConfig {
 
 struct Config {
   DaemonConfig daemon;
-  std::vector<PeerConfig> peers;  ///< ordered by name
+  std::vector<PeerConfig> peers;       ///< ordered by name
+  std::vector<PolicyConfig> policies;  ///< in the order of the files
 };
 
 /// Reads `path` and its fragments. On any error nothing is returned but the full list of them.

@@ -10,14 +10,17 @@
 #include "config/document.h"
 #include "config/errors.h"
 #include "config/peer.h"
+#include "config/policy_section.h"
 
 namespace caponier::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> section_names = {"site", "host", "daemon", "debug"};
+constexpr std::array<std::string_view, 5> section_names = {"site", "host", "policy", "daemon",
+                                                           "debug"};
 
 constexpr std::size_t fragments_max = 1024;
+constexpr std::size_t policies_max = 16384;
 
 struct Loader {
   Source& source;
@@ -27,11 +30,13 @@ struct Loader {
   std::map<std::string, Place> tables;                   ///< defined so far, by path
   std::map<std::string, Place> peer_names;
   DaemonDraft daemon;
+  std::vector<PolicyDraft> policies;  ///< in the order of the files
 
   void read_file(const std::string& path);
   void read_root(const Node& root);
   void read_section(const Entry& entry);
   void read_peers(PeerKind kind, const Entry& entry);
+  void read_policies(const Entry& section);
   /// False, and noted, when a table of this title stands already elsewhere.
   bool define(const std::string& title, const Place& where);
 };
@@ -75,9 +80,11 @@ void Loader::read_section(const Entry& entry) {
   if (!is_known) {
     errors.add(entry.where, fmt::format("unknown section [{}]", base::printable(entry.key)),
                suggest(entry.key, section_names,
-                       "the sections are [site.NAME], [host.NAME], [daemon] and [debug]"));
+                       "the sections are [site.NAME], [host.NAME], [[policy]], [daemon] and "
+                       "[debug]"));
     return;
   }
+  if (entry.key == "policy") return read_policies(entry);
   const bool is_peer = entry.key == "site" || entry.key == "host";
   if (entry.value.kind != NodeKind::table) {
     errors.add(entry.value.where,
@@ -95,6 +102,21 @@ void Loader::read_section(const Entry& entry) {
   } else {
     read_debug(entry.value, daemon, errors);
   }
+}
+
+void Loader::read_policies(const Entry& section) {
+  const bool is_list = section.value.kind == NodeKind::array &&
+                       std::ranges::all_of(section.value.items, [](const Node& item) {
+                         return item.kind == NodeKind::table;
+                       });
+  if (!is_list) {
+    errors.add(
+        section.value.where,
+        fmt::format("policy: expected tables in a list, got {}", name_of(section.value.kind)),
+        "write each policy below a header of its own with two brackets: [[policy]]");
+    return;
+  }
+  for (const Node& item : section.value.items) policies.push_back(read_policy(item, errors));
 }
 
 void Loader::read_peers(PeerKind kind, const Entry& section) {
@@ -127,7 +149,7 @@ void Loader::read_peers(PeerKind kind, const Entry& section) {
 
 std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(const std::string& path,
                                                                             Source& source) {
-  Loader loader{source, {}, {}, {}, {}, {}, {}};
+  Loader loader{source, {}, {}, {}, {}, {}, {}, {}};
   loader.read_file(path);
   std::vector<std::string> fragments = source.list_fragments(path);
   std::ranges::sort(fragments);
@@ -147,11 +169,18 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
     drafts.push_back(read_peer(kind, *entry, secrets, loader.errors));
   }
   check_relations(drafts, loader.daemon, loader.errors);
+  check_policies(loader.policies, loader.peer_names, loader.errors);
+  if (loader.policies.size() > policies_max) {
+    loader.errors.add(loader.policies.back().policy.where,
+                      fmt::format("there are more than {} policies", policies_max),
+                      "let one policy name several addresses or ports");
+  }
   if (!loader.errors.empty()) return std::unexpected{loader.errors.take()};
 
   auto config = std::make_shared<Config>();
   config->daemon = std::move(loader.daemon.daemon);
   for (PeerDraft& draft : drafts) config->peers.push_back(std::move(draft.peer));
+  for (PolicyDraft& draft : loader.policies) config->policies.push_back(std::move(draft.policy));
   std::ranges::sort(config->peers, {}, &PeerConfig::name);
   return config;
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "config/policy_section.h"
 
 namespace caponier::config {
 
@@ -32,6 +33,7 @@ constexpr std::array common_keys = {
     optional("encap", "\"auto\""),
     optional("tcp", "\"fallback\""),
     optional("start", "true"),
+    optional("pfp", "[\"remote_address\"]"),
     optional("dpd", "\"30s\""),
     optional("keepalive", "\"20s\""),
     optional("lifetime", "\"1h\""),
@@ -245,14 +247,28 @@ void read_retry(Section& section, PeerConfig& peer) {
                 "raise retry_max, or lower retry_min"});
 }
 
-void read_start(Section& section, PeerConfig& peer) {
-  const auto start = section.boolean("start");
-  if (start && start->value && peer.remote_any) {
-    section.note(start->where, "start",
+void read_start(Section& section, const Node& table, PeerConfig& peer) {
+  peer.pfp = read_pfp(section);
+  peer.start = peer.remote_any ? Start::on_command : peer.pfp.any() ? Start::trap : Start::at_once;
+  const Entry* const entry = table.find("start");
+  if (entry == nullptr) return;
+  const Place& where = entry->value.where;
+  if (entry->value.kind == NodeKind::string && entry->value.text == "trap") {
+    peer.start = Start::trap;
+  } else if (const auto start = section.boolean("start")) {
+    peer.start = start->value ? Start::at_once : Start::on_command;
+  } else {
+    return;
+  }
+  if (peer.remote_any && peer.start != Start::on_command) {
+    section.note(where, "start",
                  {"a tunnel with remote = \"any\" cannot be started from here",
                   "write start = false, or name the remote"});
+  } else if (peer.pfp.any() && peer.start == Start::at_once) {
+    section.note(where, "start",
+                 {"with pfp it is the first packet that says what the tunnel carries",
+                  "write start = \"trap\", or remove pfp"});
   }
-  peer.start = start ? start->value : !peer.remote_any;
 }
 
 Parsed<RedirectTarget> parse_redirect_target(std::string_view text) {
@@ -349,7 +365,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
   if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
   read_retry(section, peer);
-  read_start(section, peer);
+  read_start(section, entry.value, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
   read_recovery(section, peer);

@@ -43,6 +43,8 @@ void check_local_against_remote(const PeerDraft& site, Errors& errors) {
   for (const auto& remote : site.remote_nets) {
     const auto* local = find_overlap(site.local_nets, remote.value);
     if (local == nullptr) continue;
+    // "Everything" means everything else; see make_policies().
+    if ((remote.value.length == 0) != (local->value.length == 0)) continue;
     errors.add(remote.where,
                fmt::format("remote_nets: {} overlaps local_nets {} at {}", remote.value.to_string(),
                            local->value.to_string(), local->where.to_string()),

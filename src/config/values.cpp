@@ -268,6 +268,84 @@ Parsed<PortRule> parse_port_rule(std::string_view text) {
   return PortRule{protocol->number, first, last};
 }
 
+Parsed<AddressRange> parse_address_range(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) {
+    const base::Prefix prefix = TRY(parse_prefix(text));
+    return AddressRange{prefix.first(), prefix.last()};
+  }
+  const auto first = base::IpAddress::parse(text.substr(0, dash));
+  const auto last = base::IpAddress::parse(text.substr(dash + 1));
+  if (!first || !last || first->family() != last->family()) {
+    return fault(fmt::format("{} is not a range of addresses", quoted(text)),
+                 "write two addresses of one family such as 10.1.0.5-10.1.0.99");
+  }
+  if (*last < *first) {
+    return fault(fmt::format("{} ends before it begins", quoted(text)),
+                 fmt::format("write \"{}-{}\"", last->to_string(), first->to_string()));
+  }
+  return AddressRange{*first, *last};
+}
+
+Parsed<std::uint8_t> parse_protocol(std::string_view text) {
+  constexpr std::array more = {ProtocolName{"any", 0, false}, ProtocolName{"udplite", 136, true},
+                               ProtocolName{"mobility", 135, false}};
+  for (const ProtocolName& protocol : protocol_names) {
+    if (protocol.name == text) return protocol.number;
+  }
+  for (const ProtocolName& protocol : more) {
+    if (protocol.name == text) return protocol.number;
+  }
+  const auto number = is_digits(text) ? parse_number(text) : std::nullopt;
+  if (number && *number > 0 && *number <= 0xff) return static_cast<std::uint8_t>(*number);
+  return fault(fmt::format("{} is not a protocol", quoted(text)),
+               "write tcp, udp, sctp, dccp, udplite, icmp, icmpv6, mobility, gre, ospf, any, or a "
+               "number from 1 to 255");
+}
+
+Parsed<PortRange> parse_port_range(std::string_view text) {
+  if (text == "opaque") return PortRange{0xffff, 0};
+  const std::size_t dash = text.find('-');
+  const std::uint16_t first = TRY(parse_port(text.substr(0, dash)));
+  if (dash == std::string_view::npos) return PortRange{first, first};
+  const std::uint16_t last = TRY(parse_port(text.substr(dash + 1)));
+  if (last < first) {
+    return fault(fmt::format("{} ends before it begins", quoted(text)),
+                 fmt::format("write \"{}-{}\"", last, first));
+  }
+  return PortRange{first, last};
+}
+
+Parsed<PortRange> parse_type_range(std::string_view text, bool has_code) {
+  const auto octet = [](std::string_view digits) -> std::optional<unsigned> {
+    const auto number = is_digits(digits) ? parse_number(digits) : std::nullopt;
+    if (!number || *number > 0xff) return std::nullopt;
+    return static_cast<unsigned>(*number);
+  };
+  const auto wrong = [&] {
+    return fault(fmt::format("{} is not a type", quoted(text)),
+                 has_code ? "write a number such as 8, a range such as 8-10, or a type with its "
+                            "code such as 3(4)"
+                          : "write a number such as 5, or a range such as 1-4");
+  };
+  const std::size_t bracket = text.find('(');
+  if (bracket != std::string_view::npos) {
+    const auto type = octet(text.substr(0, bracket));
+    const auto code = text.ends_with(')')
+                          ? octet(text.substr(bracket + 1, text.size() - bracket - 2))
+                          : std::nullopt;
+    if (!has_code || !type || !code) return wrong();
+    const auto value = static_cast<std::uint16_t>(*type << 8 | *code);
+    return PortRange{value, value};
+  }
+  const std::size_t dash = text.find('-');
+  const auto first = octet(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : octet(text.substr(dash + 1));
+  if (!first || !last || *last < *first) return wrong();
+  return PortRange{static_cast<std::uint16_t>(*first << 8),
+                   static_cast<std::uint16_t>(*last << 8 | 0xff)};
+}
+
 Parsed<Encap> parse_encap(std::string_view text) {
   if (text == "auto") return Encap::automatic;
   if (text == "always") return Encap::always;

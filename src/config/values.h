@@ -32,6 +32,25 @@ inline constexpr std::size_t identity_size_max = 255;
 [[nodiscard]] Parsed<Remote> parse_remote(std::string_view text);
 [[nodiscard]] Parsed<policy::Identity> parse_identity(std::string_view text);
 [[nodiscard]] Parsed<PortRule> parse_port_rule(std::string_view text);
+/// First to last, both included. Ports: 65535 to 0 is OPAQUE (RFC 4301), as in traffic selectors.
+struct AddressRange {
+  base::IpAddress first;
+  base::IpAddress last;
+  friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0xffff;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+/// "10.1.0.0/16", "10.1.0.9", "10.1.0.5-10.1.0.99".
+[[nodiscard]] Parsed<AddressRange> parse_address_range(std::string_view text);
+/// A name, "mobility", or a number from 1 to 255; "any" is 0.
+[[nodiscard]] Parsed<std::uint8_t> parse_protocol(std::string_view text);
+/// "443", "1000-2000", "opaque".
+[[nodiscard]] Parsed<PortRange> parse_port_range(std::string_view text);
+/// "8", "8-10", and for ICMP a code too: "3(4)". Type << 8 | code.
+[[nodiscard]] Parsed<PortRange> parse_type_range(std::string_view text, bool has_code);
 [[nodiscard]] Parsed<Encap> parse_encap(std::string_view text);
 [[nodiscard]] Parsed<Tcp> parse_tcp(std::string_view text);
 /// "@name" or "cred:name". `peer` names the file in the suggestion; the text itself is never

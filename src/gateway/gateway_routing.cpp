@@ -69,19 +69,33 @@ void Gateway::Impl::pump_peers(base::Instant now) {
 void Gateway::Impl::refresh() {
   if (!std::exchange(refresh_due_, false)) return;
   ike::Connections connections;
+  std::vector<ipsec::Policy> policies;
   std::vector<ipsec::Policy> host_policies;
   std::vector<ipsec::Policy> site_policies;
+  std::vector<ipsec::Policy> rest;
+  for (const config::PolicyConfig& policy : config_->policies) {
+    const auto peer = peers_.find(policy.peer);
+    if (peer != peers_.end() && peer->second.is_off()) continue;
+    policies.push_back(make_policy(policy));
+    if (peer != peers_.end()) policies.back().pfp = peer->second.config().pfp;
+  }
   std::map<base::Prefix, AddRoute> routes;
   for (const auto& [name, peer] : peers_) {
     if (auto connection = peer.connection()) connections.push_back(std::move(connection));
     auto& list = peer.config().kind == config::PeerKind::host ? host_policies : site_policies;
     for (ipsec::Policy& policy : peer.policies()) list.push_back(std::move(policy));
+    if (!peer.is_off()) {
+      for (ipsec::Policy& policy : make_rest(peer.config())) rest.push_back(std::move(policy));
+    }
     for (AddRoute& route : peer.routes()) routes.try_emplace(route.prefix, std::move(route));
   }
-  // A host may lie inside a site's network, never the other way round.
-  std::move(site_policies.begin(), site_policies.end(), std::back_inserter(host_policies));
+  // What a person wrote goes first. A host may lie inside a site's network, never the other way
+  // round.
+  for (auto* list : {&host_policies, &site_policies, &rest}) {
+    std::move(list->begin(), list->end(), std::back_inserter(policies));
+  }
   if (endpoint_) endpoint_->set_connections(std::move(connections));
-  set_policies(std::move(host_policies));
+  set_policies(std::move(policies));
   set_routes(std::move(routes));
 }
 
@@ -157,8 +171,10 @@ void Gateway::Impl::route(ipsec::Notice notice, base::Instant now) {
     return found == children_.end() ? nullptr : find(found->second);
   };
   std::visit(Overloaded{
-                 [&](const ipsec::Acquire& acquire) {
-                   if (Peer* peer = find(acquire.connection)) peer->handle_acquire(now);
+                 [&](ipsec::Acquire& acquire) {
+                   if (Peer* peer = find(acquire.connection)) {
+                     peer->handle_acquire(std::move(acquire.trigger), now);
+                   }
                  },
                  [&](const ipsec::Expired& expired) {
                    if (Peer* peer = peer_of(expired.id)) {

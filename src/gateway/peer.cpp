@@ -25,7 +25,7 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
       rng_(&rng),
       ladder_(config_.tcp, {options.ike_port, options.natt_port, config_.remote_port}),
       since_(now) {
-  wish_ = config_.start ? Wish::start : Wish::on_demand;
+  wish_ = config_.start == config::Start::at_once ? Wish::start : Wish::on_demand;
   outer_.local = config_.local;
   if (config_.remote_address) outer_.remote = {*config_.remote_address};
   if (config_.resumption) {
@@ -80,6 +80,7 @@ void Peer::up(base::Instant now) {
 void Peer::down(base::Instant now) {
   wish_ = Wish::down;
   demanded_ = false;
+  trigger_.reset();
   stream_.reset();
   attempts_ = 0;
   next_attempt_.reset();
@@ -270,6 +271,7 @@ void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   if (wish_ == Wish::down) return;
   children_.insert(up.child_sa);
   had_child_ = true;
+  trigger_.reset();
   child_pending_until_.reset();
   child_retry_at_.reset();
   child_failures_ = 0;
@@ -310,8 +312,20 @@ void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
   reconcile(now);
 }
 
-void Peer::handle_acquire(base::Instant now) {
+void Peer::handle_acquire(policy::Trigger trigger, base::Instant now) {
   if (wish_ == Wish::down) return;
+  if (wish_ == Wish::on_demand && config_.start == config::Start::on_command && ikes_.empty()) {
+    return;
+  }
+  if (!ikes_.empty() && !children_.empty()) {
+    if (child_retry_at_ && *child_retry_at_ > now) return;
+    requests_.emplace_back(
+        ike::Command{ike::InitiateChild{config_.name, config_.name, std::move(trigger)}});
+    return;
+  }
+  // A tunnel that is wanted anyway is for more than this packet.
+  const bool is_first = wish_ == Wish::on_demand || trigger.is_exact;
+  if (is_first && !trigger_) trigger_ = std::move(trigger);
   demanded_ = true;
   if (next_attempt_ && attempts_ > 0) {
     next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + acquire_patience));
@@ -364,7 +378,7 @@ void Peer::reconcile_child(base::Instant now) {
     return;
   }
   child_pending_until_ = now + negotiation_timeout;
-  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, config_.name}});
+  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, config_.name, trigger_}});
 }
 
 void Peer::start_attempt(base::Instant now) {
@@ -407,6 +421,7 @@ void Peer::climb(base::Instant now) {
   const base::Path path = ladder_.path_of(ladder_.climb(now), *outer_.local, *target_, *rng_);
   ike::Initiate command{config_.name, path, rungs_out_ > 0};
   if (redirection_) command.redirected_from = redirection_->from;
+  command.trigger = trigger_;
   requests_.emplace_back(ike::Command{std::move(command)});
   ++rungs_out_;
 }

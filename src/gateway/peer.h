@@ -77,7 +77,8 @@ class Peer {
   void handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
-  void handle_acquire(base::Instant now);
+  /// Traffic wants an SA: of the tunnel, or one more when those there are do not cover it.
+  void handle_acquire(policy::Trigger trigger, base::Instant now);
   /// A failure the endpoint has explained; shown until the next success.
   void handle_failure_text(const std::string& text);
 
@@ -137,7 +138,8 @@ class Peer {
   Options options_;
   base::Rng* rng_;
   Wish wish_ = Wish::start;
-  bool demanded_ = false;  ///< on demand, and traffic has asked
+  bool demanded_ = false;                   ///< on demand, and traffic has asked
+  std::optional<policy::Trigger> trigger_;  ///< the traffic that has asked, until there is a child
   Phase phase_ = Phase::waiting;
   base::Instant phase_deadline_;
   OuterAddresses outer_;

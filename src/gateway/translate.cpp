@@ -127,7 +127,33 @@ ike::GatewayName gateway_name(const config::RedirectTarget& target) {
 
 ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
                       TrafficSelectors remote) {
-  return {ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local), std::move(remote)};
+  ipsec::Policy policy{ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local),
+                       std::move(remote)};
+  policy.pfp = peer.pfp;
+  return policy;
+}
+
+bool has_everything(const config::PeerConfig& peer) {
+  return std::any_of(peer.remote_nets.begin(), peer.remote_nets.end(),
+                     [](const base::Prefix& net) { return net.length == 0; });
+}
+
+ipsec::PolicyAction action_of(config::PolicyAction action) {
+  switch (action) {
+    case config::PolicyAction::bypass: return ipsec::PolicyAction::bypass;
+    case config::PolicyAction::discard: return ipsec::PolicyAction::discard;
+    case config::PolicyAction::protect: return ipsec::PolicyAction::protect;
+  }
+  return ipsec::PolicyAction::discard;
+}
+
+ipsec::PolicyDirection direction_of(config::PolicyDirection direction) {
+  switch (direction) {
+    case config::PolicyDirection::both: return ipsec::PolicyDirection::both;
+    case config::PolicyDirection::outbound: return ipsec::PolicyDirection::outbound;
+    case config::PolicyDirection::inbound: return ipsec::PolicyDirection::inbound;
+  }
+  return ipsec::PolicyDirection::both;
 }
 
 TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rule) {
@@ -207,6 +233,14 @@ std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
   std::vector<ipsec::Policy> policies;
   switch (peer.kind) {
     case config::PeerKind::site:
+      // "Everything" does not include ourselves: no peer may speak for our own networks.
+      if (has_everything(peer)) {
+        policies.push_back({ipsec::PolicyAction::bypass,
+                            {},
+                            {},
+                            selectors_of(peer.local_nets),
+                            selectors_of(peer.local_nets)});
+      }
       policies.push_back(
           protect(peer, selectors_of(peer.local_nets), selectors_of(peer.remote_nets)));
       break;
@@ -216,6 +250,22 @@ std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
         add_host_policies(peer, *outer.local, remote, policies);
       }
       break;
+  }
+  return policies;
+}
+
+ipsec::Policy make_policy(const config::PolicyConfig& policy) {
+  return {action_of(policy.action),      policy.peer, policy.peer, policy.local, policy.remote,
+          direction_of(policy.direction)};
+}
+
+std::vector<ipsec::Policy> make_rest(const config::PeerConfig& peer) {
+  std::vector<ipsec::Policy> policies;
+  for (const base::Prefix& net : peer.remote_nets) {
+    if (net.length != 0) continue;
+    const TrafficSelectors any{TrafficSelector::any(net.address.family())};
+    policies.push_back(
+        {ipsec::PolicyAction::bypass, {}, {}, any, any, ipsec::PolicyDirection::outbound});
   }
   return policies;
 }

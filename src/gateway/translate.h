@@ -36,6 +36,13 @@ struct OuterAddresses {
 [[nodiscard]] std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                                        const OuterAddresses& outer);
 
+/// One [[policy]].
+[[nodiscard]] ipsec::Policy make_policy(const config::PolicyConfig& policy);
+
+/// A tunnel to everywhere leads all traffic here. What it does not protect, as it is not from its
+/// local networks, goes where it would have gone without Caponier: these stand behind all others.
+[[nodiscard]] std::vector<ipsec::Policy> make_rest(const config::PeerConfig& peer);
+
 /// What must go into the tunnel device and nowhere else while the tunnel is wished for.
 [[nodiscard]] std::vector<AddRoute> make_routes(const config::PeerConfig& peer,
                                                 const OuterAddresses& outer);

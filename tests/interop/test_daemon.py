@@ -331,9 +331,76 @@ def fails_closed(lab, options):
     net.net.ip("route", "add", "10.1.0.0/24", "via", "203.0.113.1")
     net.gw_b.ip("route", "replace", "10.1.0.0/24", "via", "198.51.100.254")
     expect(ping(net.client_a, "10.2.0.10", 3)[0] == 0, "a ping crossed without a tunnel")
-    wait_until(lambda: pair.a.status()["drops"].get("clear_no_sa"), 5, "the named drop")
+    wait_until(lambda: pair.a.status()["drops"].get("clear_queue_full"), 15, "the named drop")
     pair.a.cli("down", "office")
     expect(ping(net.client_a, "10.2.0.10", 3)[0] == 3, "`down` must take the wish back")
+
+
+def trap(lab, options):
+    """start = "trap": the first packet brings the tunnel up, waits for it and is delivered."""
+    pair = Pair(lab, options, extra_a='start = "trap"\n', extra_b="start = false\n")
+    pair.b.start()
+    pair.a.start()
+    expect(pair.a.status("office")["state"] == "off", str(pair.a.status("office")))
+    got = ping(pair.net.client_a, "10.2.0.10", 1)[0]
+    expect(got == 1, f"the first packet was lost\n{pair.a.log}\n{pair.b.log}")
+    lost = {"clear_no_sa", "clear_queue_full"} & {
+        name for name, count in pair.a.status()["drops"].items() if count}
+    expect(not lost, f"dropped: {lost}")
+    pair.expect_traffic()
+
+
+def shunts(lab, options):
+    """[[policy]]: some of a tunnel's traffic goes in clear, some not at all, the rest through it."""
+    rules = """
+[[policy]]
+name = "clear"
+action = "bypass"
+{ours} = ["10.2.0.77"]
+
+[[policy]]
+name = "never"
+action = "discard"
+{ours} = ["10.2.0.88"]
+"""
+    pair = Pair(lab, options, extra_a=rules.format(ours="remote"),
+                extra_b=rules.format(ours="local"))
+    net = pair.net
+    for last in (77, 88):
+        net.client_b.ip("addr", "add", f"10.2.0.{last}/24", "dev", "eth0")
+    net.net.ip("route", "add", "10.2.0.0/24", "via", "198.51.100.1")
+    net.net.ip("route", "add", "10.1.0.0/24", "via", "203.0.113.1")
+    pair.up()
+    wire = lab.folder / "middle.pcap"
+    dump = capture(net.net, "eth0", wire)
+    pair.expect_traffic()
+    ping(net.client_a, "10.2.0.77", 2)
+    expect(ping(net.client_a, "10.2.0.88", 2)[0] == 0, "discarded traffic passed")
+    finish_capture(lab, dump)
+    seen = run(["tshark", "-r", str(wire), "-Y", "icmp.type == 8", "-T", "fields", "-e",
+                "ip.dst"]).stdout.split()
+    expect(seen and set(seen) == {"10.2.0.77"}, f"in clear on the wire went to: {seen}")
+    expect(pair.a.status()["drops"].get("clear_policy_discard") == 2, str(pair.a.status()["drops"]))
+
+
+def everything(lab, options):
+    """remote_nets = ["0.0.0.0/0"]: all from the local network is protected, the rest as before."""
+    pair = Pair(lab, options)
+    net = pair.net
+    pair.a.config.write_text(site(net.OUTER_B, "10.1.0.0/24", "0.0.0.0/0"))
+    pair.b.config.write_text(site(net.OUTER_A, "0.0.0.0/0", "10.1.0.0/24"))
+    pair.up()
+    wire = lab.folder / "middle.pcap"
+    dump = capture(net.net, "eth0", wire)
+    pair.expect_traffic()
+    # Ours, from an address of the outer network: the way an SSH session from outside is answered.
+    done = net.gw_a.run("ping", "-n", "-c", "1", "-W", "2", "-I", net.OUTER_A, net.OUTER_B,
+                        check=False)
+    expect(" 1 received" in done.stdout, f"{done.stdout}\n{pair.a.status()}")
+    finish_capture(lab, dump)
+    seen = run(["tshark", "-r", str(wire), "-Y", "icmp.type == 8", "-T", "fields", "-e",
+                "ip.dst"]).stdout.split()
+    expect(set(seen) == {net.OUTER_B}, f"in clear on the wire went to: {seen}")
 
 
 def ipv6(lab, options):
@@ -530,7 +597,8 @@ def move_one(lab, options, mobike):
 
 CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
-         impossible_selectors, unknown_peer, fails_closed, ipv6, host_mode, command_line,
+         impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
+         command_line,
          tcp_fallback, back_to_udp, tcp_https, tcp_always, port_500_dead, address_change]
 
 

@@ -73,7 +73,6 @@ TEST(Gateway, brings_a_tunnel_up_without_being_asked_and_carries_traffic) {
 
 TEST(Gateway, traffic_asks_for_a_tunnel_that_waits_for_it) {
   TestWorld w{seed_from_env(1)};
-  w.allow({base::DropReason::clear_no_sa});
   auto [a, b] = w.pair(psk_tunnel());
   w.run_for(60s);
   EXPECT_EQ(a.peer().state, gateway::PeerState::off);
@@ -81,9 +80,52 @@ TEST(Gateway, traffic_asks_for_a_tunnel_that_waits_for_it) {
   EXPECT_EQ(a.unrouted(), 0u);
 }
 
+TEST(Gateway, the_first_packet_brings_the_tunnel_up_and_is_not_lost) {
+  TestWorld w{seed_from_env(1)};
+  auto [a, b] = w.pair(psk_tunnel());
+  w.run_for(10s);
+  Flow& flow = w.flow(a, b, 1h);
+  EXPECT_EQ(flow.requests_sent, 1u);
+  EXPECT_TRUE(w.run_until([&] { return flow.replies_arrived == 1; }, 2s));
+  EXPECT_EQ(a.status().drops.total() + b.status().drops.total(), 0u);
+}
+
+TEST(Gateway, packets_wait_for_a_tunnel_that_is_wanted_and_down_and_never_go_in_clear) {
+  TestWorld w{seed_from_env(1)};
+  w.allow({base::DropReason::clear_queue_full});
+  auto [a, b] = w.pair(started_by_a());
+  w.link(a, b).partition();
+  Flow& flow = w.flow(a, b, 1s);
+  w.run_for(60s);
+  EXPECT_EQ(flow.replies_arrived, 0u);
+  EXPECT_EQ(a.unrouted(), 0u);
+  const auto late = a.status().drops[base::DropReason::clear_queue_full];
+  EXPECT_GE(late, 40u);
+  EXPECT_LE(late, 55u) << "the rest still waits";
+  w.link(a, b).heal();
+  EXPECT_TRUE(w.run_until([&] { return flow.replies_arrived >= 5; }, 70s));
+}
+
+TEST(Gateway, each_address_gets_a_tunnel_of_its_own_when_it_is_populated_from_the_packet) {
+  TestWorld w{seed_from_env(1)};
+  Node& a = w.add();
+  Node& b = w.add();
+  w.connect(a, b, psk_tunnel());
+  for (Node* node : {&a, &b}) {
+    node->peers.front().pfp.local_address = true;
+    node->peers.front().pfp.remote_address = true;
+    node->start();
+  }
+  Flow& flow = w.flow(a, b, 1s);
+  EXPECT_TRUE(w.run_until([&] { return flow.replies_arrived >= 3; }, 10s));
+  ASSERT_EQ(a.peer().children.size(), 1u);
+  const auto sa = a.peer().children.front().sa;
+  EXPECT_EQ(policy::to_string(sa.local), a.inner().to_string() + "/32");
+  EXPECT_EQ(policy::to_string(sa.remote), b.inner().to_string() + "/32");
+}
+
 TEST(Gateway, traffic_asks_for_a_host_by_name_too) {
   TestWorld w{seed_from_env(1)};
-  w.allow({base::DropReason::clear_no_sa});
   Tunnel tunnel = psk_tunnel();
   tunnel.kind = config::PeerKind::host;
   tunnel.by_name = true;

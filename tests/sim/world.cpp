@@ -72,8 +72,11 @@ void World::connect(Node& a, Node& b, const Tunnel& tunnel) {
   config::PeerConfig at_b = side_of(b, a, tunnel);
   at_a.psk = secret(tunnel.psk_a);
   at_b.psk = secret(tunnel.psk_b);
-  at_a.start = tunnel.a_starts;
-  at_b.start = tunnel.b_starts;
+  const auto start = [](bool at_once) {
+    return at_once ? config::Start::at_once : config::Start::trap;
+  };
+  at_a.start = start(tunnel.a_starts);
+  at_b.start = start(tunnel.b_starts);
   if (!tunnel.a_fixes_local) at_a.local.reset();
   if (tunnel.by_name) {
     at_a.remote = b.name() + ".example";
@@ -346,7 +349,7 @@ void World::allow(std::initializer_list<base::DropReason> reasons) {
 void World::allow_weather() {
   using enum base::DropReason;
   allow({ike_duplicate, ike_bad_message_id, ike_unknown_spi, ike_unexpected, esp_no_sa, esp_replay,
-         clear_no_sa, clear_expired, esp_expired});
+         clear_no_sa, clear_expired, clear_queue_full, esp_expired});
 }
 
 void World::check_drops() {

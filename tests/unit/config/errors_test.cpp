@@ -54,7 +54,7 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
-       "local, local_id, remote_id, remote_port, ike, esp, compat, encap, tcp, start, dpd, "
+       "local, local_id, remote_id, remote_port, ike, esp, compat, encap, tcp, start, pfp, dpd, "
        "keepalive, "
        "lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, auth_lifetime, "
        "replay_window, retry_min, retry_max, fragmentation, fragment_size, "
@@ -86,8 +86,8 @@ TEST(ConfigErrors, unknown_sections_and_loose_keys_are_refused) {
   expect_file({
       {"[sit.a]", "1:2: unknown section [sit]\n  fix: did you mean 'site'?"},
       {"\n[server]\nname = \"x\"",
-       "2:2: unknown section [server]\n  fix: the sections are [site.NAME], [host.NAME], [daemon] "
-       "and [debug]"},
+       "2:2: unknown section [server]\n  fix: the sections are [site.NAME], [host.NAME], "
+       "[[policy]], [daemon] and [debug]"},
       {"remote = \"x\"",
        "1:1: key 'remote' stands outside any section\n  fix: put it below a header such as "
        "[site.NAME]"},

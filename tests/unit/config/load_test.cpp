@@ -31,7 +31,7 @@ TEST(ConfigLoad, the_minimal_site_takes_every_default) {
   EXPECT_EQ(peer.ike, policy::default_ike_offers());
   EXPECT_EQ(peer.esp, policy::default_esp_offers());
   EXPECT_EQ(peer.encap, Encap::automatic);
-  EXPECT_TRUE(peer.start);
+  EXPECT_EQ(peer.start, Start::at_once);
   EXPECT_EQ(peer.dpd, std::chrono::seconds{30});
   EXPECT_EQ(peer.keepalive, std::chrono::seconds{20});
   EXPECT_TRUE(peer.mobike);
@@ -102,7 +102,7 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
   EXPECT_EQ(peer.ike.size(), 2U);
   EXPECT_EQ(peer.esp.size(), 1U);
   EXPECT_EQ(peer.encap, Encap::always);
-  EXPECT_FALSE(peer.start);
+  EXPECT_EQ(peer.start, Start::on_command);
   EXPECT_EQ(peer.dpd, std::chrono::minutes{5});
   EXPECT_EQ(peer.keepalive, std::chrono::seconds{15});
   EXPECT_FALSE(peer.mobike);
@@ -153,7 +153,7 @@ TEST(ConfigLoad, a_peer_from_anywhere_only_answers_and_has_no_identity_of_its_ow
   ASSERT_NE(config, nullptr);
   EXPECT_TRUE(config->peers.at(0).remote_any);
   EXPECT_FALSE(config->peers.at(0).remote_id);
-  EXPECT_FALSE(config->peers.at(0).start);
+  EXPECT_EQ(config->peers.at(0).start, Start::on_command);
 }
 
 TEST(ConfigLoad, bare_addresses_and_ipv6_networks_are_networks) {

@@ -60,12 +60,12 @@ class Desk final : public Daemon {
   explicit Desk(bool allow_key_export = true)
       : here(1, now), there(2, now), server(here.gateway, *this) {
     auto there_peer = make_peer("back", "192.0.2.2", "192.0.2.1", "10.2.0.0/16", "10.1.0.0/16");
-    there_peer.start = false;
+    there_peer.start = config::Start::on_command;
     there.apply(make_config({there_peer}, false), now);
     auto branch = make_peer("branch", "192.0.2.1", "192.0.2.2", "10.1.0.0/16", "10.2.0.0/16");
-    branch.start = false;
+    branch.start = config::Start::on_command;
     auto other = make_peer("berlin", "192.0.2.1", "192.0.2.99", "10.1.0.0/16", "10.9.0.0/16");
-    other.start = false;
+    other.start = config::Start::on_command;
     here.apply(make_config({other, branch}, allow_key_export), now);
     run();
   }

@@ -204,17 +204,17 @@ TEST(Peer, routes_stay_while_a_wished_tunnel_is_down) {
 
 TEST(Peer, on_demand_waits_for_traffic) {
   config::PeerConfig config = site_peer();
-  config.start = false;
+  config.start = config::Start::trap;
   Driven d{config};
   EXPECT_EQ(d.peer.state(), PeerState::off);
   EXPECT_FALSE(d.peer.poll_deadline().has_value());
-  d.peer.handle_acquire(d.now);
+  d.peer.handle_acquire({}, d.now);
   EXPECT_TRUE(d.command<ike::Initiate>().has_value());
 }
 
 TEST(Peer, a_host_on_demand_finds_its_address_so_that_traffic_can_ask) {
   config::PeerConfig config = host_peer();
-  config.start = false;
+  config.start = config::Start::trap;
   Driven d{config};
   EXPECT_TRUE(d.peer.routes().empty());
   d.advance();
@@ -223,8 +223,30 @@ TEST(Peer, a_host_on_demand_finds_its_address_so_that_traffic_can_ask) {
   EXPECT_EQ(d.peer.routes().size(), 1u);
   EXPECT_EQ(d.peer.state(), PeerState::off);
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
-  d.peer.handle_acquire(d.now);
+  d.peer.handle_acquire({}, d.now);
   EXPECT_TRUE(d.request<FindSource>().has_value());
+}
+
+TEST(Peer, traffic_that_asks_is_offered_first) {
+  config::PeerConfig config = site_peer();
+  config.start = config::Start::trap;
+  Driven d{config};
+  const policy::Trigger trigger{{policy::TrafficSelector::any(base::Family::v4)}, {}, false};
+  d.peer.handle_acquire(trigger, d.now);
+  const auto initiate = d.command<ike::Initiate>();
+  ASSERT_TRUE(initiate.has_value());
+  EXPECT_EQ(initiate->trigger, trigger);
+}
+
+TEST(Peer, on_command_traffic_brings_nothing_up) {
+  config::PeerConfig config = site_peer();
+  config.start = config::Start::on_command;
+  Driven d{config};
+  d.peer.handle_acquire({}, d.now);
+  EXPECT_FALSE(d.command<ike::Initiate>().has_value());
+  EXPECT_EQ(d.peer.policies().size(), 1u);
+  d.peer.up(d.now);
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
 }
 
 TEST(Peer, traffic_shortens_a_long_pause) {
@@ -233,7 +255,7 @@ TEST(Peer, traffic_shortens_a_long_pause) {
     d.advance();
     d.fail(ike::EndReason::timeout);
   }
-  d.peer.handle_acquire(d.now);
+  d.peer.handle_acquire({}, d.now);
   EXPECT_LE(*d.peer.next_attempt() - d.now, acquire_patience);
 }
 
@@ -379,7 +401,7 @@ TEST(Peer, a_changed_peer_stays_down_when_a_person_said_so) {
 
 TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
   config::PeerConfig config = host_peer();
-  config.start = false;
+  config.start = config::Start::trap;
   Driven d{config};
   EXPECT_FALSE(d.peer.connection());
   const base::Endpoint peer{address("192.0.2.2"), 500};
@@ -556,7 +578,7 @@ TEST(Peer, every_guest_of_a_host_that_answers_anybody_has_its_policies) {
   config::PeerConfig config = host_peer();
   config.remote_any = true;
   config.remote_address.reset();
-  config.start = false;
+  config.start = config::Start::on_command;
   config.local = address("192.0.2.1");
   Driven d{config};
   const auto up = [&](std::uint64_t id, const char* remote) {

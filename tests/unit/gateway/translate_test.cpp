@@ -102,5 +102,37 @@ TEST(Translate, connections_that_differ_in_nothing_outer_are_the_same) {
   EXPECT_FALSE(is_same(*one, *make_connection(site_peer(), moved)));
 }
 
+TEST(Translate, a_site_to_everywhere_protects_all_but_its_own_networks) {
+  config::PeerConfig peer = site_peer();
+  peer.remote_nets = {base::Prefix::parse("0.0.0.0/0").value()};
+  const auto policies = make_policies(peer, both());
+  ASSERT_EQ(policies.size(), 2u);
+  EXPECT_EQ(policies[0].action, ipsec::PolicyAction::bypass);
+  EXPECT_EQ(policies[0].local, policies[0].remote);
+  EXPECT_EQ(policies[1].action, ipsec::PolicyAction::protect);
+  EXPECT_EQ(policies[1].local, policies[0].local);
+  const auto rest = make_rest(peer);
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest[0].action, ipsec::PolicyAction::bypass);
+  EXPECT_EQ(rest[0].direction, ipsec::PolicyDirection::outbound);
+  EXPECT_TRUE(make_rest(site_peer()).empty());
+}
+
+TEST(Translate, a_policy_of_the_file_becomes_one_of_the_engine) {
+  config::PolicyConfig policy;
+  policy.action = config::PolicyAction::protect;
+  policy.peer = "branch";
+  policy.direction = config::PolicyDirection::inbound;
+  policy.local = {TrafficSelector::any(base::Family::v4)};
+  policy.remote = {TrafficSelector::any(base::Family::v6)};
+  const ipsec::Policy made = make_policy(policy);
+  EXPECT_EQ(made.action, ipsec::PolicyAction::protect);
+  EXPECT_EQ(made.connection, "branch");
+  EXPECT_EQ(made.child, "branch");
+  EXPECT_EQ(made.direction, ipsec::PolicyDirection::inbound);
+  EXPECT_EQ(made.local, policy.local);
+  EXPECT_EQ(made.remote, policy.remote);
+}
+
 }  // namespace
 }  // namespace caponier::gateway
