@@ -442,9 +442,10 @@ def drops_by_name(lab, options):
     net = pair.net
     pair.b.stop()
     ping(net.client_a, "10.2.0.10", 1)
-    wait_until(lambda: drops(pair.a, "clear_no_sa"), 5, "the drop")
+    # Only after it has waited for its SA in vain.
+    wait_until(lambda: drops(pair.a, "clear_queue_full"), 15, "the drop")
     status = pair.a.status()
-    expect(status["workers"][0]["drops"]["clear_no_sa"] == status["drops"]["clear_no_sa"],
+    expect(status["workers"][0]["drops"]["clear_queue_full"] == status["drops"]["clear_queue_full"],
            str(status))
     pair.b.start()
     pair.a.cli("up", "office", "--wait", "10s")
@@ -500,9 +501,8 @@ def trace(lab, options):
     said = traced("documents", "--json")
     records = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     pings = [one for one in records if one["inner"] and one["inner"]["protocol"] == 1]
-    dropped = [one for one in pings if one["verdict"] == "drop"]
-    expect([one["drop"] for one in dropped] == ["clear_no_sa"] and dropped[0]["peer"] == "other",
-           said)
+    held = [one for one in pings if one["verdict"] == "held"]
+    expect([one["peer"] for one in held] == ["other"], said)
     out = [one for one in pings if one["direction"] == "out" and one["verdict"] == "forward"]
     back = [one for one in pings if one["direction"] == "in"]
     expect(len(out) == 2 and len(back) == 2, said)
