@@ -43,7 +43,13 @@ inline config::PeerConfig make_peer(std::string name, const char* local, const c
 /// One gateway with its keyholder; the events it told.
 struct Side {
   explicit Side(std::uint64_t seed, base::Instant now)
-      : rng(seed), gateway({}, crypto, rng, now), keyholder(crypto) {}
+      : rng(seed), gateway(options(), crypto, rng, now), keyholder(crypto) {}
+  /// Nobody here would fetch packets that have waited for their SA.
+  static gateway::GatewayOptions options() {
+    gateway::GatewayOptions options;
+    options.engine_limits.waiting_packets_max = 0;
+    return options;
+  }
   void apply(std::shared_ptr<const config::Config> config, base::Instant now) {
     keyholder.apply(config);
     gateway.apply(std::move(config), now);
