@@ -62,6 +62,13 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
+double clock_cost() {
+  constexpr int calls = 20'000;
+  const double before = cpu_seconds();
+  for (int i = 0; i < calls; ++i) (void)cpu_seconds();
+  return (cpu_seconds() - before) / calls;
+}
+
 std::size_t bytes_in_use() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;

@@ -29,6 +29,9 @@ void heading(std::string_view text);
 
 /// CPU seconds of this thread.
 [[nodiscard]] double cpu_seconds();
+/// What one call of cpu_seconds() costs now, which lies within every stretch that two of them
+/// measure.
+[[nodiscard]] double clock_cost();
 /// Bytes the allocator has given away and not got back.
 [[nodiscard]] std::size_t bytes_in_use();
 

@@ -86,19 +86,6 @@ bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) {
          update(work_.get(), Bytes{out}.first(size)) && finish(work_.get(), out, size);
 }
 
-bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out) {
-  CAPONIER_ASSERT(out.size() >= Hmac::size_max);
-  const EVP_MD* const algorithm = algorithm_of(digest);
-  const MdCtx owner{EVP_MD_CTX_new()};
-  EVP_MD_CTX* const ctx = owner.get();
-  Block block;
-  unsigned size = 0;
-  return algorithm != nullptr && ctx != nullptr && spread_key(ctx, algorithm, key, block) &&
-         begin(ctx, algorithm, block, inner_pad) && update(ctx, parts) && finish(ctx, out, size) &&
-         begin(ctx, algorithm, block, outer_pad) && update(ctx, Bytes{out}.first(size)) &&
-         finish(ctx, out, size);
-}
-
 const char* digest_of(IntegId integ) {
   switch (integ) {
     case IntegId::none:

@@ -58,6 +58,7 @@ class Hmac {
 };
 /// The same for a key that serves once.
 [[nodiscard]] bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out);
+[[nodiscard]] bool sha1_of(std::span<const Bytes> parts, MutBytes out);
 
 /// AES-XCBC-MAC-128 and AES-CMAC, untruncated.
 class CbcMac {

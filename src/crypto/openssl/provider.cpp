@@ -115,16 +115,8 @@ std::expected<std::unique_ptr<KeyExchange>, CryptoError> OpensslProvider::make_k
 
 ByteVec OpensslProvider::nat_hash(std::span<const Bytes> parts) const {
   ByteVec out(nat_hash_size());
-  static const ossl::Md sha1{EVP_MD_fetch(nullptr, "SHA1", nullptr)};
-  const ossl::MdCtx ctx{EVP_MD_CTX_new()};
-  bool done =
-      sha1 != nullptr && ctx != nullptr && EVP_DigestInit_ex(ctx.get(), sha1.get(), nullptr) == 1;
-  for (const Bytes part : parts) {
-    done = done && EVP_DigestUpdate(ctx.get(), part.data(), part.size()) == 1;
-  }
-  done = done && EVP_DigestFinal_ex(ctx.get(), ossl::raw(MutBytes{out}), nullptr) == 1;
-  // Without SHA-1 (a FIPS-only host) every hash mismatches, which merely assumes a NAT.
-  if (!done) std::ranges::fill(out, std::byte{0});
+  // Without a hash every comparison fails, which merely assumes a NAT.
+  if (!ossl::sha1_of(parts, out)) std::ranges::fill(out, std::byte{0});
   return out;
 }
 
