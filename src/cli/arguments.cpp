@@ -36,6 +36,7 @@ struct Parsed {
   DownVerb down;
   LogVerb log;
   PingVerb ping;
+  RedirectVerb redirect;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
   Verb verb = StatusVerb{};
@@ -72,6 +73,11 @@ void add_daily_verbs(CLI::App& app, Parsed& in) {
 }
 
 void add_other_verbs(CLI::App& app, Parsed& in) {
+  auto* redirect = app.add_subcommand("redirect", "Send a connected peer to another gateway");
+  redirect->add_option("NAME", in.redirect.name, "The peer, which must have initiated")->required();
+  redirect->add_option("GATEWAY", in.redirect.to, "Its address or name")->required();
+  redirect->callback([&in] { in.verb = in.redirect; });
+
   auto* reload = app.add_subcommand("reload", "Read the configuration again (also: apply)");
   reload->alias("apply");
   reload->callback([&in] { in.verb = ReloadVerb{}; });

@@ -27,6 +27,10 @@ struct PingVerb {
   std::string name;
   std::uint64_t count = 3;
 };
+struct RedirectVerb {
+  std::string name;
+  std::string to;
+};
 struct ReloadVerb {};
 struct CaptureVerb {
   std::string folder;
@@ -40,8 +44,8 @@ struct TraceVerb {
 };
 struct VersionVerb {};
 
-using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, ReloadVerb, CaptureVerb,
-                          TraceVerb, VersionVerb>;
+using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, ReloadVerb,
+                          CaptureVerb, TraceVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

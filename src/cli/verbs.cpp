@@ -150,6 +150,18 @@ std::string list_text(const Json& names, std::string_view what) {
   return out;
 }
 
+Outcome<ExitCode> run(const Session& session, const RedirectVerb& verb) {
+  auto connection = TRY(Connection::open(session.socket));
+  const Json answer = TRY(connection.ask("redirect", Json{{"name", verb.name}, {"to", verb.to}}));
+  const Json& result = at(answer, "result");
+  if (session.json) {
+    print_json(result);
+  } else {
+    print(fmt::format("{} is sent to {}\n", text(result, "name"), text(result, "to")));
+  }
+  return ExitCode::ok;
+}
+
 Outcome<ExitCode> run(const Session& session, const ReloadVerb&) {
   auto connection = TRY(Connection::open(session.socket));
   const Json answer = TRY(connection.ask("reload"));

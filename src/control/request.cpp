@@ -98,6 +98,12 @@ Result read_ping(Arguments& in) {
   request.count = TRY(in.number("count", request.count, 1, ping_count_max));
   return request;
 }
+Result read_redirect(Arguments& in) {
+  RedirectRequest request;
+  request.name = TRY(in.text("name", true));
+  request.to = TRY(in.text("to", true));
+  return request;
+}
 Result read_reload(Arguments&) { return ReloadRequest{}; }
 Result read_keys(Arguments&) { return KeysRequest{}; }
 Result read_capture(Arguments& in) {
@@ -118,10 +124,10 @@ struct Verb {
   Reader read;
 };
 constexpr std::array verbs{
-    Verb{"status", read_status}, Verb{"up", read_up},           Verb{"down", read_down},
-    Verb{"log", read_log},       Verb{"ping", read_ping},       Verb{"reload", read_reload},
-    Verb{"keys", read_keys},     Verb{"capture", read_capture}, Verb{"trace", read_trace},
-    Verb{"stop", read_stop},     Verb{"version", read_version}};
+    Verb{"status", read_status},     Verb{"up", read_up},     Verb{"down", read_down},
+    Verb{"log", read_log},           Verb{"ping", read_ping}, Verb{"reload", read_reload},
+    Verb{"redirect", read_redirect}, Verb{"keys", read_keys}, Verb{"capture", read_capture},
+    Verb{"trace", read_trace},       Verb{"stop", read_stop}, Verb{"version", read_version}};
 
 }  // namespace
 

@@ -36,6 +36,10 @@ struct PingRequest {
   std::string name;
   std::uint64_t count = 3;
 };
+struct RedirectRequest {
+  std::string name;
+  std::string to;  ///< an address or a name
+};
 struct ReloadRequest {};
 struct KeysRequest {};
 struct CaptureRequest {
@@ -49,9 +53,9 @@ struct TraceVerbRequest {
 struct StopRequest {};
 struct VersionRequest {};
 
-using Request =
-    std::variant<StatusRequest, UpRequest, DownRequest, LogRequest, PingRequest, ReloadRequest,
-                 KeysRequest, CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
+using Request = std::variant<StatusRequest, UpRequest, DownRequest, LogRequest, PingRequest,
+                             RedirectRequest, ReloadRequest, KeysRequest, CaptureRequest,
+                             TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

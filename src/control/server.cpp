@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/errors.h"
+#include "config/values.h"
 #include "control/server_impl.h"
 
 namespace caponier::control {
@@ -118,6 +119,7 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const DownRequest& r) const { server.down(id, r, now); }
     void operator()(const LogRequest& r) const { server.log(id, r); }
     void operator()(const PingRequest& r) const { server.ping(id, r, now); }
+    void operator()(const RedirectRequest& r) const { server.redirect(id, r, now); }
     void operator()(const ReloadRequest&) const { server.reload(id, now); }
     void operator()(const KeysRequest&) const { server.keys(id); }
     void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
@@ -211,6 +213,27 @@ void Server::Impl::log(ClientId id, const LogRequest& request) {
   for (const StampedEvent* event : chosen) events.push_back(event_json(*event));
   succeed(id, {{"events", std::move(events)}}, request.follow);
   if (request.follow) clients_[id].waiting = Following{request.name};
+}
+
+void Server::Impl::redirect(ClientId id, const RedirectRequest& request, base::Instant now) {
+  if (!is_allowed(id) || !is_known(id, request.name)) return;
+  const auto to = config::parse_remote(request.to);
+  if (!to || to->any) {
+    return fail(id,
+                {ExitCode::usage, fmt::format("'{}' is no gateway", base::printable(request.to)),
+                 "write an address or a name"});
+  }
+  switch (gateway_.redirect(request.name, {to->text, to->address}, now)) {
+    case gateway::RedirectOutcome::sent:
+      return succeed(id, {{"name", request.name}, {"to", to->text}});
+    case gateway::RedirectOutcome::not_established:
+      return fail(id, {ExitCode::network, fmt::format("{} is not established", request.name),
+                       fmt::format("caponier status {}", request.name)});
+    case gateway::RedirectOutcome::not_supported:
+      return fail(id, {ExitCode::peer, fmt::format("{} does not follow redirects", request.name),
+                       "only a peer that has initiated the IKE SA and has redirects switched on "
+                       "can be sent elsewhere (RFC 5685)"});
+  }
 }
 
 void Server::Impl::reload(ClientId id, base::Instant now) {

@@ -106,16 +106,18 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
 
 /// Without one the peers learn of a crash by silence, as ever.
 void App::load_crash_secret() {
-  auto secret =
-      io::open_lasting_secret(options_.state_dir + "/crash_secret", crash_secret_size, rng_);
-  if (secret) {
-    return gateway_.set_crash_secrets(
-        {std::make_shared<const base::SecretBytes>(std::move(*secret))});
+  auto kept = io::open_lasting_secrets(options_.state_dir + "/crash_secret", crash_secret_size,
+                                       ike::crash_secrets_max, rng_);
+  if (kept) {
+    std::vector<std::shared_ptr<const base::SecretBytes>> secrets;
+    for (base::SecretBytes& secret : *kept) {
+      secrets.push_back(std::make_shared<const base::SecretBytes>(std::move(secret)));
+    }
+    return gateway_.set_crash_secrets(std::move(secrets));
   }
   emit({base::EventKind::host_unfit,
         {},
-        fmt::format("quick crash detection is off: {}; {}", secret.error().message,
-                    secret.error().fix),
+        fmt::format("quick crash detection is off: {}; {}", kept.error().message, kept.error().fix),
         {}});
 }
 

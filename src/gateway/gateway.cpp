@@ -217,6 +217,24 @@ bool Gateway::Impl::ping(const std::string& name, base::Instant now) {
   return true;
 }
 
+RedirectOutcome Gateway::Impl::redirect(const std::string& name, const config::RedirectTarget& to,
+                                        base::Instant now) {
+  RedirectOutcome outcome = RedirectOutcome::not_established;
+  if (!endpoint_) return outcome;
+  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
+    if (sa.connection != name || sa.state != ike::IkeState::established || sa.is_replaced) continue;
+    if (sa.is_redirectable) {
+      outcome = RedirectOutcome::sent;
+      break;
+    }
+    outcome = RedirectOutcome::not_supported;
+  }
+  if (outcome != RedirectOutcome::sent) return outcome;
+  command(ike::RedirectPeer{name, gateway_name(to)}, now);
+  pump(now);
+  return outcome;
+}
+
 void Gateway::Impl::shutdown(base::Instant now) {
   if (std::exchange(shutting_down_, true)) return;
   peers_.clear();
@@ -295,6 +313,10 @@ void Gateway::handle_local_addresses(std::vector<base::IpAddress> addresses, bas
 bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }
 bool Gateway::down(const std::string& name, base::Instant now) { return impl_->down(name, now); }
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
+RedirectOutcome Gateway::redirect(const std::string& name, const config::RedirectTarget& to,
+                                  base::Instant now) {
+  return impl_->redirect(name, to, now);
+}
 void Gateway::shutdown(base::Instant now) { impl_->shutdown(now); }
 bool Gateway::is_idle() const { return impl_->is_idle(); }
 std::optional<Action> Gateway::poll_action() { return impl_->poll_action(); }

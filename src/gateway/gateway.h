@@ -79,6 +79,13 @@ enum class PeerState : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(PeerState state);
 
+/// What came of the wish to send a peer to another gateway (RFC 5685).
+enum class RedirectOutcome : std::uint8_t {
+  sent,             ///< it will leave; else we delete its IKE SA soon
+  not_established,  ///< or no peer of that name
+  not_supported,    ///< we have initiated, or it does not follow redirects
+};
+
 struct ChildStatus {
   ike::ChildSaInfo sa;
   ipsec::SaCounters counters;
@@ -160,6 +167,9 @@ class Gateway {
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   /// Sends a liveness check; the round trip shows in status. False: not established.
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
+  /// Sends an established peer to another gateway, which must have our identity.
+  [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
+                                         base::Instant now);
   /// Deletes every SA at its peer and takes every route away; finished when is_idle().
   void shutdown(base::Instant now);
   [[nodiscard]] bool is_idle() const;

@@ -47,6 +47,8 @@ class Gateway::Impl {
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
+  [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
+                                         base::Instant now);
   void shutdown(base::Instant now);
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] std::optional<Action> poll_action();

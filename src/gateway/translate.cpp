@@ -120,10 +120,14 @@ void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfi
   connection.unique = unique_of(exchange.unique);
 }
 
+}  // namespace
+
 ike::GatewayName gateway_name(const config::RedirectTarget& target) {
   if (target.address) return {target.address, {}};
   return {std::nullopt, target.name};
 }
+
+namespace {
 
 ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
                       TrafficSelectors remote) {

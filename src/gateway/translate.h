@@ -25,6 +25,7 @@ struct OuterAddresses {
 [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
     const config::PeerConfig& peer, const OuterAddresses& outer, base::Bytes credential_tag = {});
 
+[[nodiscard]] ike::GatewayName gateway_name(const config::RedirectTarget& target);
 /// Null: nobody is sent away before it has shown who it is.
 [[nodiscard]] std::optional<ike::RedirectPolicy> make_redirect_policy(
     const config::DaemonConfig& daemon);

@@ -170,6 +170,11 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
   }
   const auto verdict = accept_child_sa(ChildPayloads::of(payloads), offer, scene(false));
   if (!verdict) return undo(verdict.error().reason, verdict.error().sentence);
+  if (std::ranges::find(creation.deleted, verdict->spi_out) != creation.deleted.end()) {
+    settle(EndReason::peer_deleted, "the peer has deleted it again before its answer came");
+    if (creation.replaces) retry_rekey(*creation.replaces, now);
+    return;
+  }
   base::SecretBytes g_ir;
   if (verdict->suite.ke != crypto::KeGroup::none) {
     const auto* const ke = wire::find<wire::KePayload>(payloads);

@@ -58,7 +58,8 @@ struct IkeSaInfo {
   std::optional<base::Instant> established_at;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
   std::uint64_t round_trips = 0;                  ///< how many have been measured
-  std::size_t waiting = 0;  ///< requests of ours that the window has no room for yet
+  bool is_redirectable = false;  ///< the peer would follow a REDIRECT of ours (RFC 5685)
+  std::size_t waiting = 0;       ///< requests of ours that the window has no room for yet
   std::vector<ChildSaInfo> children;
 };
 

@@ -74,8 +74,14 @@ bool IkeSa::shrink(SealedMessage& message, unsigned repeats, const base::Path& p
     return false;
   }
   const std::size_t floor = datagram_size_floor(path);
-  auto smaller = session_->protection.seal(*message.inner, floor - overhead_of(path));
+  std::size_t size = floor;
+  auto smaller = session_->protection.seal(*message.inner, size - overhead_of(path));
   //= rfc7383#2.5.2-7
+  // A set of as many fragments would not be taken for a new one: a little smaller, then.
+  while (smaller && smaller->size() <= message.datagrams.size() && size > floor / 2) {
+    size -= floor / 8;
+    smaller = session_->protection.seal(*message.inner, size - overhead_of(path));
+  }
   if (!smaller || smaller->size() <= message.datagrams.size()) return false;
   report_early(
       EventKind::ike_fragments,

@@ -289,6 +289,8 @@ IkeSaInfo IkeSa::info() const {
   info.round_trips = round_trips_;
   info.waiting = wishes_.size() + postponed_.size();
   info.is_replaced = is_retired();
+  info.is_redirectable =
+      state_ == IkeState::established && !follows_redirects_ && support_.redirect;
   for (const auto& [id, child] : children_) {
     if (!child.lingers_until) info.children.push_back(child.info);
   }

@@ -16,6 +16,21 @@ using base::Instant;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
+namespace {
+
+/// s2.4: a DELETE may overtake the answer that makes its SA.
+void remember_deletion(OwnWindow& own, base::Spi spi) {
+  constexpr std::size_t deletions_max = 16;
+  for (auto& [id, request] : own.all()) {
+    auto* const creation = std::get_if<ChildCreation>(&request.what);
+    if (creation != nullptr && creation->deleted.size() < deletions_max) {
+      creation->deleted.push_back(spi);
+    }
+  }
+}
+
+}  // namespace
+
 void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   if (const auto fault = fault_in(Shape::informational, payloads)) {
     return refuse_malformed(*fault, now);
@@ -62,8 +77,12 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
 void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
                               Instant now) {
   for (const base::ByteVec& bytes : deletion.spis) {
-    Child* const child = find_child(child_spi(bytes));
-    if (child == nullptr) continue;
+    const auto spi = child_spi(bytes);
+    Child* const child = find_child(spi);
+    if (child == nullptr) {
+      if (spi) remember_deletion(own_, *spi);
+      continue;
+    }
     // s2.25.1: when both sides delete at once, neither answers with its own SPI.
     if (!child->is_closing) answer.spis.push_back(to_bytes(child->info.spi_in));
     // s2.8: who closes the replaced one has the new one.

@@ -72,6 +72,8 @@ struct ChildCreation {
   unsigned retries = 0;
   std::optional<policy::ChildSaId> replaces;
   std::optional<Rival<policy::ChildSaId>> rival;
+  /// SPIs we do not know that the peer has deleted meanwhile: of an SA whose making is late.
+  std::vector<base::Spi> deleted{};
 };
 /// The same for a new IKE SA.
 struct IkeCreation {

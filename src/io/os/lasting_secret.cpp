@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "base/error.h"
 #include "io/os/fd.h"
@@ -67,6 +68,19 @@ Io<base::SecretBytes> make_secret(const std::string& path, std::size_t size, bas
 }
 
 }  // namespace
+
+Io<std::vector<base::SecretBytes>> open_lasting_secrets(const std::string& path, std::size_t size,
+                                                        std::size_t count_max, base::Rng& rng) {
+  std::vector<base::SecretBytes> secrets;
+  secrets.push_back(TRY(open_lasting_secret(path, size, rng)));
+  for (std::size_t age = 1; age < count_max; ++age) {
+    const std::string older = fmt::format("{}.{}", path, age);
+    const Fd fd{::open(older.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (!fd.is_open()) continue;
+    if (auto secret = read_secret(fd, older, size)) secrets.push_back(std::move(*secret));
+  }
+  return secrets;
+}
 
 Io<base::SecretBytes> open_lasting_secret(const std::string& path, std::size_t size,
                                           base::Rng& rng) {

@@ -141,8 +141,10 @@ TEST(ControlStatus, one_peer_comes_with_every_counter) {
 TEST(ControlStatus, an_unknown_name_gets_a_suggestion) {
   Desk desk;
   const ClientId client = desk.connect();
-  for (const char* verb : {"status", "up", "down", "log", "ping"}) {
-    const Json answer = desk.ask(client, request(verb, {{"name", "brunch"}}));
+  for (const char* verb : {"status", "up", "down", "log", "ping", "redirect"}) {
+    Json arguments{{"name", "brunch"}};
+    if (verb == std::string_view{"redirect"}) arguments["to"] = "192.0.2.7";
+    const Json answer = desk.ask(client, request(verb, arguments));
     EXPECT_EQ(code_of(answer), 8) << verb;
     EXPECT_NE(fix_of(answer).find("'branch'"), std::string::npos) << verb;
   }
@@ -202,6 +204,36 @@ TEST(ControlDown, takes_the_wish_back) {
   bring_up(desk);
   const Json answer = desk.ask(desk.connect(), request("down", {{"name", "branch"}}));
   EXPECT_EQ(answer["result"]["state"], "off");
+}
+
+TEST(ControlRedirect, sends_a_peer_that_has_initiated_to_another_gateway) {
+  Desk desk;
+  ASSERT_TRUE(desk.there.gateway.up("back", desk.now));
+  desk.run();
+  desk.pass(std::chrono::seconds{5});
+  ASSERT_EQ(desk.here.gateway.status(desk.now).ike_sas, 1U);
+  const ClientId client = desk.connect();
+  for (const char* to : {"any", "", "not a name"}) {
+    const Json answer = desk.ask(client, request("redirect", {{"name", "branch"}, {"to", to}}));
+    EXPECT_EQ(code_of(answer), 2) << to;
+  }
+  const Json answer =
+      desk.ask(client, request("redirect", {{"name", "branch"}, {"to", "192.0.2.77"}}));
+  EXPECT_EQ(answer["result"]["to"], "192.0.2.77") << answer.dump();
+  desk.pass(std::chrono::seconds{15});
+  EXPECT_EQ(desk.here.gateway.status(desk.now).ike_sas, 0U) << "it has left";
+}
+
+TEST(ControlRedirect, needs_an_established_peer_that_follows) {
+  Desk desk;
+  const ClientId client = desk.connect();
+  const std::string line = request("redirect", {{"name", "branch"}, {"to", "gw2.example.org"}});
+  EXPECT_EQ(code_of(desk.ask(client, line)), 5);
+  bring_up(desk);
+  const Json answer = desk.ask(client, line);
+  EXPECT_EQ(code_of(answer), 4) << "we have initiated";
+  EXPECT_NE(fix_of(answer).find("initiated"), std::string::npos);
+  EXPECT_EQ(code_of(desk.ask(desk.connect(false), line)), 7);
 }
 
 TEST(ControlPing, measures_as_often_as_asked) {

@@ -76,6 +76,19 @@ TEST(ChildRekeyCollision, an_answer_that_comes_after_the_peers_deletion_changes_
   }
 }
 
+TEST(ChildRekeyCollision, an_answer_about_an_sa_that_is_deleted_meanwhile_makes_none) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    Collision pair{seed};
+    pair.expects_traffic = false;
+    const Datagram late = collide_with_late_answer(pair);
+    pair.command_b(DeleteChild{pair.children(pair.b).back().id});
+    pair.finish();
+    pair.deliver(late);
+    pair.settle();
+    expect_agreement(pair);
+  }
+}
+
 TEST(ChildRekeyCollision, a_loser_that_deletes_what_is_not_its_to_delete_does_no_harm) {
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Collision pair{seed};
@@ -210,6 +223,42 @@ TEST(ChildRekeyVersusDelete, the_new_sa_may_be_deleted_by_either_side_before_the
     by_a ? pair.command_a(deletion) : pair.command_b(deletion);
     pair.settle();
     expect_agreement(pair);
+  }
+}
+
+TEST(ChildRekeyVersusDelete, the_deletion_of_the_new_sa_may_overtake_the_answer_that_makes_it) {
+  Collision pair;
+  pair.expects_traffic = false;
+  pair.rekey_child_a();
+  pair.next_to_b();
+  const Datagram late = hold_answer_to_a(pair);
+  pair.command_b(DeleteChild{pair.children(pair.b).back().id});
+  pair.finish();
+  pair.deliver(late);
+  EXPECT_TRUE(pair.carries_both_ways()) << "the old one is still there";
+  pair.settle();
+  expect_agreement(pair);
+}
+
+TEST(ChildDelete, of_an_sa_that_is_not_made_yet_undoes_its_making) {
+  for (const unsigned strangers : {0U, 40U}) {
+    Collision pair;
+    pair.expects_traffic = false;
+    pair.command_a(InitiateChild{peer_b, "net"});
+    pair.next_to_b();
+    const Datagram late = hold_answer_to_a(pair);
+    Forger forger{pair.a.record.keys.at(0)};
+    wire::DeletePayload unknown{wire::ProtocolId::esp, 4, {}};
+    for (unsigned i = 0; i < strangers; ++i) unknown.spis.emplace_back(4, std::byte{0x77});
+    wire::IkeHeader header = forger.header(ExchangeType::informational, 0);
+    header.flags = 0;
+    if (strangers > 0) pair.inject(false, forger.seal(header, {unknown}));
+    if (strangers == 0) pair.command_b(DeleteChild{pair.children(pair.b).back().id});
+    pair.finish();
+    pair.deliver(late);
+    pair.finish();
+    EXPECT_EQ(pair.children(pair.a).size(), strangers == 0 ? 1u : 2u);
+    EXPECT_EQ(pair.a.record.count(EventKind::child_failed), strangers == 0 ? 1u : 0u);
   }
 }
 

@@ -143,14 +143,14 @@ TEST(IkeFragments, the_configured_size_is_kept) {
 }
 
 /// Up over IPv6 with fragments of this configured size; the largest IP datagram of IKE_AUTH.
-std::size_t largest_over_ipv6(Pair& pair, std::uint16_t configured) {
+std::size_t largest_over_ipv6(Pair& pair, std::uint16_t configured, std::size_t identity = 5000) {
   constexpr std::size_t ipv6_overhead = 48;
   constexpr std::size_t marker = 4;
   const End at_a{"2001:db8::1", end_a.identity, end_a.network};
   const End at_b{"2001:db8::2", end_b.identity, end_b.network};
   for (const bool a : {true, false}) {
     ConnectionConfig connection = make_connection(a ? at_a : at_b, a ? at_b : at_a);
-    connection.local_id = large_identity(5000);
+    connection.local_id = large_identity(identity);
     connection.remote_id.reset();
     connection.fragment_size = configured;
     (a ? pair.a : pair.b).set(std::move(connection));
@@ -196,6 +196,14 @@ TEST(IkeFragments, over_ipv6_those_that_are_not_answered_shrink_to_1280_and_no_f
     if (fits) smallest_set = std::max(smallest_set, datagram.message.size() + 48);
   }
   EXPECT_GT(smallest_set, 1200u);
+}
+
+TEST(IkeFragments, a_smaller_set_of_as_many_fragments_becomes_one_of_more) {
+  Pair pair;
+  pair.filter = [](Datagram& datagram) { return datagram.message.size() + 48 <= 1280; };
+  (void)largest_over_ipv6(pair, 1500, 4000);  // four of 1500 octets, and four of 1280
+  pair.advance(30s);
+  EXPECT_EQ(pair.a.live().size(), 1u);
 }
 
 //= rfc7383#2.6.1-1 type=test

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "unit/ipsec/pair.h"
 #include "wire/icmp.h"
 #include "wire/tcp.h"
@@ -175,6 +177,32 @@ TEST(Sequence, starts_at_one_and_never_wraps_without_esn) {
   ASSERT_EQ(hard.size(), 1u);
   EXPECT_TRUE(hard[0].hard);
   EXPECT_TRUE(pair.b_to_a(udp_packet("10.2.0.9", "10.1.0.5", 1)).has_value());
+}
+
+std::uint32_t sequence_of_next(Pair& pair) {
+  return base::load_be<std::uint32_t>(protect_one(pair.a, v4_packet()).esp.data() + 4);
+}
+
+TEST(Outbound, skipped_sequence_numbers_are_left_out_and_the_peer_goes_along) {
+  Pair pair;
+  EXPECT_EQ(sequence_of_next(pair), 1u);
+  pair.a.skip({{1}, 1000});
+  EXPECT_EQ(sequence_of_next(pair), 1002u);
+  pair.a.skip({{1}, 0});
+  pair.a.skip({{77}, 1000});
+  EXPECT_EQ(sequence_of_next(pair), 1003u) << "of another SA";
+  EXPECT_TRUE(pair.a_to_b(v4_packet()).has_value());
+}
+
+TEST(Outbound, as_many_skipped_as_there_are_use_the_sa_up) {
+  Spec spec;
+  spec.esn = false;
+  Pair pair{spec};
+  pair.a.skip({{1}, std::numeric_limits<std::uint64_t>::max()});
+  EXPECT_EQ(drop_of(pair.a, v4_packet()), DropReason::clear_sequence_limit);
+  const auto expired = notices_of<Expired>(pair.a);
+  ASSERT_FALSE(expired.empty());
+  EXPECT_TRUE(expired.back().hard);
 }
 
 /// Remembers the IV of every packet.
