@@ -28,9 +28,6 @@ namespace caponier::gateway {
 struct GatewayOptions {
   ike::IkeLimits ike_limits;
   ipsec::EngineLimits engine_limits;
-  /// A failed tunnel is tried again after first, doubled up to max, with a jitter of a quarter.
-  base::Duration retry_first{std::chrono::seconds{1}};
-  base::Duration retry_max{std::chrono::seconds{60}};
   std::size_t capture_packets_max = 4096;
   std::size_t trace_records_max = 1024;
   /// See set_crash_secrets().

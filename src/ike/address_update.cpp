@@ -111,7 +111,7 @@ void IkeSa::move_children(Instant now) {
     mobility_.left = mobility_.settled.remote;
     mobility_.left_at = now;
   }
-  if (mobility_.settled != path_) {
+  if (mobility_.settled != path_ && !heir_) {
     report(EventKind::ike_peer_moved,
            fmt::format("moved from {} to {}{}", text_of(mobility_.settled), text_of(path_),
                        uses_udp_encap() ? ", ESP in UDP" : ""));
@@ -323,12 +323,14 @@ void IkeSa::ask_about_addresses(Instant now) {
   const bool is_waiting = std::ranges::any_of(
       wishes_, [](const Wish& wish) { return std::holds_alternative<WantAddresses>(wish); });
   if (state_ != IkeState::established || mobility_.is_asking || is_waiting) return;
+  if (!is_known_ || has_known_heir()) return;
   wishes_.emplace_front(WantAddresses{});
   send_next(now);
 }
 
 void IkeSa::send_addresses(Instant now) {
   if (state_ != IkeState::established || !mobility_.has_something_to_say()) return;
+  if (has_known_heir()) return;
   AddressRequest sent;
   sent.is_update = mobility_.decides && mobility_.update_due;
   sent.notified = own_addresses();
@@ -580,21 +582,6 @@ void IkeSa::heed_answer_path(const base::Path& path, Instant now) {
     ++mobility_.change;
     return move_children(now);
   }
-}
-
-void IkeSa::take_mobility(IkeSa& old) {
-  if (!old.mobility_.is_agreed) return;
-  set_path(old.path_);
-  local_behind_nat_ = old.local_behind_nat_;
-  remote_behind_nat_ = old.remote_behind_nat_;
-  is_local_lost_ = old.is_local_lost_;
-  mobility_ = std::exchange(old.mobility_, {});
-}
-
-void IkeSa::resume_mobility(Instant now) {
-  mobility_.is_asking = false;
-  mobility_.newest_update.reset();
-  if (mobility_.has_something_to_say()) ask_about_addresses(now);
 }
 
 }  // namespace caponier::ike

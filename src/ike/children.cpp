@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "ike/ike_sa.h"
+#include "ike/twins.h"
 
 namespace caponier::ike {
 
@@ -118,7 +119,9 @@ IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, 
   shared_.emit(std::move(action));
   if (child.is_announced) announce_child(info, replacement);
   shared_.child_owner[info.id] = id_;
-  return &children_.emplace(info.id, std::move(child)).first->second;
+  Child& made = children_.emplace(info.id, std::move(child)).first->second;
+  if (made.sends) Twins{*this}.relieve(made.info.name);
+  return &made;
 }
 
 void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacement) {
@@ -132,11 +135,14 @@ void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacem
 }
 
 void IkeSa::switch_child(Child& child, bool sends) {
-  if (sends && (child.replaced_by || child.is_closing || child.lingers_until)) return;
+  const bool is_over = child.replaced_by || child.is_closing || child.lingers_until || retire_at_ ||
+                       state_ == IkeState::deleting;
+  if (sends && is_over) return;
   child.sends_at.reset();
   if (child.sends == sends) return;
   child.sends = sends;
   shared_.emit(policy::SwitchSa{child.info.id, sends});
+  if (sends) Twins{*this}.relieve(child.info.name);
 }
 
 void IkeSa::child_heard(policy::ChildSaId id) {

@@ -200,7 +200,7 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
 
 std::optional<ChildRefusal> IkeSa::obstacle(const Payloads& payloads) {
   const bool is_rekeying = own_.sent<IkeCreation>() != nullptr;
-  if (state_ == IkeState::deleting || heir_ || predecessor_ || is_rekeying) {
+  if (state_ == IkeState::deleting || is_retired() || is_rekeying) {
     return ChildRefusal{make_notify(NotifyType::temporary_failure), EndReason::local_request,
                         "the IKE SA is being replaced or deleted"};  // s2.25.2
   }

@@ -310,6 +310,7 @@ void IkeSa::handle_unsealed(const base::Path& path, const wire::IkeHeader& heade
 void IkeSa::handle_content(const base::Path& path, const wire::IkeHeader& header,
                            std::optional<Payloads> payloads, Instant now) {
   is_heard_ = true;
+  become_known(now);
   if (header.is_response()) {
     handle_response(path, header, std::move(payloads), now);
   } else {

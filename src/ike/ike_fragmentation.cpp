@@ -108,6 +108,7 @@ void IkeSa::handle_fragment(const base::Path& path, const wire::IkeHeader& heade
     return handle_request(path, header, std::nullopt, now);  // which only repeats the answer
   }
   is_heard_ = true;
+  become_known(now);
   last_heard_ = now;
   auto message = fragments_.add(key, numbers, std::move(*piece), datagram.size(),
                                 !established_at_.has_value(), now);

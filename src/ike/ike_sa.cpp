@@ -7,6 +7,7 @@
 
 #include "ike/messages.h"
 #include "ike/transitions.h"
+#include "ike/twins.h"
 
 namespace caponier::ike {
 
@@ -114,6 +115,11 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   abandon_reauthentication(now);
   if (heir_) reason = EndReason::replaced;
   move_to(IkeState::dead);
+  if (IkeSa* const heir = heir_ ? shared_.find(*heir_) : nullptr) {
+    heir->become_known(now);
+    heir->touch();
+  }
+  if (reason == EndReason::peer_deleted && !predecessor_) Twins{*this}.keep_another(now);
   if (established_at_) {
     const auto up = shared_.up_count.find(name());
     if (up != shared_.up_count.end() && --up->second == 0) shared_.up_count.erase(up);
@@ -191,7 +197,9 @@ void IkeSa::shut_down(Instant now) {
 }
 
 void IkeSa::retire(Instant now, base::Duration wait) {
-  if (state_ == IkeState::established && !retire_at_) retire_at_ = now + wait;
+  if (state_ != IkeState::established || retire_at_) return;
+  retire_at_ = now + wait;
+  Twins{*this}.yield();
 }
 
 void IkeSa::check_liveness(Instant now) {
@@ -251,7 +259,13 @@ void IkeSa::handle_deadline(Instant now) {
     retire_at_.reset();
     // The peer may never have learnt of an SA whose rekey was not concluded.
     if (predecessor_) return forget(EndReason::replaced, now);
-    close(EndReason::replaced, now);
+    if (!heir_ && !Twins{*this}.has_lasting()) {
+      Twins{*this}.keep();
+    } else if (const auto at = Twins{*this}.ready_at(); at && *at > now) {
+      retire_at_ = at;
+    } else {
+      close(EndReason::replaced, now);
+    }
   }
   expire_fragments(now);
   delete_children_due(now);

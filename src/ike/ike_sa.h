@@ -133,6 +133,7 @@ class IkeSa {
   [[nodiscard]] IkeSaInfo info() const;
 
  private:
+  friend class Twins;
   /// How long both twins of a simultaneous initiation, or both of a reauthentication, carry traffic
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
@@ -522,7 +523,12 @@ class IkeSa {
   [[nodiscard]] bool is_succeeded() const;
   [[nodiscard]] bool has_patience(const InFlight& request, base::Instant now) const;
   /// From the IKE SA that this one replaces: addresses, and what is still to be said about them.
+  /// The old one keeps them: as long as the peer does not know the new one, only the old one can
+  /// ask and be asked.
   void take_mobility(IkeSa& old);
+  [[nodiscard]] bool has_known_heir() const;
+  /// The peer has used this SA, or deleted the one it replaces.
+  void become_known(base::Instant now);
   void resume_mobility(base::Instant now);
 
   Shared& shared_;
@@ -586,6 +592,7 @@ class IkeSa {
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
   bool is_down_announced_ = false;
   bool is_heard_ = false;
+  bool is_known_ = true;  ///< false: the peer rekeyed, and may not have our answer
   bool is_resumed_ = false;
   bool follows_redirects_ = false;  ///< we initiated, and said so
   std::optional<base::IpAddress> redirected_from_;

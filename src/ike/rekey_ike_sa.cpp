@@ -178,8 +178,7 @@ std::optional<ChildRefusal> IkeSa::rekey_obstacle() const {
   });
   const auto* const own = own_.sent<IkeCreation>();
   const bool has_rival = own != nullptr && rival_of(*own) != nullptr;
-  const bool is_busy =
-      state_ == IkeState::deleting || heir_ || predecessor_ || is_changing || has_rival;
+  const bool is_busy = state_ == IkeState::deleting || is_retired() || is_changing || has_rival;
   if (!is_busy) return std::nullopt;
   return ChildRefusal{make_notify(NotifyType::temporary_failure), EndReason::local_request,
                       "the IKE SA is being replaced, deleted, or gets another child"};
@@ -206,6 +205,7 @@ void IkeSa::handle_ike_rekey(const Payloads& payloads, Instant now) {
                                      name_of(choice->suite.ke))});
   }
   auto heir = std::make_unique<IkeSa>(shared_, shared_.new_sa_id(), false, path_, now);
+  heir->is_known_ = false;
   heir->spi_i_ = to_ike_spi(choice->peer_spi);
   heir->spi_r_ = shared_.allocate_ike_spi(heir->id_);
   const base::ByteVec nonce = shared_.new_nonce(nonce_size);
@@ -326,6 +326,32 @@ IkeSa& IkeSa::child_holder() {
                        : predecessor_ ? shared_.find(*predecessor_)
                                       : nullptr;
   return other == nullptr ? *this : *other;
+}
+
+// ---- Addresses that both may speak of
+
+bool IkeSa::has_known_heir() const {
+  const IkeSa* const heir = heir_ ? shared_.find(*heir_) : nullptr;
+  return heir != nullptr && heir->is_known_;
+}
+
+void IkeSa::become_known(Instant now) {
+  if (!std::exchange(is_known_, true)) resume_mobility(now);
+}
+
+void IkeSa::take_mobility(IkeSa& old) {
+  if (!old.mobility_.is_agreed) return;
+  set_path(old.path_);
+  local_behind_nat_ = old.local_behind_nat_;
+  remote_behind_nat_ = old.remote_behind_nat_;
+  is_local_lost_ = old.is_local_lost_;
+  mobility_ = old.mobility_;
+  mobility_.is_asking = false;
+  mobility_.newest_update.reset();
+}
+
+void IkeSa::resume_mobility(Instant now) {
+  if (mobility_.has_something_to_say()) ask_about_addresses(now);
 }
 
 }  // namespace caponier::ike

@@ -45,11 +45,12 @@ Given reauthenticate(bool at_a) {
     end.command(ike::Reauthenticate{end.connection(), {}});
   };
 }
-/// A's first address goes away.
-Given move_a() {
-  return [](ExploredPair& pair) {
-    pair.a.addresses.erase(pair.a.addresses.begin());
-    pair.a.command(ike::SetLocalAddresses{pair.a.addresses});
+/// Its first address goes away.
+Given move(bool at_a) {
+  return [at_a](ExploredPair& pair) {
+    ExploredEnd& end = at_a ? pair.a : pair.b;
+    end.addresses.erase(end.addresses.begin());
+    end.command(ike::SetLocalAddresses{end.addresses});
   };
 }
 
@@ -84,23 +85,9 @@ Given given(Does what, bool at_a) {
     case Does::rekey_ike: return rekey_ike(at_a);
     case Does::delete_ike: return delete_ike(at_a);
     case Does::reauthenticate: return reauthenticate(at_a);
-    case Does::move: return move_a();
+    case Does::move: return move(at_a);
   }
   return {};
-}
-
-/// Whether the endpoint does it yet.
-bool is_there(Does what) {
-  switch (what) {
-    case Does::delete_child:
-    case Does::create_child:
-    case Does::rekey_child:
-    case Does::rekey_ike:
-    case Does::delete_ike: return true;
-    case Does::reauthenticate:
-    case Does::move: return false;
-  }
-  return false;
 }
 
 /// What is left after both, whatever the order.
@@ -109,13 +96,17 @@ Collision collide(Does first, Does second, const PairSetup& setup) {
   c.name = std::string{name_of(first)} + "/" + std::string{name_of(second)};
   if (setup.pfs) c.name += " pfs";
   if (setup.b_is_initiator) c.name += " by-responder";
-  c.is_explored = is_there(first) && is_there(second);
+  if (setup.dice_b != PairSetup{}.dice_b) c.name += " other-dice";
   c.setup = setup;
-  c.setup.two_addresses = first == Does::move;
-  c.is_repeated = first != Does::move || second != Does::rekey_ike;
+  if (first == Does::move) c.setup.mobile = PairSetup::Mobile::a;
+  if (second == Does::move) c.setup.mobile = PairSetup::Mobile::b;
   c.first = given(first, true);
   c.second = given(second, false);
   const auto has = [&](Does what) { return first == what || second == what; };
+  const bool replaces_ike = has(Does::rekey_ike) || first == Does::reauthenticate;
+  // Two IKE SAs that both speak of addresses: the messages are more than can be enumerated.
+  c.is_repeated = !(has(Does::move) && replaces_ike);
+  if (!c.is_repeated) c.messages_reordered = 8;
   if (has(Does::create_child)) c.more_min = c.more_max = 1;
   // Refused while the IKE SA is being replaced; asking again is for whoever wants the child.
   if (has(Does::create_child) && (has(Does::rekey_ike) || has(Does::reauthenticate)))
@@ -127,6 +118,9 @@ Collision collide(Does first, Does second, const PairSetup& setup) {
   }
   if (has(Does::delete_ike)) {
     c.ike_min = c.ike_max = c.child_min = c.child_max = c.more_min = c.more_max = 0;
+    // RFC 7296 s1.4.1: a DELETE ends the IKE SA it names. The one that authenticates anew beside it
+    // may not have come up where the command is given, and lives on.
+    if (has(Does::reauthenticate)) c.ike_max = c.child_max = 1;
   }
   c.is_child_new = has(Does::rekey_child) || has(Does::reauthenticate);
   c.is_ike_new = has(Does::rekey_ike) || has(Does::reauthenticate);
@@ -164,13 +158,24 @@ std::vector<Collision> make_collisions() {
       {move, delete_ike},
       {move, create_child},
       {move, reauthenticate},
+      {rekey_child, move},
+      {rekey_ike, move},
+      {delete_child, move},
+      {delete_ike, move},
+      {create_child, move},
+      {reauthenticate, move},
   };
   std::vector<Collision> all;
   for (const auto& [first, second] : pairs) {
     for (const bool b_is_initiator : {false, true}) {
+      // Two new IKE SAs: who began the old one is all the same.
+      if (b_is_initiator && first == reauthenticate && second == reauthenticate) continue;
       PairSetup setup;
       setup.b_is_initiator = b_is_initiator;
       all.push_back(collide(first, second, setup));
+      // Where nonces or SPIs tell who wins.
+      setup.dice_b = 3;
+      if (first == second) all.push_back(collide(first, second, setup));
     }
     if (first == rekey_child && second == rekey_child) {
       PairSetup setup;

@@ -65,11 +65,11 @@ std::string OnWire::describe() const {
                      header->spi_i.value >> 48);
 }
 
-ExploredEnd::ExploredEnd(ExploredPair& pair, bool is_a)
+ExploredEnd::ExploredEnd(ExploredPair& pair, bool is_a, std::uint64_t dice)
     : addresses{ip(is_a ? "192.0.2.1" : "192.0.2.2")},
       pair_(&pair),
       is_a_(is_a),
-      rng_(is_a ? 1 : 2),
+      rng_(dice),
       endpoint_(ike::EndpointConfig{}, rng_, crypto_, pair.now),
       engine_({}, rng_, crypto_) {}
 
@@ -81,7 +81,7 @@ void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
   connection->remote_id = policy::Identity::parse(is_a_ ? "@b.example" : "@a.example");
   connection->offers = offers("aes128gcm16-prfsha256-ecp256", wire::ProtocolId::ike);
   connection->dpd_interval = dpd_interval;
-  connection->mobike = setup.two_addresses;
+  connection->mobike = setup.mobile != PairSetup::Mobile::nobody;
   connection->keepalive_interval = dpd_interval;
   connection->children.push_back(make_child("net", is_a_, "10.1.0.0/16", "10.2.0.0/16", setup));
   connection->children.push_back(make_child("more", is_a_, "10.3.0.0/16", "10.4.0.0/16", setup));
@@ -172,11 +172,14 @@ std::optional<base::Instant> ExploredEnd::next_deadline() const {
   return next;
 }
 
-ExploredPair::ExploredPair(const PairSetup& setup) : a(*this, true), b(*this, false) {
-  if (setup.two_addresses) a.addresses.push_back(ip("198.51.100.1"));
+ExploredPair::ExploredPair(const PairSetup& setup)
+    : a(*this, true, setup.dice_a), b(*this, false, setup.dice_b) {
+  const bool is_mobile = setup.mobile != PairSetup::Mobile::nobody;
+  ExploredEnd& mobile = end(setup.mobile == PairSetup::Mobile::a);
+  if (is_mobile) mobile.addresses.push_back(ip("198.51.100.1"));
   a.configure(b, setup);
   b.configure(a, setup);
-  if (setup.two_addresses) a.command(ike::SetLocalAddresses{a.addresses});
+  if (is_mobile) mobile.command(ike::SetLocalAddresses{mobile.addresses});
   establish(setup.b_is_initiator);
 }
 

@@ -23,7 +23,10 @@ using namespace std::chrono_literals;
 struct PairSetup {
   bool pfs = false;             ///< Child SAs are rekeyed with a key exchange of their own
   bool b_is_initiator = false;  ///< of the IKE SA that is there when the commands come
-  bool two_addresses = false;   ///< A has a second address
+  /// Seeds of A and B: they tell whose nonces and SPIs are the lower ones.
+  std::uint64_t dice_a = 1, dice_b = 2;
+  /// Who has a second address, and MOBIKE.
+  enum class Mobile : std::uint8_t { nobody, a, b } mobile = Mobile::nobody;
 };
 
 struct OnWire {
@@ -37,7 +40,7 @@ class ExploredPair;
 
 class ExploredEnd {
  public:
-  ExploredEnd(ExploredPair& pair, bool is_a);
+  ExploredEnd(ExploredPair& pair, bool is_a, std::uint64_t dice);
 
   void command(const ike::Command& command);
   /// The Child SA "net" that came up with the IKE SA.

@@ -88,6 +88,7 @@ class Schedule {
     pair_.drop_unreachable();
     const std::size_t pending = pair_.wire.size();
     if (pending == 0) return wait();
+    if (deliveries_ >= collision_.messages_reordered) return deliver(0, false);
     const std::size_t commands = is_second_given_ ? 0 : 1;
     const std::size_t losses = lost_ < limits_.losses_max ? pending : 0;
     const std::size_t repeats = repeated_ < limits_.repeats_max ? pending : 0;

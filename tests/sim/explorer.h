@@ -15,8 +15,9 @@ namespace caponier::sim {
 /// Two commands that cross. What must hold when everything has come to rest.
 struct Collision {
   std::string name;
-  bool is_explored = true;  ///< false: the endpoint does not do it yet
   bool is_repeated = true;  ///< false: too many schedules to repeat a message in each, too
+  /// The rest arrives in the order it was sent.
+  std::size_t messages_reordered = 64;
   PairSetup setup;
   /// Given at once.
   std::function<void(ExploredPair&)> first;

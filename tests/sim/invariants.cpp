@@ -174,7 +174,8 @@ base::Duration recovery_max(const gateway::GatewayOptions& options, base::Durati
                             base::Duration round_trip) {
   // Jitter makes a back-off up to a quarter longer. A negotiation takes a few round trips.
   constexpr int negotiation_round_trips = 8;
-  return dpd + retransmission_time(options.ike_limits) + options.retry_max + options.retry_max / 4 +
+  const base::Duration retry_max = config::PeerConfig{}.retry_max;
+  return dpd + retransmission_time(options.ike_limits) + retry_max + retry_max / 4 +
          negotiation_round_trips * round_trip;
 }
 
