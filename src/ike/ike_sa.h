@@ -390,12 +390,10 @@ class IkeSa {
                              base::Instant now);
   void handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,
                             base::Instant now);
-  /// Asks again with the group the peer wants, when that is one of ours.
   [[nodiscard]] bool retry_child(const ChildCreation& creation, const wire::NotifyPayload& error);
   void fail_child(const std::string& child, EndReason reason, const std::string& why);
 
-  // children.cpp
-  /// `g_ir` is empty without PFS. Null when the keys could not be made.
+  // children.cpp. `g_ir` is empty without PFS. Null when the keys could not be made.
   Child* install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
                  base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
                  base::Instant now, const Replacement& replacement = {});
