@@ -220,8 +220,10 @@ TEST(ControlRedirect, sends_a_peer_that_has_initiated_to_another_gateway) {
   const Json answer =
       desk.ask(client, request("redirect", {{"name", "branch"}, {"to", "192.0.2.77"}}));
   EXPECT_EQ(answer["result"]["to"], "192.0.2.77") << answer.dump();
-  desk.pass(std::chrono::seconds{15});
   EXPECT_EQ(desk.here.gateway.status(desk.now).ike_sas, 0U) << "it has left";
+  const gateway::PeerStatus moved = desk.there.gateway.status(desk.now).peers.front();
+  ASSERT_TRUE(moved.ike);
+  EXPECT_EQ(moved.ike->path.remote.address, *base::IpAddress::parse("192.0.2.77"));
 }
 
 TEST(ControlRedirect, needs_an_established_peer_that_follows) {
