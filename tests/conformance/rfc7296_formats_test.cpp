@@ -246,8 +246,7 @@ TEST(Notifies, we_send_carry_a_protocol_exactly_with_the_spi_of_a_child) {
       // RFC 6023 s3 wants 1 there.
       const bool is_childless = notify->type == NotifyType::childless_ikev2_supported;
       const ProtocolId plain = is_childless ? ProtocolId::ike : ProtocolId::none;
-      EXPECT_EQ(notify->protocol, has_spi ? ProtocolId::esp : plain)
-          << wire::name_of(notify->type);
+      EXPECT_EQ(notify->protocol, has_spi ? ProtocolId::esp : plain) << wire::name_of(notify->type);
       if (has_spi) {
         ++about_children;
         EXPECT_EQ(notify->spi.size(), 4u);

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netlink.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
 #include <cstring>
 
