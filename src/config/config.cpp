@@ -27,13 +27,14 @@ bool is_same_psk(const std::shared_ptr<const base::SecretBytes>& a,
 }
 
 auto comparable(const PeerConfig& peer) {
-  return std::tie(
-      peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any, peer.remote_port,
-      peer.local, peer.local_id, peer.remote_id, peer.local_nets, peer.remote_nets, peer.ports,
-      peer.ike, peer.esp, peer.encap, peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive,
-      peer.lifetime, peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
-      peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max, peer.exchange,
-      peer.pfp, peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
+  return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
+                  peer.remote_port, peer.local, peer.local_id, peer.remote_id, peer.local_nets,
+                  peer.remote_nets, peer.ports, peer.ike, peer.esp, peer.encap, peer.tcp,
+                  peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
+                  peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
+                  peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
+                  peer.exchange, peer.pfp, peer.treatment, peer.mtu, peer.redirect,
+                  peer.redirect_to, peer.resumption, peer.crash_detection);
 }
 
 /// Key export and redirection are read at each use, so that they need no restart.

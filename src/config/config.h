@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "policy/child_sa.h"
 #include "policy/identity.h"
 #include "policy/proposal.h"
 #include "policy/trigger.h"
@@ -152,6 +153,9 @@ struct PeerConfig {
   base::Duration retry_min{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   ExchangeConfig exchange;
+  policy::SaTreatment treatment;
+  /// The largest outer packet towards the peer that is ever tried; what passes is found out.
+  std::uint16_t mtu = 1500;
 
   bool redirect = true;  ///< follow, when the peer sends us to another gateway (RFC 5685)
   std::optional<RedirectTarget> redirect_to;  ///< where the peer is sent, once it is authenticated

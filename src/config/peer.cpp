@@ -55,6 +55,15 @@ constexpr std::array common_keys = {
     optional("redirect_to", "\"gw2.example.org\""),
     optional("resumption", "true"),
     optional("crash_detection", "true"),
+    optional("mtu", "1500"),
+    optional("fragment", "\"before\""),
+    optional("clamp_mss", "true"),
+    optional("df", "\"copy\""),
+    optional("dscp", "\"copy\""),
+    optional("dscp_inward", "true"),
+    optional("ecn", "true"),
+    optional("ttl", "64"),
+    optional("flow_label", "\"copy\""),
 };
 
 constexpr std::array site_keys = {
@@ -369,6 +378,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
   read_recovery(section, peer);
+  read_treatment(section, entry.value, peer);
   if (kind == PeerKind::site) {
     draft.local_nets = section.list("local_nets", parse_prefix);
     draft.remote_nets = section.list("remote_nets", parse_prefix);

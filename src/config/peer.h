@@ -41,6 +41,9 @@ struct PeerDraft {
 [[nodiscard]] bool needs_psk(const Node& table);
 void read_exchange(Section& section, const Node& table, PeerConfig& peer);
 
+/// What becomes of packets and their headers.
+void read_treatment(Section& section, const Node& table, PeerConfig& peer);
+
 struct DaemonDraft {
   DaemonConfig daemon;
   std::vector<Located<base::IpAddress>> listen;

@@ -68,6 +68,7 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
   child.offers = peer.esp;
   child.lifetime = lifetime_of(peer);
   child.replay_window = peer.replay_window;
+  child.treatment = peer.treatment;
   switch (peer.kind) {
     case config::PeerKind::site:
       child.local = selectors_of(peer.local_nets);

@@ -101,6 +101,7 @@ IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, 
   action.connection = connection_->name;
   action.child = info.name;
   action.mode = info.mode;
+  action.treatment = config.treatment;
   action.suite = info.suite;
   action.spi_in = info.spi_in;
   action.spi_out = info.spi_out;

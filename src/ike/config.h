@@ -28,6 +28,7 @@ struct ChildConfig {
   policy::TrafficSelectors remote;
   policy::Lifetime lifetime;
   std::uint32_t replay_window = 4096;
+  policy::SaTreatment treatment{};
 };
 
 /// How one side proves who it is.

@@ -59,7 +59,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, auth_lifetime, "
        "replay_window, retry_min, retry_max, fragmentation, fragment_size, "
        "auth, remote_auth, childless, unique, redirect, redirect_to, resumption, "
-       "crash_detection, local_nets, remote_nets and mobike"},
+       "crash_detection, mtu, fragment, clamp_mss, df, dscp, dscp_inward, ecn, ttl, flow_label, "
+       "local_nets, remote_nets and mobike"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
        "remove it"},
