@@ -42,8 +42,6 @@ namespace caponier::base {
   X(esp_dummy,            packets,  "A dummy packet (next header 59), discarded as intended.")     \
   X(esp_congestion,       packets,  "The outer header marks congestion, the inner cannot.")       \
   X(esp_expired,          packets,  "The SA's hard lifetime has passed.")                          \
-  X(esp_outer_fragment,   packets,  "A fragment of an outer packet overlaps others or is no IP.")  \
-  X(esp_fragment_limit,   packets,  "Fragments of outer packets exceed the reassembly limits.")    \
   X(esp_icmp_unproven,    packets,  "An ICMP error about ESP quotes no packet that an SA sent.")   \
   /* clear side outbound */                                                                        \
   X(clear_malformed,      packets,  "The packet from the clear side is not valid IP.")             \
@@ -52,6 +50,8 @@ namespace caponier::base {
   X(clear_too_big,        packets,  "The packet exceeds the tunnel MTU and must not fragment.")    \
   X(clear_sequence_limit, packets,  "The SA's sequence numbers are used up.")                      \
   X(clear_fragment,       packets,  "A fragment cannot be protected in transport mode.")           \
+  X(clear_bad_fragment,   packets,  "A fragment overlaps others of its packet or is no IP.")       \
+  X(clear_fragment_limit, packets,  "Fragments exceed the reassembly limits.")                     \
   X(clear_headers,        packets,  "IP options or extensions that transport mode cannot carry.")  \
   X(clear_seal_failed,    packets,  "The cipher failed to protect the packet.")                    \
   X(clear_policy_discard, packets,  "A policy discards this traffic.")                             \

@@ -18,7 +18,6 @@ namespace {
 
 /// Deadlines that are due again at once get this many turns before the loop goes on.
 constexpr int deadline_turns_max = 16;
-constexpr std::size_t outer_path_mtu = 1500;
 constexpr std::size_t crash_secret_size = 32;  // RFC 6290 s5.1
 constexpr std::string_view control_group = "caponier";
 
@@ -36,6 +35,12 @@ StartFailure failure_of(const io::IoError& error) {
   return {exit_code_of(error.fault), error.fix.empty()
                                          ? error.message
                                          : fmt::format("{}\n  fix: {}", error.message, error.fix)};
+}
+
+gateway::GatewayOptions gateway_options() {
+  gateway::GatewayOptions options;
+  options.probe_paths = true;
+  return options;
 }
 
 }  // namespace
@@ -58,7 +63,7 @@ App::App(const Options& options, CryptoChoice crypto, LogForm log_form)
     : options_(options),
       crypto_(std::move(crypto)),
       log_(log_form),
-      gateway_({}, crypto_.provider(), rng_, io::monotonic_now()),
+      gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       keyholder_(crypto_.provider()),
       server_(gateway_, *this) {}
 
@@ -123,8 +128,7 @@ void App::load_crash_secret() {
 
 io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfig& config) {
   netlink_.emplace(TRY(io::Netlink::open()));
-  const auto mtu =
-      config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu(outer_path_mtu));
+  const auto mtu = config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu());
   tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu, *netlink_)));
   const std::uint32_t mark =
       io::choose_route_table(options.run_dir + "/route-table", tun_->index(), *netlink_);
@@ -264,17 +268,17 @@ void App::update_local_addresses(base::Instant now) {
 void App::settle() {
   const base::Instant now = io::monotonic_now();
   plane_->handle_deadline(now);
-  bool changed = perform_actions(now);
+  perform_actions(now);
   for (int turn = 0; turn < deadline_turns_max; ++turn) {
     const auto deadline = gateway_.poll_deadline();
     if (!deadline || deadline->at > now) break;
     gateway_.handle_deadline(now);
-    changed = perform_actions(now) || changed;
+    perform_actions(now);
   }
   plane_->release_waiting();
   server_.handle_progress(now);
   // A request may have changed the gateway.
-  changed = perform_actions(now) || changed;
+  perform_actions(now);
   while (auto output = server_.poll_output()) {
     if (output->cut) {
       control_socket_->cut(output->client);
@@ -286,18 +290,15 @@ void App::settle() {
     leftovers_until_.reset();
     routes_->remove_leftovers();
   }
-  if (changed) update_mtu();
+  update_mtu();
   if (stop_at_ && (gateway_.is_idle() || now >= *stop_at_)) return loop_.stop();
   arm_timer();
 }
 
-bool App::perform_actions(base::Instant now) {
-  bool any = false;
+void App::perform_actions(base::Instant now) {
   while (auto action = gateway_.poll_action()) {
-    any = true;
     std::visit([&](auto& chosen) { perform(chosen, now); }, *action);
   }
-  return any;
 }
 
 void App::perform(ike::Transmit& action, base::Instant) { plane_->transmit(action); }
@@ -386,7 +387,7 @@ void App::warn(std::string text) { emit({base::EventKind::host_unfit, {}, std::m
 
 void App::update_mtu() {
   if (config_->daemon.mtu != 0) return;
-  const auto wanted = static_cast<unsigned>(gateway_.tunnel_mtu(outer_path_mtu));
+  const auto wanted = static_cast<unsigned>(gateway_.tunnel_mtu());
   const auto done = tun_->set_mtu(wanted, *netlink_);
   if (!done) {
     tell_fault(fmt::format("cannot set the MTU of {} to {}: {}", tun_->name(), wanted,

@@ -74,8 +74,7 @@ class App final : public control::Daemon {
   void update_local_addresses(base::Instant now);
 
   void settle();
-  /// True when there was an action.
-  [[nodiscard]] bool perform_actions(base::Instant now);
+  void perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
   void perform(ike::CloseStream& action, base::Instant now);
   void perform(ike::AuthRequest& action, base::Instant now);

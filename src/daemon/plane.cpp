@@ -14,6 +14,10 @@ void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
   to.outer_tos = from.tos;
 }
 
+io::Outgoing outgoing_of(const ipsec::ProtectItem& item) {
+  return {item.packet->bytes(), item.path, item.tos, item.ttl, item.flow_label, item.dont_fragment};
+}
+
 }  // namespace
 
 Plane::Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::UdpSockets udp,
@@ -71,6 +75,7 @@ void Plane::protect(std::size_t count) {
   }
   gateway_.protect(items, io::monotonic_now());
   send(items);
+  send(gateway_.made());
 }
 
 io::IpSocket* Plane::socket_for(const ipsec::ProtectItem& item) {
@@ -90,6 +95,10 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
       tcp_.send(item.path, item.packet->bytes(), io::TcpStreams::Content::esp);
       continue;
     }
+    if (item.fragment_to != 0 && !item.path.local.address.is_unspecified()) {
+      send_split(item);
+      continue;
+    }
     io::IpSocket* wanted = socket_for(item);
     if (wanted == nullptr) {
       drops_.add(base::DropReason::io_send_failed);
@@ -100,10 +109,24 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
       socket = wanted;
       waiting = 0;
     }
-    outgoing_[waiting++] = {item.packet->bytes(), item.path, item.tos, item.dont_fragment};
+    if (waiting == io::batch_max) flush(socket, std::exchange(waiting, 0));
+    outgoing_[waiting++] = outgoing_of(item);
   }
   flush(socket, waiting);
   tcp_.flush();
+}
+
+void Plane::send_split(const ipsec::ProtectItem& item) {
+  io::Outgoing outgoing = outgoing_of(item);
+  if (!item.udp_encap) outgoing.path.local.port = outgoing.path.remote.port = 0;
+  if (!raw_.send_split(outgoing, item.fragment_to)) drops_.add(base::DropReason::io_send_failed);
+}
+
+void Plane::heed_size_errors(io::IpSocket& socket) {
+  while (const auto error = socket.poll_size_error()) {
+    gateway_.handle_too_big({error->remote, error->mtu, error->is_own_host, error->quoted},
+                            io::monotonic_now());
+  }
 }
 
 void Plane::flush(io::IpSocket* socket, std::size_t count_waiting) {
@@ -118,6 +141,7 @@ void Plane::count(const io::SendResult& result) {
 
 void Plane::pump_udp(io::IpSocket& socket) {
   const bool is_natt = socket.options().port == natt_port_;
+  heed_size_errors(socket);
   for (int round = 0; round < batches_per_round_max; ++round) {
     const std::size_t received = socket.receive(received_);
     const base::Instant now = io::monotonic_now();
@@ -139,6 +163,7 @@ void Plane::pump_udp(io::IpSocket& socket) {
 }
 
 void Plane::pump_esp(io::IpSocket& socket) {
+  heed_size_errors(socket);
   for (int round = 0; round < batches_per_round_max; ++round) {
     const std::size_t received = socket.receive(received_);
     for (std::size_t i = 0; i < received; ++i) {
@@ -220,7 +245,8 @@ void Plane::transmit(const ike::Transmit& message) {
     drops_.add(base::DropReason::io_send_failed);
     return;
   }
-  const io::Outgoing item{message.datagram, message.path, 0, false};
+  io::Outgoing item{message.datagram, message.path};
+  item.dont_fragment = message.dont_fragment;
   count(socket->send({&item, 1}));
 }
 

@@ -51,6 +51,9 @@ class Plane {
   void transmit_on_stream(const ike::Transmit& message);
   void open(std::size_t count);
   void send(std::span<const ipsec::ProtectItem> items);
+  /// Too large for its path as far as that is known, and IPv6: it leaves in fragments.
+  void send_split(const ipsec::ProtectItem& item);
+  void heed_size_errors(io::IpSocket& socket);
   void flush(io::IpSocket* socket, std::size_t count);
   void count(const io::SendResult& result);
   [[nodiscard]] io::IpSocket* socket_for(const ipsec::ProtectItem& item);

@@ -117,6 +117,7 @@ void Gateway::Impl::protect(std::span<ipsec::ProtectItem> items, base::Instant n
   if (tracer_.is_on()) tracer_.after(items, now);
   if (capture_.is_on()) {
     for (const ipsec::ProtectItem& item : items) record(item, now);
+    for (const ipsec::ProtectItem& item : engine_.made()) record(item, now);
   }
   tell_sent(items, now);
   if (auto notice = engine_.poll_notice()) {
@@ -137,6 +138,16 @@ void Gateway::Impl::open(std::span<ipsec::OpenItem> items, base::Instant now) {
     route(std::move(*notice), now);
     pump(now);
   }
+}
+
+void Gateway::Impl::handle_too_big(const OuterTooBig& error, base::Instant now) {
+  const auto has_sent = [this](policy::ChildSaId id, base::Spi spi, std::uint32_t sequence) {
+    return engine_.has_sent(id, spi, sequence);
+  };
+  if (!path_mtus_.handle_too_big(error, has_sent, now)) {
+    drops_.add(base::DropReason::esp_icmp_unproven);
+  }
+  pump(now);
 }
 
 void Gateway::Impl::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
@@ -180,6 +191,7 @@ void Gateway::Impl::handle_local_addresses(std::vector<base::IpAddress> addresse
 void Gateway::Impl::handle_deadline(base::Instant now) {
   if (endpoint_) endpoint_->handle_deadline(now);
   engine_.handle_deadline(now);
+  path_mtus_.handle_deadline(now);
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
     for (auto& [name, peer] : peers_) {
       const auto deadline = peer.poll_deadline();
@@ -263,6 +275,7 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
     if (other && (!earliest || other->at < earliest->at)) earliest = other;
   };
   consider(engine_.poll_deadline());
+  consider(path_mtus_.poll_deadline());
   if (endpoint_) consider(endpoint_->poll_deadline());
   return earliest;
 }
@@ -291,6 +304,10 @@ std::size_t Gateway::take_waiting(std::span<ipsec::PacketBuffer* const> to) {
 }
 std::optional<base::DropReason> Gateway::check_clear(base::Bytes ip_packet) {
   return impl_->engine().check_clear(ip_packet);
+}
+std::span<const ipsec::ProtectItem> Gateway::made() const { return impl_->made(); }
+void Gateway::handle_too_big(const OuterTooBig& error, base::Instant now) {
+  impl_->handle_too_big(error, now);
 }
 void Gateway::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
   impl_->handle_auth_reply(std::move(reply), now);
@@ -323,7 +340,7 @@ std::optional<Action> Gateway::poll_action() { return impl_->poll_action(); }
 std::optional<base::Deadline> Gateway::poll_deadline() const { return impl_->poll_deadline(); }
 Status Gateway::status(base::Instant now) const { return impl_->status(now); }
 std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
-std::size_t Gateway::tunnel_mtu(std::size_t path_mtu) const { return impl_->tunnel_mtu(path_mtu); }
+std::size_t Gateway::tunnel_mtu() const { return impl_->tunnel_mtu(); }
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }
 void Gateway::set_capture(bool on, base::Instant) { impl_->set_capture(on); }
 std::optional<base::ByteVec> Gateway::poll_capture() { return impl_->poll_capture(); }

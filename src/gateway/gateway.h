@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "gateway/clear_filter.h"
+#include "gateway/path_mtu.h"
 #include "gateway/tracer.h"
 #include "ike/endpoint.h"
 #include "ipsec/engine.h"
@@ -28,6 +29,10 @@ namespace caponier::gateway {
 struct GatewayOptions {
   ike::IkeLimits ike_limits;
   ipsec::EngineLimits engine_limits;
+  PathSearchLimits path_limits;
+  /// Find out by probes what each path carries; else what is configured is right until an ICMP
+  /// error says less.
+  bool probe_paths = false;
   std::size_t capture_packets_max = 4096;
   std::size_t trace_records_max = 1024;
   /// See set_crash_secrets().
@@ -146,6 +151,12 @@ class Gateway {
   /// Whether a packet that arrived without IPsec may pass; if not, why.
   [[nodiscard]] std::optional<base::DropReason> check_clear(base::Bytes ip_packet);
 
+  /// What the last protect() made besides (see ipsec::Engine), to be sent behind its items.
+  [[nodiscard]] std::span<const ipsec::ProtectItem> made() const;
+  /// An outer packet was too big somewhere. Anybody may say so; what proves nothing is ignored and
+  /// counted.
+  void handle_too_big(const OuterTooBig& error, base::Instant now);
+
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);
@@ -176,8 +187,9 @@ class Gateway {
 
   [[nodiscard]] Status status(base::Instant now) const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const;
-  /// The smallest inner MTU of all children for an outer path of `path_mtu` (1500 when none is up).
-  [[nodiscard]] std::size_t tunnel_mtu(std::size_t path_mtu) const;
+  /// The largest inner MTU of all children (1500 when none is up): senders who use another tunnel
+  /// are told its own.
+  [[nodiscard]] std::size_t tunnel_mtu() const;
 
   /// Empty unless the configuration allows key export.
   [[nodiscard]] std::optional<KeyTables> key_tables() const;

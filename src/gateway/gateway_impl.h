@@ -25,6 +25,7 @@ class Gateway::Impl {
         crypto_(&crypto),
         rng_(&rng),
         engine_(options.engine_limits, rng, crypto),
+        path_mtus_(options.path_limits, options.probe_paths),
         capture_(options.capture_packets_max, options.unix_origin),
         tracer_(options.trace_records_max, engine_, children_) {}
 
@@ -33,6 +34,8 @@ class Gateway::Impl {
   void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
   void open(std::span<ipsec::OpenItem> items, base::Instant now);
   [[nodiscard]] ipsec::Engine& engine() { return engine_; }
+  [[nodiscard]] std::span<const ipsec::ProtectItem> made() const { return engine_.made(); }
+  void handle_too_big(const OuterTooBig& error, base::Instant now);
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);
@@ -56,7 +59,7 @@ class Gateway::Impl {
 
   [[nodiscard]] Status status(base::Instant now) const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const { return config_; }
-  [[nodiscard]] std::size_t tunnel_mtu(std::size_t path_mtu) const;
+  [[nodiscard]] std::size_t tunnel_mtu();
   [[nodiscard]] std::optional<KeyTables> key_tables() const;
   void set_capture(bool on) { capture_.set(on); }
   [[nodiscard]] std::optional<base::ByteVec> poll_capture() { return capture_.poll(); }
@@ -84,6 +87,8 @@ class Gateway::Impl {
   void route(ike::Action action, base::Instant now);
   void route(ipsec::Notice notice, base::Instant now);
   void install(policy::InstallSa sa, base::Instant now);
+  /// False: nothing was to be done.
+  bool obey_path_orders(base::Instant now);
   void transmit(ike::Transmit transmit, base::Instant now);
   void on_ike_up(const ike::IkeUp& up, base::Instant now);
   void on_ike_down(const ike::IkeDown& down, base::Instant now);
@@ -107,6 +112,7 @@ class Gateway::Impl {
   const crypto::CryptoProvider* crypto_;
   base::Rng* rng_;
   ipsec::Engine engine_;
+  PathMtus path_mtus_;
   Capture capture_;
   std::unique_ptr<ike::IkeEndpoint> endpoint_;  ///< from the first configuration on
   std::shared_ptr<const config::Config> config_;
@@ -125,6 +131,7 @@ class Gateway::Impl {
   std::deque<Action> actions_;
   base::DropCounters drops_;
   std::optional<base::Deadline> peer_deadline_;
+  std::optional<std::size_t> tunnel_mtu_;  ///< null: something has changed
   bool refresh_due_ = false;
   bool shutting_down_ = false;
 };

@@ -43,6 +43,7 @@ void Gateway::Impl::pump(base::Instant now) {
       route(std::move(*notice), now);
       quiet = false;
     }
+    if (obey_path_orders(now)) quiet = false;
     if (quiet) break;
   }
   update_deadline();
@@ -119,6 +120,7 @@ void Gateway::Impl::set_routes(std::map<base::Prefix, AddRoute> wanted) {
     if (!same) emit(route);
   }
   routes_ = std::move(wanted);
+  tunnel_mtu_.reset();
 }
 
 void Gateway::Impl::update_deadline() {
@@ -139,12 +141,17 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
                    engine_.remove(sa.id);
+                   path_mtus_.remove(sa.id, now);
+                   tunnel_mtu_.reset();
                    children_.erase(sa.id);
                    heard_.erase(sa.id);
                    told_.erase(sa.id);
                  },
                  [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
-                 [&](const policy::MoveSa& move) { engine_.move(move); },
+                 [&](const policy::MoveSa& move) {
+                   engine_.move(move);
+                   path_mtus_.move(move.id, move.path, move.udp_encap, now);
+                 },
                  [&](const policy::SkipSa& skip) { engine_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
                  [&](const ike::IkeAnswered& answered) {
@@ -159,6 +166,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const ike::ChildDown& down) {
                    if (Peer* peer = find(down.connection)) peer->handle(down, now);
                  },
+                 [&](const ike::PathProbed& probed) { path_mtus_.handle_probed(probed, now); },
                  [&](const ike::KeysExported& keys) { export_keys(keys); },
                  [&](base::Event& event) { on_event(std::move(event)); },
              },
@@ -194,6 +202,8 @@ void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
   if (keys_ && !keys_->add(sa)) note_not_exported(sa.connection);
   const policy::ChildSaId id = sa.id;
   const std::string connection = sa.connection;
+  const base::Path path = sa.path;
+  const bool udp_encap = sa.udp_encap;
   const auto installed = engine_.install(std::move(sa), now);
   if (!installed) {
     emit(base::EventKind::local_fault, connection,
@@ -203,6 +213,27 @@ void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
     return;
   }
   children_[id] = connection;
+  tunnel_mtu_.reset();
+  const auto peer = peers_.find(connection);
+  const std::size_t mtu =
+      peer == peers_.end() ? ipsec::path_mtu_default : peer->second.config().mtu;
+  path_mtus_.set_path(id, path, udp_encap, mtu, now);
+}
+
+bool Gateway::Impl::obey_path_orders(base::Instant now) {
+  bool any = false;
+  while (const auto order = path_mtus_.poll_order()) {
+    any = true;
+    std::visit(Overloaded{
+                   [&](const PathMtuSetting& setting) {
+                     engine_.set_path_mtu(setting.id, setting.mtu, setting.proven);
+                     tunnel_mtu_.reset();
+                   },
+                   [&](const ike::ProbePath& probe) { command(probe, now); },
+               },
+               *order);
+  }
+  return any;
 }
 
 void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {

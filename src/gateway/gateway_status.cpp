@@ -33,7 +33,9 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
     // Of several, the newest established one is shown.
     if (!status.ike || sa->state == ike::IkeState::established) status.ike = *sa;
     for (const ike::ChildSaInfo& child : sa->children) {
-      ChildStatus entry{child, {}, engine_.inner_mtu(child.id, ipsec::path_mtu_default)};
+      ChildStatus entry{child, {}, {}};
+      entry.inner_mtu =
+          engine_.inner_mtu(child.id, path_mtus_.mtu_of(child.id, ipsec::path_mtu_default));
       if (const auto counters = engine_.counters(child.id)) entry.counters = *counters;
       const auto& heard = entry.counters.last_in;
       if (status.state == PeerState::idle && heard && now - *heard < traffic_memory) {
@@ -67,13 +69,20 @@ Status Gateway::Impl::status(base::Instant now) const {
   return status;
 }
 
-std::size_t Gateway::Impl::tunnel_mtu(std::size_t path_mtu) const {
-  std::optional<std::size_t> smallest;
+std::size_t Gateway::Impl::tunnel_mtu() {
+  if (tunnel_mtu_) return *tunnel_mtu_;
+  std::size_t largest = 0;
   for (const auto& [id, connection] : children_) {
-    const std::size_t mtu = engine_.inner_mtu(id, path_mtu);
-    if (mtu > 0 && (!smallest || mtu < *smallest)) smallest = mtu;
+    const std::size_t path_mtu = path_mtus_.mtu_of(id, ipsec::path_mtu_default);
+    largest = std::max(largest, engine_.inner_mtu(id, path_mtu));
   }
-  return smallest.value_or(ipsec::path_mtu_default);
+  // An interface with less has no IPv6 at all.
+  constexpr std::size_t ipv6_mtu_min = 1280;
+  const bool has_v6 = std::any_of(routes_.begin(), routes_.end(),
+                                  [](const auto& route) { return !route.first.address.is_v4(); });
+  if (has_v6) largest = std::max(largest, ipv6_mtu_min);
+  tunnel_mtu_ = children_.empty() ? ipsec::path_mtu_default : largest;
+  return *tunnel_mtu_;
 }
 
 std::optional<KeyTables> Gateway::Impl::key_tables() const {

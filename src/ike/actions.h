@@ -35,6 +35,7 @@ using IkeSaId = base::Strong<struct IkeSaIdTag, std::uint64_t>;
 struct Transmit {
   base::Path path;
   base::ByteVec datagram;
+  bool dont_fragment = false;  ///< neither here nor on the way
 };
 
 /// No IKE SA needs this stream of ours any more: to be closed once what waits in it has been sent.
@@ -120,6 +121,15 @@ struct ChildDown {
   EndReason reason{};
 };
 
+/// What became of a ProbePath.
+struct PathProbed {
+  std::uint64_t probe = 0;  ///< as in the command
+  /// The IP packet that was sent, which may be a little smaller than was wished; 0: this peer
+  /// cannot be probed.
+  std::size_t size = 0;
+  bool carried = false;
+};
+
 /// Keys for Wireshark's ikev2_decryption_table; only when EndpointConfig::export_keys.
 struct KeysExported {
   IkeSaId sa;
@@ -132,7 +142,7 @@ struct KeysExported {
 using Action =
     std::variant<Transmit, CloseStream, policy::InstallSa, policy::SwitchSa, policy::RemoveSa,
                  policy::MoveSa, policy::SkipSa, AuthRequest, IkeAnswered, IkeUp, IkeDown,
-                 Redirected, ChildUp, ChildDown, KeysExported, base::Event>;
+                 Redirected, ChildUp, ChildDown, PathProbed, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.
@@ -210,11 +220,21 @@ struct SyncMessageIds {
 struct CheckLiveness {
   std::string connection;
 };
+/// Find out whether the path of this Child SA's IKE SA carries IP packets of `size` octets: one
+/// INFORMATIONAL that long, in one piece. Should it be lost, it is repeated in small fragments (RFC
+/// 7383), so that the IKE SA lives; a peer without those is not probed. Answered with PathProbed,
+/// unless the IKE SA ends.
+struct ProbePath {
+  policy::ChildSaId child_sa;
+  std::size_t size = 0;
+  std::uint64_t probe = 0;
+};
 /// Delete everything at the peers and accept nothing new; done when poll_deadline() is empty.
 struct Shutdown {};
 
-using Command = std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
-                             Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, EspSent,
-                             StreamClosed, SyncMessageIds, CheckLiveness, RedirectPeer, Shutdown>;
+using Command =
+    std::variant<Initiate, InitiateChild, DeleteIke, DeleteChild, RekeyChild, RekeyIke,
+                 Reauthenticate, SetLocalAddresses, PeerMoved, PeerHeard, EspSent, StreamClosed,
+                 SyncMessageIds, CheckLiveness, RedirectPeer, ProbePath, Shutdown>;
 
 }  // namespace caponier::ike

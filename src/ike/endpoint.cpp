@@ -169,6 +169,13 @@ void IkeEndpoint::Impl::run(const RedirectPeer& command, Instant now) {
   }
 }
 
+void IkeEndpoint::Impl::run(const ProbePath& command, Instant now) {
+  IkeSa* const sa = owner_of(command.child_sa);
+  if (sa == nullptr) return;
+  sa->probe_path(command, now);
+  settle(sa->id(), now);
+}
+
 void IkeEndpoint::Impl::run(const Shutdown&, Instant now) {
   shared.is_shutting_down = true;
   shared.half_open.clear();

@@ -75,6 +75,7 @@ class IkeEndpoint::Impl : public Siblings {
   void run(const SyncMessageIds& command, base::Instant now);
   void run(const CheckLiveness& command, base::Instant now);
   void run(const RedirectPeer& command, base::Instant now);
+  void run(const ProbePath& command, base::Instant now);
   void run(const Shutdown& command, base::Instant now);
 
   [[nodiscard]] IkeSa* find(IkeSaId id);

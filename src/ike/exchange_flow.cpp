@@ -58,8 +58,10 @@ void IkeSa::transmit(const base::Path& path, base::Bytes message) {
   shared_.transmit(path, message);
 }
 
-void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams) {
-  for (const base::ByteVec& datagram : datagrams) shared_.transmit(path, datagram);
+void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams, bool dont_fragment) {
+  for (const base::ByteVec& datagram : datagrams) {
+    shared_.transmit(path, datagram, dont_fragment);
+  }
 }
 
 // ---- Our requests
@@ -134,6 +136,7 @@ void IkeSa::send_next(Instant now) {
                      send_request(SentInformational{}, ExchangeType::informational, wanted.payloads,
                                   now);
                    },
+                   [&](const WantProbe& wanted) { send_probe(wanted.probe, now); },
                    [&](const WantFarewell& wanted) {
                      send_request(SentInformational{std::nullopt, true},
                                   ExchangeType::informational, wanted.payloads, now);
@@ -171,7 +174,8 @@ void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Inst
   request.tries_left = shared_.limits().retransmit_tries;
   last_sent_ = now;
   //= rfc7296#2.1-3 rfc7296#2.3-7
-  transmit(path_, own_.add(std::move(request)).message.datagrams);
+  const bool is_probe = probe_in(request) != nullptr;
+  transmit(path_, own_.add(std::move(request)).message.datagrams, is_probe);
   if (shared_.is_shutting_down || is_farewell_short_) shorten_in_flight(now);
 }
 
@@ -232,6 +236,7 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   if (std::holds_alternative<SentSync>(request.what) && !renew_sync(request)) {
     return die(EndReason::local_fault, now, false);
   }
+  give_up_probe(request);
   if (shrink(request.message, request.repeats, path_, now) && !is_short) {
     //= rfc7383#2.5.2-4
     request.wait = shared_.limits().retransmit_first;
@@ -241,7 +246,8 @@ void IkeSa::repeat(InFlight& request, Instant now) {
   last_sent_ = now;
   //= rfc7296#2.1-7 rfc7296#2.2-1
   transmit(path_, request.message.datagrams);
-  try_other_paths(request);
+  // What a probe suffered says nothing about its path; what is repeated since, does.
+  if (probe_in(request) == nullptr || request.repeats > 1) try_other_paths(request);
 }
 
 void IkeSa::give_up(const InFlight& request, Instant now) {
@@ -476,6 +482,7 @@ void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& heade
   }
   heard_along(path, now);
   note_round_trip(*request, now);
+  conclude_probe(*request);
   const auto critical = payloads ? unknown_critical(*payloads) : std::nullopt;
   if (!payloads || critical) {
     report(EventKind::ike_malformed,

@@ -92,6 +92,7 @@ class IkeSa {
   /// Shared::local_addresses changed from these.
   void heed_local_addresses(const std::vector<base::IpAddress>& before, base::Instant now);
   void check_liveness(base::Instant now);
+  void probe_path(const ProbePath& probe, base::Instant now);
   /// To another gateway, if the peer said that it would go (RFC 5685 s5).
   void send_away(const GatewayName& to, base::Instant now);
   /// After a failover to this member (RFC 6311).
@@ -235,7 +236,7 @@ class IkeSa {
   [[nodiscard]] wire::IkeHeader header_of(wire::ExchangeType exchange, base::MessageId id,
                                           bool is_response) const;
   void transmit(const base::Path& path, base::Bytes message);
-  void transmit(const base::Path& path, const Datagrams& datagrams);
+  void transmit(const base::Path& path, const Datagrams& datagrams, bool dont_fragment = false);
   void handle_answer(Sent what, const std::vector<wire::Payload>& payloads, base::Instant now);
   void handle_request(const base::Path& path, const wire::IkeHeader& header,
                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
@@ -257,6 +258,10 @@ class IkeSa {
   /// The answer to the request in flight has come; a repeated request does not tell which one.
   void note_round_trip(const InFlight& request, base::Instant now);
   void handle_silence(base::Instant now);
+  void send_probe(const ProbePath& probe, base::Instant now);
+  [[nodiscard]] std::optional<SealedMessage> seal_probe(std::size_t size);
+  void give_up_probe(InFlight& request);
+  void conclude_probe(const InFlight& request);
 
   // ike_fragmentation.cpp
   void note_fragmentation(const ConnectionConfig& connection);

@@ -41,13 +41,16 @@ struct WantAddresses {};
 struct WantNotice {
   std::vector<wire::Payload> payloads;
 };
+struct WantProbe {
+  ProbePath probe;
+};
 /// The last request of an IKE SA.
 struct WantFarewell {
   std::vector<wire::Payload> payloads;
   EndReason reason{};
 };
 using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantAddresses,
-                          WantNotice, WantFarewell>;
+                          WantNotice, WantProbe, WantFarewell>;
 
 // Under way.
 struct SentInit {};
@@ -89,6 +92,7 @@ struct SentInformational {
   std::optional<WantDeleteChild> deletion{};
   bool is_farewell = false;
   std::optional<AddressRequest> addresses{};
+  std::optional<PathProbed> probe{};  ///< what is to be told, once it is known
 };
 using Sent = std::variant<SentInit, SentAuth, SentIntermediate, SentSync, ChildCreation,
                           IkeCreation, SentInformational>;

@@ -38,7 +38,7 @@ Shared::~Shared() = default;
 
 void Shared::emit(Action action) { actions_.push_back(std::move(action)); }
 
-void Shared::transmit(const base::Path& path, base::Bytes message) {
+void Shared::transmit(const base::Path& path, base::Bytes message, bool dont_fragment) {
   if (is_full()) {
     drops.add(base::DropReason::io_queue_full);
     return;
@@ -48,7 +48,7 @@ void Shared::transmit(const base::Path& path, base::Bytes message) {
   const bool in_stream = path.transport == base::Transport::tcp;
   if (in_stream || path.local.port == config.natt_port) datagram.resize(4);
   base::append(datagram, message);
-  actions_.emplace_back(Transmit{path, std::move(datagram)});
+  actions_.emplace_back(Transmit{path, std::move(datagram), dont_fragment});
 }
 
 void Shared::transmit_keepalive(const base::Path& path) {

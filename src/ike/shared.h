@@ -72,7 +72,7 @@ class Shared {
   void emit(Action action);
   /// One IKE message, with the non-ESP marker where the local port wants it. Dropped and counted
   /// when the action queue is full; IKE repeats.
-  void transmit(const base::Path& path, base::Bytes message);
+  void transmit(const base::Path& path, base::Bytes message, bool dont_fragment = false);
   void transmit_keepalive(const base::Path& path);
   void report(base::Event event);
   /// An event a stranger caused, made only when the limits allow it: a flood stays cheap.

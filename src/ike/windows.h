@@ -35,6 +35,9 @@ struct InFlight {
   unsigned repeats = 0;
 };
 
+/// What a probe of the path will tell; null when the request is none.
+[[nodiscard]] const PathProbed* probe_in(const InFlight& request);
+
 class OwnWindow {
  public:
   using Requests = std::map<base::MessageId, InFlight>;

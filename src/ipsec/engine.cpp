@@ -20,7 +20,7 @@ class Engine::Impl {
         sad(limits, rng, crypto, notices),
         waiting(limits, drops),
         policy(spd),
-        outbound(limits.clamp_mss, spd, sad, notices, waiting, drops),
+        outbound(limits, spd, sad, notices, waiting, drops),
         inbound(limits.clamp_mss, policy, sad, notices, drops) {}
 
   void release_waiting(const ChildName& child, base::Instant now);
@@ -105,11 +105,20 @@ void Engine::skip(const policy::SkipSa& skip) {
   advance_sequence(skip.id, used + std::min(skip.count, sa->sequence_out_max - used));
 }
 
-void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
+void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu, std::size_t proven_mtu) {
   Sa* const sa = impl_->sad.find(id);
   if (sa == nullptr) return;
   sa->path_mtu = path_mtu;
+  sa->proven_mtu = proven_mtu;
   sa->update_path();
+}
+
+bool Engine::has_sent(policy::ChildSaId id, base::Spi spi, std::uint32_t sequence) const {
+  const Sa* const sa = impl_->sad.find(id);
+  if (sa == nullptr || sa->spi_out != spi) return false;
+  const std::uint64_t last = sa->common->sequence_out.get();
+  const std::uint32_t behind = static_cast<std::uint32_t>(last) - sequence;
+  return behind < icmp_sequence_window && behind < last;
 }
 
 void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
@@ -124,6 +133,8 @@ void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
 void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
   impl_->outbound.run(items, now);
 }
+
+std::span<const ProtectItem> Engine::made() const { return impl_->outbound.made(); }
 
 void Engine::open(std::span<OpenItem> items, base::Instant now) { impl_->inbound.run(items, now); }
 

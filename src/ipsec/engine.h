@@ -55,7 +55,9 @@ struct EngineLimits {
   /// At most `too_big_burst_max` TooBig notices are made within one `too_big_interval`.
   std::size_t too_big_burst_max = 32;
   base::Duration too_big_interval{std::chrono::seconds{1}};
-  /// Lowers the MSS of TCP SYNs, both ways, to what fits the SA's path MTU.
+  /// Packets that one protect() makes of those it splits, besides the first of each.
+  std::size_t made_packets_max = 1024;
+  /// Lowers the MSS of TCP SYNs, both ways, to what fits the SA's path MTU; an SA may say no.
   bool clamp_mss = true;
   /// Other workers' engines, in threads of their own, may have the same associations.
   bool shares_associations = false;
@@ -100,6 +102,9 @@ using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends>;
 /// What an SA sends towards until set_path_mtu() says otherwise.
 inline constexpr std::size_t path_mtu_default = 1500;
 
+/// An ICMP error may speak of a packet that so many others have followed.
+inline constexpr std::uint32_t icmp_sequence_window = 1U << 16;
+
 /// `held`: a copy waits in the engine for its SA, see take_waiting().
 enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
@@ -112,8 +117,13 @@ struct ProtectItem {
   policy::ChildSaId sa;
   base::Path path;
   bool udp_encap = false;
-  std::uint8_t tos = 0;        ///< outer DSCP and ECN
-  bool dont_fragment = false;  ///< outer DF (IPv4)
+  std::uint8_t tos = 0;          ///< outer DSCP and ECN
+  std::uint8_t ttl = 0;          ///< or hop limit
+  bool dont_fragment = false;    ///< outer DF (IPv4)
+  std::uint32_t flow_label = 0;  ///< IPv6
+  /// IPv6: whatever is larger as an outer packet leaves in fragments of at most this size; 0: it
+  /// leaves as it is.
+  std::size_t fragment_to = 0;
 };
 
 /// One ESP packet. In: from the SPI on, and where it came from. Out, when forwarded: an IP packet.
@@ -167,8 +177,15 @@ class Engine {
   void switch_outbound(const policy::SwitchSa& choice);
   void move(const policy::MoveSa& move);
   void skip(const policy::SkipSa& skip);
-  /// The largest outer IP packet the SA's path carries.
-  void set_path_mtu(policy::ChildSaId id, std::size_t path_mtu);
+  /// The largest outer IP packet the SA's path carries, and the largest that is known to arrive.
+  /// Between the two, packets may be fragmented on their way (IPv6: leave in fragments).
+  void set_path_mtu(policy::ChildSaId id, std::size_t path_mtu, std::size_t proven_mtu);
+  void set_path_mtu(policy::ChildSaId id, std::size_t path_mtu) {
+    set_path_mtu(id, path_mtu, path_mtu);
+  }
+  /// Whether the SA has lately sent a packet with this SPI and these low 32 bits of a sequence
+  /// number: for judging ICMP errors (RFC 4301 s8.2.1).
+  [[nodiscard]] bool has_sent(policy::ChildSaId id, base::Spi spi, std::uint32_t sequence) const;
   /// The next outbound packet gets a sequence number above `at_least`, and the key's packet count
   /// goes on as if all up to it had been sent. For an SA taken over from a process or cluster node
   /// that may have used them (RFC 6311 s5.1). Never goes back.
@@ -176,6 +193,8 @@ class Engine {
 
   /// Decides and protects in place. No item's failure touches another.
   void protect(std::span<ProtectItem> items, base::Instant now);
+  /// What the last protect() made besides, to be sent behind `items`; until the next call.
+  [[nodiscard]] std::span<const ProtectItem> made() const;
   /// Verifies, decrypts and checks in place.
   void open(std::span<OpenItem> items, base::Instant now);
 

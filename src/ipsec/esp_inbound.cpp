@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <expected>
 
-#include "ipsec/ecn.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
+#include "ipsec/outer_header.h"
 #include "ipsec/spd.h"
 #include "ipsec/transport.h"
 #include "wire/checksum.h"
@@ -41,13 +41,13 @@ std::optional<Trailer> read_trailer(base::Bytes text) {
   return trailer;
 }
 
-void set_ecn(base::MutBytes ip_packet, wire::Ecn ecn) {
+void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
   const std::uint16_t old_word = base::load_be<std::uint16_t>(ip_packet.data());
   const bool v4 = wire::ip_version(ip_packet) == 4;
-  // The ECN field ends the second octet of IPv4, and the traffic class of IPv6 lies 4 bits higher.
+  // The second octet of IPv4; the traffic class of IPv6 lies 4 bits higher.
   const unsigned shift = v4 ? 0 : 4;
-  const auto new_word = static_cast<std::uint16_t>((old_word & ~(3U << shift)) |
-                                                   (static_cast<unsigned>(ecn) << shift));
+  const auto new_word = static_cast<std::uint16_t>((old_word & ~(0xffU << shift)) |
+                                                   (static_cast<unsigned>(tos) << shift));
   base::store_be(ip_packet.data(), new_word);
   if (!v4) return;
   std::byte* const checksum = ip_packet.data() + ipv4_checksum_at;
@@ -210,10 +210,9 @@ std::optional<DropReason> EspInbound::unwrap_tunnel(OpenItem& item, Sa& sa,
   // The sender may add what it likes behind the packet (RFC 4303 s2.7).
   item.packet->shrink_back(item.packet->size() - inner.size);
   if (const auto reason = check_selectors(*item.packet, inner, sa)) return reason;
-  const auto inner_ecn = static_cast<wire::Ecn>(inner.tos & 3);
-  const auto ecn = decapsulated_ecn(inner_ecn, static_cast<wire::Ecn>(item.outer_tos & 3));
-  if (!ecn.has_value()) return DropReason::esp_congestion;
-  if (*ecn != inner_ecn) set_ecn(item.packet->bytes(), *ecn);
+  const auto tos = tos_inward(sa.outer, inner.tos, item.outer_tos);
+  if (!tos.has_value()) return DropReason::esp_congestion;
+  if (*tos != inner.tos) set_tos(item.packet->bytes(), *tos);
   clamp(*item.packet, inner, sa);
   return std::nullopt;
 }
@@ -247,7 +246,7 @@ std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet
 }
 
 void EspInbound::clamp(PacketBuffer& packet, const IpSummary& inner, const Sa& sa) const {
-  if (clamp_mss_ && inner.is_syn) clamp_packet_mss(packet.bytes(), sa.inner_mtu);
+  if (clamp_mss_ && inner.is_syn && sa.clamp_mss) clamp_packet_mss(packet.bytes(), sa.inner_mtu);
 }
 
 bool EspInbound::resynchronise(Pending& pending, crypto::PacketJob& job) {

@@ -4,8 +4,10 @@
 
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
+#include "ipsec/outer_header.h"
 #include "ipsec/transport.h"
 #include "wire/esp.h"
+#include "wire/ip_split.h"
 
 namespace caponier::ipsec {
 
@@ -15,7 +17,18 @@ using base::DropReason;
 
 /// Every link carries packets of this size (RFC 791, RFC 8200 s5): below it the outer packet is
 /// fragmented whatever the inner header says, as no sender would go lower (RFC 2473 s7.1).
-std::size_t mtu_min(base::Family family) { return family == base::Family::v4 ? 68 : 1280; }
+std::size_t mtu_min(const IpSummary& packet) { return packet.is_v4 ? 68 : 1280; }
+
+/// Whether fragments of the packet may go through its SA one by one: later ones show no ports.
+bool may_split(const Sa& sa, const IpSummary& packet, base::Bytes bytes) {
+  if (!packet.is_v4 || packet.dont_fragment) return false;
+  if (sa.mode != policy::SaMode::tunnel) return false;
+  if (sa.params.treatment.fragment != policy::FragmentWhen::before) return false;
+  auto fields = wire::selector_fields(bytes);
+  if (!fields.has_value()) return false;
+  fields->has_ports = false;
+  return is_outbound_match(sa.params.local, sa.params.remote, *fields);
+}
 
 /// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
 void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header) {
@@ -26,9 +39,10 @@ void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header)
 
 }  // namespace
 
-EspOutbound::EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices,
+EspOutbound::EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
                          WaitingPackets& waiting, base::DropCounters& drops)
-    : clamp_mss_(clamp_mss),
+    : clamp_mss_(limits.clamp_mss),
+      made_(limits.made_packets_max),
       spd_(spd),
       sad_(sad),
       notices_(notices),
@@ -36,6 +50,7 @@ EspOutbound::EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& noti
       drops_(drops) {}
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
+  made_.clear();
   while (!items.empty()) {
     const std::size_t count = std::min(items.size(), burst_packets_max);
     choose(items.first(count));
@@ -44,6 +59,7 @@ void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
     complete(now);
     items = items.subspan(count);
   }
+  if (!made_.items().empty()) seal_made(now);
 }
 
 void EspOutbound::choose(std::span<ProtectItem> items) {
@@ -69,23 +85,23 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
 
 // Once per packet, and called from one place each: the calls would cost as much as they do.
 
-inline bool EspOutbound::fits(ProtectItem& item, const Sa& sa, const Inner& inner,
-                              base::Instant now) {
+inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
+                                         const Inner& inner) const {
   const std::size_t payload = inner.packet.size - inner.stripped;
   const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
-  item.dont_fragment = inner.packet.dont_fragment;
   if (outer > sa.path_mtu) {
-    const std::size_t least = mtu_min(inner.packet.is_v4 ? base::Family::v4 : base::Family::v6);
-    if (inner.packet.dont_fragment && inner.packet.size > least) {
-      notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, least), now);
-      return false;
+    if (inner.packet.dont_fragment && inner.packet.size > mtu_min(inner.packet)) {
+      return Fit::too_big;
     }
-    item.dont_fragment = false;
+    if (may_split(sa, inner.packet, item.packet->bytes())) return Fit::pieces;
   }
+  set_outer_header(item, sa, inner.packet, outer);
   const PacketBuffer& packet = *item.packet;
-  return outer <= PacketBuffer::payload_max &&
-         packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
-         packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
+  const bool has_room =
+      outer <= PacketBuffer::payload_max &&
+      packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
+      packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
+  return has_room ? Fit::whole : Fit::impossible;
 }
 
 inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
@@ -127,9 +143,11 @@ inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now
     inner.next_header = payload->protocol;
     inner.stripped = payload->header_size;
   }
-  if (clamp_mss_ && packet.is_syn) clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
-  if (!fits(item, sa, inner, now)) return drop(item, &sa, DropReason::clear_too_big);
-  item.tos = packet.tos;  // DSCP and ECN alike (RFC 4301 s5.1.2, RFC 6040 s4.1)
+  if (clamp_mss_ && packet.is_syn && sa.clamp_mss) {
+    clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+  }
+  const Fit how = fit(item, sa, inner);
+  if (how != Fit::whole) return treat_size(item, sa, inner, how, now);
   encapsulate(item, sa, inner);
 }
 
@@ -143,6 +161,63 @@ void EspOutbound::prepare_all(base::Instant now) {
       sa = decide(chosen, now);
     }
     if (sa != nullptr) prepare(chosen, *sa, now);
+  }
+}
+
+void EspOutbound::treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit how,
+                             base::Instant now) {
+  if (how == Fit::pieces && split(item, sa, inner)) return;
+  if (how == Fit::too_big) {
+    notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, mtu_min(inner.packet)), now);
+  }
+  drop(item, &sa, DropReason::clear_too_big);
+}
+
+bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner) {
+  PacketBuffer& packet = *item.packet;
+  const auto plan = wire::Ipv4Split::plan(packet.bytes(), sa.inner_mtu);
+  if (!plan.has_value()) return false;
+  if (!made_.has_room(plan->count() - 1)) {
+    drop(item, &sa, DropReason::clear_queue_full);
+    return true;
+  }
+  for (std::size_t i = 1; i < plan->count(); ++i) {
+    plan->write(i, made_.add(sa, plan->size_of(i)).bytes());
+  }
+  const std::size_t first_size = plan->size_of(0);
+  plan->cut_first(packet.bytes());
+  packet.shrink_back(packet.size() - first_size);
+  IpSummary first = inner.packet;
+  first.size = first_size;
+  const Inner piece{first, inner.next_header, 0};
+  if (fit(item, sa, piece) != Fit::whole) return false;
+  encapsulate(item, sa, piece);
+  return true;
+}
+
+// Their SA is known: another lookup might find a policy that the first fragment, with its ports,
+// does not match, or none.
+void EspOutbound::seal_made(base::Instant now) {
+  const std::span<ProtectItem> items = made_.items();
+  for (std::size_t at = 0; at < items.size();) {
+    const std::size_t end = std::min(items.size(), at + burst_packets_max);
+    jobs_.clear();
+    pending_.clear();
+    for (; at < end; ++at) {
+      Sa& sa = made_.sa_of(at);
+      IpSummary summary;
+      const Inner inner{summary, wire::ip_protocol::ipv4, 0};
+      if (sa.is_expired) {
+        drop(items[at], &sa, DropReason::clear_expired);
+      } else if (!summarize(items[at].packet->bytes(), summary) ||
+                 fit(items[at], sa, inner) != Fit::whole) {
+        drop(items[at], &sa, DropReason::clear_too_big);
+      } else {
+        encapsulate(items[at], sa, inner);
+      }
+    }
+    seal_all();
+    complete(now);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
 #include "ipsec/ip_summary.h"
+#include "ipsec/made_packets.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
@@ -18,10 +19,11 @@ namespace caponier::ipsec {
 
 class EspOutbound {
  public:
-  EspOutbound(bool clamp_mss, const Spd& spd, Sad& sad, Notices& notices, WaitingPackets& waiting,
-              base::DropCounters& drops);
+  EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
+              WaitingPackets& waiting, base::DropCounters& drops);
 
   void run(std::span<ProtectItem> items, base::Instant now);
+  [[nodiscard]] std::span<const ProtectItem> made() const { return made_.items(); }
 
  private:
   /// A clear packet on its way to its SA.
@@ -59,8 +61,15 @@ class EspOutbound {
   void hold(ProtectItem& item, const SpdEntry& entry, base::Instant now);
   /// Appends a job, or drops the packet.
   void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
-  /// Whether the packet may leave as it is; sets the outer DF.
-  [[nodiscard]] bool fits(ProtectItem& item, const Sa& sa, const Inner& inner, base::Instant now);
+  enum class Fit : std::uint8_t { whole, pieces, too_big, impossible };
+  /// Whether the packet may leave as it is; sets the outer header.
+  [[nodiscard]] Fit fit(ProtectItem& item, const Sa& sa, const Inner& inner) const;
+  /// Splits the packet or refuses it; a sender that must not have it split is told what would fit.
+  void treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit how, base::Instant now);
+  /// Sends the first fragment and leaves the later ones in made_. False: it cannot be split.
+  bool split(ProtectItem& item, Sa& sa, const Inner& inner);
+  /// The fragments of all packets that were split, through the same stages.
+  void seal_made(base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
   void refuse_sequence(ProtectItem& item, Sa& sa);
   void drop(ProtectItem& item, Sa* sa, base::DropReason reason);
@@ -69,6 +78,7 @@ class EspOutbound {
   [[nodiscard]] std::uint64_t generation() const { return spd_.generation() + sad_.generation(); }
 
   bool clamp_mss_;
+  MadePackets made_;
   const Spd& spd_;
   Sad& sad_;
   Notices& notices_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ipsec/outer_header.h"
+
 namespace caponier::ipsec {
 
 namespace {
@@ -26,6 +28,9 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
       mode(params_in.mode),
       esn(params_in.suite.esn),
       sends(!params_in.receives_only),
+      clamp_mss(params_in.treatment.clamp_mss),
+      outer(params_in.treatment.outer),
+      flow_label(flow_label_of(params_in.spi_out)),
       sequence_out_max(params_in.suite.esn ? UINT64_MAX : UINT32_MAX),
       sealer(std::move(sealer_in)),
       sealer_lines(sealer->key_memory()),

@@ -102,6 +102,9 @@ struct alignas(64) Sa {
   bool heard_announced = false;
   bool soft_announced = false;
   bool hard_announced = false;
+  bool clamp_mss = true;
+  policy::OuterHeader outer;
+  std::uint32_t flow_label = 0;  ///< where none is copied
 
   std::uint64_t sequence_out_max = 0;  ///< 2^32-1, or 2^64-1 with ESN: never wraps
   std::uint64_t soft_packets = 0;
@@ -109,6 +112,7 @@ struct alignas(64) Sa {
   std::uint64_t soft_bytes = 0;
   std::uint64_t hard_bytes = 0;
   std::size_t path_mtu = path_mtu_default;
+  std::size_t proven_mtu = path_mtu_default;
   std::size_t inner_mtu = 0;  ///< for path_mtu
   std::size_t outer_headers = 0;
 

@@ -37,13 +37,14 @@ const LinkQuality& Link::quality_from(HostId sender) const {
 }
 
 bool Link::blocks(const Datagram& datagram) const {
+  const bool is_too_big = ip_size(datagram) > mtu && (datagram.dont_fragment || !carries_fragments);
   switch (datagram.carrier) {
     case Carrier::tcp: return blocks_tcp;
-    case Carrier::esp: return blocks_esp || ip_size(datagram) > mtu;
+    case Carrier::esp: return blocks_esp || is_too_big;
     case Carrier::udp: break;
   }
   return blocks_udp || blocked_ports.contains(datagram.source.port) ||
-         blocked_ports.contains(datagram.destination.port) || ip_size(datagram) > mtu;
+         blocked_ports.contains(datagram.destination.port) || is_too_big;
 }
 
 bool Link::swallows(HostId sender, const Datagram& datagram) {

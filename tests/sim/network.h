@@ -44,6 +44,7 @@ struct Datagram {
   base::Endpoint destination;
   base::ByteVec payload;
   std::uint64_t stream = 0;  ///< which one, for TCP
+  bool dont_fragment = false;
 };
 
 using HostId = std::size_t;
@@ -66,6 +67,7 @@ class Link {
   void reset_one_way() { one_way_.clear(); }
   /// A larger UDP or ESP packet is lost, as one whose fragments do not pass.
   std::size_t mtu = 65535;
+  bool carries_fragments = false;         ///< then only what must not be fragmented is lost
   std::set<std::uint16_t> blocked_ports;  ///< of UDP, on either end
   bool blocks_udp = false;
   bool blocks_tcp = false;

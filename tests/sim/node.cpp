@@ -222,8 +222,10 @@ void Node::perform_transmit(ike::Transmit transmit) {
   if (transmit.path.transport == base::Transport::tcp) {
     return world_->streams_.send(*this, transmit.path, std::move(transmit.datagram), true);
   }
-  world_->transmit(*this, {Carrier::udp, transmit.path.local, transmit.path.remote,
-                           std::move(transmit.datagram)});
+  Datagram datagram{Carrier::udp, transmit.path.local, transmit.path.remote,
+                    std::move(transmit.datagram)};
+  datagram.dont_fragment = transmit.dont_fragment;
+  world_->transmit(*this, std::move(datagram));
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
@@ -297,7 +299,12 @@ void Node::protect(ipsec::PacketBuffer& packet) {
   ipsec::ProtectItem item;
   item.packet = &packet;
   gateway_->protect({&item, 1}, world_->now_);
+  send_protected(item);
+  for (const ipsec::ProtectItem& made : gateway_->made()) send_protected(made);
   drain();
+}
+
+void Node::send_protected(const ipsec::ProtectItem& item) {
   if (item.verdict == ipsec::Verdict::bypass) {
     world_->violations_.add(Broken::clear_on_link, name_ + " let a packet pass unprotected");
   }
@@ -307,11 +314,15 @@ void Node::protect(ipsec::PacketBuffer& packet) {
     return;
   }
   if (item.path.transport == base::Transport::tcp) {
-    world_->sequences_.on_sent(id_, std::as_const(packet).bytes());
-    return world_->streams_.send(*this, item.path, base::to_vec(packet.bytes()), false);
+    world_->sequences_.on_sent(id_, item.packet->bytes());
+    return world_->streams_.send(*this, item.path, base::to_vec(item.packet->bytes()), false);
   }
-  Datagram datagram{item.udp_encap ? Carrier::udp : Carrier::esp, item.path.local, item.path.remote,
-                    base::to_vec(packet.bytes()), 0};
+  Datagram datagram{item.udp_encap ? Carrier::udp : Carrier::esp,
+                    item.path.local,
+                    item.path.remote,
+                    base::to_vec(item.packet->bytes()),
+                    0,
+                    item.dont_fragment};
   if (!item.udp_encap) datagram.source.port = datagram.destination.port = 0;
   world_->sequences_.on_sent(id_, datagram.payload);
   last_esp_ = datagram;

@@ -124,6 +124,7 @@ class Node {
   /// A packet from the host inside.
   void send_clear(base::Bytes packet);
   void protect(ipsec::PacketBuffer& packet);
+  void send_protected(const ipsec::ProtectItem& item);
   void retire_drops();
 
   World* world_;

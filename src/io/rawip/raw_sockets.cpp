@@ -6,7 +6,12 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "io/os/rng.h"
 #include "io/socket/sockaddr.h"
+#include "wire/ip.h"
+#include "wire/ip_packet.h"
+#include "wire/ip_split.h"
+#include "wire/udp.h"
 
 namespace caponier::io {
 namespace {
@@ -38,6 +43,9 @@ Io<RawSockets> RawSockets::open(const RawOptions& options) {
       return std::unexpected{std::move(v6.error())};
     }
   }
+  // Nobody off the path shall guess it (RFC 7739).
+  OsRng rng;
+  result.identification_ = static_cast<std::uint32_t>(rng.public_u64());
   result.clear_v4_ = open_clear(AF_INET, options.mark);
   result.clear_v6_ = open_clear(AF_INET6, options.mark);
   return result;
@@ -63,6 +71,32 @@ bool RawSockets::send_clear(base::Bytes packet) {
     if (sent >= 0) return true;
     if (errno != EINTR) return false;
   }
+}
+
+bool RawSockets::send_split(const Outgoing& item, std::size_t mtu) {
+  const base::Path& path = item.path;
+  base::ByteVec packet;
+  if (path.local.port != 0) {
+    packet = wire::make_udp_packet(path.local, path.remote, item.bytes);
+  } else {
+    packet = wire::make_ip_packet({path.local.address, path.remote.address, wire::ip_protocol::esp},
+                                  item.bytes.size());
+    if (!packet.empty())
+      base::copy_into(base::MutBytes{packet}.last(item.bytes.size()), item.bytes);
+  }
+  if (packet.empty() || path.remote.address.is_v4()) return false;
+  constexpr std::size_t hop_limit_at = 7;
+  base::store_be(packet.data(), 0x60000000U | std::uint32_t{item.tos} << 20 | item.flow_label);
+  if (item.ttl != 0) packet[hop_limit_at] = std::byte{item.ttl};
+  const auto split = wire::Ipv6Split::plan(packet, mtu, ++identification_);
+  if (!split) return send_clear(packet);
+  base::ByteVec piece;
+  for (std::size_t i = 0; i < split->count(); ++i) {
+    piece.resize(split->size_of(i));
+    split->write(i, piece);
+    if (!send_clear(piece)) return false;
+  }
+  return true;
 }
 
 }  // namespace caponier::io

@@ -1,6 +1,7 @@
 #include "io/socket/ip_socket.h"
 
 #include <fmt/format.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <sys/socket.h>
@@ -49,15 +50,20 @@ bool set_options(int fd, const IpSocketOptions& options) {
   if (options.family == base::Family::v4) {
     return set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) == 0 &&
            set_int(fd, IPPROTO_IP, IP_RECVTOS, 1) == 0 &&
-           set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) == 0;
+           set_int(fd, IPPROTO_IP, IP_RECVERR, 1) == 0 &&
+           set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) == 0;
   }
   // A raw IPv6 socket has nothing but IPv6, and refuses to be told so.
   const bool may_be_dual = options.kind == IpSocketKind::udp;
   return (!may_be_dual || set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) == 0) &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) == 0 &&
+         set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) == 0;
 }
+
+/// IPV6_FLOWINFO of linux/in6.h, which netinet/in.h does not go together with.
+constexpr int ipv6_flow_info = 11;
 
 template <class T>
 T read_control(cmsghdr* header) {
@@ -96,6 +102,7 @@ void write_controls(msghdr& message, const Outgoing& item) {
   message.msg_controllen = 0;
   const base::IpAddress& local = item.path.local.address;
   const int tos = item.tos;
+  const int ttl = item.ttl;
   if (item.path.remote.address.is_v4()) {
     if (local.is_v4() && !local.is_unspecified()) {
       in_pktinfo info{};
@@ -103,6 +110,7 @@ void write_controls(msghdr& message, const Outgoing& item) {
       append_control(message, IPPROTO_IP, IP_PKTINFO, info);
     }
     if (tos != 0) append_control(message, IPPROTO_IP, IP_TOS, tos);
+    if (ttl != 0) append_control(message, IPPROTO_IP, IP_TTL, ttl);
     return;
   }
   if (!local.is_v4() && !local.is_unspecified()) {
@@ -111,6 +119,19 @@ void write_controls(msghdr& message, const Outgoing& item) {
     append_control(message, IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
   if (tos != 0) append_control(message, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  if (ttl != 0) append_control(message, IPPROTO_IPV6, IPV6_HOPLIMIT, ttl);
+  if (item.flow_label != 0) {
+    append_control(message, IPPROTO_IPV6, ipv6_flow_info, htonl(item.flow_label));
+  }
+}
+
+std::optional<sock_extended_err> read_error(msghdr& message) {
+  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
+    const bool is_error = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
+                          (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
+    if (is_error) return read_control<sock_extended_err>(at);
+  }
+  return std::nullopt;
 }
 
 /// Raw IPv4 sockets deliver the IP header too.
@@ -223,11 +244,49 @@ SendResult IpSocket::send(std::span<const Outgoing> batch) {
 }
 
 void IpSocket::set_dont_fragment(bool wanted) {
-  if (wanted == dont_fragment_ || options_.family != base::Family::v4) return;
-  // There is no per-packet DF on Linux; runs of equal wishes share one call.
-  static_cast<void>(set_int(fd_.get(), IPPROTO_IP, IP_MTU_DISCOVER,
-                            wanted ? IP_PMTUDISC_WANT : IP_PMTUDISC_DONT));
+  if (wanted == dont_fragment_) return;
+  // There is no per-packet DF on Linux; runs of equal wishes share one call. With PROBE the kernel
+  // heeds only its devices: what it believes of paths, any ICMP error may have told it. OMIT is
+  // DONT with the difference that it does not swallow errors about packets sent before.
+  if (options_.family == base::Family::v4) {
+    static_cast<void>(set_int(fd_.get(), IPPROTO_IP, IP_MTU_DISCOVER,
+                              wanted ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT));
+  } else {
+    static_cast<void>(set_int(fd_.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                              wanted ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT));
+    static_cast<void>(set_int(fd_.get(), IPPROTO_IPV6, IPV6_DONTFRAG, wanted ? 1 : 0));
+  }
   dont_fragment_ = wanted;
+}
+
+std::optional<SizeError> IpSocket::poll_size_error() {
+  for (;;) {
+    SocketAddress remote;
+    std::array<char, 512> control;
+    iovec part{quoted_.data(), quoted_.size()};
+    msghdr header{};
+    header.msg_name = remote.get_mutable();
+    header.msg_namelen = SocketAddress::capacity;
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    const ssize_t size = ::recvmsg(fd_.get(), &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    if (size < 0) {
+      if (errno == EINTR) continue;
+      return std::nullopt;
+    }
+    const auto cause = read_error(header);
+    if (!cause || cause->ee_errno != EMSGSIZE) continue;
+    SizeError error;
+    error.remote = remote.endpoint();
+    if (options_.kind == IpSocketKind::esp) error.remote.port = 0;
+    error.mtu = cause->ee_info;
+    error.is_own_host = cause->ee_origin == SO_EE_ORIGIN_LOCAL;
+    if (!error.is_own_host)
+      error.quoted = base::Bytes{quoted_}.first(static_cast<std::size_t>(size));
+    return error;
+  }
 }
 
 void IpSocket::send_some(std::span<const Outgoing> batch, SendResult& result) {
@@ -265,7 +324,7 @@ void IpSocket::send_some(std::span<const Outgoing> batch, SendResult& result) {
       return;
     }
     // The error may be an older packet's (ICMP); a second refusal is about this one.
-    if (errno == ECONNREFUSED && !retried) {
+    if (!retried) {
       retried = true;
       continue;
     }

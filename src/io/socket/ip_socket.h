@@ -2,6 +2,7 @@
 // One IP socket, UDP or raw ESP, read and written in batches. The local address of every packet is
 // known on receipt and chosen on sending.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,9 +43,20 @@ struct Outgoing {
   base::Bytes bytes;
   base::Path path;  ///< an unspecified local address lets the kernel choose
   std::uint8_t tos = 0;
-  /// IPv4: sets DF and, once the kernel has learnt a smaller path MTU, fragments to it. Otherwise
-  /// DF is clear.
+  std::uint8_t ttl = 0;          ///< or hop limit; 0: the system's
+  std::uint32_t flow_label = 0;  ///< IPv6; 0: the system's
+  /// The packet leaves whole, with DF in IPv4, whatever the kernel believes of the path; what the
+  /// device cannot carry is refused. Otherwise the kernel may fragment it, and routers may.
   bool dont_fragment = false;
+};
+
+/// Something along the way, or this host, could not carry a packet of that size.
+struct SizeError {
+  base::Endpoint remote;  ///< the packet's
+  std::size_t mtu = 0;
+  bool is_own_host = false;
+  base::Bytes quoted;  ///< of the packet, behind the IP header or, for UDP, behind its header;
+                       ///< borrowed until the next call
 };
 
 struct SendResult {
@@ -67,6 +79,9 @@ class IpSocket {
   /// Fills the first elements of `batch` (at most batch_max) without blocking; how many.
   [[nodiscard]] std::size_t receive(std::span<Received> batch);
   SendResult send(std::span<const Outgoing> batch);
+  /// Errors that are not about sizes are skipped. To be called until empty whenever the socket is
+  /// readable: waiting errors make it so.
+  [[nodiscard]] std::optional<SizeError> poll_size_error();
 
  private:
   struct Batch;
@@ -78,6 +93,7 @@ class IpSocket {
   Fd fd_;
   IpSocketOptions options_;
   bool dont_fragment_ = false;
+  std::array<std::byte, 576> quoted_{};
   std::unique_ptr<Batch> in_;
   std::unique_ptr<Batch> out_;
 };

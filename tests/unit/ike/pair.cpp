@@ -189,6 +189,8 @@ void Pair::collect_from(Side& side, bool from_a) {
       record.child_ups.push_back(*child_up);
     } else if (auto* const child_down = std::get_if<ChildDown>(&action)) {
       record.child_downs.push_back(*child_down);
+    } else if (const auto* const probed = std::get_if<PathProbed>(&action)) {
+      record.probes.push_back(*probed);
     } else if (auto* const keys = std::get_if<KeysExported>(&action)) {
       record.keys.push_back(std::move(*keys));
     } else if (auto* const event = std::get_if<base::Event>(&action)) {

@@ -56,6 +56,7 @@ struct Record {
   std::vector<ChildUp> child_ups;
   std::vector<ChildDown> child_downs;
   std::vector<KeysExported> keys;
+  std::vector<PathProbed> probes;
   std::vector<base::Event> events;
   std::vector<Transmit> transmits;
 

@@ -302,15 +302,6 @@ TEST(Mtu, a_packet_too_big_with_df_is_answered_and_dropped) {
   EXPECT_EQ(icmp.next_hop_mtu(), limit);
 }
 
-TEST(Mtu, a_packet_without_df_goes_out_for_the_kernel_to_fragment) {
-  Pair pair;
-  const ByteVec packet = without_df(v4_packet(1600));
-  const Protected sent = protect_one(pair.a, packet);
-  EXPECT_EQ(sent.item.verdict, Verdict::forward);
-  EXPECT_FALSE(sent.item.dont_fragment);
-  EXPECT_EQ(open_one(pair.b, sent.esp).packet, packet);
-}
-
 TEST(Mtu, ipv6_is_answered_above_1280_and_fragmented_outside_below) {
   Pair pair;
   EXPECT_EQ(drop_of(pair.a, v6_packet(1452)), DropReason::clear_too_big);
@@ -344,6 +335,10 @@ TEST(Mtu, answers_are_limited_in_rate) {
 
 TEST(Mtu, a_packet_that_no_outer_packet_could_carry_is_dropped) {
   Pair pair;
+  pair.a.remove({1});
+  policy::InstallSa whole = install_for_a(pair.spec);
+  whole.treatment.fragment = policy::FragmentWhen::after;
+  ASSERT_TRUE(pair.a.install(std::move(whole), {}).has_value());
   EXPECT_EQ(drop_of(pair.a, without_df(v4_packet(65535 - 28))), DropReason::clear_too_big);
   EXPECT_TRUE(notices_of<TooBig>(pair.a).empty());
 }
