@@ -35,12 +35,12 @@ void keep_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
 
 // ---- Finding
 
-IkeSa::Child* IkeSa::find_child(std::optional<policy::ChildSaId> id) {
+Child* IkeSa::find_child(std::optional<policy::ChildSaId> id) {
   const auto found = id ? children_.find(*id) : children_.end();
   return found == children_.end() || found->second.lingers_until ? nullptr : &found->second;
 }
 
-IkeSa::Child* IkeSa::find_child(std::optional<base::Spi> spi_out) {
+Child* IkeSa::find_child(std::optional<base::Spi> spi_out) {
   const auto found = std::ranges::find_if(children_, [&](const auto& entry) {
     const Child& child = entry.second;
     return spi_out && child.info.spi_out == *spi_out && !child.lingers_until;
@@ -67,9 +67,9 @@ bool IkeSa::has_other(const Child& child) const {
 
 // ---- Installing
 
-IkeSa::Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
-                             base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
-                             Instant now, const Replacement& replacement) {
+Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::Bytes g_ir,
+                      base::Bytes nonce_i, base::Bytes nonce_r, bool is_exchange_initiator,
+                      Instant now, const Replacement& replacement) {
   auto keys =
       derive_child_keys(*session_->prf, agreement.suite, session_->sk_d, g_ir, nonce_i, nonce_r);
   if (!keys) return nullptr;

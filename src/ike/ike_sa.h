@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "ike/child.h"
 #include "ike/child_negotiation.h"
 #include "ike/endpoint.h"
 #include "ike/extensions.h"
@@ -139,21 +140,6 @@ class IkeSa {
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
   static constexpr base::Duration unnoticed_twin_wait = std::chrono::seconds{10};
-  struct Child {
-    ChildSaInfo info;
-    bool is_announced = true;                      ///< ChildUp was said, and ChildDown was not
-    bool is_closing = false;                       ///< our DELETE waits or is out
-    bool sends = true;                             ///< else the peer may not have its half yet
-    std::optional<base::Instant> sends_at;         ///< then it is believed to have it
-    std::optional<base::MessageId> answered_in;    ///< the peer's request that made it
-    std::optional<policy::ChildSaId> replaced_by;  ///< the peer or we delete it for that one
-    std::optional<base::Instant> overdue_at;       ///< the peer should have deleted it by then
-    std::optional<base::Instant> lingers_until;    ///< deleted, but still receives
-    unsigned failed_rekeys = 0;
-    base::Path path;                ///< of its ESP
-    bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
-  };
-
   /// What a request of the peer changes once it is answered.
   struct AddressNews {
     base::Path path;

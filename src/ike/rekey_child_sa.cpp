@@ -142,7 +142,7 @@ void IkeSa::retry_rekey(policy::ChildSaId id, Instant now) {
 
 // ---- Responder
 
-IkeSa::Child* IkeSa::find_rekeyed(const Payloads& payloads) {
+Child* IkeSa::find_rekeyed(const Payloads& payloads) {
   const wire::NotifyPayload* const rekey = wire::find_notify(payloads, NotifyType::rekey_sa);
   return rekey == nullptr ? nullptr : find_child(child_spi(rekey->spi));
 }

@@ -1,0 +1,30 @@
+#pragma once
+// A Child SA as its IKE SA sees it.
+
+#include <optional>
+
+#include "base/address.h"
+#include "base/strong.h"
+#include "base/time.h"
+#include "ike/actions.h"
+#include "ike/endpoint.h"
+#include "policy/child_sa.h"
+
+namespace caponier::ike {
+
+struct Child {
+  ChildSaInfo info;
+  bool is_announced = true;                      ///< ChildUp was said, and ChildDown was not
+  bool is_closing = false;                       ///< our DELETE waits or is out
+  bool sends = true;                             ///< else the peer may not have its half yet
+  std::optional<base::Instant> sends_at;         ///< then it is believed to have it
+  std::optional<base::MessageId> answered_in;    ///< the peer's request that made it
+  std::optional<policy::ChildSaId> replaced_by;  ///< the peer or we delete it for that one
+  std::optional<base::Instant> overdue_at;       ///< the peer should have deleted it by then
+  std::optional<base::Instant> lingers_until;    ///< deleted, but still receives
+  unsigned failed_rekeys = 0;
+  base::Path path;                ///< of its ESP
+  bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
+};
+
+}  // namespace caponier::ike
