@@ -221,9 +221,8 @@ struct CheckLiveness {
   std::string connection;
 };
 /// Find out whether the path of this Child SA's IKE SA carries IP packets of `size` octets: one
-/// INFORMATIONAL that long, in one piece. Should it be lost, it is repeated in small fragments (RFC
-/// 7383), so that the IKE SA lives; a peer without those is not probed. Answered with PathProbed,
-/// unless the IKE SA ends.
+/// INFORMATIONAL that long, in one piece. Should it be lost, it is repeated without what made it
+/// long, so that the IKE SA lives. Answered with PathProbed, unless the IKE SA ends.
 struct ProbePath {
   policy::ChildSaId child_sa;
   std::size_t size = 0;

@@ -1,5 +1,5 @@
 // Which packets the path carries: an INFORMATIONAL of that size shows it, as no ESP packet could,
-// because it is answered. The large form is sent once; what is repeated is small (RFC 7383).
+// because it is answered. The large form is sent once; what is repeated is small.
 
 #include <algorithm>
 #include <utility>
@@ -26,13 +26,14 @@ const PathProbed* probe_in(const InFlight& request) {
 }
 
 void IkeSa::probe_path(const ProbePath& probe, Instant now) {
-  if (!may_fragment(path_)) return shared_.emit(PathProbed{probe.probe});
+  if (path_.transport != base::Transport::udp) return shared_.emit(PathProbed{probe.probe});
   want(WantProbe{probe}, now);
 }
 
 std::optional<SealedMessage> IkeSa::seal_probe(std::size_t size) {
   const std::size_t overhead = overhead_of(path_);
-  if (own_.is_exhausted() || !may_fragment(path_) || size <= overhead) return std::nullopt;
+  const bool is_stream = path_.transport != base::Transport::udp;
+  if (own_.is_exhausted() || is_stream || size <= overhead) return std::nullopt;
   const std::size_t room = size - overhead;
   const auto header = header_of(wire::ExchangeType::informational, own_.next_id(), false);
   std::size_t padding = room;
@@ -61,14 +62,16 @@ void IkeSa::send_probe(const ProbePath& probe, Instant now) {
   launch(std::move(sent), wire::ExchangeType::informational, std::move(*message), now);
 }
 
-/// At its first repetition: that size did not pass, and what follows must not depend on it.
+/// At its first repetition: that size did not pass, and what follows must not depend on it. RFC
+/// 7296 s2.1 wants a repeated request to be the same, which here would be lost for ever, and in
+/// fragments (RFC 7383) some peers do not take an INFORMATIONAL. The same Message ID without the
+/// padding is new to a peer that has not seen the large form, and one that has answers it again.
 void IkeSa::give_up_probe(InFlight& request) {
   const PathProbed* const probe = probe_in(request);
   if (probe == nullptr || request.repeats != 1) return;
   shared_.emit(*probe);
-  if (!request.message.inner) return;
-  auto pieces = session_->protection.seal(*request.message.inner, message_size_max(path_));
-  if (pieces) request.message.datagrams = std::move(*pieces);
+  auto small = seal(header_of(wire::ExchangeType::informational, request.id, false), {}, path_);
+  if (small) request.message = std::move(*small);
 }
 
 void IkeSa::conclude_probe(const InFlight& request) {

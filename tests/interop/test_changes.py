@@ -190,6 +190,8 @@ def collide(lab, options, *theirs):
     pair = Pair(lab, options, ours='lifetime = "15s"\n').up()
     flow = pair.flow()
     before = pair.child_spis()
+    wait_until(lambda: "generating INFORMATIONAL response" in pair.theirs.log, 5,
+               "our probe of the path, which would be held up too")
     ike = "udp dport 4500 @th,64,32 0"  # the non-ESP marker
     pair.net.net.filter(f"{ike} counter drop")
     wait_until(lambda: pair.net.net.dropped() > 0, 20, "us to ask")
@@ -503,13 +505,30 @@ def every_fourth_packet_is_lost(lab, options):
     pair.expect_ping("once nothing is lost any more")
 
 
+def narrow_path(lab, options):
+    """A path that swallows what is larger than 1300 octets: our probes find that out, and the IKE SA
+    lives, although strongSwan takes no INFORMATIONAL in fragments."""
+    pair = Pair(lab, options, "a", blocked=True)
+    pair.net.net.filter("ip length > 1300 counter drop")
+    pair.ours.wait_up("peer", 20)
+    before = pair.ike_spi()
+    found = lambda: pair.status()["children"][0]["inner_mtu_bytes"]  # noqa: E731
+    wait_until(lambda: found() < 1250, 60, "the path MTU")
+    expect(found() >= 1220, f"an MTU of {found()}")
+    expect(pair.net.net.dropped() > 0, "nothing was too large")
+    time.sleep(5)
+    expect(pair.ike_spi() == before, "the IKE SA did not live")
+    pair.expect_ping("with the path MTU known")
+
+
 CASES = [strongswan_rekeys_as_responder, strongswan_rekeys_as_initiator, we_rekey_as_initiator,
          we_rekey_as_responder, child_rekeys_collide, child_and_ike_rekey_collide, strongswan_reauthenticates,
          strongswan_breaks_then_makes, we_reauthenticate, strongswan_moves, we_move,
          nat_forgets_strongswan, fragmented_we_initiate, fragmented_strongswan_initiates,
          strongswan_wants_a_cookie, we_want_a_cookie, strongswan_is_childless, we_are_childless,
          strongswan_redirects_us, we_redirect_at_once, we_redirect_libreswan,
-         both_initiate, every_fourth_packet_is_lost]
+         both_initiate, every_fourth_packet_is_lost,
+         narrow_path]
 
 
 def main():

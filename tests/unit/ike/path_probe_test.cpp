@@ -20,6 +20,7 @@ class PathProbe : public ::testing::Test {
     pair.run();
     ASSERT_TRUE(pair.is_up());
     pair.sent.clear();
+    pair.a.record.transmits.clear();
   }
   void probe(std::size_t size) {
     pair.command_a(ProbePath{pair.a.live().front()->id, size, ++number});
@@ -56,7 +57,7 @@ TEST_F(PathProbe, is_one_packet_of_that_size_with_dont_fragment_and_tells_what_w
   EXPECT_EQ(pair.b.state(), IkeState::established);
 }
 
-TEST_F(PathProbe, that_is_lost_is_repeated_in_small_fragments_and_the_ike_sa_lives) {
+TEST_F(PathProbe, that_is_lost_is_repeated_small_and_in_one_piece_and_the_ike_sa_lives) {
   narrow(1300);
   probe(1500);
   pair.advance(30s);
@@ -66,6 +67,8 @@ TEST_F(PathProbe, that_is_lost_is_repeated_in_small_fragments_and_the_ike_sa_liv
   std::size_t large = 0;
   for (const Transmit& transmit : pair.a.record.transmits) large += transmit.dont_fragment ? 1 : 0;
   EXPECT_EQ(large, 1u);
+  EXPECT_EQ(pair.a.record.transmits.size(), 2u);
+  EXPECT_LT(pair.a.record.transmits.back().datagram.size(), 150u);
   EXPECT_EQ(pair.a.state(), IkeState::established);
   // The window is free again.
   probe(1300);
@@ -93,7 +96,19 @@ TEST_F(PathProbe, of_an_unknown_child_is_ignored) {
   EXPECT_TRUE(pair.a.record.probes.empty());
 }
 
-TEST(PathProbeWithout, ike_fragmentation_is_not_done) {
+TEST_F(PathProbe, that_only_the_answer_to_was_lost_is_answered_again) {
+  pair.filter = [lost = false](const Datagram& datagram) mutable {
+    return datagram.to_b || std::exchange(lost, true);
+  };
+  probe(1400);
+  pair.advance(30s);
+  ASSERT_EQ(pair.a.record.probes.size(), 1u);
+  EXPECT_FALSE(pair.a.record.probes.front().carried);
+  EXPECT_EQ(pair.a.state(), IkeState::established);
+  EXPECT_EQ(pair.b.state(), IkeState::established);
+}
+
+TEST(PathProbeWithout, ike_fragmentation_works_as_well) {
   Pair pair;
   ConnectionConfig lax = make_connection(end_a, end_b);
   lax.fragmentation = false;
@@ -105,8 +120,8 @@ TEST(PathProbeWithout, ike_fragmentation_is_not_done) {
   pair.command_a(ProbePath{pair.a.live().front()->id, 1400, 1});
   pair.run();
   ASSERT_EQ(pair.a.record.probes.size(), 1u);
-  EXPECT_EQ(pair.a.record.probes.front().size, 0u);
-  EXPECT_TRUE(pair.a.record.transmits.empty());
+  EXPECT_TRUE(pair.a.record.probes.front().carried);
+  EXPECT_EQ(pair.a.record.transmits.size(), 1u);
 }
 
 }  // namespace
