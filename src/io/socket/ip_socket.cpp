@@ -260,7 +260,7 @@ void IpSocket::set_dont_fragment(bool wanted) {
 }
 
 std::optional<SizeError> IpSocket::poll_size_error() {
-  for (;;) {
+  for (std::size_t errors = 0; errors < batch_max; ++errors) {
     SocketAddress remote;
     std::array<char, 512> control;
     iovec part{quoted_.data(), quoted_.size()};
@@ -287,6 +287,7 @@ std::optional<SizeError> IpSocket::poll_size_error() {
       error.quoted = base::Bytes{quoted_}.first(static_cast<std::size_t>(size));
     return error;
   }
+  return std::nullopt;
 }
 
 void IpSocket::send_some(std::span<const Outgoing> batch, SendResult& result) {
