@@ -49,8 +49,7 @@ namespace caponier::base {
   X(clear_no_sa,          packets,  "The policy wants an SA that is not up.")                      \
   X(clear_too_big,        packets,  "The packet exceeds the tunnel MTU and must not fragment.")    \
   X(clear_sequence_limit, packets,  "The SA's sequence numbers are used up.")                      \
-  X(clear_fragment,       packets,  "A fragment cannot be protected in transport mode.")           \
-  X(clear_bad_fragment,   packets,  "A fragment overlaps others of its packet or is no IP.")       \
+  X(clear_fragment,       packets,  "A fragment overlaps others of its packet or is no IP.")       \
   X(clear_fragment_limit, packets,  "Fragments exceed the reassembly limits.")                     \
   X(clear_headers,        packets,  "IP options or extensions that transport mode cannot carry.")  \
   X(clear_seal_failed,    packets,  "The cipher failed to protect the packet.")                    \

@@ -88,7 +88,10 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
   for (const ipsec::ProtectItem& item : items) {
     if (item.verdict == ipsec::Verdict::drop || item.verdict == ipsec::Verdict::held) continue;
     if (item.verdict == ipsec::Verdict::bypass) {
-      if (!raw_.send_clear(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
+      const base::MutBytes packet = item.packet->bytes();
+      const bool is_sent =
+          item.packet->is_reassembled() ? raw_.send_clear_split(packet) : raw_.send_clear(packet);
+      if (!is_sent) drops_.add(base::DropReason::io_send_failed);
       continue;
     }
     if (item.path.transport == base::Transport::tcp) {
@@ -123,7 +126,10 @@ void Plane::send_split(const ipsec::ProtectItem& item) {
 }
 
 void Plane::heed_size_errors(io::IpSocket& socket) {
-  while (const auto error = socket.poll_size_error()) {
+  // Anybody may send such errors: a flood of them must not keep us here.
+  for (std::size_t i = 0; i < io::batch_max; ++i) {
+    const auto error = socket.poll_size_error();
+    if (!error) return;
     gateway_.handle_too_big({error->remote, error->mtu, error->is_own_host, error->quoted},
                             io::monotonic_now());
   }

@@ -16,7 +16,8 @@
 namespace caponier::daemon {
 
 /// The largest packet on either side: the TUN's largest MTU, and that with all of ESP around it.
-inline constexpr std::size_t clear_packet_max = io::tun_mtu_max;
+/// What had come in fragments may be larger than the TUN's MTU.
+inline constexpr std::size_t clear_packet_max = ipsec::PacketBuffer::payload_max;
 inline constexpr std::size_t wire_packet_max = clear_packet_max + 384;
 /// A busy descriptor lets the others run after so many batches.
 inline constexpr int batches_per_round_max = 8;

@@ -6,6 +6,7 @@
 #include "ipsec/esp_inbound.h"
 #include "ipsec/esp_outbound.h"
 #include "ipsec/notices.h"
+#include "ipsec/reassembly.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
 #include "ipsec/waiting.h"
@@ -19,8 +20,9 @@ class Engine::Impl {
         notices(limits),
         sad(limits, rng, crypto, notices),
         waiting(limits, drops),
+        reassembly(limits.reassembly, drops),
         policy(spd),
-        outbound(limits, spd, sad, notices, waiting, drops),
+        outbound(limits, spd, sad, notices, waiting, reassembly, drops),
         inbound(limits.clamp_mss, policy, sad, notices, drops) {}
 
   void release_waiting(const ChildName& child, base::Instant now);
@@ -30,6 +32,7 @@ class Engine::Impl {
   Notices notices;
   Sad sad;
   WaitingPackets waiting;
+  Reassembly reassembly;
   InboundPolicy policy;
   EspOutbound outbound;
   EspInbound inbound;
@@ -153,6 +156,7 @@ std::optional<base::DropReason> Engine::check_clear(base::Bytes ip_packet) {
 void Engine::handle_deadline(base::Instant now) {
   impl_->sad.handle_deadline(now);
   impl_->waiting.handle_deadline(now);
+  impl_->reassembly.handle_deadline(now);
 }
 
 std::optional<base::Deadline> Engine::poll_deadline() const {
@@ -161,6 +165,8 @@ std::optional<base::Deadline> Engine::poll_deadline() const {
   if (waiting && (!earliest || *waiting < earliest->at)) {
     earliest = base::Deadline{*waiting, "packets that wait for their SA"};
   }
+  const auto fragments = impl_->reassembly.poll_deadline();
+  if (fragments && (!earliest || fragments->at < earliest->at)) earliest = fragments;
   return earliest;
 }
 

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "crypto/crypto.h"
 #include "ipsec/packet.h"
+#include "ipsec/reassembly.h"
 #include "policy/child_sa.h"
 #include "policy/trigger.h"
 #include "wire/ip.h"
@@ -57,6 +58,8 @@ struct EngineLimits {
   base::Duration too_big_interval{std::chrono::seconds{1}};
   /// Packets that one protect() makes of those it splits, besides the first of each.
   std::size_t made_packets_max = 1024;
+  /// Of packets that are needed whole.
+  ReassemblyLimits reassembly;
   /// Lowers the MSS of TCP SYNs, both ways, to what fits the SA's path MTU; an SA may say no.
   bool clamp_mss = true;
   /// Other workers' engines, in threads of their own, may have the same associations.
@@ -105,7 +108,8 @@ inline constexpr std::size_t path_mtu_default = 1500;
 /// An ICMP error may speak of a packet that so many others have followed.
 inline constexpr std::uint32_t icmp_sequence_window = 1U << 16;
 
-/// `held`: a copy waits in the engine for its SA, see take_waiting().
+/// `held`: a copy waits in the engine for its SA, or for the other fragments of its packet; see
+/// take_waiting().
 enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
 /// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and

@@ -21,13 +21,18 @@ std::size_t mtu_min(const IpSummary& packet) { return packet.is_v4 ? 68 : 1280; 
 
 /// Whether fragments of the packet may go through its SA one by one: later ones show no ports.
 bool may_split(const Sa& sa, const IpSummary& packet, base::Bytes bytes) {
-  if (!packet.is_v4 || packet.dont_fragment) return false;
+  if (packet.dont_fragment) return false;
   if (sa.mode != policy::SaMode::tunnel) return false;
   if (sa.params.treatment.fragment != policy::FragmentWhen::before) return false;
   auto fields = wire::selector_fields(bytes);
   if (!fields.has_value()) return false;
   fields->has_ports = false;
   return is_outbound_match(sa.params.local, sa.params.remote, *fields);
+}
+
+/// In tunnel mode.
+std::uint8_t next_header_of(const IpSummary& packet) {
+  return packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6;
 }
 
 /// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
@@ -40,13 +45,14 @@ void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header)
 }  // namespace
 
 EspOutbound::EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
-                         WaitingPackets& waiting, base::DropCounters& drops)
+                         WaitingPackets& waiting, Reassembly& reassembly, base::DropCounters& drops)
     : clamp_mss_(limits.clamp_mss),
       made_(limits.made_packets_max),
       spd_(spd),
       sad_(sad),
       notices_(notices),
       waiting_(waiting),
+      reassembly_(reassembly),
       drops_(drops) {}
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
@@ -71,6 +77,7 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
       drop(item, nullptr, DropReason::clear_malformed);
       continue;
     }
+    if (item.packet->is_reassembled()) chosen.packet.dont_fragment = false;
     chosen.item = &item;
     chosen.hash = chosen.packet.flow.hash();
     flows_.prefetch(chosen.hash);
@@ -135,11 +142,14 @@ inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inn
 inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now) {
   ProtectItem& item = *chosen.item;
   const IpSummary& packet = chosen.packet;
-  Inner inner{packet, packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6, 0};
+  Inner inner{packet, next_header_of(packet), 0};
   item.packet->shrink_back(item.packet->size() - packet.size);
   if (sa.mode == policy::SaMode::transport) {
     const auto payload = transport_payload(item.packet->bytes());
-    if (!payload.has_value()) return drop(item, &sa, payload.error());
+    if (!payload.has_value()) {
+      if (payload.error() == DropReason::clear_fragment) return gather(item, &sa, now);
+      return drop(item, &sa, payload.error());
+    }
     inner.next_header = payload->protocol;
     inner.stripped = payload->header_size;
   }
@@ -174,8 +184,20 @@ void EspOutbound::treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit 
 }
 
 bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner) {
+  const base::Bytes packet = item.packet->bytes();
+  if (inner.packet.is_v4) {
+    return split(item, sa, inner, wire::Ipv4Split::plan(packet, sa.inner_mtu));
+  }
+  // Only what had come in fragments; their own identification is known no more.
+  const auto identification =
+      static_cast<std::uint32_t>(sa.common->sequence_out.get()) ^ sa.spi_out.value;
+  return split(item, sa, inner, wire::Ipv6Split::plan(packet, sa.inner_mtu, identification));
+}
+
+template <class Plan>
+bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner,
+                        const std::optional<Plan>& plan) {
   PacketBuffer& packet = *item.packet;
-  const auto plan = wire::Ipv4Split::plan(packet.bytes(), sa.inner_mtu);
   if (!plan.has_value()) return false;
   if (!made_.has_room(plan->count() - 1)) {
     drop(item, &sa, DropReason::clear_queue_full);
@@ -184,11 +206,16 @@ bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner) {
   for (std::size_t i = 1; i < plan->count(); ++i) {
     plan->write(i, made_.add(sa, plan->size_of(i)).bytes());
   }
-  const std::size_t first_size = plan->size_of(0);
-  plan->cut_first(packet.bytes());
-  packet.shrink_back(packet.size() - first_size);
   IpSummary first = inner.packet;
-  first.size = first_size;
+  first.size = plan->size_of(0);
+  if constexpr (std::is_same_v<Plan, wire::Ipv4Split>) {
+    plan->cut_first(packet.bytes());
+    packet.shrink_back(packet.size() - first.size);
+  } else {
+    base::ByteVec piece(first.size);
+    plan->write(0, piece);
+    packet.assign(piece);
+  }
   const Inner piece{first, inner.next_header, 0};
   if (fit(item, sa, piece) != Fit::whole) return false;
   encapsulate(item, sa, piece);
@@ -206,14 +233,16 @@ void EspOutbound::seal_made(base::Instant now) {
     for (; at < end; ++at) {
       Sa& sa = made_.sa_of(at);
       IpSummary summary;
-      const Inner inner{summary, wire::ip_protocol::ipv4, 0};
       if (sa.is_expired) {
         drop(items[at], &sa, DropReason::clear_expired);
-      } else if (!summarize(items[at].packet->bytes(), summary) ||
-                 fit(items[at], sa, inner) != Fit::whole) {
-        drop(items[at], &sa, DropReason::clear_too_big);
-      } else {
+        continue;
+      }
+      const bool is_ip = summarize(items[at].packet->bytes(), summary);
+      const Inner inner{summary, next_header_of(summary), 0};
+      if (is_ip && fit(items[at], sa, inner) == Fit::whole) {
         encapsulate(items[at], sa, inner);
+      } else {
+        drop(items[at], &sa, DropReason::clear_too_big);
       }
     }
     seal_all();
@@ -240,6 +269,10 @@ void EspOutbound::seal_all() {
 Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
   ProtectItem& item = *chosen.item;
   const Flow flow = find_living_flow(chosen, now);
+  if (flow.entry == &of_whole_packet_) {
+    gather(item, nullptr, now);
+    return nullptr;
+  }
   if (flow.entry == nullptr) {
     drop(item, nullptr, DropReason::clear_no_policy);
     return nullptr;
@@ -270,8 +303,17 @@ void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant n
   notices_.acquire(entry.child,
                    policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote), now);
   if (!waiting_.is_on()) return drop(item, nullptr, DropReason::clear_no_sa);
-  if (!waiting_.hold(entry.child, *fields, item.packet->bytes(), now)) {
+  if (!waiting_.hold(entry.child, *fields, *item.packet, now)) {
     return drop(item, nullptr, DropReason::clear_queue_full);
+  }
+  item.verdict = Verdict::held;
+}
+
+void EspOutbound::gather(ProtectItem& item, Sa* sa, base::Instant now) {
+  auto whole = reassembly_.add(item.packet->bytes(), now);
+  if (!whole.has_value()) return drop(item, sa, whole.error());
+  if (whole->has_value() && !waiting_.push_reassembled(std::move(**whole))) {
+    return drop(item, sa, DropReason::clear_queue_full);
   }
   item.verdict = Verdict::held;
 }
@@ -286,11 +328,20 @@ Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
   return flow;
 }
 
+const SpdEntry* EspOutbound::match(const wire::PacketSelectorFields& packet) const {
+  if (packet.is_fragment) {
+    wire::PacketSelectorFields without = packet;
+    without.has_ports = false;  // all fragments of a packet are judged alike
+    if (spd_.needs_ports(without, spd_.match_outbound(without))) return &of_whole_packet_;
+  }
+  return spd_.match_outbound(packet);
+}
+
 Flow EspOutbound::look_up(const Chosen& chosen) {
   if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
   const auto fields = wire::selector_fields(chosen.item->packet->bytes());
   if (!fields.has_value()) return {};
-  Flow flow{spd_.match_outbound(*fields), nullptr};
+  Flow flow{match(*fields), nullptr};
   if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
     flow.sa = sad_.find_outbound(flow.entry->child, *fields);
   }

@@ -11,6 +11,7 @@
 #include "ipsec/ip_summary.h"
 #include "ipsec/made_packets.h"
 #include "ipsec/notices.h"
+#include "ipsec/reassembly.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
 #include "ipsec/waiting.h"
@@ -20,7 +21,7 @@ namespace caponier::ipsec {
 class EspOutbound {
  public:
   EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
-              WaitingPackets& waiting, base::DropCounters& drops);
+              WaitingPackets& waiting, Reassembly& reassembly, base::DropCounters& drops);
 
   void run(std::span<ProtectItem> items, base::Instant now);
   [[nodiscard]] std::span<const ProtectItem> made() const { return made_.items(); }
@@ -57,8 +58,12 @@ class EspOutbound {
   Sa* decide(const Chosen& chosen, base::Instant now);
   Flow find_living_flow(const Chosen& chosen, base::Instant now);
   Flow look_up(const Chosen& chosen);
+  /// of_whole_packet_ for a fragment that cannot be judged by itself.
+  [[nodiscard]] const SpdEntry* match(const wire::PacketSelectorFields& packet) const;
   /// No SA yet: asks for one and holds the packet.
   void hold(ProtectItem& item, const SpdEntry& entry, base::Instant now);
+  /// A fragment whose packet is needed whole: waits for the others.
+  void gather(ProtectItem& item, Sa* sa, base::Instant now);
   /// Appends a job, or drops the packet.
   void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
   enum class Fit : std::uint8_t { whole, pieces, too_big, impossible };
@@ -68,6 +73,8 @@ class EspOutbound {
   void treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit how, base::Instant now);
   /// Sends the first fragment and leaves the later ones in made_. False: it cannot be split.
   bool split(ProtectItem& item, Sa& sa, const Inner& inner);
+  template <class Plan>
+  bool split(ProtectItem& item, Sa& sa, const Inner& inner, const std::optional<Plan>& plan);
   /// The fragments of all packets that were split, through the same stages.
   void seal_made(base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
@@ -83,6 +90,8 @@ class EspOutbound {
   Sad& sad_;
   Notices& notices_;
   WaitingPackets& waiting_;
+  Reassembly& reassembly_;
+  const SpdEntry of_whole_packet_{{PolicyAction::discard, {}, {}, {}, {}}, {}};
   base::DropCounters& drops_;
   FlowCache flows_;
   Stage<Chosen> chosen_;

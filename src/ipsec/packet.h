@@ -10,7 +10,8 @@
 
 namespace caponier::ipsec {
 
-/// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused.
+/// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused;
+/// memory that no packet has reached costs nothing.
 class PacketBuffer {
  public:
   static constexpr std::size_t headroom = 128;  ///< outer IPv6 + UDP + ESP header + IV
@@ -19,7 +20,8 @@ class PacketBuffer {
 
   /// `payload_capacity`: the largest packet that will be written to it.
   explicit PacketBuffer(std::size_t payload_capacity = 2048)
-      : storage_(std::make_unique<std::byte[]>(headroom + payload_capacity + tailroom)),
+      : storage_(
+            std::make_unique_for_overwrite<std::byte[]>(headroom + payload_capacity + tailroom)),
         capacity_(headroom + payload_capacity + tailroom) {}
 
   /// Where a driver reads a packet into; resize() afterwards tells how much came.
@@ -31,12 +33,17 @@ class PacketBuffer {
     CAPONIER_ASSERT(size <= capacity_ - headroom - tailroom);
     begin_ = headroom;
     size_ = size;
+    is_reassembled_ = false;
   }
   /// Copies `data` in as the packet.
   void assign(base::Bytes data) {
     resize(data.size());
     base::copy_into(bytes(), data);
   }
+
+  /// Its sender had it in fragments, and so may we, whatever its header says.
+  void mark_reassembled() { is_reassembled_ = true; }
+  [[nodiscard]] bool is_reassembled() const { return is_reassembled_; }
 
   [[nodiscard]] base::MutBytes bytes() { return {storage_.get() + begin_, size_}; }
   [[nodiscard]] base::Bytes bytes() const { return {storage_.get() + begin_, size_}; }
@@ -76,6 +83,7 @@ class PacketBuffer {
   std::size_t capacity_;
   std::size_t begin_ = headroom;
   std::size_t size_ = 0;
+  bool is_reassembled_ = false;
 };
 
 }  // namespace caponier::ipsec

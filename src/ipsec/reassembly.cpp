@@ -118,12 +118,9 @@ base::ByteVec Reassembly::assemble(const Set& set) {
   return packet;
 }
 
-std::optional<base::ByteVec> Reassembly::add(base::Bytes packet, base::Instant now) {
+Reassembly::Result Reassembly::add(base::Bytes packet, base::Instant now) {
   const auto piece = wire::ip_version(packet) == 4 ? read_v4(packet) : read_v6(packet);
-  if (!piece) {
-    drop(DropReason::clear_bad_fragment);
-    return std::nullopt;
-  }
+  if (!piece) return std::unexpected{DropReason::clear_fragment};
   if (piece->begin == 0 && piece->is_last) {  // RFC 6946: also with a Fragment header, for itself
     base::ByteVec whole = make_header(*piece);
     base::append(whole, piece->payload);
@@ -132,23 +129,16 @@ std::optional<base::ByteVec> Reassembly::add(base::Bytes packet, base::Instant n
   }
   const bool is_cut = !piece->is_last && piece->payload.size() % 8 != 0;
   if (piece->payload.empty() || is_cut || piece->header.size() + piece->end() > packet_max) {
-    drop(DropReason::clear_bad_fragment);
-    return std::nullopt;
+    return std::unexpected{DropReason::clear_fragment};
   }
   const auto found = find_or_make(piece->key, now);
-  if (found == sets_.end()) return std::nullopt;
+  if (found == sets_.end()) return std::unexpected{DropReason::clear_fragment_limit};
   Set& set = found->second;
   if (is_duplicate(set, *piece)) return std::nullopt;
-  if (set.is_spoiled || contradicts(set, *piece)) {
-    drop(DropReason::clear_bad_fragment);
-    spoil(set);
-    return std::nullopt;
-  }
+  if (set.is_spoiled || contradicts(set, *piece)) return spoil(set, DropReason::clear_fragment);
   if (set.pieces.size() >= limits_.fragments_per_set_max ||
       piece->payload.size() > limits_.bytes_max - bytes_) {
-    drop(DropReason::clear_fragment_limit);
-    spoil(set);
-    return std::nullopt;
+    return spoil(set, DropReason::clear_fragment_limit);
   }
   if (piece->begin == 0) set.header = make_header(*piece);
   if (piece->is_last) set.end = piece->end();
@@ -159,9 +149,8 @@ std::optional<base::ByteVec> Reassembly::add(base::Bytes packet, base::Instant n
   if (!set.end || set.bytes != *set.end) return std::nullopt;
   base::ByteVec whole = assemble(set);
   forget(found);
-  if (whole.size() <= packet_max) return whole;
-  drop(DropReason::clear_bad_fragment);
-  return std::nullopt;
+  if (whole.size() > packet_max) return std::unexpected{DropReason::clear_fragment};
+  return whole;
 }
 
 Reassembly::Sets::iterator Reassembly::find_or_make(const Key& key, base::Instant now) {
@@ -169,10 +158,7 @@ Reassembly::Sets::iterator Reassembly::find_or_make(const Key& key, base::Instan
   if (found != sets_.end()) return found;
   const auto of_source = sets_of_.find(key.source);
   const std::size_t count = of_source == sets_of_.end() ? 0 : of_source->second;
-  if (sets_.size() >= limits_.sets_max || count >= limits_.sets_per_source_max) {
-    drop(DropReason::clear_fragment_limit);
-    return sets_.end();
-  }
+  if (sets_.size() >= limits_.sets_max || count >= limits_.sets_per_source_max) return sets_.end();
   ++sets_of_[key.source];
   by_age_.emplace(now, key);
   const auto made = sets_.emplace(key, Set{}).first;
@@ -181,12 +167,13 @@ Reassembly::Sets::iterator Reassembly::find_or_make(const Key& key, base::Instan
 }
 
 /// It goes on to exist, so that later pieces do not begin it anew.
-void Reassembly::spoil(Set& set) {
+std::unexpected<DropReason> Reassembly::spoil(Set& set, DropReason reason) {
   bytes_ -= set.bytes;
   set.bytes = 0;
   set.pieces.clear();
   set.header.clear();
   set.is_spoiled = true;
+  return std::unexpected{reason};
 }
 
 void Reassembly::forget(Sets::iterator set) {
@@ -200,14 +187,14 @@ void Reassembly::forget(Sets::iterator set) {
 void Reassembly::handle_deadline(base::Instant now) {
   while (!by_age_.empty() && now - by_age_.begin()->first >= limits_.age_max) {
     const auto set = sets_.find(by_age_.begin()->second);
-    if (!set->second.is_spoiled) drop(DropReason::clear_fragment_limit);
+    if (!set->second.is_spoiled) drops_->add(DropReason::clear_fragment_limit);
     forget(set);
   }
 }
 
 std::optional<base::Deadline> Reassembly::poll_deadline() const {
   if (by_age_.empty()) return std::nullopt;
-  return base::Deadline{by_age_.begin()->first + limits_.age_max, "outer fragments"};
+  return base::Deadline{by_age_.begin()->first + limits_.age_max, "fragments that wait for others"};
 }
 
 }  // namespace caponier::ipsec

@@ -1,10 +1,11 @@
 #pragma once
-// Outer packets that arrive in fragments (RFC 791 s3.2, RFC 8200 s4.5), for drivers that take whole
-// IP packets off a device; sockets get them put together by the kernel. Strangers can send
-// fragments, so everything about them is bounded, and whoever overlaps loses the whole packet
-// (RFC 5722, RFC 8200 s4.5).
+// Fragments from the clear side whose packet is needed whole: for transport mode, which protects no
+// fragments (RFC 4303 s3.1.1), and for policies that ask for ports, which later fragments do not
+// show (RFC 4301 s7). Outer fragments are the kernel's business. Everything is bounded, and whoever
+// overlaps loses the whole packet (RFC 5722, RFC 8200 s4.5).
 
 #include <cstdint>
+#include <expected>
 #include <map>
 #include <optional>
 #include <set>
@@ -31,10 +32,11 @@ class Reassembly {
   Reassembly(const ReassemblyLimits& limits, base::DropCounters& drops)
       : limits_(limits), drops_(&drops) {}
 
-  /// A whole IP packet: at once when `packet` is no fragment, else when it was the last piece.
-  /// Empty while pieces are missing, and when `packet` was dropped, which has been counted.
-  [[nodiscard]] std::optional<base::ByteVec> add(base::Bytes packet, base::Instant now);
-  /// Drops what stayed incomplete for too long.
+  /// A whole IP packet: at once when `packet` is no fragment, else when it was the last piece;
+  /// empty while pieces are missing. Or why `packet` has to be dropped.
+  using Result = std::expected<std::optional<base::ByteVec>, base::DropReason>;
+  [[nodiscard]] Result add(base::Bytes packet, base::Instant now);
+  /// Drops and counts what stayed incomplete for too long.
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::size_t set_count() const { return sets_.size(); }
@@ -78,10 +80,10 @@ class Reassembly {
   [[nodiscard]] static bool is_duplicate(const Set& set, const Piece& piece);
   [[nodiscard]] static bool contradicts(const Set& set, const Piece& piece);
   [[nodiscard]] static base::ByteVec assemble(const Set& set);
+  /// The end when there are too many already.
   [[nodiscard]] Sets::iterator find_or_make(const Key& key, base::Instant now);
-  void spoil(Set& set);
+  [[nodiscard]] std::unexpected<base::DropReason> spoil(Set& set, base::DropReason reason);
   void forget(Sets::iterator set);
-  void drop(base::DropReason reason) { drops_->add(reason); }
 
   ReassemblyLimits limits_;
   base::DropCounters* drops_;

@@ -104,6 +104,30 @@ bool is_match(const Policy& policy, std::uint8_t direction,
                                    : is_inbound_match(policy.local, policy.remote, packet);
 }
 
+bool is_any_port(const TrafficSelector& selector) { return selector.is_any_port(); }
+
+bool asks_for_ports(const Policy& policy) {
+  return !std::ranges::all_of(policy.local, is_any_port) ||
+         !std::ranges::all_of(policy.remote, is_any_port);
+}
+
+bool is_for_fragments(const Policy& policy) {
+  const auto is_meant = [](const TrafficSelector& selector) {
+    return is_opaque(selector) && !has_single_value(selector.protocol);
+  };
+  return std::ranges::any_of(policy.local, is_meant) ||
+         std::ranges::any_of(policy.remote, is_meant);
+}
+
+bool matches_but_ports(const TrafficSelectors& selectors, const base::IpAddress& address,
+                       std::uint8_t protocol) {
+  return std::ranges::any_of(selectors, [&](TrafficSelector selector) {
+    selector.first_port = 0;
+    selector.last_port = 0xffff;
+    return policy::matches(selector, address, protocol, false, 0);
+  });
+}
+
 }  // namespace
 
 void Spd::set(std::vector<Policy> policies) {
@@ -112,12 +136,16 @@ void Spd::set(std::vector<Policy> policies) {
   entries_.clear();
   entries_.reserve(policies.size());
   unindexed_.clear();
+  with_ports_.clear();
   std::vector<PolicyPair> pairs;
   for (Policy& policy : policies) {
     const auto number = static_cast<std::uint32_t>(entries_.size());
     PolicyPair pair;
     pair.policy = number;
     pair.directions = bits_of(policy.direction);
+    if (policy.direction != PolicyDirection::inbound && asks_for_ports(policy)) {
+      with_ports_.push_back(number);
+    }
     // Each pair may become two.
     if (2 * policy.local.size() * policy.remote.size() > limits_.pairs_max - pairs.size()) {
       unindexed_.push_back(number);
@@ -141,6 +169,16 @@ const SpdEntry* Spd::match_outbound(const wire::PacketSelectorFields& packet) co
                  packet.protocol},
                 outbound_bit},
                packet);
+}
+
+bool Spd::needs_ports(const wire::PacketSelectorFields& fragment, const SpdEntry* found) const {
+  if (found != nullptr && is_for_fragments(found->policy)) return false;
+  return std::ranges::any_of(with_ports_, [&](std::uint32_t number) {
+    const SpdEntry& entry = entries_[number];
+    return (found == nullptr || &entry < found) &&
+           matches_but_ports(entry.policy.local, fragment.source, fragment.protocol) &&
+           matches_but_ports(entry.policy.remote, fragment.destination, fragment.protocol);
+  });
 }
 
 const SpdEntry* Spd::match_inbound(const wire::PacketSelectorFields& packet) const {

@@ -27,6 +27,11 @@ class Spd {
   /// The entry for a packet that leaves us: its source is local. Null when none matches. Borrowed
   /// until the next set().
   [[nodiscard]] const SpdEntry* match_outbound(const wire::PacketSelectorFields& packet) const;
+  /// Whether an earlier policy than `found`, which its fragment matches without ports, asks for
+  /// ports and might be the one of the whole packet (RFC 4301 s7). Not where `found` is for OPAQUE
+  /// ports: then somebody has decided where fragments go.
+  [[nodiscard]] bool needs_ports(const wire::PacketSelectorFields& fragment,
+                                 const SpdEntry* found) const;
   /// The same for a packet that arrives, in clear or from an SA.
   [[nodiscard]] const SpdEntry* match_inbound(const wire::PacketSelectorFields& packet) const;
   /// The children that protecting policies name.
@@ -44,7 +49,8 @@ class Spd {
   SpdLimits limits_;
   std::vector<SpdEntry> entries_;
   PolicyIndex index_;
-  std::vector<std::uint32_t> unindexed_;  ///< of entries_
+  std::vector<std::uint32_t> unindexed_;   ///< of entries_
+  std::vector<std::uint32_t> with_ports_;  ///< of entries_: outbound, and not for all ports
   std::uint64_t generation_ = 1;
 };
 

@@ -17,7 +17,7 @@ void WaitingPackets::forget(std::size_t size) {
 }
 
 bool WaitingPackets::hold(const ChildName& child, const wire::PacketSelectorFields& fields,
-                          base::Bytes packet, base::Instant now) {
+                          const PacketBuffer& packet, base::Instant now) {
   if (!has_room(packet.size()) || packet.size() > limits_.waiting_bytes_max) return false;
   // The first packets are kept, not the last: they are the ones that others wait for an answer to.
   const auto found = queues_.find(child);
@@ -27,7 +27,7 @@ bool WaitingPackets::hold(const ChildName& child, const wire::PacketSelectorFiel
     return false;
   }
   Queue& queue = queues_[child];
-  queue.packets.push_back({fields, base::to_vec(packet), now});
+  queue.packets.push_back({fields, {base::to_vec(packet.bytes()), packet.is_reassembled()}, now});
   queue.bytes += packet.size();
   ++packets_;
   bytes_ += packet.size();
@@ -44,31 +44,33 @@ void WaitingPackets::release(const ChildName& child, const CanGo& can_go, const 
       continue;
     }
     ask(held.fields);
-    found->second.bytes += held.packet.size();
+    found->second.bytes += held.packet.bytes.size();
     found->second.packets.push_back(std::move(held));
   }
   if (found->second.packets.empty()) queues_.erase(found);
 }
 
-bool WaitingPackets::push_ready(base::Bytes packet) {
+bool WaitingPackets::push_reassembled(base::ByteVec packet) {
   if (!has_room(packet.size())) return false;
-  ready_.push_back(base::to_vec(packet));
   ++packets_;
   bytes_ += packet.size();
+  ready_.push_back({std::move(packet), true});
   return true;
 }
 
 std::size_t WaitingPackets::take(std::span<PacketBuffer* const> to) {
   std::size_t count = 0;
   while (count < to.size() && !ready_.empty()) {
-    const base::ByteVec packet = std::move(ready_.front());
+    const Copy packet = std::move(ready_.front());
     ready_.pop_front();
-    forget(packet.size());
-    if (packet.size() > to[count]->fill_area().size()) {
+    forget(packet.bytes.size());
+    if (packet.bytes.size() > to[count]->fill_area().size()) {
       drops_.add(DropReason::clear_queue_full);
       continue;
     }
-    to[count++]->assign(packet);
+    to[count]->assign(packet.bytes);
+    if (packet.is_reassembled) to[count]->mark_reassembled();
+    ++count;
   }
   return count;
 }
@@ -77,7 +79,7 @@ void WaitingPackets::keep_children(const std::set<ChildName>& children) {
   std::erase_if(queues_, [&](const auto& entry) {
     if (children.contains(entry.first)) return false;
     for (const Held& held : entry.second.packets) {
-      forget(held.packet.size());
+      forget(held.packet.bytes.size());
       drops_.add(DropReason::clear_no_sa);
     }
     return true;
@@ -87,7 +89,7 @@ void WaitingPackets::keep_children(const std::set<ChildName>& children) {
 void WaitingPackets::handle_deadline(base::Instant now) {
   for (auto& [child, queue] : queues_) {
     while (!queue.packets.empty() && now - queue.packets.front().since >= limits_.waiting_age_max) {
-      const std::size_t size = queue.packets.front().packet.size();
+      const std::size_t size = queue.packets.front().packet.bytes.size();
       queue.packets.pop_front();
       queue.bytes -= size;
       forget(size);

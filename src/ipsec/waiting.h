@@ -24,14 +24,14 @@ class WaitingPackets {
   [[nodiscard]] bool is_on() const { return limits_.waiting_packets_max > 0; }
   /// False when there is no room; the caller drops the packet.
   [[nodiscard]] bool hold(const ChildName& child, const wire::PacketSelectorFields& fields,
-                          base::Bytes packet, base::Instant now);
+                          const PacketBuffer& packet, base::Instant now);
   /// Something about the child has changed: what can go is marked to be taken, and `ask` is called
   /// for everything else.
   using CanGo = std::function<bool(const wire::PacketSelectorFields&)>;
   using Ask = std::function<void(const wire::PacketSelectorFields&)>;
   void release(const ChildName& child, const CanGo& can_go, const Ask& ask);
-  /// Marks a packet to be taken that never waited for an SA. False when there is no room.
-  [[nodiscard]] bool push_ready(base::Bytes packet);
+  /// Marks a packet to be taken that was put together of fragments. False when there is no room.
+  [[nodiscard]] bool push_reassembled(base::ByteVec packet);
   /// Copies marked packets to `to`; how many there were.
   [[nodiscard]] std::size_t take(std::span<PacketBuffer* const> to);
   /// Drops what waits for any child but these.
@@ -41,9 +41,13 @@ class WaitingPackets {
   [[nodiscard]] std::size_t size() const { return packets_; }
 
  private:
+  struct Copy {
+    base::ByteVec bytes;
+    bool is_reassembled = false;
+  };
   struct Held {
     wire::PacketSelectorFields fields;
-    base::ByteVec packet;
+    Copy packet;
     base::Instant since;
   };
   struct Queue {
@@ -57,7 +61,7 @@ class WaitingPackets {
   EngineLimits limits_;
   base::DropCounters& drops_;
   std::map<ChildName, Queue> queues_;  ///< none is empty
-  std::deque<base::ByteVec> ready_;
+  std::deque<Copy> ready_;
   std::size_t packets_ = 0;  ///< in all queues and ready
   std::size_t bytes_ = 0;
 };

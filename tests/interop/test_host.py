@@ -352,6 +352,38 @@ def carry_ports(lab, options, address_a, address_b):
     expect(udp_crosses(net.gw_b, net.gw_a, address_a, 8080), "UDP 8080 in clear")
 
 
+def large_datagrams(lab, options):
+    """What is larger than the MTU enters the TUN in fragments, goes into ESP whole, and arrives;
+    with `ports` too, where later fragments do not show whether they are meant."""
+    for address_a, address_b in ((TwoGateways.OUTER_A, TwoGateways.OUTER_B), (OUTER6_A, OUTER6_B)):
+        for ports in ("", 'ports = ["udp/6000-6010"]\n'):
+            with Lab("caph") as part:
+                carry_large(part, options, address_a, address_b, ports)
+
+
+def carry_large(lab, options, address_a, address_b, ports):
+    hosts = Hosts(lab, options, address_a, address_b, ports).up()
+    net = hosts.net
+    log = f"\n{hosts.a.log}\n{hosts.a.status()}\n{hosts.b.status()}"
+    with Wire(lab, net.net) as middle:
+        for one, other, address in ((net.gw_a, net.gw_b, address_b),
+                                    (net.gw_b, net.gw_a, address_a)):
+            for size in (1500, 4000, 65000):
+                expect(udp_crosses(one, other, address, 6005, size=size),
+                       f"{size} octets to {address}{log}")
+    expect("ESP" in middle.protocols and "UDP" not in middle.protocols,
+           f"on the wire: {middle.packets[:9]}")
+    if ports:
+        with Wire(lab, net.net) as middle:
+            expect(udp_crosses(net.gw_a, net.gw_b, address_b, 8080, size=4000), "UDP 8080" + log)
+        expect("UDP" in middle.protocols and "ESP" not in middle.protocols,
+               f"on the wire: {middle.packets[:9]}")
+    for gateway in (hosts.a, hosts.b):
+        for name in ("clear_fragment", "clear_fragment_limit", "clear_too_big", "clear_queue_full",
+                     "io_send_failed", "io_queue_full"):
+            expect(not drops(gateway, name), str(gateway.status()["drops"]))
+
+
 def host_limits(lab, options):
     """What docs/guide/host-to-host.md says of traffic that tries to go round the tunnel."""
     hosts = Hosts(lab, options, TwoGateways.OUTER_A, TwoGateways.OUTER_B).up()
@@ -523,7 +555,7 @@ def trace(lab, options):
 
 
 CASES = [spoofed_source, translated_destination, emptied_filter, killed_is_closed, no_nftables,
-         host_traffic, host_ports, host_limits, host_on_link, several_guests, mixed_families,
+         host_traffic, host_ports, large_datagrams, host_limits, host_on_link, several_guests, mixed_families,
          drops_by_name, trace]
 
 

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -88,6 +89,10 @@ bool RawSockets::send_split(const Outgoing& item, std::size_t mtu) {
   constexpr std::size_t hop_limit_at = 7;
   base::store_be(packet.data(), 0x60000000U | std::uint32_t{item.tos} << 20 | item.flow_label);
   if (item.ttl != 0) packet[hop_limit_at] = std::byte{item.ttl};
+  return send_v6_pieces(packet, mtu);
+}
+
+bool RawSockets::send_v6_pieces(base::Bytes packet, std::size_t mtu) {
   const auto split = wire::Ipv6Split::plan(packet, mtu, ++identification_);
   if (!split) return send_clear(packet);
   base::ByteVec piece;
@@ -97,6 +102,21 @@ bool RawSockets::send_split(const Outgoing& item, std::size_t mtu) {
     if (!send_clear(piece)) return false;
   }
   return true;
+}
+
+bool RawSockets::send_clear_split(base::MutBytes packet) {
+  constexpr std::size_t mtu =
+      1280;  // what every path of IPv6 carries, and nearly every one of IPv4
+  if (wire::ip_version(packet) != 4) return send_v6_pieces(packet, mtu);
+  const auto split = wire::Ipv4Split::plan(packet, mtu);
+  if (!split) return send_clear(packet);
+  std::vector<base::ByteVec> later;
+  for (std::size_t i = 1; i < split->count(); ++i) {
+    split->write(i, later.emplace_back(split->size_of(i)));
+  }
+  split->cut_first(packet);
+  return send_clear(packet.first(split->size_of(0))) &&
+         std::ranges::all_of(later, [&](const base::ByteVec& piece) { return send_clear(piece); });
 }
 
 }  // namespace caponier::io

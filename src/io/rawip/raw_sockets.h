@@ -21,11 +21,15 @@ class RawSockets {
   [[nodiscard]] IpSocket* find(const base::IpAddress& local);
   /// Sends a whole IP packet with our mark, that is past our own routes. False: refused.
   [[nodiscard]] bool send_clear(base::Bytes packet);
+  /// The same for one that its sender had in fragments.
+  [[nodiscard]] bool send_clear_split(base::MutBytes packet);
   /// An IPv6 packet with this payload, UDP when `path` has ports and else ESP, in fragments of at
   /// most `mtu` octets: sockets cannot be told to make any. False: refused.
   [[nodiscard]] bool send_split(const Outgoing& item, std::size_t mtu);
 
  private:
+  /// Whole, if it fits.
+  [[nodiscard]] bool send_v6_pieces(base::Bytes packet, std::size_t mtu);
   std::vector<IpSocket> sockets_;
   Fd clear_v4_;
   Fd clear_v6_;

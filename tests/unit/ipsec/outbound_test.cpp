@@ -46,15 +46,18 @@ TEST(Policies, new_ones_hold_for_flows_already_seen) {
   EXPECT_EQ(drop_of(pair.a, v4_packet()), DropReason::clear_no_policy);
 }
 
-TEST(Policies, a_later_fragment_matches_only_selectors_for_any_port) {
+TEST(Policies, a_later_fragment_needs_no_ports_unless_an_earlier_policy_asks_for_them) {
   ByteVec fragment = v4_packet();
   set_v4_word(fragment, 6, 0x0010);
   Pair pair;
   EXPECT_EQ(pair.a_to_b(fragment), fragment);
-  pair.a.set_policies(
-      {{PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 17, 1000, 1000)}, everything},
-       {PolicyAction::protect, "site", "net", everything, everything}});
+  const Policy site{PolicyAction::protect, "site", "net", everything, everything};
+  const Policy ports{
+      PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 17, 1000, 1000)}, everything};
+  pair.a.set_policies({site, ports});
   EXPECT_EQ(pair.a_to_b(fragment), fragment);
+  pair.a.set_policies({ports, site});
+  EXPECT_EQ(protect_one(pair.a, fragment).item.verdict, Verdict::held);
   EXPECT_EQ(drop_of(pair.a, v4_packet()), DropReason::clear_policy_discard);
 }
 

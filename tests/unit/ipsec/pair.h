@@ -120,6 +120,17 @@ struct Opened {
 
 inline constexpr std::size_t buffer_size = 4096;
 
+/// All that the engine wants to be given again.
+inline std::vector<ByteVec> take_all(Engine& engine, std::size_t capacity = buffer_size) {
+  std::vector<ByteVec> packets;
+  PacketBuffer buffer{capacity};
+  PacketBuffer* const to = &buffer;
+  while (engine.take_waiting({&to, 1}) == 1) {
+    packets.push_back(base::to_vec(std::as_const(buffer).bytes()));
+  }
+  return packets;
+}
+
 inline std::vector<Protected> protect_all(Engine& engine, const std::vector<ByteVec>& packets,
                                           Instant now) {
   std::vector<PacketBuffer> buffers;

@@ -4,6 +4,7 @@
 
 #include "ipsec/reassembly.h"
 #include "unit/ipsec/pair.h"
+#include "wire/ip_split.h"
 
 namespace caponier::ipsec::test {
 namespace {
@@ -34,7 +35,7 @@ TEST(SplitBefore, every_fragment_fits_and_the_peer_gets_what_was_sent) {
     Reassembly reassembly{{}, drops};
     ASSERT_EQ(sent.first.item.verdict, Verdict::forward);
     EXPECT_LE(outer_size(sent.first), path_mtu);
-    auto whole = reassembly.add(open_one(pair.b, sent.first.esp).packet, {});
+    auto whole = reassembly.add(open_one(pair.b, sent.first.esp).packet, {}).value();
     for (const Protected& piece : sent.made) {
       ASSERT_EQ(piece.item.verdict, Verdict::forward);
       EXPECT_EQ(piece.item.path, pair.spec.path);
@@ -42,7 +43,7 @@ TEST(SplitBefore, every_fragment_fits_and_the_peer_gets_what_was_sent) {
       EXPECT_FALSE(whole.has_value());
       const Opened got = open_one(pair.b, piece.esp);
       ASSERT_EQ(got.item.verdict, Verdict::forward);
-      whole = reassembly.add(got.packet, {});
+      whole = reassembly.add(got.packet, {}).value();
     }
     EXPECT_EQ(whole, packet);
     EXPECT_EQ(pair.a.counters({1})->packets_out, 1 + sent.made.size());
@@ -81,6 +82,75 @@ TEST(SplitBefore, goes_through_the_sa_of_the_whole_packet_whatever_policy_later_
   const Sent sent = send(pair.a, without_df(v4_packet(3000)));
   ASSERT_EQ(sent.made.size(), 2u);
   for (const Protected& piece : sent.made) EXPECT_EQ(piece.item.verdict, Verdict::forward);
+}
+
+TEST(SplitBefore, of_ipv6_is_done_to_what_had_come_in_fragments) {
+  Pair pair;
+  const policy::TrafficSelectors everything{policy::TrafficSelector::any(base::Family::v6)};
+  // Whether it is this policy's, no later fragment tells.
+  pair.a.set_policies(
+      {{PolicyAction::bypass, "", "", {prefix("2001:db8:1::/48", 17, 5000, 5000)}, everything},
+       {PolicyAction::protect, "site", "net", everything, everything}});
+  const ByteVec packet = v6_packet(3000);
+  const auto plan = wire::Ipv6Split::plan(packet, 1280, 7).value();
+  for (std::size_t i = 0; i < plan.count(); ++i) {
+    ByteVec piece(plan.size_of(i));
+    plan.write(i, piece);
+    EXPECT_EQ(protect_one(pair.a, piece).item.verdict, Verdict::held);
+  }
+  PacketBuffer buffer{buffer_size};
+  PacketBuffer* const to = &buffer;
+  ASSERT_EQ(pair.a.take_waiting({&to, 1}), 1u);
+  ProtectItem first;
+  first.packet = &buffer;
+  pair.a.protect({&first, 1}, {});
+  ASSERT_EQ(first.verdict, Verdict::forward);
+  ASSERT_EQ(pair.a.made().size(), 2u);
+  base::DropCounters drops;
+  Reassembly reassembly{{}, drops};
+  auto whole = reassembly.add(open_one(pair.b, base::to_vec(buffer.bytes())).packet, {}).value();
+  for (const ProtectItem& item : pair.a.made()) {
+    EXPECT_FALSE(whole.has_value());
+    ASSERT_EQ(item.verdict, Verdict::forward);
+    EXPECT_LE(item.packet->size() + 20, 1500u);
+    whole = reassembly.add(open_one(pair.b, base::to_vec(item.packet->bytes())).packet, {}).value();
+  }
+  EXPECT_EQ(whole, packet);
+}
+
+TEST(Fragments, go_the_way_of_the_whole_packet_where_ports_decide) {
+  Pair pair;
+  const policy::TrafficSelectors everything{policy::TrafficSelector::any(base::Family::v4)};
+  pair.a.set_policies(
+      {{PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 17, 1000, 1000)}, everything},
+       {PolicyAction::bypass, "", "", everything, everything}});
+  const auto verdict_of_whole = [&](std::uint16_t port) {
+    const ByteVec packet = without_df(udp_packet("10.1.0.5", "10.2.0.9", 3000, port));
+    const auto plan = wire::Ipv4Split::plan(packet, 1400).value();
+    for (std::size_t i = 1; i < plan.count(); ++i) {
+      ByteVec piece(plan.size_of(i));
+      plan.write(i, piece);
+      EXPECT_EQ(protect_one(pair.a, piece).item.verdict, Verdict::held);
+    }
+    ByteVec head = packet;
+    plan.cut_first(head);
+    head.resize(plan.size_of(0));
+    EXPECT_EQ(protect_one(pair.a, head).item.verdict, Verdict::held);
+    return protect_one(pair.a, take_all(pair.a).front()).item.verdict;
+  };
+  EXPECT_EQ(verdict_of_whole(1000), Verdict::drop);
+  EXPECT_EQ(verdict_of_whole(1001), Verdict::bypass);
+}
+
+TEST(Fragments, that_a_policy_of_their_own_waits_for_are_left_alone) {
+  Pair pair;
+  const policy::TrafficSelectors everything{policy::TrafficSelector::any(base::Family::v4)};
+  pair.a.set_policies(
+      {{PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 17, 1000, 1000)}, everything},
+       {PolicyAction::bypass, "", "", {prefix("10.1.0.0/16", 17, 0xffff, 0)}, everything}});
+  ByteVec fragment = v4_packet();
+  set_v4_word(fragment, 6, 0x0010);
+  EXPECT_EQ(protect_one(pair.a, fragment).item.verdict, Verdict::bypass);
 }
 
 TEST(SplitAfter, leaves_it_to_the_outer_packet) {

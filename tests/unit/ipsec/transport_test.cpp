@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/ipsec/pair.h"
+#include "wire/ip_split.h"
 
 namespace caponier::ipsec::test {
 namespace {
@@ -86,13 +87,53 @@ TEST(Transport, our_own_end_is_the_selectors_single_address) {
   EXPECT_EQ(transport_addresses(sa).local, ip("192.168.9.9"));
 }
 
-TEST(Transport, fragments_are_refused_by_name) {
+TEST(Transport, fragments_wait_until_the_packet_is_whole) {
   Pair pair{plain()};
-  ByteVec packet = from_client(wire::ip_protocol::udp);
-  set_v4_word(packet, 6, 0x2000);
-  EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_fragment);
-  set_v4_word(packet, 6, 0x0009);
-  EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_fragment);
+  const ByteVec packet = without_df(udp_packet(client, server, 4000));
+  const auto split = wire::Ipv4Split::plan(packet, 1400).value();
+  for (std::size_t i = split.count() - 1; i > 0; --i) {
+    ByteVec piece(split.size_of(i));
+    split.write(i, piece);
+    EXPECT_EQ(protect_one(pair.a, piece).item.verdict, Verdict::held);
+  }
+  EXPECT_TRUE(take_all(pair.a).empty());
+  ByteVec first = packet;
+  split.cut_first(first);
+  first.resize(split.size_of(0));
+  EXPECT_EQ(protect_one(pair.a, first).item.verdict, Verdict::held);
+  const auto whole = take_all(pair.a, 9000);
+  ASSERT_EQ(whole, (std::vector<ByteVec>{packet}));
+  const Protected sent = protect_one(pair.a, whole.front());
+  EXPECT_EQ(sent.item.verdict, Verdict::forward);
+  EXPECT_FALSE(sent.item.dont_fragment);
+  const Opened got = open_one(pair.b, sent.esp);
+  EXPECT_TRUE(base::equal(Bytes{got.packet}.subspan(20), Bytes{packet}.subspan(20)));
+  EXPECT_EQ(pair.a.drops().total(), 0u);
+}
+
+TEST(Transport, of_ipv6_what_had_come_in_fragments_may_leave_in_fragments) {
+  Spec spec = plain();
+  spec.path = {{ip("2001:db8::1"), 0}, {ip("2001:db8::2"), 0}};
+  spec.a_nets = {prefix("2001:db8::1/128")};
+  spec.b_nets = {prefix("2001:db8::2/128")};
+  Pair pair{spec};
+  const ByteVec packet = udp_packet("2001:db8::1", "2001:db8::2", 4000);
+  EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_too_big);
+  const auto split = wire::Ipv6Split::plan(packet, 1400, 9).value();
+  for (std::size_t i = 0; i < split.count(); ++i) {
+    ByteVec piece(split.size_of(i));
+    split.write(i, piece);
+    EXPECT_EQ(protect_one(pair.a, piece).item.verdict, Verdict::held);
+  }
+  PacketBuffer buffer{9000};
+  PacketBuffer* const to = &buffer;
+  ASSERT_EQ(pair.a.take_waiting({&to, 1}), 1u);
+  ProtectItem item;
+  item.packet = &buffer;
+  pair.a.protect({&item, 1}, {});
+  ASSERT_EQ(item.verdict, Verdict::forward);
+  EXPECT_EQ(item.fragment_to, 1500u);
+  EXPECT_EQ(open_one(pair.b, base::to_vec(std::as_const(buffer).bytes())).packet, packet);
 }
 
 TEST(Transport, options_and_extension_headers_are_refused_by_name) {
@@ -106,13 +147,12 @@ TEST(Transport, options_and_extension_headers_are_refused_by_name) {
   spec.a_nets = {prefix("2001:db8::1")};
   spec.b_nets = {prefix("2001:db8::2")};
   Pair v6{spec};
-  constexpr std::array<std::uint8_t, 4> extensions{0, 43, 44, 60};
+  constexpr std::array<std::uint8_t, 3> extensions{0, 43, 60};
   for (const std::uint8_t extension : extensions) {
     ByteVec with_extension =
         wire::make_ip_packet({ip("2001:db8::1"), ip("2001:db8::2"), extension}, 16);
     with_extension[40] = std::byte{wire::ip_protocol::udp};
-    EXPECT_EQ(protect_one(v6.a, with_extension).item.drop,
-              extension == 44 ? DropReason::clear_fragment : DropReason::clear_headers);
+    EXPECT_EQ(protect_one(v6.a, with_extension).item.drop, DropReason::clear_headers);
   }
 }
 

@@ -1,24 +1,11 @@
 #include <gtest/gtest.h>
 
-#include <array>
-
 #include "unit/ipsec/pair.h"
 
 namespace caponier::ipsec::test {
 namespace {
 
 const policy::TrafficSelectors everything{prefix("0.0.0.0/0"), prefix("::/0")};
-
-/// All that the engine wants to be given again.
-std::vector<ByteVec> take_all(Engine& engine, std::size_t capacity = buffer_size) {
-  std::vector<ByteVec> packets;
-  PacketBuffer buffer{capacity};
-  const std::array to{&buffer};
-  while (engine.take_waiting(to) == 1) {
-    packets.push_back(base::to_vec(std::as_const(buffer).bytes()));
-  }
-  return packets;
-}
 
 Verdict verdict_of(Engine& engine, const ByteVec& packet, Instant now = {}) {
   return protect_one(engine, packet, now).item.verdict;
