@@ -36,9 +36,12 @@ AddressV6 to_number(const base::IpAddress& address) {
   return AddressV6{base::load_be<std::uint64_t>(at)} << 64 | base::load_be<std::uint64_t>(at + 8);
 }
 
+/// 1 or 0, to be combined without a branch.
 template <class T>
-bool lies_in(T value, const Interval<T>& interval) {
-  return static_cast<T>(value - interval.first) <= static_cast<T>(interval.last - interval.first);
+unsigned lies_in(T value, const Interval<T>& interval) {
+  return static_cast<T>(value - interval.first) <= static_cast<T>(interval.last - interval.first)
+             ? 1U
+             : 0U;
 }
 
 template <class Address>
@@ -247,13 +250,13 @@ std::uint32_t PolicyTree<Address>::find(const Key& key, std::uint32_t best) cons
   }
   for (const Rule* rule = &leaves_[at & ~leaf_bit];; ++rule) {
     if (rule->policy >= best) return best;
-    const bool is_match = lies_in(key.values[0], rule->addresses[0]) &
-                          lies_in(key.values[1], rule->addresses[1]) &
-                          lies_in(static_cast<std::uint32_t>(key.values[2]), rule->numbers[0]) &
-                          lies_in(static_cast<std::uint32_t>(key.values[3]), rule->numbers[1]) &
-                          lies_in(static_cast<std::uint32_t>(key.values[4]), rule->numbers[2]) &
-                          ((rule->directions & key.direction) != 0);
-    if (is_match) return rule->policy;
+    const unsigned is_match = lies_in(key.values[0], rule->addresses[0]) &
+                              lies_in(key.values[1], rule->addresses[1]) &
+                              lies_in(static_cast<std::uint32_t>(key.values[2]), rule->numbers[0]) &
+                              lies_in(static_cast<std::uint32_t>(key.values[3]), rule->numbers[1]) &
+                              lies_in(static_cast<std::uint32_t>(key.values[4]), rule->numbers[2]) &
+                              ((rule->directions & key.direction) != 0 ? 1U : 0U);
+    if (is_match != 0) return rule->policy;
     if (rule->is_last) return best;
   }
 }
