@@ -1,3 +1,9 @@
+// HMAC (RFC 2104) and SHA-1 of NAT detection. A handshake takes twenty of a block or two each, and
+// a packet two: what an EVP_MD_CTX allocates costs more than those blocks, so the plain SHA calls
+// are used; OpenSSL 3 has them still, and calls them deprecated.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -5,85 +11,115 @@
 
 namespace caponier::crypto::ossl {
 
+/// OpenSSL's calls for one hash.
+template <class State>
+struct Sha {
+  int (*init)(State*);
+  int (*update)(State*, const void*, std::size_t);
+  int (*finish)(unsigned char*, State*);
+  std::size_t size;
+  std::size_t block;
+};
+
 namespace {
 
-constexpr std::size_t block_size_max = 128;
-using Block = base::Secret<block_size_max>;
+constexpr Sha<SHA_CTX> sha1{SHA1_Init, SHA1_Update, SHA1_Final, SHA_DIGEST_LENGTH, SHA_CBLOCK};
+constexpr Sha<SHA256_CTX> sha256{SHA256_Init, SHA256_Update, SHA256_Final, SHA256_DIGEST_LENGTH,
+                                 SHA256_CBLOCK};
+constexpr Sha<SHA512_CTX> sha384{SHA384_Init, SHA384_Update, SHA384_Final, SHA384_DIGEST_LENGTH,
+                                 SHA512_CBLOCK};
+constexpr Sha<SHA512_CTX> sha512{SHA512_Init, SHA512_Update, SHA512_Final, SHA512_DIGEST_LENGTH,
+                                 SHA512_CBLOCK};
 
-Md fetch(const char* digest) { return Md{EVP_MD_fetch(nullptr, digest, nullptr)}; }
-
-/// Looking an algorithm up by name costs more than a small HMAC: once is enough.
-const EVP_MD* algorithm_of(std::string_view digest) {
-  static const Md sha1 = fetch("SHA1");
-  static const Md sha256 = fetch("SHA256");
-  static const Md sha384 = fetch("SHA384");
-  static const Md sha512 = fetch("SHA512");
-  if (digest == "SHA1") return sha1.get();
-  if (digest == "SHA256") return sha256.get();
-  return digest == "SHA384" ? sha384.get() : sha512.get();
+template <class State>
+void wipe(State& state) {
+  base::wipe(std::as_writable_bytes(std::span{&state, 1}));
 }
 
-bool update(EVP_MD_CTX* ctx, Bytes part) {
-  return part.empty() || EVP_DigestUpdate(ctx, part.data(), part.size()) == 1;
-}
+/// A hash in progress; its state is wiped, for it stands for what went in.
+template <class State>
+class Hashing {
+ public:
+  explicit Hashing(const Sha<State>& sha) : sha_(sha), ok_(sha.init(&state_) == 1) {}
+  /// Goes on from `state`.
+  Hashing(const Sha<State>& sha, const State& state) : sha_(sha), state_(state), ok_(true) {}
+  Hashing(const Hashing&) = delete;
+  Hashing& operator=(const Hashing&) = delete;
+  ~Hashing() { wipe(state_); }
 
-bool update(EVP_MD_CTX* ctx, std::span<const Bytes> parts) {
-  for (const Bytes part : parts) {
-    if (!update(ctx, part)) return false;
+  Hashing& add(Bytes part) {
+    ok_ = ok_ && (part.empty() || sha_.update(&state_, part.data(), part.size()) == 1);
+    return *this;
   }
+  Hashing& add(std::span<const Bytes> parts) {
+    for (const Bytes part : parts) add(part);
+    return *this;
+  }
+  [[nodiscard]] bool finish(MutBytes out) { return ok_ && sha_.finish(raw(out), &state_) == 1; }
+  [[nodiscard]] bool keep(State& state) const {
+    state = state_;
+    return ok_;
+  }
+
+ private:
+  const Sha<State>& sha_;
+  State state_;
+  bool ok_;
+};
+
+/// K0 of FIPS 198-1: the key, or its hash when it is longer than a block, with zeros behind.
+template <class State>
+bool spread_key(const Sha<State>& sha, Bytes key, MutBytes block) {
+  if (key.size() > sha.block) return Hashing{sha}.add(key).finish(block);
+  base::copy_into(block, key);
   return true;
-}
-
-bool finish(EVP_MD_CTX* ctx, MutBytes out, unsigned& size) {
-  return EVP_DigestFinal_ex(ctx, raw(out), &size) == 1;
-}
-
-/// K0 of FIPS 198-1: the key, or its digest when it is longer than a block, with zeros behind.
-bool spread_key(EVP_MD_CTX* ctx, const EVP_MD* algorithm, Bytes key, Block& block) {
-  const auto block_size = static_cast<std::size_t>(EVP_MD_get_block_size(algorithm));
-  CAPONIER_ASSERT(block_size <= block_size_max);
-  if (key.size() <= block_size) {
-    base::copy_into(block.reveal_mutable(), key);
-    return true;
-  }
-  unsigned size = 0;
-  return EVP_DigestInit_ex(ctx, algorithm, nullptr) == 1 && update(ctx, key) &&
-         finish(ctx, block.reveal_mutable(), size);
-}
-
-constexpr std::byte inner_pad{0x36};
-constexpr std::byte outer_pad{0x5c};
-
-/// Begins with the key under `pad`, and leaves `block` as it was.
-bool begin(EVP_MD_CTX* ctx, const EVP_MD* algorithm, Block& block, std::byte pad) {
-  const MutBytes padded =
-      block.reveal_mutable().first(static_cast<std::size_t>(EVP_MD_get_block_size(algorithm)));
-  for (std::byte& octet : padded) octet ^= pad;
-  const bool done = EVP_DigestInit_ex(ctx, algorithm, nullptr) == 1 && update(ctx, padded);
-  for (std::byte& octet : padded) octet ^= pad;
-  return done;
 }
 
 }  // namespace
 
-bool Hmac::init(const char* digest, Bytes key) {
-  const EVP_MD* const algorithm = algorithm_of(digest);
-  inner_.reset(EVP_MD_CTX_new());
-  outer_.reset(EVP_MD_CTX_new());
-  work_.reset(EVP_MD_CTX_new());
-  Block block;
-  return algorithm != nullptr && inner_ != nullptr && outer_ != nullptr && work_ != nullptr &&
-         spread_key(work_.get(), algorithm, key, block) &&
-         begin(inner_.get(), algorithm, block, inner_pad) &&
-         begin(outer_.get(), algorithm, block, outer_pad);
+Hmac::~Hmac() {
+  std::visit([](auto& keyed) { wipe(keyed); }, keyed_);
 }
 
-bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) {
+template <class State>
+bool Hmac::begin(const Sha<State>& sha, Bytes key) {
+  base::Secret<SHA512_CBLOCK> secret;
+  const MutBytes block = secret.reveal_mutable().first(sha.block);
+  auto& keyed = keyed_.emplace<KeyedSha<State>>();
+  keyed.sha = &sha;
+  if (!spread_key(sha, key, block)) return false;
+  const auto pad = [&](std::byte with) {
+    for (std::byte& octet : block) octet ^= with;
+  };
+  constexpr std::byte inner{0x36};
+  constexpr std::byte outer{0x5c};
+  pad(inner);
+  if (!Hashing{sha}.add(block).keep(keyed.inner)) return false;
+  pad(inner ^ outer);
+  return Hashing{sha}.add(block).keep(keyed.outer);
+}
+
+bool Hmac::init(const char* digest, Bytes key) {
+  const std::string_view name = digest;
+  if (name == "SHA1") return begin(sha1, key);
+  if (name == "SHA256") return begin(sha256, key);
+  if (name == "SHA384") return begin(sha384, key);
+  if (name == "SHA512") return begin(sha512, key);
+  return false;
+}
+
+bool Hmac::compute(std::span<const Bytes> parts, MutBytes out) const {
   CAPONIER_ASSERT(out.size() >= size_max);
-  unsigned size = 0;
-  return EVP_MD_CTX_copy_ex(work_.get(), inner_.get()) == 1 && update(work_.get(), parts) &&
-         finish(work_.get(), out, size) && EVP_MD_CTX_copy_ex(work_.get(), outer_.get()) == 1 &&
-         update(work_.get(), Bytes{out}.first(size)) && finish(work_.get(), out, size);
+  const auto by = [&]<class State>(const KeyedSha<State>& keyed) {
+    return Hashing{*keyed.sha, keyed.inner}.add(parts).finish(out) &&
+           Hashing{*keyed.sha, keyed.outer}.add(Bytes{out}.first(keyed.sha->size)).finish(out);
+  };
+  return std::visit(by, keyed_);
+}
+
+bool sha1_of(std::span<const Bytes> parts, MutBytes out) {
+  CAPONIER_ASSERT(out.size() >= sha1.size);
+  return Hashing{sha1}.add(parts).finish(out);
 }
 
 const char* digest_of(IntegId integ) {

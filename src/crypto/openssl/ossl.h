@@ -4,10 +4,12 @@
 #include <array>
 #include <memory>
 #include <string_view>
+#include <variant>
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "crypto/crypto.h"
 
@@ -23,8 +25,6 @@ struct Freed {
 
 using Cipher = std::unique_ptr<EVP_CIPHER, Freed<EVP_CIPHER_free>>;
 using CipherCtx = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
-using Md = std::unique_ptr<EVP_MD, Freed<EVP_MD_free>>;
-using MdCtx = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using PkeyCtx = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using Bn = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
@@ -43,21 +43,37 @@ using EcPoint = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
 /// OpenSSL counts in int; every size here is far below 2^31 (protected_size_max, key sizes).
 [[nodiscard]] inline int size_of(Bytes bytes) { return static_cast<int>(bytes.size()); }
 
-/// HMAC (RFC 2104) whose key schedule runs once; each compute() starts from the precomputed states.
-/// On digests: an EVP_MAC costs three times what it computes for a key that serves but once.
+template <class State>
+struct Sha;
+/// A hash with the inner and with the outer key block taken in.
+template <class State>
+struct KeyedSha {
+  const Sha<State>* sha = nullptr;
+  State inner{};
+  State outer{};
+};
+
+/// HMAC (RFC 2104): the states of both hashes with the key in them, so that a packet costs neither
+/// a key schedule nor an allocation.
 class Hmac {
  public:
   static constexpr std::size_t size_max = 64;
+  Hmac() = default;
+  Hmac(const Hmac&) = delete;
+  Hmac& operator=(const Hmac&) = delete;
+  ~Hmac();
   /// False when OpenSSL refuses. `digest` is OpenSSL's name: "SHA256".
   [[nodiscard]] bool init(const char* digest, Bytes key);
-  /// Writes the full output to the front of `out`; `out` holds at least size_max bytes.
-  [[nodiscard]] bool compute(std::span<const Bytes> parts, MutBytes out);
+  /// Writes the full output to the front of `out`; `out` holds at least size_max bytes. Only after
+  /// init().
+  [[nodiscard]] bool compute(std::span<const Bytes> parts, MutBytes out) const;
 
  private:
-  MdCtx inner_, outer_, work_;
+  template <class State>
+  [[nodiscard]] bool begin(const Sha<State>& sha, Bytes key);
+
+  std::variant<KeyedSha<SHA256_CTX>, KeyedSha<SHA_CTX>, KeyedSha<SHA512_CTX>> keyed_;
 };
-/// The same for a key that serves once.
-[[nodiscard]] bool hmac(const char* digest, Bytes key, std::span<const Bytes> parts, MutBytes out);
 [[nodiscard]] bool sha1_of(std::span<const Bytes> parts, MutBytes out);
 
 /// AES-XCBC-MAC-128 and AES-CMAC, untruncated.

@@ -18,7 +18,8 @@ class HmacPrf final : public Prf {
 
   [[nodiscard]] SecretBytes compute(Bytes key, std::span<const Bytes> parts) const override {
     base::Secret<ossl::Hmac::size_max> out;
-    if (!ossl::hmac(digest_, key, parts, out.reveal_mutable())) return {};  // no memory
+    ossl::Hmac hmac;
+    if (!hmac.init(digest_, key) || !hmac.compute(parts, out.reveal_mutable())) return {};
     return SecretBytes{Bytes{out.reveal()}.first(size_)};
   }
 
