@@ -273,17 +273,6 @@ void IkeEndpoint::Impl::end_siblings(IkeSaId winner, Condition condition, Instan
   }
 }
 
-bool IkeEndpoint::Impl::has_sibling(const IkeSa& sa) const {
-  const auto candidates = shared.index.of(sa.connection()->name, *sa.remote_id());
-  return std::ranges::any_of(candidates, [&](IkeSaId id) {
-    const auto found = sas_.find(id);
-    if (found == sas_.end() || found->second.sa.get() == &sa) return false;
-    const IkeSa& other = *found->second.sa;
-    return other.state() == IkeState::established && !other.is_retired() &&
-           other.connection()->name == sa.connection()->name && is_same_peer(other, sa);
-  });
-}
-
 /// An SA came up: are there others between the same two?
 void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant now) {
   IkeSa* const sa = find(newest.sa);
@@ -291,13 +280,8 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
   end_siblings(
       newest.sa, [](const IkeSa& other) { return !other.established_at().has_value(); }, now);
   std::vector<IkeSa*> same_side;
-  for (const IkeSaId id : shared.index.of(sa->connection()->name, *sa->remote_id())) {
-    IkeSa* const other = find(id);
-    if (id == newest.sa || other == nullptr || other->state() != IkeState::established ||
-        other->is_retired() || other->connection()->name != sa->connection()->name ||
-        !is_same_peer(*other, *sa)) {
-      continue;
-    }
+  for (IkeSa* const other : siblings_of(*sa, shared)) {
+    if (other->state() != IkeState::established || other->is_retired()) continue;
     switch (judge_sibling(*sa, *other, newest.initial_contact)) {
       case SiblingFate::older_forgotten: other->forget(EndReason::replaced, now); break;
       case SiblingFate::older_retires: other->retire_as_twin(now); break;
@@ -305,9 +289,9 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
       case SiblingFate::both_stay:
         // Its maker's own business, up to a limit.
         same_side.push_back(other);
-        if (sa->connection()->remote_auth == AuthKind::null) other->check_liveness(now);
+        if (is_anonymous(*sa->connection())) other->check_liveness(now);
     }
-    settle_timer(id);
+    settle_timer(other->id());
   }
   settle_timer(newest.sa);
   if (same_side.size() >= shared.limits().ike_sas_per_peer_max) {
@@ -364,7 +348,7 @@ std::set<IkeSaId> IkeEndpoint::Impl::established_of(const std::string& connectio
 
 // ---- The door
 
-IkeEndpoint::IkeEndpoint(EndpointConfig config, base::Rng& rng,
+IkeEndpoint::IkeEndpoint(const EndpointConfig& config, base::Rng& rng,
                          const crypto::CryptoProvider& crypto, Instant now)
     : impl_(std::make_unique<Impl>(config, rng, crypto, now)) {}
 IkeEndpoint::~IkeEndpoint() = default;

@@ -68,7 +68,7 @@ class IkeSa;
 class IkeEndpoint {
  public:
   /// `rng` and `crypto` must outlive the endpoint.
-  IkeEndpoint(EndpointConfig config, base::Rng& rng, const crypto::CryptoProvider& crypto,
+  IkeEndpoint(const EndpointConfig& config, base::Rng& rng, const crypto::CryptoProvider& crypto,
               base::Instant now);
   ~IkeEndpoint();
   IkeEndpoint(const IkeEndpoint&) = delete;

@@ -16,14 +16,12 @@
 
 namespace caponier::ike {
 
-class IkeEndpoint::Impl : public Siblings {
+class IkeEndpoint::Impl {
  public:
   Impl(const EndpointConfig& config, base::Rng& rng, const crypto::CryptoProvider& crypto,
        base::Instant now)
       : shared(config, rng, crypto, now),
-        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {
-    shared.siblings = this;
-  }
+        cookies_(crypto, rng, shared.limits().cookie_lifetime, now) {}
 
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);
   void handle_command(const Command& command, base::Instant now);
@@ -31,7 +29,6 @@ class IkeEndpoint::Impl : public Siblings {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
-  [[nodiscard]] bool has_sibling(const IkeSa& sa) const override;
   [[nodiscard]] std::optional<IkeSaInfo> info_of(IkeSaId id) const;
   [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
 

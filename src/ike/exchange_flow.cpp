@@ -10,6 +10,7 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/twins.h"
 
 namespace caponier::ike {
 
@@ -197,18 +198,10 @@ void IkeSa::shorten_in_flight(Instant now) {
   }
 }
 
-bool IkeSa::is_succeeded() const {
-  const auto ids = shared_.index.of(name(), *remote_id_);
-  return std::ranges::any_of(ids, [&](IkeSaId id) {
-    const IkeSa* const sa = shared_.find(id);
-    return sa != nullptr && sa->state_ == IkeState::established &&
-           *sa->established_at_ > *established_at_;
-  });
-}
-
-bool IkeSa::has_patience(const InFlight& request, Instant now) const {
+bool IkeSa::has_patience(const InFlight& request, Instant now) {
   if (!mobility_.is_agreed || state_ != IkeState::established) return false;
-  if (is_succeeded()) return false;  // the peer is not away: it has come back without this SA
+  // Then the peer is not away: it has come back without this SA.
+  if (Twins{*this}.has_newer()) return false;
   const base::Duration limit = shared_.limits().mobile_patience;
   if (mobility_.lost_since) return now - *mobility_.lost_since < limit;
   //= rfc4555#3.11-1

@@ -2,6 +2,7 @@
 
 #include "ike/auth_methods.h"
 #include "ike/messages.h"
+#include "ike/uniqueness.h"
 
 namespace caponier::ike {
 
@@ -73,25 +74,33 @@ Payloads optional_init_response_notifies(const ConnectionConfig& connection,
 
 namespace {
 
-void append_window_size(Payloads& payloads, const IkeLimits& limits) {
-  if (limits.peer_window_size <= 1) return;
+void append_window_size(Payloads& payloads, const ConnectionConfig& connection,
+                        const IkeLimits& limits) {
+  const std::uint32_t size = peer_window_size(connection, limits);
+  if (size <= 1) return;
   base::ByteVec data(4);
-  base::store_be(data.data(), std::uint32_t{limits.peer_window_size});
+  base::store_be(data.data(), size);
   payloads.emplace_back(make_notify(NotifyType::set_window_size, std::move(data)));
 }
 
 }  // namespace
 
-void append_auth_request_notifies(Payloads& payloads, const ConnectionConfig&,
+unsigned peer_window_size(const ConnectionConfig& connection, const IkeLimits& limits) {
+  //= rfc8019#5-1
+  // A window never shrinks again: nobody gets a wide one without saying who it is.
+  return is_anonymous(connection) ? 1 : limits.peer_window_size;
+}
+
+void append_auth_request_notifies(Payloads& payloads, const ConnectionConfig& connection,
                                   const IkeLimits& limits) {
-  append_window_size(payloads, limits);
+  append_window_size(payloads, connection, limits);
   append(payloads, NotifyType::ikev2_message_id_sync_supported);
   append(payloads, NotifyType::ipsec_replay_counter_sync_supported);
 }
 
-void append_auth_response_notifies(Payloads& payloads, const ConnectionConfig&,
+void append_auth_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
                                    const IkeLimits& limits, const PeerSupport& peer) {
-  append_window_size(payloads, limits);
+  append_window_size(payloads, connection, limits);
   if (peer.message_id_sync) append(payloads, NotifyType::ikev2_message_id_sync_supported);
   if (peer.replay_counter_sync) append(payloads, NotifyType::ipsec_replay_counter_sync_supported);
 }

@@ -37,6 +37,9 @@ void append_init_response_notifies(std::vector<wire::Payload>& payloads,
 /// than the request. Most useful first.
 [[nodiscard]] std::vector<wire::Payload> optional_init_response_notifies(
     const ConnectionConfig& connection, const std::vector<wire::AuthMethod>& methods);
+/// How many requests of the peer may be under way at once.
+[[nodiscard]] unsigned peer_window_size(const ConnectionConfig& connection,
+                                        const IkeLimits& limits);
 void append_auth_request_notifies(std::vector<wire::Payload>& payloads,
                                   const ConnectionConfig& connection, const IkeLimits& limits);
 void append_auth_response_notifies(std::vector<wire::Payload>& payloads,

@@ -114,7 +114,7 @@ class HalfOpenTable {
   struct ByInitKey {
     using is_transparent = void;
     static InitKey key_of(const HalfOpen* entry) { return entry->init_key(); }
-    static const InitKey& key_of(const InitKey& key) { return key; }
+    static InitKey key_of(const InitKey& key) { return key; }
     bool operator()(const auto& a, const auto& b) const { return key_of(a) < key_of(b); }
   };
   void forget_gone();

@@ -10,6 +10,8 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/twins.h"
+#include "ike/uniqueness.h"
 
 namespace caponier::ike {
 
@@ -113,10 +115,10 @@ bool IkeSa::has_right_auth(const base::SecretBytes& expected) const {
   return auth != nullptr && base::equal_constant_time(expected.reveal(), auth->data);
 }
 
-bool IkeSa::is_unwelcome() const {
-  return connection_->unique == Unique::keep && connection_->remote_auth != AuthKind::null &&
+bool IkeSa::is_unwelcome() {
+  return connection_->unique == Unique::keep && !is_anonymous(*connection_) &&
          !wire::find_notify(handshake_->peer_auth, NotifyType::initial_contact) &&
-         shared_.siblings != nullptr && shared_.siblings->has_sibling(*this);
+         Twins{*this}.has_lasting();
 }
 
 void IkeSa::note_auth_methods(const Payloads& payloads, Instant now) {
@@ -154,7 +156,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   half_open_.release();
   start_lifetime(now);
   start_authentication_lifetime(now);
-  peers_.set_size(shared_.limits().peer_window_size);
+  peers_.set_size(peer_window_size(*connection_, shared_.limits()));
   ++shared_.up_count[connection_->name];
   shared_.established.push_back({id_, initial_contact});
   if (is_resumed_) {

@@ -8,6 +8,7 @@
 #include "ike/messages.h"
 #include "ike/transitions.h"
 #include "ike/twins.h"
+#include "ike/uniqueness.h"
 
 namespace caponier::ike {
 
@@ -73,7 +74,15 @@ ChildScene IkeSa::scene(bool in_ike_auth) const {
 void IkeSa::belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer) {
   connection_ = std::move(connection);
   remote_id_ = std::move(peer);
-  index_entry_.set(connection_->name, remote_id_ ? &*remote_id_ : nullptr);
+  be_found();
+}
+
+void IkeSa::be_found() {
+  if (!connection_) return;
+  const std::string& name = connection_->name;
+  if (!remote_id_) return index_entry_.set(name);
+  if (is_anonymous(*connection_)) return index_entry_.set(name, path_.remote);
+  index_entry_.set(name, *remote_id_);
 }
 
 void IkeSa::move_to(IkeState to) {

@@ -158,6 +158,7 @@ class IkeSa {
   void move_to(IkeState to);
   /// The connection and, once it is known, the peer's identity: what siblings are found by.
   void belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer);
+  void be_found();
   void die(EndReason reason, base::Instant now, bool lingers);
   void announce_down(EndReason reason);
   void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
@@ -354,7 +355,7 @@ class IkeSa {
   [[nodiscard]] bool wants_childless() const;
   void begin_children(std::optional<policy::Trigger> trigger, base::Instant now);
   void note_peer(const wire::IdPayload& id);
-  [[nodiscard]] bool is_unwelcome() const;
+  [[nodiscard]] bool is_unwelcome();
   [[nodiscard]] bool is_method_wanted(wire::AuthMethod method) const;
   void note_auth_methods(const std::vector<wire::Payload>& payloads, base::Instant now);
   [[nodiscard]] std::string announced() const;
@@ -508,9 +509,7 @@ class IkeSa {
   void accept_update(const AddressNews& news, base::Instant now);
   void try_other_paths(const InFlight& request);
   void heed_answer_path(const base::Path& path, base::Instant now);
-  /// The peer has made another IKE SA since.
-  [[nodiscard]] bool is_succeeded() const;
-  [[nodiscard]] bool has_patience(const InFlight& request, base::Instant now) const;
+  [[nodiscard]] bool has_patience(const InFlight& request, base::Instant now);
   /// From the IKE SA that this one replaces: addresses, and what is still to be said about them.
   /// The old one keeps them: as long as the peer does not know the new one, only the old one can
   /// ask and be asked.

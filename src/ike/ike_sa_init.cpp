@@ -311,8 +311,8 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   const bool is_udp = path_.transport == base::Transport::udp;
   if (is_udp && (uses_udp_encap() || may_meet_nats) &&
       path_.local.port != shared_.config.natt_port) {
-    path_.local.port = shared_.config.natt_port;
-    path_.remote.port = shared_.config.natt_port;
+    const std::uint16_t port = shared_.config.natt_port;
+    set_path({{path_.local.address, port}, {path_.remote.address, port}});
   }
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "ike/exchanges.h"
+#include "ike/extensions.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
 
@@ -265,7 +266,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   has_forced_encap_ = old.has_forced_encap_;
   support_ = old.support_;
   support_.window_size = 1;  // s2.18: told anew or not at all
-  peers_.set_size(shared_.limits().peer_window_size);
+  peers_.set_size(peer_window_size(*connection_, shared_.limits()));
   is_fragmenting_ = old.is_fragmenting_;
   fragment_size_ = old.fragment_size_;
   is_local_lost_ = old.is_local_lost_;

@@ -21,6 +21,16 @@ class Hash {
   std::uint64_t value_ = 0xcbf29ce484222325U;
 };
 
+std::uint64_t key_of(std::string_view connection) { return Hash{}.add(connection).value(); }
+
+std::uint64_t key_of(std::string_view connection, const base::Endpoint& peer) {
+  Hash hash;
+  hash.add(connection);
+  for (const std::byte octet : peer.address.bytes()) hash.add(std::to_integer<std::uint8_t>(octet));
+  hash.add(static_cast<std::uint8_t>(peer.port >> 8U)).add(static_cast<std::uint8_t>(peer.port));
+  return hash.value();
+}
+
 /// Equal for identities that policy::is_same calls the same.
 std::uint64_t key_of(std::string_view connection, const policy::Identity& peer) {
   Hash hash;
@@ -35,11 +45,19 @@ std::uint64_t key_of(std::string_view connection, const policy::Identity& peer) 
 
 }  // namespace
 
-void SaIndex::Entry::set(std::string_view connection, const policy::Identity* peer) {
-  const std::uint64_t by_name = connection.empty() ? 0 : Hash{}.add(connection).value();
-  change(index_.by_connection_, connection_, by_name, id_);
-  change(index_.by_peer_, peer_, by_name == 0 || peer == nullptr ? 0 : key_of(connection, *peer),
-         id_);
+void SaIndex::Entry::set(std::string_view connection) { place(key_of(connection), 0); }
+
+void SaIndex::Entry::set(std::string_view connection, const policy::Identity& peer) {
+  place(key_of(connection), key_of(connection, peer));
+}
+
+void SaIndex::Entry::set(std::string_view connection, const base::Endpoint& peer) {
+  place(key_of(connection), key_of(connection, peer));
+}
+
+void SaIndex::Entry::place(std::uint64_t by_connection, std::uint64_t by_peer) {
+  change(index_.by_connection_, connection_, by_connection, id_);
+  change(index_.by_peer_, peer_, by_peer, id_);
 }
 
 void SaIndex::change(Keys& keys, std::uint64_t& from, std::uint64_t to, IkeSaId id) {
@@ -58,10 +76,14 @@ std::vector<IkeSaId> SaIndex::find(const Keys& keys, std::uint64_t key) {
 }
 
 std::vector<IkeSaId> SaIndex::of(std::string_view connection) const {
-  return find(by_connection_, Hash{}.add(connection).value());
+  return find(by_connection_, key_of(connection));
 }
 
 std::vector<IkeSaId> SaIndex::of(std::string_view connection, const policy::Identity& peer) const {
+  return find(by_peer_, key_of(connection, peer));
+}
+
+std::vector<IkeSaId> SaIndex::of(std::string_view connection, const base::Endpoint& peer) const {
   return find(by_peer_, key_of(connection, peer));
 }
 

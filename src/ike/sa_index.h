@@ -1,6 +1,6 @@
 #pragma once
-// Which IKE SAs belong to a connection, and to one identity within it, without looking at all of
-// them. Keys are hashes: who asks compares what is found.
+// Which IKE SAs belong to a connection, and to one peer within it, without looking at all of them.
+// Keys are hashes: who asks compares what is found.
 
 #include <cstdint>
 #include <set>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address.h"
 #include "ike/actions.h"
 #include "policy/identity.h"
 
@@ -21,13 +22,17 @@ class SaIndex {
   class Entry {
    public:
     Entry(SaIndex& index, IkeSaId id) : index_(index), id_(id) {}
-    ~Entry() { set({}, nullptr); }
+    ~Entry() { place(0, 0); }
     Entry(const Entry&) = delete;
     Entry& operator=(const Entry&) = delete;
-    /// `peer` may be null; an empty name belongs to nothing.
-    void set(std::string_view connection, const policy::Identity* peer);
+    void set(std::string_view connection);  ///< the peer is not known yet
+    void set(std::string_view connection, const policy::Identity& peer);
+    /// Of a peer without an identity: where it is.
+    void set(std::string_view connection, const base::Endpoint& peer);
 
    private:
+    void place(std::uint64_t by_connection, std::uint64_t by_peer);
+
     SaIndex& index_;
     IkeSaId id_;
     std::uint64_t connection_ = 0;
@@ -38,6 +43,8 @@ class SaIndex {
   [[nodiscard]] std::vector<IkeSaId> of(std::string_view connection) const;
   [[nodiscard]] std::vector<IkeSaId> of(std::string_view connection,
                                         const policy::Identity& peer) const;
+  [[nodiscard]] std::vector<IkeSaId> of(std::string_view connection,
+                                        const base::Endpoint& peer) const;
 
  private:
   static void change(Keys& keys, std::uint64_t& from, std::uint64_t to, IkeSaId id);

@@ -49,17 +49,6 @@ struct Established {
   bool initial_contact = false;
 };
 
-/// What an IKE SA may ask about the others.
-class Siblings {
- public:
-  Siblings() = default;
-  virtual ~Siblings() = default;
-  Siblings(const Siblings&) = delete;
-  Siblings& operator=(const Siblings&) = delete;
-  /// Another one of the same connection is up with the same peer.
-  [[nodiscard]] virtual bool has_sibling(const IkeSa& sa) const = 0;
-};
-
 class Shared {
  public:
   Shared(EndpointConfig endpoint_config, base::Rng& random, const crypto::CryptoProvider& provider,
@@ -123,7 +112,6 @@ class Shared {
   RedirectLimit redirects;
   RateLimit answers;
   bool is_shutting_down = false;
-  const Siblings* siblings = nullptr;
   std::vector<base::IpAddress> local_addresses;  ///< best first; empty: not known
   bool exports_keys;                             ///< changes at run time
   std::optional<RedirectPolicy> redirect;

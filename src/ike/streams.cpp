@@ -49,6 +49,7 @@ void StreamUse::release() {
 
 void IkeSa::set_path(const base::Path& path) {
   path_ = path;
+  be_found();
   if (opens_streams_ && state_ != IkeState::dead) stream_.take(shared_, path_);
 }
 

@@ -16,15 +16,15 @@ bool is_lasting(const IkeSa& sa) { return sa.state() == IkeState::established &&
 }  // namespace
 
 std::vector<IkeSa*> Twins::all() const {
-  std::vector<IkeSa*> found;
-  if (!sa_.remote_id_) return found;
-  for (const IkeSaId id : sa_.shared_.index.of(sa_.name(), *sa_.remote_id_)) {
-    IkeSa* const other = sa_.shared_.find(id);
-    const bool is_twin = other != nullptr && other != &sa_ && other->established_at_ &&
-                         other->name() == sa_.name() && is_same_peer(*other, sa_);
-    if (is_twin) found.push_back(other);
-  }
+  auto found = siblings_of(sa_, sa_.shared_);
+  std::erase_if(found, [](const IkeSa* sibling) { return !sibling->established_at_; });
   return found;
+}
+
+bool Twins::has_newer() const {
+  return std::ranges::any_of(all(), [this](const IkeSa* twin) {
+    return twin->state_ == IkeState::established && *twin->established_at_ > *sa_.established_at_;
+  });
 }
 
 bool Twins::has_lasting() const {

@@ -21,6 +21,8 @@ class Twins {
 
   /// One that will not be ended is there.
   [[nodiscard]] bool has_lasting() const;
+  /// Another one has come up since.
+  [[nodiscard]] bool has_newer() const;
   /// When lasting ones will send on the children that only this SA still sends on.
   [[nodiscard]] std::optional<base::Instant> ready_at() const;
   /// This one goes: its children send no more where those of a lasting one do. Once the DELETE has
@@ -34,7 +36,7 @@ class Twins {
   void keep();
 
  private:
-  /// The others with the same peer, of the same connection.
+  /// The others with the same peer, of the same connection, that are or were established.
   [[nodiscard]] std::vector<IkeSa*> all() const;
 
   IkeSa& sa_;

@@ -3,14 +3,20 @@
 // the policy of the connection).
 
 #include <cstdint>
+#include <vector>
 
 #include "ike/ike_sa.h"
 
 namespace caponier::ike {
 
-/// Between the same two. Of an unauthenticated peer only where it is counts, with the port: behind
-/// a NAT there may be many at one address.
-[[nodiscard]] bool is_same_peer(const IkeSa& a, const IkeSa& b);
+class Shared;
+
+/// Of an unauthenticated peer only where it is counts, with the port: behind a NAT there may be
+/// many at one address.
+[[nodiscard]] bool is_anonymous(const ConnectionConfig& connection);
+
+/// The other ones of its connection with the same peer, in order of their ids.
+[[nodiscard]] std::vector<IkeSa*> siblings_of(const IkeSa& sa, const Shared& shared);
 
 enum class SiblingFate : std::uint8_t {
   both_stay,

@@ -81,6 +81,31 @@ TEST(IkeWindows, both_sides_tell_their_window_in_ike_auth) {
   }
 }
 
+//= rfc8019#5-1 type=test
+TEST(IkeWindows, a_peer_without_an_identity_gets_a_window_of_one) {
+  Pair pair{with_window(4)};
+  ConnectionConfig own = make_connection(end_a, end_b);
+  own.local_auth = AuthKind::null;
+  ConnectionConfig anybody = make_connection(end_b, end_a);
+  anybody.remote_auth = AuthKind::null;
+  anybody.remote_id = std::nullopt;
+  pair.a.set(own);
+  pair.b.set(anybody);
+  pair.initiate_a();
+  pair.run();
+  ASSERT_TRUE(pair.is_up());
+  Forger forger{pair.a.record.keys.at(0)};
+  const auto request = forger.open(pair.sent.at(2).message);
+  const auto response = forger.open(pair.sent.at(3).message);
+  EXPECT_NE(wire::find_notify(request, NotifyType::set_window_size), nullptr);  // B proves itself
+  EXPECT_EQ(wire::find_notify(response, NotifyType::set_window_size), nullptr);
+  // What B has not offered it does not take either.
+  pair.inject(true, forger.request(ExchangeType::informational, 3, {}));
+  EXPECT_FALSE(pair.sent.back().header().is_response());
+  pair.inject(true, forger.request(ExchangeType::informational, 2, {}));
+  EXPECT_TRUE(pair.sent.back().header().is_response());
+}
+
 //= rfc7296#2.3-2,3,5,6 type=test
 TEST(IkeWindows, as_many_requests_go_at_once_as_the_peer_allows_and_no_more) {
   for (const unsigned window : {1u, 2u, 4u}) {
