@@ -76,6 +76,28 @@ TEST(IkeKeys, are_refused_for_a_suite_that_does_not_exist) {
             crypto::CryptoError::unsupported);
 }
 
+/// s2.14: AES-XCBC and AES-CMAC take 64 bits of each nonce as the key, the other PRFs all of both.
+TEST(IkeKeys, of_a_prf_with_a_key_of_fixed_size_come_from_half_of_each_nonce) {
+  const ByteVec shared(32, std::byte{7});
+  const ByteVec nonce_i = base::from_hex("000102030405060708090a0b0c0d0e0f").value();
+  const ByteVec nonce_r = base::from_hex("101112131415161718191a1b1c1d1e1f2021").value();
+  const ByteVec halves = base::from_hex("00010203040506071011121314151617").value();
+  const ByteVec seed = base::from_hex(base::to_hex(nonce_i) + base::to_hex(nonce_r) +
+                                      "0000000000000003"
+                                      "0000000000000004"
+                                      "01")
+                           .value();
+  for (const PrfId id : {PrfId::aes128_xcbc, PrfId::aes128_cmac}) {
+    const auto prf = make_prf(id);
+    const SecretBytes skeyseed = prf->compute(halves, std::array{Bytes{shared}});
+    const SecretBytes first = prf->compute(skeyseed.reveal(), std::array{Bytes{seed}});
+    policy::IkeSuite suite = cbc_suite;
+    suite.prf = id;
+    const auto keys = derive_ike_keys(*prf, suite, shared, nonce_i, nonce_r, {3}, {4}).value();
+    EXPECT_EQ(base::to_hex(keys.sk_d.reveal()), base::to_hex(first.reveal()));
+  }
+}
+
 //= rfc7296#2.17-1..2 type=test
 TEST(ChildKeys, put_encryption_with_salt_before_integrity_and_the_initiator_first) {
   const auto prf = make_prf(PrfId::hmac_sha2_256);
