@@ -280,8 +280,8 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
   return earliest;
 }
 
-Gateway::Gateway(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng,
-                 base::Instant)
+Gateway::Gateway(const GatewayOptions& options, const crypto::CryptoProvider& crypto,
+                 base::Rng& rng, base::Instant)
     : impl_(std::make_unique<Impl>(options, crypto, rng)) {}
 
 Gateway::~Gateway() = default;
@@ -301,9 +301,6 @@ void Gateway::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
 void Gateway::open(std::span<ipsec::OpenItem> items, base::Instant now) { impl_->open(items, now); }
 std::size_t Gateway::take_waiting(std::span<ipsec::PacketBuffer* const> to) {
   return impl_->engine().take_waiting(to);
-}
-std::optional<base::DropReason> Gateway::check_clear(base::Bytes ip_packet) {
-  return impl_->engine().check_clear(ip_packet);
 }
 std::span<const ipsec::ProtectItem> Gateway::made() const { return impl_->made(); }
 void Gateway::handle_too_big(const OuterTooBig& error, base::Instant now) {

@@ -127,7 +127,7 @@ struct KeyTables {
 class Gateway {
  public:
   /// Everything referred to must outlive the gateway.
-  Gateway(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng,
+  Gateway(const GatewayOptions& options, const crypto::CryptoProvider& crypto, base::Rng& rng,
           base::Instant now);
   ~Gateway();
   Gateway(const Gateway&) = delete;
@@ -148,8 +148,6 @@ class Gateway {
   /// Packets that had to wait and shall now go through protect(); see ipsec::Engine. The driver
   /// asks whenever it has nothing else to do, until there are none.
   [[nodiscard]] std::size_t take_waiting(std::span<ipsec::PacketBuffer* const> to);
-  /// Whether a packet that arrived without IPsec may pass; if not, why.
-  [[nodiscard]] std::optional<base::DropReason> check_clear(base::Bytes ip_packet);
 
   /// What the last protect() made besides (see ipsec::Engine), to be sent behind its items.
   [[nodiscard]] std::span<const ipsec::ProtectItem> made() const;

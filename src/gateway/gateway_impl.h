@@ -20,7 +20,7 @@ inline constexpr base::Duration heard_interval{std::chrono::seconds{1}};
 
 class Gateway::Impl {
  public:
-  Impl(GatewayOptions options, const crypto::CryptoProvider& crypto, base::Rng& rng)
+  Impl(const GatewayOptions& options, const crypto::CryptoProvider& crypto, base::Rng& rng)
       : options_(options),
         crypto_(&crypto),
         rng_(&rng),

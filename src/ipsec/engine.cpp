@@ -145,14 +145,6 @@ std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
   return impl_->waiting.take(to);
 }
 
-std::optional<base::DropReason> Engine::check_clear(base::Bytes ip_packet) {
-  const auto fields = wire::selector_fields(ip_packet);
-  const auto reason = fields.has_value() ? impl_->policy.check_clear(*fields)
-                                         : std::optional{base::DropReason::clear_malformed};
-  if (reason) impl_->drops.add(*reason);
-  return reason;
-}
-
 void Engine::handle_deadline(base::Instant now) {
   impl_->sad.handle_deadline(now);
   impl_->waiting.handle_deadline(now);

@@ -206,9 +206,6 @@ class Engine {
   /// Fills as many of `to` as there are and returns their number. To be called until that is zero
   /// after every install(); the rest is dropped and counted when it has waited too long.
   [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
-  /// Whether a packet that arrived in clear may pass (RFC 4301 s5.2): the reason to drop it, which
-  /// has then been counted. What no policy names is not this engine's business.
-  [[nodiscard]] std::optional<base::DropReason> check_clear(base::Bytes ip_packet);
 
   /// Time-based lifetimes, and packets that have waited too long.
   void handle_deadline(base::Instant now);

@@ -24,16 +24,4 @@ std::optional<DropReason> InboundPolicy::check(const wire::PacketSelectorFields&
   return std::nullopt;
 }
 
-std::optional<DropReason> InboundPolicy::check_clear(
-    const wire::PacketSelectorFields& packet) const {
-  const SpdEntry* const entry = spd_.match_inbound(packet);
-  if (entry == nullptr) return std::nullopt;
-  switch (entry->policy.action) {
-    case PolicyAction::protect: return DropReason::clear_unprotected;
-    case PolicyAction::discard: return DropReason::clear_policy_discard;
-    case PolicyAction::bypass: return std::nullopt;
-  }
-  return std::nullopt;
-}
-
 }  // namespace caponier::ipsec

@@ -1,6 +1,6 @@
 #pragma once
-// What policy says of packets that arrive (RFC 4301 s5.2): that one from an SA belongs there, and
-// that one in clear may be in clear.
+// What policy says of packets that arrive from an SA (RFC 4301 s5.2): that they belong there. Those
+// in clear are the packet filter's business, gateway/clear_filter.
 
 #include <optional>
 
@@ -19,9 +19,6 @@ class InboundPolicy {
   /// peer's word) wants in clear.
   [[nodiscard]] std::optional<base::DropReason> check(const wire::PacketSelectorFields& packet,
                                                       const Sa& sa) const;
-  /// A packet that came without IPsec.
-  [[nodiscard]] std::optional<base::DropReason> check_clear(
-      const wire::PacketSelectorFields& packet) const;
   /// Changes whenever an earlier check may no longer hold.
   [[nodiscard]] std::uint64_t generation() const { return spd_.generation(); }
 

@@ -160,20 +160,5 @@ TEST(InboundPolicy, a_tunnel_brings_nothing_that_policy_wants_in_clear) {
   EXPECT_EQ(fate(pair, udp_packet("10.1.7.5", "10.2.0.9", 1)), DropReason::esp_selector);
 }
 
-TEST(InboundPolicy, what_arrives_in_clear_and_should_have_been_protected_is_counted_and_dropped) {
-  Pair pair;
-  pair.b.set_policies(
-      {{PolicyAction::bypass, {}, {}, everything, {prefix("10.1.7.0/24")}},
-       {PolicyAction::discard, {}, {}, everything, {prefix("10.1.8.0/24")}},
-       {PolicyAction::protect, "site", "net", {prefix("10.2.0.0/16")}, {prefix("10.1.0.0/16")}}});
-  EXPECT_EQ(pair.b.check_clear(v4_packet()), DropReason::clear_unprotected);
-  EXPECT_EQ(pair.b.check_clear(udp_packet("10.1.7.1", "10.2.0.9", 1)), std::nullopt);
-  EXPECT_EQ(pair.b.check_clear(udp_packet("10.1.8.1", "10.2.0.9", 1)),
-            DropReason::clear_policy_discard);
-  EXPECT_EQ(pair.b.check_clear(udp_packet("192.0.2.1", "10.2.0.9", 1)), std::nullopt);
-  EXPECT_EQ(pair.b.check_clear(ByteVec(10)), DropReason::clear_malformed);
-  EXPECT_EQ(pair.b.drops()[DropReason::clear_unprotected], 1u);
-}
-
 }  // namespace
 }  // namespace caponier::ipsec::test
