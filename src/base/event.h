@@ -22,6 +22,7 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(daemon_stopping,      "daemon.stopping",       notice)               \
   X(config_loaded,        "config.loaded",         notice)               \
   X(config_rejected,      "config.rejected",       error)                \
+  X(config_weak,          "config.weak",           warning)              \
   X(local_fault,          "local.fault",           error)                \
   X(host_unfit,           "host.unfit",            warning)              \
   X(ike_initiating,       "ike.initiating",        info)                 \

@@ -23,6 +23,7 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::daemon_stopping:
     case base::EventKind::config_loaded:
     case base::EventKind::config_rejected:
+    case base::EventKind::config_weak:
     case base::EventKind::host_unfit:
     case base::EventKind::ike_initiating:
     case base::EventKind::ike_established:

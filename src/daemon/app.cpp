@@ -242,7 +242,10 @@ void App::check_host() {
     covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
     for (const policy::Offers* offers : {&peer.ike, &peer.esp}) {
       for (const std::string& weakness : policy::weaknesses_of(*offers)) {
-        warn(fmt::format("{}: {}; compat = \"legacy\" lets it in", peer.name, weakness));
+        emit({base::EventKind::config_weak,
+              {},
+              fmt::format("{}: {}; compat = \"legacy\" lets it in", peer.name, weakness),
+              {}});
       }
     }
   }
