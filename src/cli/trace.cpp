@@ -19,16 +19,16 @@ std::string protocol_name(double number_of) {
     case 17: return "udp";
     case 58: return "icmpv6";
     case 132: return "sctp";
+    default: break;
   }
   return fmt::format("protocol {:.0f}", number_of);
 }
 
 std::string end_of(const Json& inner, const char* address, const char* port) {
-  const std::string text_of = text(inner, address);
-  const Json& given = at(inner, port);
-  if (!given.is_number()) return text_of;
-  const bool v6 = text_of.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{:.0f}", v6 ? "[" : "", text_of, v6 ? "]" : "", number(inner, port));
+  std::string host = text(inner, address);
+  if (!at(inner, port).is_number()) return host;
+  const bool v6 = host.contains(':');
+  return fmt::format("{}{}{}:{:.0f}", v6 ? "[" : "", host, v6 ? "]" : "", number(inner, port));
 }
 
 std::string inner_text(const Json& inner) {

@@ -53,6 +53,7 @@ SuiteCipher::SuiteCipher(const CipherSuite& suite) {
   CAPONIER_ASSERT(is_valid(suite));
   const EncrInfo& encr = *find(suite.encr);
   const IntegInfo* const integ = find(suite.integ);
+  CAPONIER_ASSERT(encr.aead || integ != nullptr);
   iv_size_ = encr.iv_size + (integ == nullptr ? 0 : integ->iv_size);
   block_size_ = encr.block_size;
   icv_size_ = encr.aead ? encr.icv_size : integ->icv_size;

@@ -73,7 +73,7 @@ class GcmCipher final : public SuiteCipher {
   /// This object up to the round keys; the powers of the hash key lie behind, the lowest last.
   [[nodiscard]] KeyMemory key_memory() const override {
     const Bytes key = std::as_bytes(std::span{&key_, 1});
-    const auto* const self = static_cast<const std::byte*>(static_cast<const void*>(this));
+    const std::byte* const self = std::as_bytes(std::span{this, 1}).data();
     const std::byte* const powers = key.data() + sizeof key_.expanded_keys;
     return {{self, powers}, {powers, key.data() + key.size()}};
   }
@@ -116,7 +116,7 @@ class GcmCipher final : public SuiteCipher {
   /// Sixteen octets in one register.
   using Pair [[gnu::vector_size(16)]] = std::uint64_t;
   [[nodiscard]] static const std::uint8_t* octets_of(const Pair& pair) {
-    return static_cast<const std::uint8_t*>(static_cast<const void*>(&pair));
+    return octets(std::as_bytes(std::span{&pair, 1}));
   }
   template <class T>
   [[nodiscard]] static T load(const std::byte* from) {

@@ -27,9 +27,9 @@ struct TcpLimits {
   std::size_t accepted_max = 512;
   std::size_t accepted_per_address_max = 32;
   std::size_t opened_max = 4096;
-  std::size_t message_max = 32768;      ///< longer ones end the stream
-  std::size_t unsent_max = 256 * 1024;  ///< ESP beyond it is dropped
-  std::size_t unsent_ike_max = 320 * 1024;
+  std::size_t message_max = 32768;                   ///< longer ones end the stream
+  std::size_t unsent_max = std::size_t{256} * 1024;  ///< ESP beyond it is dropped
+  std::size_t unsent_ike_max = std::size_t{320} * 1024;
   base::Duration connect_timeout{std::chrono::seconds{10}};
   /// A stranger has so long to say something that a peer of ours would (see prove()).
   base::Duration proof_timeout{std::chrono::seconds{30}};
