@@ -1,6 +1,6 @@
 #pragma once
-// One known answer for every algorithm of a provider, run once at start. Takes some 40 ms, most of it
-// the largest MODP groups.
+// One known answer for every algorithm of a provider, run once at start. Takes some 40 ms, most of
+// it the largest MODP groups.
 
 #include <expected>
 #include <string>
