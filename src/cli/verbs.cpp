@@ -172,7 +172,8 @@ Outcome<ExitCode> run(const Session& session, const ReloadVerb&) {
   }
   const std::string changes = list_text(at(result, "added"), "added  ") +
                               list_text(at(result, "changed"), "changed") +
-                              list_text(at(result, "removed"), "removed");
+                              list_text(at(result, "removed"), "removed") +
+                              (flag(result, "policies_changed") ? "changed [[policy]]\n" : "");
   print(changes.empty() ? "nothing changed\n" : changes);
   if (flag(result, "restart_needed")) {
     remark("the [daemon] section changed; that takes effect when caponierd is restarted\n");

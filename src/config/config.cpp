@@ -50,6 +50,14 @@ bool PeerConfig::same_tunnel(const PeerConfig& other) const {
   return comparable(*this) == comparable(other) && is_same_psk(psk, other.psk);
 }
 
+bool PolicyConfig::decides_as(const PolicyConfig& other) const {
+  const auto comparable = [](const PolicyConfig& policy) {
+    return std::tie(policy.name, policy.action, policy.peer, policy.direction, policy.local,
+                    policy.remote);
+  };
+  return comparable(*this) == comparable(other);
+}
+
 ConfigDiff diff(const Config& before, const Config& after) {
   ConfigDiff result;
   auto old_peer = before.peers.begin();
@@ -66,6 +74,8 @@ ConfigDiff diff(const Config& before, const Config& after) {
       ++new_peer;
     }
   }
+  result.policies_changed =
+      !std::ranges::equal(before.policies, after.policies, &PolicyConfig::decides_as);
   result.daemon_changed = needing_restart(before.daemon) != needing_restart(after.daemon);
   return result;
 }

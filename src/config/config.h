@@ -178,6 +178,8 @@ struct PolicyConfig {
   PolicyDirection direction = PolicyDirection::both;
   policy::TrafficSelectors local;
   policy::TrafficSelectors remote;
+  /// Equal in everything but `where`.
+  [[nodiscard]] bool decides_as(const PolicyConfig& other) const;
 };
 
 struct DaemonConfig {
@@ -214,6 +216,7 @@ struct ConfigDiff {
   std::vector<std::string> changed;
   std::vector<std::string> removed;
   bool daemon_changed = false;  ///< needs a restart; key export does not
+  bool policies_changed = false;
 };
 [[nodiscard]] ConfigDiff diff(const Config& before, const Config& after);
 

@@ -181,6 +181,7 @@ Json diff_json(const config::ConfigDiff& diff) {
   return {{"added", diff.added},
           {"changed", diff.changed},
           {"removed", diff.removed},
+          {"policies_changed", diff.policies_changed},
           {"restart_needed", diff.daemon_changed}};
 }
 

@@ -88,7 +88,7 @@ void check_limits(Bytes input) {
   base::Instant now = start;
   base::Reader reader{input};
   while (const auto size = reader.u16("size")) {
-    now += std::chrono::milliseconds{*size % 4096};
+    now = now + std::chrono::milliseconds{*size % 4096};
     const auto packet = reader.take(std::min<std::size_t>(*size % 512, reader.remaining()), "ip");
     const std::uint64_t before = drops.total();
     const auto whole = reassembly.add(packet.value_or(Bytes{}), now);

@@ -59,8 +59,8 @@ class Program {
         const std::size_t size = octet() % 4 == 0 ? number() : last_size_;
         return mtus_.handle_probed({probe, size, carried}, now_);
       }
-      case 5: now_ += std::chrono::milliseconds{number()}; return mtus_.handle_deadline(now_);
-      default: now_ += std::chrono::minutes{octet()}; return mtus_.handle_deadline(now_);
+      case 5: now_ = now_ + std::chrono::milliseconds{number()}; return mtus_.handle_deadline(now_);
+      default: now_ = now_ + std::chrono::minutes{octet()}; return mtus_.handle_deadline(now_);
     }
   }
 
@@ -123,13 +123,15 @@ class Program {
     }
   }
 
-  /// Nobody answers any more: each search ends, and waits for its next time.
+  /// Nothing arrives any more: each search ends, and waits for its next time.
   void rest() {
     for (int i = 0; i < 1000; ++i) {
       const auto deadline = mtus_.poll_deadline();
       if (!deadline || deadline->at > now_ + std::chrono::minutes{9}) return;
       now_ = std::max(now_, deadline->at);
       mtus_.handle_deadline(now_);
+      drain();
+      mtus_.handle_probed({last_probe_, last_size_, false}, now_);
       drain();
     }
     require(false, "every search comes to rest");

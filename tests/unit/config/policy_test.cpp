@@ -106,6 +106,17 @@ TEST(ConfigPolicy, every_mistake_has_its_place_and_its_cure) {
             "caponier.toml:3:13: direction: 'inn' is not a direction\n  fix: did you mean 'in'?\n");
 }
 
+TEST(ConfigDiffers, in_its_policies_by_what_they_decide_and_their_order) {
+  const std::string web =
+      "[[policy]]\naction = \"bypass\"\nprotocol = \"tcp\"\nremote_ports = [\"443\"]\n";
+  const std::string rest = "[[policy]]\naction = \"discard\"\n";
+  const auto before = config_of(web + rest);
+  ASSERT_NE(before, nullptr);
+  EXPECT_FALSE(diff(*before, *config_of("\n\n" + web + "# the rest\n" + rest)).policies_changed);
+  EXPECT_TRUE(diff(*before, *config_of(rest + web)).policies_changed);
+  EXPECT_TRUE(diff(*before, *config_of(web)).policies_changed);
+}
+
 TEST(ConfigStart, is_at_once_or_with_the_first_packet_or_on_command) {
   const auto start_of = [](std::string_view keys) {
     const auto config = config_of(site_and("", keys));

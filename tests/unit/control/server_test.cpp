@@ -316,11 +316,12 @@ TEST(ControlLog, a_follower_hears_what_concerns_it_until_it_stops) {
 
 TEST(ControlReload, tells_what_changed) {
   Desk desk;
-  desk.reload_result = config::ConfigDiff{{"new"}, {}, {"old"}, true};
+  desk.reload_result = config::ConfigDiff{{"new"}, {}, {"old"}, true, true};
   const Json result = desk.ask(desk.connect(), request("reload"))["result"];
   EXPECT_EQ(result["added"][0], "new");
   EXPECT_EQ(result["removed"][0], "old");
   EXPECT_EQ(result["restart_needed"], true);
+  EXPECT_EQ(result["policies_changed"], true);
 }
 
 TEST(ControlReload, every_error_comes_with_its_place) {
