@@ -54,10 +54,12 @@ class Program {
       }
       case 3: return too_big();
       case 4: {
-        const std::uint64_t probe = octet() % 2 == 0 ? last_probe_ : octet();
-        const bool carried = octet() % 2 == 0;
-        const std::size_t size = octet() % 4 == 0 ? number() : last_size_;
-        return mtus_.handle_probed({probe, size, carried}, now_);
+        ike::ProbePath probe{{}, number(), octet()};
+        if (!probes_.empty() && octet() % 4 != 0) {
+          probe = probes_.back();
+          probes_.pop_back();
+        }
+        return mtus_.handle_probed({probe.probe, probe.size, octet() % 2 == 0}, now_);
       }
       case 5: now_ = now_ + std::chrono::milliseconds{number()}; return mtus_.handle_deadline(now_);
       default: now_ = now_ + std::chrono::minutes{octet()}; return mtus_.handle_deadline(now_);
@@ -113,8 +115,7 @@ class Program {
   void drain() {
     while (const auto order = mtus_.poll_order()) {
       if (const auto* const probe = std::get_if<ike::ProbePath>(&*order)) {
-        last_probe_ = probe->probe;
-        last_size_ = probe->size;
+        probes_.push_back(*probe);
         require(probe->size <= 1500, "no probe is larger than may be");
       } else {
         const auto& setting = std::get<gateway::PathMtuSetting>(*order);
@@ -123,26 +124,30 @@ class Program {
     }
   }
 
-  /// Nothing arrives any more: each search ends, and waits for its next time.
+  /// Nothing arrives any more: each search ends, and waits long before it begins anew.
   void rest() {
-    for (int i = 0; i < 1000; ++i) {
+    const base::Instant begin = now_;
+    for (int i = 0; i < 200; ++i) {
       const auto deadline = mtus_.poll_deadline();
-      if (!deadline || deadline->at > now_ + std::chrono::minutes{9}) return;
+      if (!deadline) return;
       now_ = std::max(now_, deadline->at);
       mtus_.handle_deadline(now_);
       drain();
-      mtus_.handle_probed({last_probe_, last_size_, false}, now_);
-      drain();
+      while (!probes_.empty()) {
+        const ike::ProbePath probe = probes_.back();
+        probes_.pop_back();
+        mtus_.handle_probed({probe.probe, probe.size, false}, now_);
+        drain();
+      }
     }
-    require(false, "every search comes to rest");
+    require(now_ - begin > std::chrono::hours{1}, "every search comes to rest");
   }
 
   base::Reader in_;
   gateway::PathMtus mtus_;
   base::Instant now_{std::chrono::hours{1}};
   std::set<policy::ChildSaId> known_;
-  std::uint64_t last_probe_ = 0;
-  std::size_t last_size_ = 0;
+  std::vector<ike::ProbePath> probes_;  ///< under way
 };
 
 }  // namespace
