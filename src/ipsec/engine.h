@@ -1,6 +1,6 @@
 #pragma once
-// The userspace ESP engine (RFC 4301, 4303): policies, associations and the two batch operations,
-// protect (clear to ESP) and open (ESP to clear). Knows nothing of IKE.
+// The userspace IPsec engine (RFC 4301, 4302, 4303): policies, associations and the two batch
+// operations, protect (clear to ESP or AH) and open (back to clear). Knows nothing of IKE.
 
 #include <cstdint>
 #include <expected>
@@ -113,7 +113,7 @@ inline constexpr std::uint32_t icmp_sequence_window = 1U << 16;
 enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
 /// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and
-/// how to send it.
+/// how to send it; or a whole outer packet, as AH always is.
 struct ProtectItem {
   PacketBuffer* packet = nullptr;
   Verdict verdict = Verdict::drop;
@@ -125,12 +125,17 @@ struct ProtectItem {
   std::uint8_t ttl = 0;          ///< or hop limit
   bool dont_fragment = false;    ///< outer DF (IPv4)
   std::uint32_t flow_label = 0;  ///< IPv6
-  /// IPv6: whatever is larger as an outer packet leaves in fragments of at most this size; 0: it
-  /// leaves as it is.
+  /// IPv6, or a whole packet: what is larger as an outer packet leaves in fragments of at most this
+  /// size; 0: it leaves as it is.
   std::size_t fragment_to = 0;
+  policy::SaProtocol protocol = policy::SaProtocol::esp;
+  /// The packet has its outer IP header, which the fields above repeat: AH, and what ESP leaves in
+  /// front of itself besides the IP header alone.
+  bool is_whole = false;
 };
 
-/// One ESP packet. In: from the SPI on, and where it came from. Out, when forwarded: an IP packet.
+/// One ESP or AH packet. In: from the SPI on, or with its IP headers, as AH must have them; and
+/// where it came from. Out, when forwarded: an IP packet.
 struct OpenItem {
   PacketBuffer* packet = nullptr;
   base::Path path;
@@ -138,6 +143,8 @@ struct OpenItem {
   Verdict verdict = Verdict::drop;
   base::DropReason drop{};
   policy::ChildSaId sa;
+  policy::SaProtocol protocol = policy::SaProtocol::esp;
+  bool is_whole = false;  ///< ESP with its outer IP headers
 };
 
 struct SaCounters {

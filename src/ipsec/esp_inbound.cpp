@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <expected>
 
+#include "ipsec/ah_mask.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/outer_header.h"
@@ -41,6 +42,13 @@ std::optional<Trailer> read_trailer(base::Bytes text) {
   return trailer;
 }
 
+/// Of a valid one, as it says itself.
+std::size_t ip_packet_size(base::Bytes packet) {
+  const bool v4 = wire::ip_version(packet) == 4;
+  return v4 ? base::load_be<std::uint16_t>(packet.data() + 2)
+            : wire::ipv6_header_size + base::load_be<std::uint16_t>(packet.data() + 4);
+}
+
 void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
   const std::uint16_t old_word = base::load_be<std::uint16_t>(ip_packet.data());
   const bool v4 = wire::ip_version(ip_packet) == 4;
@@ -74,19 +82,49 @@ void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
 
 void EspInbound::find_all(std::span<OpenItem> items) {
   found_.clear();
+  wholes_.clear();
+  headers_.clear();
   for (OpenItem& item : items) {
+    Pending& found = found_.add();
+    found = {};
+    found.item = &item;
+    const bool is_whole = item.is_whole || item.protocol == policy::SaProtocol::ah;
+    const bool has_headers = !is_whole || read_headers(found);
     const auto esp = wire::EspView::checked(item.packet->bytes());
-    if (!esp.has_value()) {
+    if (!has_headers || !esp.has_value()) {
+      found_.remove_last();
       drop(item, nullptr, DropReason::esp_malformed);
       continue;
     }
+    if (item.protocol == policy::SaProtocol::ah) continue;
     sad_.prefetch_inbound(esp->spi());
-    found_.add() = {&item, nullptr, esp->spi()};
+    found.spi = esp->spi();
   }
   for (Pending& found : found_.all()) {
-    found.sa = sad_.find_inbound(found.spi);
+    found.sa = sad_.find_inbound(found.item->protocol, found.spi);
     if (found.sa != nullptr) found.sa->prefetch_in();
   }
+}
+
+bool EspInbound::read_headers(Pending& found) {
+  PacketBuffer& packet = *found.item->packet;
+  const bool is_ah = found.item->protocol == policy::SaProtocol::ah;
+  const auto headers =
+      headers_before(packet.bytes(), is_ah ? wire::ip_protocol::ah : wire::ip_protocol::esp);
+  if (!headers.has_value()) return false;
+  packet.shrink_back(packet.size() - ip_packet_size(packet.bytes()));
+  Whole& whole = wholes_.add();
+  whole = {*headers, headers_.save(packet.bytes().first(headers->size)), {}};
+  found.whole = &whole;
+  if (!is_ah) {
+    packet.shrink_front(headers->size);
+    return true;
+  }
+  const auto ah = wire::AhView::checked(packet.bytes().subspan(headers->size));
+  if (!ah.has_value()) return false;
+  whole.ah = {headers->size, ah->size()};
+  found.spi = ah->spi();
+  return true;
 }
 
 void EspInbound::prepare_all(base::Instant now) {
@@ -94,7 +132,7 @@ void EspInbound::prepare_all(base::Instant now) {
   jobs_.clear();
   pending_.clear();
   for (std::size_t i = 0; i < found_.size(); ++i) {
-    const Pending& found = found_[i];
+    Pending& found = found_[i];
     if (i + key_distance < found_.size()) {
       const Sa* const later = found_[i + key_distance].sa;
       if (later != nullptr) __builtin_prefetch(&later->common->replay);
@@ -102,28 +140,63 @@ void EspInbound::prepare_all(base::Instant now) {
     if (found.sa == nullptr) {
       drop(*found.item, nullptr, DropReason::esp_no_sa);
     } else {
-      prepare(*found.item, *found.sa, now);
+      prepare(found, now);
     }
   }
 }
 
-void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
+std::optional<std::uint64_t> EspInbound::read_sequence(const Sa& sa, const std::byte* field) {
+  const ReplayWindow& replay = sa.common->replay;
+  const auto sequence = replay.infer(base::load_be<std::uint32_t>(field));
+  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) return std::nullopt;
+  return sequence;
+}
+
+void EspInbound::prepare_ah(Pending& found) {
+  OpenItem& item = *found.item;
+  Sa& sa = *found.sa;
+  PacketBuffer& packet = *item.packet;
+  const AhPlace& ah = found.whole->ah;
+  // More padding than RFC 4302 s3.3.3.2.1 allows in IPv4 comes from those who align both families
+  // to 64 bits; it is authentic, and so it may.
+  const std::size_t filled = wire::ah_fixed_size + sa.shape.iv + sa.shape.icv;
+  const bool fits = ah.size >= filled && ah.size - filled < 8;
+  if (!fits || packet.size() > ah_packet_max || packet.back_space() < sa.shape.icv) {
+    return drop(item, &sa, DropReason::esp_malformed);
+  }
+  const auto sequence = read_sequence(sa, packet.bytes().data() + ah.at + 8);
+  if (!sequence.has_value()) return drop(item, &sa, DropReason::esp_replay);
+  if (!mask_mutable_fields(packet.bytes().first(ah.at), AhEnd::receiver)) {
+    return drop(item, &sa, DropReason::esp_malformed);
+  }
+  if (sa.esn && sa.failures >= resync_failures && kept_item_ == nullptr) {
+    kept_item_ = &item;
+    kept_.clear();  // computing an ICV changes nothing
+  }
+  lift_icv(packet, ah, sa);
+  set_ah_job(jobs_.add(), packet, ah, sa, *sequence);
+  found.sequence = *sequence;
+  pending_.add() = found;
+}
+
+void EspInbound::prepare(Pending& found, base::Instant now) {
+  OpenItem& item = *found.item;
+  Sa& sa = *found.sa;
   sad_.expire_by_time(sa, now);
   if (sa.is_expired) {
     sad_.announce_hard(sa);
     return drop(item, &sa, DropReason::esp_expired);
   }
+  if (item.protocol == policy::SaProtocol::ah) [[unlikely]]
+    return prepare_ah(found);
   const base::MutBytes esp = item.packet->bytes();
   const std::size_t fixed = wire::esp_header_size + sa.shape.iv + sa.shape.icv;
   if (esp.size() < fixed + sa.shape.alignment ||
       ((esp.size() - fixed) & (sa.shape.alignment - 1)) != 0) {
     return drop(item, &sa, DropReason::esp_malformed);
   }
-  const ReplayWindow& replay = sa.common->replay;
-  const auto sequence = replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
-  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
-    return drop(item, &sa, DropReason::esp_replay);
-  }
+  const auto sequence = read_sequence(sa, esp.data() + 4);
+  if (!sequence.has_value()) return drop(item, &sa, DropReason::esp_replay);
   if (sa.esn && sa.failures >= resync_failures && kept_item_ == nullptr) {
     kept_item_ = &item;
     kept_ = base::to_vec(esp);
@@ -136,7 +209,8 @@ void EspInbound::prepare(OpenItem& item, Sa& sa, base::Instant now) {
   job.text = esp.subspan(wire::esp_header_size + sa.shape.iv, esp.size() - fixed);
   job.icv = esp.last(sa.shape.icv);
   job.ok = false;
-  pending_.add() = {&item, &sa, sa.params.spi_in, *sequence};
+  found.sequence = *sequence;
+  pending_.add() = found;
 }
 
 void EspInbound::open_all() {
@@ -185,6 +259,8 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
   }
   if (!sa.sends && !sa.heard_announced) sa.heard_announced = notices_.peer_sends(sa.params.id);
   sad_.count_in(sa, job.text.size());
+  if (sa.shape.ah != 0) [[unlikely]]
+    return unwrap_ah(pending, sa);
 
   const auto trailer = read_trailer(job.text);
   if (!trailer.has_value()) return DropReason::esp_bad_padding;
@@ -195,8 +271,7 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
   switch (sa.mode) {
     case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
     case policy::SaMode::beet:
-    case policy::SaMode::transport:
-      return unwrap_transport(*pending.item, sa, trailer->next_header);
+    case policy::SaMode::transport: return unwrap_transport(pending, sa, trailer->next_header);
   }
   return DropReason::esp_bad_inner;
 }
@@ -217,13 +292,41 @@ std::optional<DropReason> EspInbound::unwrap_tunnel(OpenItem& item, Sa& sa,
   return std::nullopt;
 }
 
-std::optional<DropReason> EspInbound::unwrap_transport(OpenItem& item, Sa& sa,
+std::optional<DropReason> EspInbound::unwrap_transport(const Pending& pending, Sa& sa,
                                                        std::uint8_t next_header) {
-  PacketBuffer& packet = *item.packet;
+  PacketBuffer& packet = *pending.item->packet;
   if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
-  if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header, item.outer_tos)) {
-    return DropReason::esp_bad_inner;
+  if (pending.whole == nullptr) {
+    if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header,
+                           pending.item->outer_tos)) {
+      return DropReason::esp_bad_inner;
+    }
+  } else {
+    const IpHeaders& headers = pending.whole->headers;
+    packet.grow_front(headers.size);
+    headers_.restore(pending.whole->saved_at, packet.bytes().first(headers.size));
+    adjust_headers(packet.bytes(), headers, next_header);
   }
+  return check_transport(packet, sa);
+}
+
+std::optional<DropReason> EspInbound::unwrap_ah(const Pending& pending, Sa& sa) {
+  PacketBuffer& packet = *pending.item->packet;
+  const AhPlace& ah = pending.whole->ah;
+  packet.shrink_back(sa.shape.icv);
+  const auto next_header = std::to_integer<std::uint8_t>(packet.bytes()[ah.at]);
+  if (sa.mode == policy::SaMode::tunnel) {
+    packet.shrink_front(ah.at + ah.size);
+    return unwrap_tunnel(*pending.item, sa, next_header);
+  }
+  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
+  packet.shrink_front(ah.size);
+  headers_.restore(pending.whole->saved_at, packet.bytes().first(ah.at));
+  adjust_headers(packet.bytes(), pending.whole->headers, next_header);
+  return check_transport(packet, sa);
+}
+
+std::optional<DropReason> EspInbound::check_transport(PacketBuffer& packet, Sa& sa) {
   IpSummary inner;
   if (!summarize(packet.bytes(), inner)) return DropReason::esp_bad_inner;
   if (const auto reason = check_selectors(packet, inner, sa)) return reason;
@@ -257,7 +360,7 @@ bool EspInbound::resynchronise(Pending& pending, crypto::PacketJob& job) {
   for (std::uint64_t wraps = 1; wraps <= resync_wraps_max; ++wraps) {
     const std::uint64_t high = (pending.sequence >> 32) + wraps;
     if (high > UINT32_MAX) return false;
-    base::copy_into(pending.item->packet->bytes(), kept_);
+    if (!kept_.empty()) base::copy_into(pending.item->packet->bytes(), kept_);
     job.esn_high = static_cast<std::uint32_t>(high);
     sa.opener->open({&job, 1});
     if (!job.ok) continue;

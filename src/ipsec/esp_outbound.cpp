@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ipsec/ah_mask.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/outer_header.h"
@@ -33,6 +34,67 @@ bool may_split(const Sa& sa, const IpSummary& packet, base::Bytes bytes) {
 /// In tunnel mode.
 std::uint8_t next_header_of(const IpSummary& packet) {
   return packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6;
+}
+
+std::size_t ip_header_size_of(const IpSummary& packet) {
+  return packet.is_v4 ? wire::ipv4_header_size_min : wire::ipv6_header_size;
+}
+
+/// Makes room between the headers and what they stand before.
+void insert_behind(PacketBuffer& packet, const IpHeaders& headers, std::size_t count) {
+  packet.grow_front(count);
+  std::byte* const to = packet.bytes().data();
+  std::copy_n(to + count, headers.size, to);
+}
+
+/// Kernels choose an IPv4 identification where there is none, and AH covers it.
+std::uint16_t identification_of(std::uint64_t sequence) {
+  return static_cast<std::uint16_t>((sequence - 1) % 0xffff + 1);
+}
+
+/// Of a packet in transport mode, as `item` says; its size is final.
+void finish_headers(base::MutBytes packet, const IpHeaders& headers, std::uint8_t protocol,
+                    const ProtectItem& item, std::uint64_t sequence) {
+  if (wire::ip_version(packet) == 4) {
+    std::byte* const identification = packet.data() + 4;
+    if (base::load_be<std::uint16_t>(identification) == 0) {
+      base::store_be(identification, identification_of(sequence));
+    }
+    base::store_be<std::uint16_t>(packet.data() + 6, item.dont_fragment ? 0x4000 : 0);
+  }
+  adjust_headers(packet, headers, protocol);
+}
+
+/// Tunnel mode's, at the front of `packet`.
+void write_outer_headers(base::MutBytes packet, std::uint8_t protocol, const base::Path& path,
+                         const ProtectItem& item, std::uint64_t sequence) {
+  if (path.remote.address.is_v4()) {
+    wire::write_ipv4_header(packet, {.source = path.local.address,
+                                     .destination = path.remote.address,
+                                     .protocol = protocol,
+                                     .total_length = static_cast<std::uint16_t>(packet.size()),
+                                     .ttl = item.ttl,
+                                     .tos = item.tos,
+                                     .identification = identification_of(sequence),
+                                     .dont_fragment = item.dont_fragment});
+    return;
+  }
+  wire::write_ipv6_header(
+      packet, {.source = path.local.address,
+               .destination = path.remote.address,
+               .next_header = protocol,
+               .payload_length = static_cast<std::uint16_t>(packet.size() - wire::ipv6_header_size),
+               .hop_limit = item.ttl,
+               .traffic_class = item.tos,
+               .flow_label = item.flow_label});
+}
+
+/// Nobody behind us fragments an IPv4 packet that is whole already.
+void limit_size(ProtectItem& item, const Sa& sa) {
+  if (sa.params.path.remote.address.is_v4() && !item.dont_fragment &&
+      item.packet->size() > sa.path_mtu) {
+    item.fragment_to = sa.path_mtu;
+  }
 }
 
 /// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
@@ -90,12 +152,24 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
   }
 }
 
-// Once per packet, and called from one place each: the calls would cost as much as they do.
+// Once per packet, and called from few places: the calls would cost as much as they do.
+
+inline std::uint64_t EspOutbound::next_sequence(ProtectItem& item, Sa& sa) {
+  SaCommon& common = *sa.common;
+  if (common.sequence_out.get() < sa.sequence_out_max) {
+    const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
+    if (sequence <= sa.sequence_out_max) return sequence;  // else others were faster
+  }
+  sad_.announce_hard(sa);
+  drop(item, &sa, DropReason::clear_sequence_limit);
+  return 0;
+}
 
 inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
                                          const Inner& inner) const {
-  const std::size_t payload = inner.packet.size - inner.stripped;
-  const std::size_t outer = sa.outer_headers + sa.shape.esp_size(payload);
+  const std::size_t payload = inner.packet.size - inner.stripped - inner.outside.size;
+  const std::size_t headers = inner.outside.size != 0 ? inner.outside.size : sa.outer_headers;
+  const std::size_t outer = headers + sa.shape.protected_size(payload);
   if (outer > sa.path_mtu) {
     if (inner.packet.dont_fragment && inner.packet.size > mtu_min(inner.packet)) {
       return Fit::too_big;
@@ -104,6 +178,9 @@ inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
   }
   set_outer_header(item, sa, inner.packet, outer);
   const PacketBuffer& packet = *item.packet;
+  if (is_whole(sa, inner)) [[unlikely]] {
+    return has_room_whole(packet, sa, inner, outer) ? Fit::whole : Fit::impossible;
+  }
   const bool has_room =
       outer <= PacketBuffer::payload_max &&
       packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
@@ -112,18 +189,26 @@ inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
 }
 
 inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
-  SaCommon& common = *sa.common;
-  if (common.sequence_out.get() >= sa.sequence_out_max) return refuse_sequence(item, sa);
-  const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
-  if (sequence > sa.sequence_out_max) return refuse_sequence(item, sa);  // others were faster
+  if (is_whole(sa, inner)) [[unlikely]]
+    return encapsulate_whole(item, sa, inner);
+  const std::uint64_t sequence = next_sequence(item, sa);
+  if (sequence == 0) return;
   PacketBuffer& packet = *item.packet;
   const EspShape& shape = sa.shape;
   packet.shrink_front(inner.stripped);
   const std::size_t payload = packet.size();
+  std::byte* const esp = packet.surround(wire::esp_header_size + shape.iv,
+                                         shape.padding(payload) + esp_trailer_size + shape.icv);
+  add_esp_job(item, sa, inner, sequence, {esp, payload});
+}
+
+inline void EspOutbound::add_esp_job(ProtectItem& item, Sa& sa, const Inner& inner,
+                                     std::uint64_t sequence, EspPlace place) {
+  const EspShape& shape = sa.shape;
+  const auto [esp, payload] = place;
   const std::size_t padding = shape.padding(payload);
   const std::size_t front = wire::esp_header_size + shape.iv;
   const std::size_t text = payload + padding + esp_trailer_size;
-  std::byte* const esp = packet.surround(front, padding + esp_trailer_size + shape.icv);
   wire::write_esp_header({esp, front}, sa.spi_out, static_cast<std::uint32_t>(sequence));
   write_trailer(esp + front + payload, padding, inner.next_header);
   crypto::PacketJob& job = jobs_.add();
@@ -135,7 +220,7 @@ inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inn
   job.icv = {esp + front + text, shape.icv};
   job.iv_counter = sequence;
   job.ok = false;
-  pending_.add() = {&item, &sa, inner.packet.size};
+  pending_.add() = {&item, &sa, inner.packet.size, nullptr};
   sad_.count_out(sa, sequence, text);
 }
 
@@ -145,13 +230,20 @@ inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now
   Inner inner{packet, next_header_of(packet), 0};
   item.packet->shrink_back(item.packet->size() - packet.size);
   if (sa.mode == policy::SaMode::transport) {
-    const auto payload = transport_payload(item.packet->bytes());
-    if (!payload.has_value()) {
-      if (payload.error() == DropReason::clear_fragment) return gather(item, &sa, now);
-      return drop(item, &sa, payload.error());
+    const auto outside = headers_outside(item.packet->bytes());
+    if (!outside.has_value()) {
+      if (outside.error() == DropReason::clear_fragment) return gather(item, &sa, now);
+      return drop(item, &sa, outside.error());
     }
-    inner.next_header = payload->protocol;
-    inner.stripped = payload->header_size;
+    inner.next_header = outside->protocol;
+    const bool is_bare = outside->size == ip_header_size_of(packet);
+    if (is_bare && sa.shape.ah == 0) {
+      inner.stripped = outside->size;
+    } else if (sa.params.udp_encap) {
+      return drop(item, &sa, DropReason::clear_headers);
+    } else {
+      inner.outside = *outside;
+    }
   }
   if (clamp_mss_ && packet.is_syn && sa.clamp_mss) {
     clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
@@ -164,6 +256,8 @@ inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now
 void EspOutbound::prepare_all(base::Instant now) {
   jobs_.clear();
   pending_.clear();
+  masked_.clear();
+  headers_.clear();
   for (const Chosen& chosen : chosen_.all()) {
     Sa* sa = chosen.sa;
     // Time may have ended it, or an earlier packet.
@@ -230,6 +324,8 @@ void EspOutbound::seal_made(base::Instant now) {
     const std::size_t end = std::min(items.size(), at + burst_packets_max);
     jobs_.clear();
     pending_.clear();
+    masked_.clear();
+    headers_.clear();
     for (; at < end; ++at) {
       Sa& sa = made_.sa_of(at);
       IpSummary summary;
@@ -349,9 +445,74 @@ Flow EspOutbound::look_up(const Chosen& chosen) {
   return flow;
 }
 
-void EspOutbound::refuse_sequence(ProtectItem& item, Sa& sa) {
-  sad_.announce_hard(sa);
-  drop(item, &sa, DropReason::clear_sequence_limit);
+bool EspOutbound::has_room_whole(const PacketBuffer& packet, const Sa& sa, const Inner& inner,
+                                 std::size_t outer_size) {
+  if (sa.shape.ah != 0) {
+    const std::size_t front = inner.outside.size != 0 ? 0 : sa.outer_headers;
+    return outer_size <= ah_packet_max && packet.front_space() >= front + sa.shape.ah &&
+           packet.back_space() >= sa.shape.icv;
+  }
+  const std::size_t payload = inner.packet.size - inner.outside.size;
+  return outer_size <= PacketBuffer::payload_max &&
+         packet.front_space() >= wire::esp_header_size + sa.shape.iv &&
+         packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
+}
+
+void EspOutbound::encapsulate_whole(ProtectItem& item, Sa& sa, const Inner& inner) {
+  // A kernel would choose another source, and AH covers it.
+  if (sa.params.path.local.address.is_unspecified()) {
+    return drop(item, &sa, DropReason::clear_no_sa);
+  }
+  const std::uint64_t sequence = next_sequence(item, sa);
+  if (sequence == 0) return;
+  item.is_whole = true;
+  item.protocol = sa.params.protocol;
+  if (sa.shape.ah != 0) {
+    encapsulate_in_ah(item, sa, inner, sequence);
+  } else {
+    encapsulate_behind_headers(item, sa, inner, sequence);
+  }
+}
+
+void EspOutbound::encapsulate_in_ah(ProtectItem& item, Sa& sa, const Inner& inner,
+                                    std::uint64_t sequence) {
+  PacketBuffer& packet = *item.packet;
+  AhPlace ah{inner.outside.size, sa.shape.ah};
+  if (inner.outside.size != 0) {
+    insert_behind(packet, inner.outside, ah.size);
+    finish_headers(packet.bytes(), inner.outside, wire::ip_protocol::ah, item, sequence);
+  } else {
+    ah.at = sa.outer_headers;
+    packet.grow_front(ah.at + ah.size);
+    write_outer_headers(packet.bytes(), wire::ip_protocol::ah, sa.params.path, item, sequence);
+  }
+  limit_size(item, sa);
+  const base::MutBytes bytes = packet.bytes();
+  wire::write_ah_header(bytes.subspan(ah.at, ah.size),
+                        {inner.next_header, sa.spi_out, static_cast<std::uint32_t>(sequence)});
+  const std::size_t saved_at = headers_.save(bytes.first(ah.at));
+  if (!mask_mutable_fields(bytes.first(ah.at), AhEnd::sender)) {
+    return drop(item, &sa, DropReason::clear_headers);
+  }
+  packet.grow_back(sa.shape.icv);
+  crypto::PacketJob& job = jobs_.add();
+  set_ah_job(job, packet, ah, sa, sequence);
+  Masked& masked = masked_.add();
+  masked = {ah, saved_at};
+  pending_.add() = {&item, &sa, inner.packet.size, &masked};
+  sad_.count_out(sa, sequence, job.text.size());
+}
+
+void EspOutbound::encapsulate_behind_headers(ProtectItem& item, Sa& sa, const Inner& inner,
+                                             std::uint64_t sequence) {
+  PacketBuffer& packet = *item.packet;
+  const std::size_t payload = packet.size() - inner.outside.size;
+  insert_behind(packet, inner.outside, wire::esp_header_size + sa.shape.iv);
+  packet.grow_back(sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv);
+  finish_headers(packet.bytes(), inner.outside, wire::ip_protocol::esp, item, sequence);
+  limit_size(item, sa);
+  const base::MutBytes esp = packet.bytes().subspan(inner.outside.size);
+  add_esp_job(item, sa, inner, sequence, {esp.data(), payload});
 }
 
 void EspOutbound::complete(base::Instant now) {
@@ -361,6 +522,10 @@ void EspOutbound::complete(base::Instant now) {
     if (!jobs_[i].ok) {
       drop(item, &sa, DropReason::clear_seal_failed);
       continue;
+    }
+    if (const Masked* const masked = pending_[i].masked; masked != nullptr) {
+      place_icv(*item.packet, masked->ah, sa);
+      headers_.restore(masked->saved_at, item.packet->bytes().first(masked->ah.at));
     }
     item.verdict = Verdict::forward;
     item.sa = sa.id;

@@ -1,13 +1,15 @@
 #pragma once
-// From the clear side to ESP (RFC 4301 s5.1, RFC 4303 s3.3).
+// From the clear side to ESP and AH (RFC 4301 s5.1, RFC 4302 s3.3, RFC 4303 s3.3).
 
 #include <cstdint>
 #include <optional>
 #include <span>
 
+#include "ipsec/ah.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
+#include "ipsec/ip_headers.h"
 #include "ipsec/ip_summary.h"
 #include "ipsec/made_packets.h"
 #include "ipsec/notices.h"
@@ -34,17 +36,24 @@ class EspOutbound {
     std::uint64_t hash = 0;  ///< of packet.flow
     IpSummary packet;
   };
-  /// What becomes the payload of ESP.
+  /// What becomes the payload of ESP or AH.
   struct Inner {
     const IpSummary& packet;
-    std::uint8_t next_header = 0;  ///< of the ESP trailer
+    std::uint8_t next_header = 0;  ///< in the ESP trailer or in AH
     std::size_t stripped = 0;      ///< the IP header that transport mode takes off
+    IpHeaders outside{};           ///< or that it leaves in front, and more than that
+  };
+  /// A packet with AH, whose headers are masked as long as its ICV is computed.
+  struct Masked {
+    AhPlace ah{};
+    std::size_t saved_at = 0;  ///< where headers_ has them
   };
   /// A packet whose job the cipher has.
   struct Pending {
     ProtectItem* item = nullptr;
     Sa* sa = nullptr;
     std::size_t inner_size = 0;
+    const Masked* masked = nullptr;
   };
 
   // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
@@ -78,7 +87,24 @@ class EspOutbound {
   /// The fragments of all packets that were split, through the same stages.
   void seal_made(base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
-  void refuse_sequence(ProtectItem& item, Sa& sa);
+  struct EspPlace {
+    std::byte* esp;  ///< where the SPI belongs
+    std::size_t payload;
+  };
+  void add_esp_job(ProtectItem& item, Sa& sa, const Inner& inner, std::uint64_t sequence,
+                   EspPlace place);
+  // The same for packets that keep or get their IP headers here.
+  [[nodiscard]] static bool is_whole(const Sa& sa, const Inner& inner) {
+    return sa.shape.ah != 0 || inner.outside.size != 0;
+  }
+  [[nodiscard]] static bool has_room_whole(const PacketBuffer& packet, const Sa& sa,
+                                           const Inner& inner, std::size_t outer_size);
+  void encapsulate_whole(ProtectItem& item, Sa& sa, const Inner& inner);
+  void encapsulate_in_ah(ProtectItem& item, Sa& sa, const Inner& inner, std::uint64_t sequence);
+  void encapsulate_behind_headers(ProtectItem& item, Sa& sa, const Inner& inner,
+                                  std::uint64_t sequence);
+  /// Zero when they are used up, which has been announced.
+  [[nodiscard]] std::uint64_t next_sequence(ProtectItem& item, Sa& sa);
   void drop(ProtectItem& item, Sa* sa, base::DropReason reason);
 
   /// Both parts only grow, so their sum never repeats.
@@ -98,6 +124,8 @@ class EspOutbound {
   std::uint64_t chosen_at_ = 0;  ///< the generation in which chosen_ holds
   Stage<crypto::PacketJob> jobs_;
   Stage<Pending> pending_;  ///< one for each job
+  Stage<Masked> masked_;
+  HeaderStore headers_;
 };
 
 }  // namespace caponier::ipsec

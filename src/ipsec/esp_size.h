@@ -1,5 +1,6 @@
 #pragma once
-// How long an ESP packet becomes (RFC 4303 s2): exact, without looking at a packet.
+// How long a packet becomes in ESP (RFC 4303 s2) or with AH (RFC 4302 s2): exact, without looking
+// at it.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,16 +20,19 @@ struct EspShape {
   /// Payload, padding and trailer are a multiple of this: the cipher's block and 4 (s2.4). A power
   /// of two.
   std::size_t alignment = 4;
+  std::size_t ah = 0;  ///< the whole Authentication Header, where the SA is one of AH
 
   [[nodiscard]] std::size_t padding(std::size_t payload) const {
     return (std::size_t{0} - payload - esp_trailer_size) & (alignment - 1);
   }
-  /// From the SPI to the end of the ICV.
-  [[nodiscard]] std::size_t esp_size(std::size_t payload) const {
+  /// From the SPI to the end of the ICV; AH and payload.
+  [[nodiscard]] std::size_t protected_size(std::size_t payload) const {
+    if (ah != 0) return ah + payload;
     return wire::esp_header_size + iv + payload + padding(payload) + esp_trailer_size + icv;
   }
-  /// The largest payload whose esp_size() is at most `room`; 0 when there is none.
+  /// The largest payload whose protected_size() is at most `room`; 0 when there is none.
   [[nodiscard]] std::size_t payload_max(std::size_t room) const {
+    if (ah != 0) return room > ah ? room - ah : 0;
     const std::size_t fixed = wire::esp_header_size + iv + icv;
     if (room < fixed + alignment) return 0;
     return ((room - fixed) & ~(alignment - 1)) - esp_trailer_size;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ipsec/ah.h"
 #include "ipsec/outer_header.h"
 
 namespace caponier::ipsec {
@@ -23,7 +24,7 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
        std::unique_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
        base::Instant now)
     : common(std::move(common_in)),
-      shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size())},
+      shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size()), 0},
       id(params_in.id),
       mode(params_in.mode),
       esn(params_in.suite.esn),
@@ -53,7 +54,9 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
 }
 
 void Sa::update_path() {
-  outer_headers = outer_header_size(params.path.remote.address.family(), params.udp_encap);
+  const base::Family family = params.path.remote.address.family();
+  outer_headers = outer_header_size(family, params.udp_encap);
+  if (params.protocol == policy::SaProtocol::ah) shape.ah = ah_size(shape.iv, shape.icv, family);
   inner_mtu = inner_mtu_of(*this, path_mtu);
   follows_peer = params.peer_behind_nat || params.path.transport == base::Transport::tcp;
 }

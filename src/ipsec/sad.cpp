@@ -6,13 +6,27 @@
 
 namespace caponier::ipsec {
 
+namespace {
+
+/// AH encrypts nothing, keeps the outer addresses and so never crosses a NAT (RFC 3948 s1), and the
+/// MACs that ask for an IV have their place in AH only (RFC 4543 s5.3).
+bool is_possible(const policy::InstallSa& params) {
+  const crypto::CipherSuite& suite = params.suite.cipher;
+  if (params.protocol == policy::SaProtocol::esp) return !crypto::is_gmac(suite.integ);
+  return suite.encr == crypto::EncrId::null && params.mode != policy::SaMode::beet &&
+         !params.udp_encap && params.path.transport == base::Transport::udp;
+}
+
+}  // namespace
+
 std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
                                                       std::shared_ptr<SaCommon> common,
                                                       base::Instant now) {
   if (by_id_.size() >= limits_.associations_max || by_id_.contains(params.id) ||
-      by_spi_.contains(params.spi_in)) {
+      by_spi(params.protocol).contains(params.spi_in)) {
     return std::unexpected{crypto::CryptoError::backend_failure};
   }
+  if (!is_possible(params)) return std::unexpected{crypto::CryptoError::unsupported};
   const crypto::CipherSuite& suite = params.suite.cipher;
   const crypto::EncrInfo* encr = crypto::find(suite.encr);
   if (encr == nullptr) return std::unexpected{crypto::CryptoError::unsupported};
@@ -26,7 +40,7 @@ std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
   const policy::ChildSaId id = sa->params.id;
   if (sa->soft_at.has_value()) deadlines_.emplace(*sa->soft_at, id);
   if (sa->hard_at.has_value()) deadlines_.emplace(*sa->hard_at, id);
-  by_spi_.insert(sa->params.spi_in, sa.get());
+  by_spi(sa->params.protocol).insert(sa->params.spi_in, sa.get());
   Sa*& newest = newest_of_child_[{sa->params.connection, sa->params.child}];
   sa->older = newest;
   if (newest != nullptr) newest->newer = sa.get();
@@ -41,7 +55,7 @@ void Sad::remove(policy::ChildSaId id) {
   if (sa == nullptr) return;
   if (sa->soft_at.has_value()) deadlines_.erase({*sa->soft_at, id});
   if (sa->hard_at.has_value()) deadlines_.erase({*sa->hard_at, id});
-  by_spi_.remove(sa->params.spi_in);
+  by_spi(sa->params.protocol).remove(sa->params.spi_in);
   if (sa->older != nullptr) sa->older->newer = sa->newer;
   if (sa->newer != nullptr) {
     sa->newer->older = sa->older;
@@ -62,7 +76,9 @@ void Sad::switch_outbound(policy::ChildSaId id, bool sends) {
 
 Sa* Sad::find(policy::ChildSaId id) const { return by_id_.find(id).get(); }
 
-Sa* Sad::find_inbound(base::Spi spi) const { return by_spi_.find(spi); }
+Sa* Sad::find_inbound(policy::SaProtocol protocol, base::Spi spi) const {
+  return protocol == policy::SaProtocol::esp ? esp_by_spi_.find(spi) : ah_by_spi_.find(spi);
+}
 
 Sa* Sad::find_outbound(const ChildName& child, const wire::PacketSelectorFields& packet) const {
   const auto newest = newest_of_child_.find(child);

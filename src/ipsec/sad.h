@@ -32,9 +32,10 @@ class Sad {
   void switch_outbound(policy::ChildSaId id, bool sends);
 
   [[nodiscard]] Sa* find(policy::ChildSaId id) const;
-  [[nodiscard]] Sa* find_inbound(base::Spi spi) const;
-  /// Brings what find_inbound(spi) reads into the cache.
-  void prefetch_inbound(base::Spi spi) const { by_spi_.prefetch(spi); }
+  /// By SPI and protocol (RFC 4301 s4.1).
+  [[nodiscard]] Sa* find_inbound(policy::SaProtocol protocol, base::Spi spi) const;
+  /// Brings what find_inbound() reads for ESP into the cache.
+  void prefetch_inbound(base::Spi spi) const { esp_by_spi_.prefetch(spi); }
   /// The newest SA of the child whose selectors match: sending ones first, then living ones. Null
   /// when there is none.
   [[nodiscard]] Sa* find_outbound(const ChildName& child,
@@ -78,6 +79,9 @@ class Sad {
     }
   };
 
+  [[nodiscard]] FlatTable<base::Spi, Sa*>& by_spi(policy::SaProtocol protocol) {
+    return protocol == policy::SaProtocol::esp ? esp_by_spi_ : ah_by_spi_;
+  }
   void check_use(Sa& sa, std::uint64_t packets, std::uint64_t bytes) {
     if (packets >= sa.soft_packets || bytes >= sa.soft_bytes || packets >= sa.hard_packets ||
         bytes >= sa.hard_bytes) {
@@ -92,7 +96,8 @@ class Sad {
   const crypto::CryptoProvider& crypto_;
   Notices& notices_;
   FlatTable<policy::ChildSaId, std::unique_ptr<Sa>> by_id_;
-  FlatTable<base::Spi, Sa*> by_spi_;
+  FlatTable<base::Spi, Sa*> esp_by_spi_;
+  FlatTable<base::Spi, Sa*> ah_by_spi_;
   std::unordered_map<ChildName, Sa*, HashChildName> newest_of_child_;
   std::set<std::pair<base::Instant, policy::ChildSaId>> deadlines_;
   std::uint64_t generation_ = 0;

@@ -27,33 +27,11 @@ std::optional<base::IpAddress> single_address(const policy::TrafficSelectors& se
   return all_alike ? std::optional{address} : std::nullopt;
 }
 
-bool is_extension_header(std::uint8_t protocol) {
-  return protocol == wire::ip_protocol::hop_by_hop || protocol == wire::ip_protocol::routing ||
-         protocol == wire::ip_protocol::destination_options;
-}
-
 void store_checksum(base::MutBytes segment, std::size_t at, std::uint16_t checksum) {
   base::store_be(segment.data() + at, checksum);
 }
 
 }  // namespace
-
-std::expected<TransportPayload, base::DropReason> transport_payload(base::Bytes ip_packet) {
-  if (const auto v4 = wire::Ipv4View::checked(ip_packet)) {
-    if (v4->is_fragment()) return std::unexpected{base::DropReason::clear_fragment};
-    if (!v4->options().empty()) return std::unexpected{base::DropReason::clear_headers};
-    return TransportPayload{v4->protocol(), wire::ipv4_header_size_min};
-  }
-  const auto v6 = wire::Ipv6View::checked(ip_packet);
-  if (!v6.has_value()) return std::unexpected{base::DropReason::clear_malformed};
-  if (v6->next_header() == wire::ip_protocol::fragment) {
-    return std::unexpected{base::DropReason::clear_fragment};
-  }
-  if (is_extension_header(v6->next_header())) {
-    return std::unexpected{base::DropReason::clear_headers};
-  }
-  return TransportPayload{v6->next_header(), wire::ipv6_header_size};
-}
 
 TransportAddresses transport_addresses(const policy::InstallSa& params) {
   TransportAddresses addresses{params.path.remote.address, params.path.local.address};

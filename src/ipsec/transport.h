@@ -3,25 +3,12 @@
 // it off and later makes one.
 
 #include <cstdint>
-#include <expected>
 
-#include "base/drops.h"
 #include "ipsec/packet.h"
 #include "policy/child_sa.h"
 #include "wire/ip.h"
 
 namespace caponier::ipsec {
-
-/// The part of a packet that transport mode protects.
-struct TransportPayload {
-  std::uint8_t protocol = 0;
-  std::size_t header_size = 0;  ///< the IP header in front of it
-};
-
-/// `ip_packet` is valid IP. Refuses fragments, IPv4 options and every IPv6 extension header: those
-/// would have to stay in front of ESP, where nothing carries them.
-[[nodiscard]] std::expected<TransportPayload, base::DropReason> transport_payload(
-    base::Bytes ip_packet);
 
 /// Source and destination of what an SA delivers.
 struct TransportAddresses {

@@ -44,6 +44,7 @@ inline policy::TrafficSelector prefix(std::string_view text, std::uint8_t protoc
 struct Spec {
   std::uint64_t id = 1;
   policy::SaMode mode = policy::SaMode::tunnel;
+  policy::SaProtocol protocol = policy::SaProtocol::esp;
   crypto::CipherSuite suite = aes_gcm;
   bool esn = true;
   bool udp_encap = false;
@@ -82,6 +83,7 @@ inline policy::InstallSa install_for_a(const Spec& spec) {
   sa.connection = "site";
   sa.child = spec.child;
   sa.mode = spec.mode;
+  sa.protocol = spec.protocol;
   sa.suite = {spec.suite, crypto::KeGroup::none, spec.esn};
   sa.spi_in = spi_to_a(spec);
   sa.spi_out = spi_to_b(spec);
@@ -155,8 +157,9 @@ inline Protected protect_one(Engine& engine, const ByteVec& packet, Instant now 
 }
 
 inline std::vector<Opened> open_all(Engine& engine, const std::vector<ByteVec>& packets,
-                                    const base::Path& path, Instant now,
-                                    std::uint8_t outer_tos = 0) {
+                                    const base::Path& path, Instant now, std::uint8_t outer_tos = 0,
+                                    policy::SaProtocol protocol = policy::SaProtocol::esp,
+                                    bool is_whole = false) {
   std::vector<PacketBuffer> buffers;
   std::vector<OpenItem> items(packets.size());
   buffers.reserve(packets.size());
@@ -166,6 +169,8 @@ inline std::vector<Opened> open_all(Engine& engine, const std::vector<ByteVec>& 
     items[i].packet = &buffers[i];
     items[i].path = path;
     items[i].outer_tos = outer_tos;
+    items[i].protocol = protocol;
+    items[i].is_whole = is_whole;
   }
   engine.open(items, now);
   std::vector<Opened> out;
@@ -179,6 +184,9 @@ inline std::vector<Opened> open_all(Engine& engine, const std::vector<ByteVec>& 
 inline Opened open_one(Engine& engine, const ByteVec& packet, const base::Path& path = {},
                        Instant now = {}, std::uint8_t outer_tos = 0) {
   return open_all(engine, {packet}, path, now, outer_tos).front();
+}
+inline Opened open_whole(Engine& engine, const ByteVec& packet, policy::SaProtocol protocol) {
+  return open_all(engine, {packet}, {}, {}, 0, protocol, true).front();
 }
 
 class Pair {
@@ -238,7 +246,9 @@ class Pair {
     const Protected sent = protect_one(from, packet, now);
     if (sent.item.verdict != Verdict::forward) return std::nullopt;
     const base::Path path{sent.item.path.remote, sent.item.path.local};
-    const Opened got = open_one(to, sent.esp, path, now, sent.item.tos);
+    const Opened got =
+        open_all(to, {sent.esp}, path, now, sent.item.tos, sent.item.protocol, sent.item.is_whole)
+            .front();
     if (got.item.verdict != Verdict::forward) return std::nullopt;
     return got.packet;
   }
