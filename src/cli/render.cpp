@@ -132,8 +132,9 @@ std::string traffic_text(const Json& child, const char* packets, const char* byt
                      at(child, last).is_number() ? age_or_dash(child, last) + " ago" : "never");
 }
 
-/// How the ESP of a child travels below a peer of this `transport`.
+/// How the packets of a child travel below a peer of this `transport`.
 std::string_view carriage(const Json& child, const std::string& transport) {
+  if (text(child, "protocol") == "ah") return "AH";
   if (!flag(child, "udp_encap")) return "native ESP";
   return transport == "tcp" ? "ESP in TCP" : "ESP in UDP";
 }

@@ -135,6 +135,8 @@ struct PeerConfig {
   std::vector<PortRule> ports;  ///< host; empty = everything
   policy::Offers ike;
   policy::Offers esp;
+  policy::Offers ah;                             ///< instead of ESP, when there are any
+  policy::SaMode mode = policy::SaMode::tunnel;  ///< site: tunnel or BEET
   Encap encap = Encap::automatic;
   Tcp tcp = Tcp::fallback;
   Start start = Start::at_once;  ///< on_command by default for "any"

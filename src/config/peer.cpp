@@ -29,6 +29,7 @@ constexpr std::array common_keys = {
     optional("remote_port", "500"),
     optional("ike", "[\"aes256gcm16-prfsha384-x25519\"]"),
     optional("esp", "[\"aes256gcm16\"]"),
+    optional("ah", "[\"sha256\"]"),
     optional("compat", "\"legacy\""),
     optional("encap", "\"auto\""),
     optional("tcp", "\"fallback\""),
@@ -64,12 +65,14 @@ constexpr std::array common_keys = {
     optional("ecn", "true"),
     optional("ttl", "64"),
     optional("flow_label", "\"copy\""),
+    optional("tfc_padding", "1400"),
 };
 
 constexpr std::array site_keys = {
     required("local_nets", "[\"10.1.0.0/16\"]"),
     required("remote_nets", "[\"10.2.0.0/16\"]"),
     optional("mobike", "true"),
+    optional("mode", "\"beet\""),
 };
 
 constexpr std::array host_keys = {
@@ -160,10 +163,7 @@ policy::Offers read_offers(Section& section, std::string_view key, wire::Protoco
   return values;
 }
 
-void read_algorithms(Section& section, PeerConfig& peer) {
-  using policy::Compat;
-  const auto written = section.text("compat", parse_compat);
-  const Compat compat = written ? written->value : Compat::none;
+void read_algorithms(Section& section, PeerConfig& peer, policy::Compat compat) {
   peer.ike =
       read_offers(section, "ike", wire::ProtocolId::ike, compat, policy::default_ike_offers());
   peer.esp =
@@ -370,7 +370,9 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_remote(section, draft);
   read_identities(section, draft);
   read_psk(section, draft, secrets);
-  read_algorithms(section, peer);
+  const auto written = section.text("compat", parse_compat);
+  const policy::Compat compat = written ? written->value : policy::Compat::none;
+  read_algorithms(section, peer, compat);
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
   if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
   read_retry(section, peer);
@@ -379,6 +381,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_exchange(section, entry.value, peer);
   read_recovery(section, peer);
   read_treatment(section, entry.value, peer);
+  read_child_kind(section, entry.value, draft, compat);
   if (kind == PeerKind::site) {
     draft.local_nets = section.list("local_nets", parse_prefix);
     draft.remote_nets = section.list("remote_nets", parse_prefix);

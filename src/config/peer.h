@@ -29,6 +29,7 @@ struct PeerDraft {
   PeerConfig peer;
   std::optional<Place> remote;
   std::optional<Place> local;
+  std::optional<Place> mode;
   std::vector<Located<base::Prefix>> local_nets;
   std::vector<Located<base::Prefix>> remote_nets;
   bool ids_known = true;
@@ -43,6 +44,9 @@ void read_exchange(Section& section, const Node& table, PeerConfig& peer);
 
 /// What becomes of packets and their headers.
 void read_treatment(Section& section, const Node& table, PeerConfig& peer);
+
+/// Of what kind the Child SA is: AH or ESP, its mode, and what hides how long packets are.
+void read_child_kind(Section& section, const Node& table, PeerDraft& draft, policy::Compat compat);
 
 struct DaemonDraft {
   DaemonConfig daemon;

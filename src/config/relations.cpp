@@ -194,6 +194,21 @@ void check_mtu(std::span<const PeerDraft> peers, const DaemonDraft& daemon, Erro
   }
 }
 
+/// BEET carries no addresses: it has one at each end.
+void check_beet(const PeerDraft& site, Errors& errors) {
+  if (site.peer.mode != policy::SaMode::beet || !site.mode) return;
+  const auto check = [&](std::string_view key, const Nets& nets) {
+    const bool is_host =
+        nets.size() == 1 && nets[0].value.length == nets[0].value.address.bit_count();
+    if (is_host || nets.empty()) return;
+    errors.add(nets.size() > 1 ? nets[1].where : nets[0].where,
+               fmt::format("{}: BEET mode has one address at each end", key),
+               "write one address without a prefix length, or leave mode out");
+  };
+  check("local_nets", site.local_nets);
+  check("remote_nets", site.remote_nets);
+}
+
 }  // namespace
 
 void check_relations(std::span<const PeerDraft> peers, const DaemonDraft& daemon, Errors& errors) {
@@ -204,6 +219,7 @@ void check_relations(std::span<const PeerDraft> peers, const DaemonDraft& daemon
     check_families("local_nets", draft.local_nets, "remote_nets", draft.remote_nets, errors);
     check_families("remote_nets", draft.remote_nets, "local_nets", draft.local_nets, errors);
     check_outer(draft, daemon, errors);
+    check_beet(draft, errors);
   }
   check_duplicates(peers, errors);
   check_between_sites(peers, errors);

@@ -63,6 +63,7 @@ Json child_json(const gateway::ChildStatus& child, base::Instant now) {
   Json out;
   out["name"] = child.sa.name;
   out["mode"] = policy::name_of(child.sa.mode);
+  out["protocol"] = policy::name_of(child.sa.protocol);
   out["suite"] = policy::to_string(child.sa.suite);
   out["spi_in"] = fmt::format("{:08x}", child.sa.spi_in.value);
   out["spi_out"] = fmt::format("{:08x}", child.sa.spi_out.value);

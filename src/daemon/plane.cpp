@@ -12,6 +12,7 @@ void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
   to.packet = from.packet;
   to.path = from.path;
   to.outer_tos = from.tos;
+  to.is_whole = from.is_whole;
 }
 
 io::Outgoing outgoing_of(const ipsec::ProtectItem& item) {
@@ -43,7 +44,7 @@ Plane::Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::
     loop_.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
   }
   for (io::IpSocket& socket : raw_.all()) {
-    loop_.on_readable(socket.fd(), [this, &socket] { pump_esp(socket); });
+    loop_.on_readable(socket.fd(), [this, &socket] { pump_raw(socket); });
   }
 }
 
@@ -96,6 +97,12 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
     }
     if (item.path.transport == base::Transport::tcp) {
       tcp_.send(item.path, item.packet->bytes(), io::TcpStreams::Content::esp);
+      continue;
+    }
+    if (item.is_whole) {
+      if (!raw_.send_whole(item.packet->bytes(), item.fragment_to)) {
+        drops_.add(base::DropReason::io_send_failed);
+      }
       continue;
     }
     if (item.fragment_to != 0 && !item.path.local.address.is_unspecified()) {
@@ -168,12 +175,14 @@ void Plane::pump_udp(io::IpSocket& socket) {
   }
 }
 
-void Plane::pump_esp(io::IpSocket& socket) {
+void Plane::pump_raw(io::IpSocket& socket) {
+  const bool is_ah = socket.options().kind == io::IpSocketKind::ah;
   heed_size_errors(socket);
   for (int round = 0; round < batches_per_round_max; ++round) {
     const std::size_t received = socket.receive(received_);
     for (std::size_t i = 0; i < received; ++i) {
       set_open_item(open_items_[i], received_[i]);
+      if (is_ah) open_items_[i].protocol = policy::SaProtocol::ah;
     }
     open(received);
     if (received < io::batch_max) return;

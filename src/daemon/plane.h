@@ -45,7 +45,8 @@ class Plane {
   void pump_clear();
   void protect(std::size_t count);
   void pump_udp(io::IpSocket& socket);
-  void pump_esp(io::IpSocket& socket);
+  /// ESP or AH.
+  void pump_raw(io::IpSocket& socket);
   void take_from_stream(const base::Path& path, base::Bytes message);
   void settle_streams();
   [[nodiscard]] io::TcpStreams::Handler stream_handler();

@@ -23,6 +23,10 @@ class Capture {
   /// ESP directly above IP.
   void add_esp(const base::Path& path, wire::PcapngDirection direction, base::Bytes packet,
                base::Instant now);
+  /// An IP packet.
+  void add_ip(wire::PcapngDirection direction, base::Bytes packet, base::Instant now) {
+    add(direction, packet, now);
+  }
   [[nodiscard]] std::optional<base::ByteVec> poll();
 
  private:

@@ -320,7 +320,9 @@ void Gateway::Impl::tell_sent(std::span<const ipsec::ProtectItem> items, base::I
 void Gateway::Impl::record(const ipsec::ProtectItem& item, base::Instant now) {
   if (item.verdict != ipsec::Verdict::forward) return;
   const auto packet = std::as_const(*item.packet).bytes();
-  if (item.udp_encap) {
+  if (item.is_whole) {
+    capture_.add_ip(wire::PcapngDirection::outbound, packet, now);
+  } else if (item.udp_encap) {
     capture_.add_udp(item.path, wire::PcapngDirection::outbound, packet, now);
   } else {
     capture_.add_esp(item.path, wire::PcapngDirection::outbound, packet, now);
@@ -329,7 +331,9 @@ void Gateway::Impl::record(const ipsec::ProtectItem& item, base::Instant now) {
 
 void Gateway::Impl::record(const ipsec::OpenItem& item, base::Instant now) {
   const auto packet = std::as_const(*item.packet).bytes();
-  if (is_in_udp(item.path)) {
+  if (item.is_whole || item.protocol == policy::SaProtocol::ah) {
+    capture_.add_ip(wire::PcapngDirection::inbound, packet, now);
+  } else if (is_in_udp(item.path)) {
     capture_.add_udp(item.path, wire::PcapngDirection::inbound, packet, now);
   } else {
     capture_.add_esp(item.path, wire::PcapngDirection::inbound, packet, now);

@@ -122,6 +122,7 @@ bool KeyTableLog::add(const ike::KeysExported& keys) {
 }
 
 bool KeyTableLog::add(const policy::InstallSa& sa) {
+  if (sa.protocol == policy::SaProtocol::ah) return true;  // there is nothing to decrypt
   const auto cipher = esp_cipher_name(sa.suite.cipher.encr);
   if (!cipher) return false;
   const auto& here = sa.path.local.address;

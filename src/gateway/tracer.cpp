@@ -4,12 +4,13 @@
 #include <array>
 #include <utility>
 
-#include "wire/esp.h"
+#include "ipsec/ip_headers.h"
 
 namespace caponier::gateway {
 namespace {
 
 using base::DropReason;
+using ipsec::numbers_of;
 using ipsec::Verdict;
 
 constexpr std::array failed_in_cipher{DropReason::esp_bad_icv, DropReason::clear_seal_failed};
@@ -112,9 +113,10 @@ void Tracer::before(std::span<const ipsec::OpenItem> items) {
     const base::Bytes packet = std::as_const(*item.packet).bytes();
     Noted& noted = noted_.emplace_back();
     noted.size = packet.size();
-    if (packet.size() < wire::esp_header_size) continue;
-    noted.spi = base::Spi{base::load_be<std::uint32_t>(packet.data())};
-    noted.sequence = base::load_be<std::uint32_t>(packet.data() + 4);
+    const auto numbers = numbers_of(packet, item.protocol, item.is_whole);
+    if (!numbers) continue;
+    noted.spi = numbers->spi();
+    noted.sequence = numbers->sequence();
   }
 }
 
@@ -130,10 +132,11 @@ void Tracer::complete(TraceRecord& record, const ipsec::ProtectItem& item) const
   if (item.verdict != Verdict::forward) return;
   record.outer = item.path;
   if (!item.udp_encap) record.outer->local.port = record.outer->remote.port = 0;
-  const base::Bytes esp = std::as_const(*item.packet).bytes();
-  if (esp.size() < wire::esp_header_size) return;
-  record.spi = base::Spi{base::load_be<std::uint32_t>(esp.data())};
-  record.sequence = base::load_be<std::uint32_t>(esp.data() + 4);
+  const auto numbers =
+      numbers_of(std::as_const(*item.packet).bytes(), item.protocol, item.is_whole);
+  if (!numbers) return;
+  record.spi = numbers->spi();
+  record.sequence = numbers->sequence();
 }
 
 void Tracer::complete(TraceRecord& record, const ipsec::OpenItem& item) const {

@@ -65,12 +65,13 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
                                            const OuterAddresses& outer) {
   ike::ChildConfig child;
   child.name = peer.name;
-  child.offers = peer.esp;
+  child.offers = peer.ah.empty() ? peer.esp : peer.ah;
   child.lifetime = lifetime_of(peer);
   child.replay_window = peer.replay_window;
   child.treatment = peer.treatment;
   switch (peer.kind) {
     case config::PeerKind::site:
+      child.mode = peer.mode;
       child.local = selectors_of(peer.local_nets);
       child.remote = selectors_of(peer.remote_nets);
       return child;

@@ -101,6 +101,17 @@ void IkeSa::follow_peer(const base::Path& path) {
 }
 
 void IkeSa::move_child(policy::ChildSaId id, Child& child, const base::Path& path) {
+  if (child.info.protocol == policy::SaProtocol::ah && uses_udp_encap()) {
+    if (child.is_closing || child.lingers_until) return;
+    report(
+        EventKind::child_failed,
+        fmt::format("{}: Child SA {} ends: it is of AH, which cannot pass the NAT that is now in "
+                    "the path; use esp instead of ah",
+                    who(), child.info.name));
+    child.is_closing = true;
+    wishes_.push_back(WantDeleteChild{child.info.spi_in, id, child.info.protocol});
+    return;
+  }
   child.path = path;
   child.info.udp_encap = uses_udp_encap();
   shared_.emit(policy::MoveSa{id, path, child.info.udp_encap, remote_behind_nat_});

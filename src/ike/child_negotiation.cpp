@@ -32,6 +32,42 @@ TrafficSelectors host(const base::IpAddress& address) {
   return {selector};
 }
 
+/// AH covers the addresses that a NAT changes.
+policy::Offers possible_offers(const ChildConfig& child, const ChildScene& scene) {
+  policy::Offers offers = child.offers;
+  if (scene.in_udp) {
+    std::erase_if(
+        offers, [](const policy::Offer& offer) { return offer.protocol == wire::ProtocolId::ah; });
+  }
+  return offers;
+}
+
+/// BEET has one address inside at each end.
+bool is_host(const TrafficSelectors& selectors) {
+  return !selectors.empty() && std::ranges::all_of(selectors, [&](const auto& selector) {
+    return selector.first == selectors.front().first && selector.last == selector.first;
+  });
+}
+
+std::optional<NotifyType> notify_of(SaMode mode) {
+  switch (mode) {
+    case SaMode::tunnel: return std::nullopt;
+    case SaMode::transport: return NotifyType::use_transport_mode;
+    case SaMode::beet: return NotifyType::use_beet_mode;
+  }
+  return std::nullopt;
+}
+
+/// Whether the notifies of a message are those of the mode; tunnel mode has none.
+bool is_mode(const ChildPayloads& payloads, SaMode mode) {
+  switch (mode) {
+    case SaMode::tunnel: return !payloads.wants_transport && !payloads.wants_beet;
+    case SaMode::transport: return payloads.wants_transport;
+    case SaMode::beet: return payloads.wants_beet;
+  }
+  return false;
+}
+
 /// The selectors of a message as this host sees them.
 struct Seen {
   TrafficSelectors local, remote;
@@ -93,13 +129,29 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
                            policy::to_string(asked.local), policy::to_string(asked.remote)))};
   }
   candidate.fit = fit_of(agreement, asked);
-  // s1.3.1: a peer that asks for tunnel mode cannot be given transport mode.
-  if (is_transport && !request.wants_transport) {
-    return std::unexpected{refuse(
-        NotifyType::no_proposal_chosen, EndReason::no_proposal,
-        fmt::format("child {} is in transport mode, the peer asks for tunnel mode", child->name))};
+  // s1.3.1: a peer that asks for tunnel mode cannot be given another one.
+  if (child->mode != SaMode::tunnel && !is_mode(request, child->mode)) {
+    return std::unexpected{
+        refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
+               fmt::format("child {} is in {} mode, the peer asks for {} mode", child->name,
+                           policy::name_of(child->mode),
+                           request.wants_transport ? "transport"
+                                                   : (request.wants_beet ? "BEET" : "tunnel")))};
   }
-  auto choice = policy::choose_child(*request.sa, child->offers, ke_group, scene.in_ike_auth);
+  if (child->mode == SaMode::beet && !(is_host(agreement.local) && is_host(agreement.remote))) {
+    return std::unexpected{
+        refuse(NotifyType::ts_unacceptable, EndReason::selectors,
+               fmt::format("child {} is in BEET mode, which has one address at each end, not {} "
+                           "=== {}",
+                           child->name, policy::to_string(agreement.local),
+                           policy::to_string(agreement.remote)))};
+  }
+  if (auto obstacle = find_obstacle(*child, scene)) {
+    return std::unexpected{
+        refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal, std::move(*obstacle))};
+  }
+  auto choice = policy::choose_child(*request.sa, possible_offers(*child, scene), ke_group,
+                                     scene.in_ike_auth);
   if (!choice) {
     return std::unexpected{
         refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
@@ -108,10 +160,12 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
   const auto spi = child_spi(choice->peer_spi);
   if (!spi) {
     return std::unexpected{refuse(NotifyType::invalid_syntax, EndReason::protocol_error,
-                                  "the peer's proposal has no usable ESP SPI")};
+                                  "the peer's proposal has no usable SPI")};
   }
   agreement.suite = choice->suite;
   agreement.spi_out = *spi;
+  agreement.protocol = sa_protocol(choice->answer.protocol);
+  agreement.may_pad = !request.refuses_tfc;
   agreement.answer = std::move(choice->answer);
   return candidate;
 }
@@ -125,9 +179,14 @@ int distance(EndReason reason) {
 }  // namespace
 
 ChildPayloads ChildPayloads::of(const std::vector<wire::Payload>& payloads) {
-  return {wire::find<wire::SaPayload>(payloads), wire::find_ts(payloads, true),
+  // A number of the private range means this only to those who use it so: strongSwan's is empty.
+  const wire::NotifyPayload* const beet = wire::find_notify(payloads, NotifyType::use_beet_mode);
+  return {wire::find<wire::SaPayload>(payloads),
+          wire::find_ts(payloads, true),
           wire::find_ts(payloads, false),
-          wire::find_notify(payloads, NotifyType::use_transport_mode) != nullptr};
+          wire::find_notify(payloads, NotifyType::use_transport_mode) != nullptr,
+          beet != nullptr && beet->data.empty(),
+          wire::find_notify(payloads, NotifyType::esp_tfc_padding_not_supported) != nullptr};
 }
 
 ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
@@ -150,6 +209,14 @@ ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_gr
   }
   if (!best) return std::unexpected{std::move(refusal)};
   return std::move(best->agreement);
+}
+
+std::optional<std::string> find_obstacle(const ChildConfig& child, const ChildScene& scene) {
+  if (!possible_offers(child, scene).empty()) return std::nullopt;
+  return fmt::format(
+      "child {} is of AH, which protects the outer addresses and so cannot pass a NAT or travel in "
+      "UDP or TCP; use esp instead of ah, with \"null-sha256\" if nothing is to be hidden",
+      child.name);
 }
 
 ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGroup ke_group,
@@ -176,12 +243,12 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
     offer.remote = policy::offer_for(trigger->remote, trigger->is_exact, child->remote);
     offer.trigger = trigger;
   }
-  offer.payloads.emplace_back(
-      policy::to_wire(child->offers, to_bytes(spi_in), ke_group != crypto::KeGroup::none));
+  offer.payloads.emplace_back(policy::to_wire(possible_offers(*child, scene), to_bytes(spi_in),
+                                              ke_group != crypto::KeGroup::none));
   offer.payloads.emplace_back(policy::to_wire(offer.local, true));
   offer.payloads.emplace_back(policy::to_wire(offer.remote, false));
-  if (child->mode == SaMode::transport) {
-    offer.payloads.emplace_back(make_notify(NotifyType::use_transport_mode));
+  if (const auto notify = notify_of(child->mode)) {
+    offer.payloads.emplace_back(make_notify(*notify));
   }
   offer.child = std::move(child);
   return offer;
@@ -190,7 +257,8 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
 ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,
                              const ChildScene& scene) {
   const ChildConfig& child = *offer.child;
-  auto choice = policy::accept_child(*response.sa, child.offers, scene.in_ike_auth);
+  auto choice =
+      policy::accept_child(*response.sa, possible_offers(child, scene), scene.in_ike_auth);
   if (!choice) {
     return std::unexpected{
         refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
@@ -201,15 +269,16 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
       choice->suite.ke != crypto::KeGroup::none && choice->suite.ke != offer.ke_group;
   if (!spi || is_other_group) {
     return std::unexpected{refuse(NotifyType::invalid_syntax, EndReason::protocol_error,
-                                  "the peer's answer has no usable ESP SPI or another group")};
+                                  "the peer's answer has no usable SPI or another group")};
   }
-  if (child.mode == SaMode::transport && !response.wants_transport) {
+  if (!is_mode(response, child.mode)) {
+    if (child.mode == SaMode::tunnel) {
+      return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
+                                    fmt::format("the peer chose {} mode unasked",
+                                                response.wants_transport ? "transport" : "BEET"))};
+    }
     return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
                                   "the peer insists on tunnel mode")};
-  }
-  if (child.mode == SaMode::tunnel && response.wants_transport) {
-    return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
-                                  "the peer chose transport mode unasked")};
   }
   Seen answered = as_seen(policy::from_wire(*response.ts_i), policy::from_wire(*response.ts_r),
                           child.mode == SaMode::transport, scene);
@@ -230,9 +299,16 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
                            policy::to_string(offer.local), policy::to_string(offer.remote),
                            policy::to_string(answered.local), policy::to_string(answered.remote)))};
   }
+  if (child.mode == SaMode::beet && !(is_host(answered.local) && is_host(answered.remote))) {
+    return std::unexpected{refuse(NotifyType::ts_unacceptable, EndReason::selectors,
+                                  "BEET mode has one address at each end")};
+  }
+  const policy::SaProtocol protocol = sa_protocol(choice->answer.protocol);
   return ChildAgreement{offer.child,
                         choice->suite,
                         child.mode,
+                        protocol,
+                        !response.refuses_tfc,
                         *spi,
                         std::move(choice->answer),
                         std::move(answered.local),
@@ -247,9 +323,7 @@ std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement, ba
   payloads.emplace_back(std::move(sa));
   payloads.emplace_back(policy::to_wire(agreement.remote, true));
   payloads.emplace_back(policy::to_wire(agreement.local, false));
-  if (agreement.mode == SaMode::transport) {
-    payloads.emplace_back(make_notify(NotifyType::use_transport_mode));
-  }
+  if (const auto notify = notify_of(agreement.mode)) payloads.emplace_back(make_notify(*notify));
   return payloads;
 }
 

@@ -23,6 +23,7 @@ struct ChildScene {
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
   bool in_ike_auth = false;
+  bool in_udp = false;  ///< or TCP, where AH cannot be
 };
 
 /// The SA, TS and mode payloads of a message. `sa` and both `ts` must be there.
@@ -31,6 +32,8 @@ struct ChildPayloads {
   const wire::TsPayload* ts_i = nullptr;
   const wire::TsPayload* ts_r = nullptr;
   bool wants_transport = false;
+  bool wants_beet = false;   ///< draft-nikander-esp-beet-mode, as strongSwan negotiates it
+  bool refuses_tfc = false;  ///< RFC 7296 s1.3.1
 
   [[nodiscard]] static ChildPayloads of(const std::vector<wire::Payload>& payloads);
   [[nodiscard]] bool is_complete() const { return sa && ts_i && ts_r; }
@@ -40,6 +43,8 @@ struct ChildAgreement {
   ChildConfigPtr child;
   policy::ChildSuite suite;
   policy::SaMode mode = policy::SaMode::tunnel;
+  policy::SaProtocol protocol{};
+  bool may_pad = true;  ///< for traffic flow confidentiality (RFC 4303 s2.7)
   base::Spi spi_out;
   wire::Proposal answer;  ///< the responder's, still with the initiator's SPI
   policy::TrafficSelectors local, remote;
@@ -68,12 +73,16 @@ using ChildVerdict = std::expected<ChildAgreement, ChildRefusal>;
                                            const ChildScene& scene,
                                            const Replaced* replaced = nullptr);
 
+/// Why the child cannot be had there at all: AH does not survive a NAT, nor has it a place in UDP.
+[[nodiscard]] std::optional<std::string> find_obstacle(const ChildConfig& child,
+                                                       const ChildScene& scene);
+
 /// What the initiator asks for.
 struct ChildOffer {
   ChildConfigPtr child;
   base::Spi spi_in;
   crypto::KeGroup ke_group = crypto::KeGroup::none;
-  std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and USE_TRANSPORT_MODE
+  std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and the mode's notify
   policy::TrafficSelectors local, remote;  ///< as offered
   bool is_rekey = false;                   ///< then they must not be narrowed (s2.9.2)
   std::optional<policy::Trigger> trigger;

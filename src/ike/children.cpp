@@ -40,10 +40,11 @@ Child* IkeSa::find_child(std::optional<policy::ChildSaId> id) {
   return found == children_.end() || found->second.lingers_until ? nullptr : &found->second;
 }
 
-Child* IkeSa::find_child(std::optional<base::Spi> spi_out) {
+Child* IkeSa::find_child(std::optional<base::Spi> spi_out, policy::SaProtocol protocol) {
   const auto found = std::ranges::find_if(children_, [&](const auto& entry) {
     const Child& child = entry.second;
-    return spi_out && child.info.spi_out == *spi_out && !child.lingers_until;
+    return spi_out && child.info.spi_out == *spi_out && child.info.protocol == protocol &&
+           !child.lingers_until;
   });
   return found == children_.end() ? nullptr : &found->second;
 }
@@ -88,6 +89,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   info.id = shared_.new_child_id();
   info.name = config.name;
   info.mode = agreement.mode;
+  info.protocol = agreement.protocol;
   info.suite = agreement.suite;
   info.spi_in = spi_in;
   info.spi_out = agreement.spi_out;
@@ -101,7 +103,9 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.connection = connection_->name;
   action.child = info.name;
   action.mode = info.mode;
+  action.protocol = info.protocol;
   action.treatment = config.treatment;
+  if (!agreement.may_pad) action.treatment.tfc_pad = 0;
   action.suite = info.suite;
   action.spi_in = info.spi_in;
   action.spi_out = info.spi_out;
@@ -131,7 +135,7 @@ void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacem
          fmt::format("{}: Child SA {} ({}) is {}: {} === {}, {}, {}", who(), child.name,
                      policy::name_of(child.mode), is_rekey ? "rekeyed" : "up",
                      policy::to_string(child.local), policy::to_string(child.remote),
-                     policy::to_string(child.suite), carriage()));
+                     policy::to_string(child.suite), carriage(child.protocol)));
   shared_.emit(ChildUp{id_, child.id, name(), child.name, replacement.replaces});
 }
 
@@ -173,7 +177,7 @@ void IkeSa::delete_child(policy::ChildSaId id, Instant now) {
     return wanted != nullptr && wanted->replaces == id;
   });
   if (has_other(*child)) switch_child(*child, false);
-  want(WantDeleteChild{child->info.spi_in, id}, now);
+  want(WantDeleteChild{child->info.spi_in, id, child->info.protocol}, now);
 }
 
 void IkeSa::remove_child(policy::ChildSaId id, EndReason reason, Instant now) {

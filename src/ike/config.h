@@ -23,7 +23,7 @@ namespace caponier::ike {
 struct ChildConfig {
   std::string name;
   policy::SaMode mode = policy::SaMode::tunnel;
-  policy::Offers offers;           ///< ESP
+  policy::Offers offers;           ///< ESP or AH
   policy::TrafficSelectors local;  ///< what we protect on our side
   policy::TrafficSelectors remote;
   policy::Lifetime lifetime;

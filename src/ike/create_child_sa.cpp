@@ -73,6 +73,9 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   if (!old && living_children() >= shared_.limits().children_per_ike_max) {
     return fail_child(wanted.name, EndReason::local_fault, "the IKE SA has too many children");
   }
+  if (const auto obstacle = find_obstacle(*config, scene(false))) {
+    return fail_child(wanted.name, EndReason::no_proposal, *obstacle);
+  }
   ChildCreation creation;
   creation.retries = wanted.retries;
   creation.replaces = wanted.replaces;
@@ -99,7 +102,8 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
                        scene(false), replaced ? &*replaced : nullptr, wanted.trigger);
   Payloads payloads;
   if (old != nullptr) {
-    payloads.emplace_back(make_child_notify(NotifyType::rekey_sa, old->info.spi_in));
+    payloads.emplace_back(
+        make_child_notify(NotifyType::rekey_sa, old->info.protocol, old->info.spi_in));
   }
   payloads.push_back(creation.offer.payloads.front());
   payloads.emplace_back(wire::NoncePayload{creation.nonce});
@@ -162,7 +166,7 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
   // From here on the peer has installed its half.
   const auto undo = [&](EndReason reason, const std::string& why) {
     settle(reason, why);
-    wishes_.push_front(WantDeleteChild{offer.spi_in, std::nullopt});
+    wishes_.push_front(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(payloads)});
     if (creation.replaces) retry_rekey(*creation.replaces, now);
   };
   if (const auto fault = fault_in(Shape::child_response, payloads)) {

@@ -35,6 +35,7 @@ struct ChildSaInfo {
   policy::ChildSaId id;
   std::string name;
   policy::SaMode mode{};
+  policy::SaProtocol protocol{};
   policy::ChildSuite suite;
   base::Spi spi_in, spi_out;
   bool udp_encap = false;

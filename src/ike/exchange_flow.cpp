@@ -124,7 +124,7 @@ void IkeSa::send_next(Instant now) {
                    [&](const WantIkeRekey& wanted) { start_ike_rekey(wanted, now); },
                    [&](const WantDeleteChild& wanted) {
                      wire::DeletePayload deletion;
-                     deletion.protocol = wire::ProtocolId::esp;
+                     deletion.protocol = protocol_id(wanted.protocol);
                      //= rfc7296#1.4.1-1 rfc7296#2.4-11 rfc7296#3.11-3
                      deletion.spi_size = 4;
                      deletion.spis.push_back(to_bytes(wanted.spi_in));

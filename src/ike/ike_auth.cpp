@@ -199,6 +199,12 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
                        who()));
     return die(EndReason::peer_refused, now, false);
   }
+  if (!wants_childless()) {
+    if (const auto obstacle = find_obstacle(connection.children.front(), scene(true))) {
+      fail_child(connection.children.front().name, EndReason::no_proposal, *obstacle);
+      return die(EndReason::no_proposal, now, false);
+    }
+  }
   Payloads payloads;
   payloads.emplace_back(own_id().to_wire(true));
   // RFC 7619 s2.3: whoever is nobody cannot have been here before.
@@ -325,11 +331,13 @@ void IkeSa::conclude_auth(Instant now) {
   const auto verdict = accept_child_sa(child, offer, scene(true));
   if (!verdict) {
     settle(verdict.error().reason, verdict.error().sentence);
-    return want(WantDeleteChild{offer.spi_in, std::nullopt}, now);  // the peer has installed it
+    return want(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(handshake.peer_auth)},
+                now);  // the peer has installed it
   }
   if (!install(*verdict, offer.spi_in, {}, handshake.nonce_i, handshake.nonce_r, true, now)) {
     settle(EndReason::local_fault, "the keys cannot be made");
-    return want(WantDeleteChild{offer.spi_in, std::nullopt}, now);
+    return want(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(handshake.peer_auth)},
+                now);
   }
   send_next(now);
 }

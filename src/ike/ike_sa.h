@@ -184,7 +184,7 @@ class IkeSa {
   [[nodiscard]] bool may_follow(const base::Path& path) const;
   /// How long a request that is repeated after `wait` waits on the present path.
   [[nodiscard]] base::Duration answer_wait(base::Duration wait) const;
-  [[nodiscard]] std::string_view carriage() const;
+  [[nodiscard]] std::string_view carriage(policy::SaProtocol protocol) const;
   //= rfc9329#6.6-1
   [[nodiscard]] bool needs_keepalives() const {
     return local_behind_nat_ && path_.transport == base::Transport::udp;
@@ -403,7 +403,7 @@ class IkeSa {
   [[nodiscard]] std::optional<base::Instant> next_child_deadline() const;
   [[nodiscard]] Child* find_child(std::optional<policy::ChildSaId> id);
   /// By the SPI the peer receives on; not one that only lingers.
-  [[nodiscard]] Child* find_child(std::optional<base::Spi> spi_out);
+  [[nodiscard]] Child* find_child(std::optional<base::Spi> spi_out, policy::SaProtocol protocol);
   [[nodiscard]] std::size_t living_children() const;
   [[nodiscard]] bool has_other(const Child& child) const;
 
@@ -464,8 +464,8 @@ class IkeSa {
 
   // informational.cpp
   void handle_informational(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
-                         base::Instant now);
+  void collect_deletions(const wire::DeletePayload& deletion,
+                         std::vector<wire::DeletePayload>& answers, base::Instant now);
   void handle_informational_response(const SentInformational& sent,
                                      const std::vector<wire::Payload>& payloads, base::Instant now);
   /// Why a notify among them ends the SA, if one does.

@@ -29,24 +29,28 @@ void remember_deletion(OwnWindow& own, base::Spi spi) {
   }
 }
 
+bool is_child_deletion(const wire::DeletePayload& deletion) {
+  const bool is_child =
+      deletion.protocol == wire::ProtocolId::esp || deletion.protocol == wire::ProtocolId::ah;
+  return is_child && deletion.spi_size == 4;
+}
+
 }  // namespace
 
 void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   if (const auto fault = fault_in(Shape::informational, payloads)) {
     return refuse_malformed(*fault, now);
   }
-  wire::DeletePayload answer;
-  answer.protocol = wire::ProtocolId::esp;
-  answer.spi_size = 4;
+  std::vector<wire::DeletePayload> answers;
   bool is_end = false;
   for (const wire::Payload& payload : payloads) {
     const auto* const deletion = std::get_if<wire::DeletePayload>(&payload);
     if (deletion == nullptr) continue;
     if (deletion->protocol == wire::ProtocolId::ike) {
       is_end = true;
-    } else if (deletion->protocol == wire::ProtocolId::esp && deletion->spi_size == 4) {
-      child_holder().collect_deletions(*deletion, answer, now);
-    } else if (deletion->protocol != wire::ProtocolId::ah) {  // AH: we have none, so none goes
+    } else if (is_child_deletion(*deletion)) {
+      child_holder().collect_deletions(*deletion, answers, now);
+    } else {
       return refuse_malformed("DELETE names a protocol or SPI size that does not exist", now);
     }
   }
@@ -61,7 +65,7 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   if (const auto skip = find_counter_sync(payloads)) skip_outbound(*skip);
   const auto fatal = heed_notifies(payloads);
   Payloads reply;
-  if (!answer.spis.empty()) reply.emplace_back(answer);
+  for (wire::DeletePayload& answer : answers) reply.emplace_back(std::move(answer));
   const AddressNews news = heed_addresses(payloads, reply);
   answer_ticket_request(reply, payloads, now);
   heed_gifts(payloads, now);
@@ -74,11 +78,19 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
 }
 
 //= rfc7296#1.4.1-2..5 rfc7296#3.11-3
-void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeletePayload& answer,
-                              Instant now) {
+void IkeSa::collect_deletions(const wire::DeletePayload& deletion,
+                              std::vector<wire::DeletePayload>& answers, Instant now) {
+  const auto known = std::ranges::find(answers, deletion.protocol, &wire::DeletePayload::protocol);
+  wire::DeletePayload answer;
+  if (known != answers.end()) {
+    answer = std::move(*known);
+    answers.erase(known);
+  }
+  answer.protocol = deletion.protocol;
+  answer.spi_size = 4;
   for (const base::ByteVec& bytes : deletion.spis) {
     const auto spi = child_spi(bytes);
-    Child* const child = find_child(spi);
+    Child* const child = find_child(spi, sa_protocol(deletion.protocol));
     if (child == nullptr) {
       if (spi) remember_deletion(own_, *spi);
       continue;
@@ -89,6 +101,7 @@ void IkeSa::collect_deletions(const wire::DeletePayload& deletion, wire::DeleteP
     if (Child* const successor = find_child(child->replaced_by)) switch_child(*successor, true);
     remove_child(child->info.id, EndReason::peer_deleted, now);
   }
+  if (!answer.spis.empty()) answers.push_back(std::move(answer));
   touch();
 }
 

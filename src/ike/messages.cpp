@@ -21,10 +21,24 @@ NotifyPayload make_notify(NotifyType type, ByteVec data) {
   return notify;
 }
 
+wire::ProtocolId protocol_id(policy::SaProtocol protocol) {
+  return protocol == policy::SaProtocol::ah ? wire::ProtocolId::ah : wire::ProtocolId::esp;
+}
+
+policy::SaProtocol sa_protocol(wire::ProtocolId protocol) {
+  return protocol == wire::ProtocolId::ah ? policy::SaProtocol::ah : policy::SaProtocol::esp;
+}
+
+policy::SaProtocol chosen_protocol(const std::vector<wire::Payload>& answer) {
+  const auto* const sa = wire::find<wire::SaPayload>(answer);
+  if (sa == nullptr || sa->proposals.empty()) return policy::SaProtocol::esp;
+  return sa_protocol(sa->proposals.front().protocol);
+}
+
 //= rfc7296#3.10-1..3
-NotifyPayload make_child_notify(NotifyType type, base::Spi spi) {
+NotifyPayload make_child_notify(NotifyType type, policy::SaProtocol protocol, base::Spi spi) {
   NotifyPayload notify = make_notify(type);
-  notify.protocol = wire::ProtocolId::esp;
+  notify.protocol = protocol_id(protocol);
   notify.spi = to_bytes(spi);
   return notify;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crypto/registry.h"
+#include "policy/child_sa.h"
 #include "policy/proposal.h"
 #include "wire/ike.h"
 
@@ -13,7 +14,13 @@ namespace caponier::ike {
 
 [[nodiscard]] wire::NotifyPayload make_notify(wire::NotifyType type, base::ByteVec data = {});
 /// A notify about one Child SA, named by the SPI its receiver knows (RFC 7296 s3.10).
-[[nodiscard]] wire::NotifyPayload make_child_notify(wire::NotifyType type, base::Spi spi);
+[[nodiscard]] wire::NotifyPayload make_child_notify(wire::NotifyType type,
+                                                    policy::SaProtocol protocol, base::Spi spi);
+[[nodiscard]] wire::ProtocolId protocol_id(policy::SaProtocol protocol);
+/// Of the Child SA that a peer's answer makes.
+[[nodiscard]] policy::SaProtocol chosen_protocol(const std::vector<wire::Payload>& answer);
+/// What is no AH is taken for ESP.
+[[nodiscard]] policy::SaProtocol sa_protocol(wire::ProtocolId protocol);
 
 /// INVALID_KE_PAYLOAD carries the group to use (s3.10.1).
 [[nodiscard]] wire::NotifyPayload make_invalid_ke(crypto::KeGroup wanted);

@@ -144,14 +144,15 @@ void IkeSa::retry_rekey(policy::ChildSaId id, Instant now) {
 
 Child* IkeSa::find_rekeyed(const Payloads& payloads) {
   const wire::NotifyPayload* const rekey = wire::find_notify(payloads, NotifyType::rekey_sa);
-  return rekey == nullptr ? nullptr : find_child(child_spi(rekey->spi));
+  if (rekey == nullptr) return nullptr;
+  return find_child(child_spi(rekey->spi), sa_protocol(rekey->protocol));
 }
 
 std::optional<ChildRefusal> IkeSa::rekey_obstacle(const wire::NotifyPayload& rekey) {
   const auto refuse = [](wire::NotifyPayload notify, EndReason reason, std::string why) {
     return ChildRefusal{std::move(notify), reason, std::move(why)};
   };
-  const Child* const old = find_child(child_spi(rekey.spi));
+  const Child* const old = find_child(child_spi(rekey.spi), sa_protocol(rekey.protocol));
   if (old == nullptr) {
     wire::NotifyPayload notify = make_notify(NotifyType::child_sa_not_found);
     notify.protocol = rekey.protocol;

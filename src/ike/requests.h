@@ -33,6 +33,7 @@ struct WantIkeRekey {
 struct WantDeleteChild {
   base::Spi spi_in;
   std::optional<policy::ChildSaId> child;
+  policy::SaProtocol protocol{};
 };
 struct WantLiveness {};
 /// What Mobility has to ask or say when its turn comes.

@@ -98,7 +98,8 @@ void IkeSa::handle_stream_closed(const base::Path& path, Instant now) {
   check_liveness(now);
 }
 
-std::string_view IkeSa::carriage() const {
+std::string_view IkeSa::carriage(policy::SaProtocol protocol) const {
+  if (protocol == policy::SaProtocol::ah) return "AH";
   if (path_.transport == Transport::tcp) return "ESP in TCP";
   return uses_udp_encap() ? "ESP in UDP" : "ESP";
 }

@@ -4,6 +4,7 @@
 #include <expected>
 
 #include "ipsec/ah_mask.h"
+#include "ipsec/beet.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/outer_header.h"
@@ -271,6 +272,11 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
   switch (sa.mode) {
     case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
     case policy::SaMode::beet:
+      if (trailer->next_header == wire::ip_protocol::fragment ||
+          !unwrap_beet(packet, sa.params, trailer->next_header, pending.item->outer_tos)) {
+        return DropReason::esp_bad_inner;
+      }
+      return check_transport(packet, sa);
     case policy::SaMode::transport: return unwrap_transport(pending, sa, trailer->next_header);
   }
   return DropReason::esp_bad_inner;
@@ -330,7 +336,9 @@ std::optional<DropReason> EspInbound::check_transport(PacketBuffer& packet, Sa& 
   IpSummary inner;
   if (!summarize(packet.bytes(), inner)) return DropReason::esp_bad_inner;
   if (const auto reason = check_selectors(packet, inner, sa)) return reason;
-  if (sa.params.udp_encap) fix_transport_checksum(packet.bytes());
+  // BEET's addresses are those that the sender's stack knows too.
+  if (sa.params.udp_encap && sa.mode == policy::SaMode::transport)
+    fix_transport_checksum(packet.bytes());
   clamp(packet, inner, sa);
   return std::nullopt;
 }

@@ -36,6 +36,16 @@ std::uint8_t next_header_of(const IpSummary& packet) {
   return packet.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6;
 }
 
+/// RFC 4303 s2.7: the inner header tells the receiver where the packet ends. As much as there is
+/// room for.
+void pad(PacketBuffer& packet, std::size_t size) {
+  const std::size_t before = packet.size();
+  const std::size_t reserve = PacketBuffer::tailroom;
+  if (packet.back_space() <= reserve) return;
+  packet.grow_back(std::min(size - before, packet.back_space() - reserve));
+  std::ranges::fill(packet.bytes().subspan(before), std::byte{0});
+}
+
 std::size_t ip_header_size_of(const IpSummary& packet) {
   return packet.is_v4 ? wire::ipv4_header_size_min : wire::ipv6_header_size;
 }
@@ -167,7 +177,9 @@ inline std::uint64_t EspOutbound::next_sequence(ProtectItem& item, Sa& sa) {
 
 inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
                                          const Inner& inner) const {
-  const std::size_t payload = inner.packet.size - inner.stripped - inner.outside.size;
+  if (item.packet->size() < sa.pad_to) [[unlikely]]
+    pad(*item.packet, sa.pad_to);
+  const std::size_t payload = item.packet->size() - inner.stripped - inner.outside.size;
   const std::size_t headers = inner.outside.size != 0 ? inner.outside.size : sa.outer_headers;
   const std::size_t outer = headers + sa.shape.protected_size(payload);
   if (outer > sa.path_mtu) {
@@ -195,6 +207,8 @@ inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inn
   if (sequence == 0) return;
   PacketBuffer& packet = *item.packet;
   const EspShape& shape = sa.shape;
+  if (inner.beet.options != 0) [[unlikely]]
+    write_pseudo_header(packet.bytes(), inner.beet);
   packet.shrink_front(inner.stripped);
   const std::size_t payload = packet.size();
   std::byte* const esp = packet.surround(wire::esp_header_size + shape.iv,
@@ -229,28 +243,39 @@ inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now
   const IpSummary& packet = chosen.packet;
   Inner inner{packet, next_header_of(packet), 0};
   item.packet->shrink_back(item.packet->size() - packet.size);
-  if (sa.mode == policy::SaMode::transport) {
-    const auto outside = headers_outside(item.packet->bytes());
-    if (!outside.has_value()) {
-      if (outside.error() == DropReason::clear_fragment) return gather(item, &sa, now);
-      return drop(item, &sa, outside.error());
-    }
-    inner.next_header = outside->protocol;
-    const bool is_bare = outside->size == ip_header_size_of(packet);
-    if (is_bare && sa.shape.ah == 0) {
-      inner.stripped = outside->size;
-    } else if (sa.params.udp_encap) {
-      return drop(item, &sa, DropReason::clear_headers);
-    } else {
-      inner.outside = *outside;
-    }
-  }
+  if (sa.mode != policy::SaMode::tunnel && !choose_payload(item, sa, inner, now)) return;
   if (clamp_mss_ && packet.is_syn && sa.clamp_mss) {
     clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
   }
   const Fit how = fit(item, sa, inner);
   if (how != Fit::whole) return treat_size(item, sa, inner, how, now);
   encapsulate(item, sa, inner);
+}
+
+bool EspOutbound::choose_payload(ProtectItem& item, Sa& sa, Inner& inner, base::Instant now) {
+  const auto refuse = [&](DropReason reason) {
+    reason == DropReason::clear_fragment ? gather(item, &sa, now) : drop(item, &sa, reason);
+    return false;
+  };
+  if (sa.mode == policy::SaMode::beet) {
+    const auto payload = beet_payload(item.packet->bytes());
+    if (!payload.has_value()) return refuse(payload.error());
+    inner.next_header = payload->next_header;
+    inner.stripped = payload->stripped;
+    inner.beet = *payload;
+    return true;
+  }
+  const auto outside = headers_outside(item.packet->bytes());
+  if (!outside.has_value()) return refuse(outside.error());
+  inner.next_header = outside->protocol;
+  const bool is_bare = outside->size == ip_header_size_of(inner.packet);
+  if (is_bare && sa.shape.ah == 0) {
+    inner.stripped = outside->size;
+    return true;
+  }
+  if (sa.params.udp_encap) return refuse(DropReason::clear_headers);
+  inner.outside = *outside;
+  return true;
 }
 
 void EspOutbound::prepare_all(base::Instant now) {

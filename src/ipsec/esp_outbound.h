@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ipsec/ah.h"
+#include "ipsec/beet.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
@@ -42,6 +43,7 @@ class EspOutbound {
     std::uint8_t next_header = 0;  ///< in the ESP trailer or in AH
     std::size_t stripped = 0;      ///< the IP header that transport mode takes off
     IpHeaders outside{};           ///< or that it leaves in front, and more than that
+    BeetPayload beet{};
   };
   /// A packet with AH, whose headers are masked as long as its ICV is computed.
   struct Masked {
@@ -75,6 +77,8 @@ class EspOutbound {
   void gather(ProtectItem& item, Sa* sa, base::Instant now);
   /// Appends a job, or drops the packet.
   void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
+  /// What becomes of the packet's own header; false: it was dropped, or waits as a fragment.
+  [[nodiscard]] bool choose_payload(ProtectItem& item, Sa& sa, Inner& inner, base::Instant now);
   enum class Fit : std::uint8_t { whole, pieces, too_big, impossible };
   /// Whether the packet may leave as it is; sets the outer header.
   [[nodiscard]] Fit fit(ProtectItem& item, const Sa& sa, const Inner& inner) const;

@@ -1,5 +1,7 @@
 #include "ipsec/ip_headers.h"
 
+#include <algorithm>
+
 #include "wire/checksum.h"
 #include "wire/ip.h"
 
@@ -79,6 +81,20 @@ std::expected<IpHeaders, DropReason> headers_before(base::Bytes ip_packet, std::
   });
   if (!ended || found.protocol != protocol) return malformed;
   return found;
+}
+
+std::optional<wire::EspView> numbers_of(base::Bytes packet, policy::SaProtocol protocol,
+                                        bool is_whole) {
+  constexpr std::size_t ah_spi_at = 4;
+  const bool is_ah = protocol == policy::SaProtocol::ah;
+  if (is_ah || is_whole) {
+    const auto headers = headers_before(packet, is_ah ? protocols::ah : protocols::esp);
+    if (!headers.has_value()) return std::nullopt;
+    packet = packet.subspan(headers->size);
+    if (is_ah) packet = packet.subspan(std::min(ah_spi_at, packet.size()));
+  }
+  const auto numbers = wire::EspView::checked(packet);
+  return numbers.has_value() ? std::optional{*numbers} : std::nullopt;
 }
 
 void adjust_headers(base::MutBytes ip_packet, const IpHeaders& headers, std::uint8_t protocol) {

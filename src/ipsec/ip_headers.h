@@ -5,9 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/drops.h"
+#include "policy/child_sa.h"
+#include "wire/esp.h"
 
 namespace caponier::ipsec {
 
@@ -29,6 +32,10 @@ struct IpHeaders {
 /// there, or the packet is a fragment (RFC 4302 s3.4.1, RFC 4303 s3.4.1).
 [[nodiscard]] std::expected<IpHeaders, base::DropReason> headers_before(base::Bytes ip_packet,
                                                                         std::uint8_t protocol);
+
+/// SPI and sequence number of a packet as an engine takes and gives it: AH is always whole.
+[[nodiscard]] std::optional<wire::EspView> numbers_of(base::Bytes packet,
+                                                      policy::SaProtocol protocol, bool is_whole);
 
 /// Makes the headers at the front of `ip_packet` say what the packet has become: what follows them
 /// and how long it is, with IPv4's checksum.

@@ -58,6 +58,10 @@ void Sa::update_path() {
   outer_headers = outer_header_size(family, params.udp_encap);
   if (params.protocol == policy::SaProtocol::ah) shape.ah = ah_size(shape.iv, shape.icv, family);
   inner_mtu = inner_mtu_of(*this, path_mtu);
+  const bool can_pad =
+      params.mode == policy::SaMode::tunnel && params.protocol == policy::SaProtocol::esp;
+  const std::uint16_t wanted = can_pad ? params.treatment.tfc_pad : std::uint16_t{0};
+  pad_to = wanted == policy::tfc_pad_to_mtu ? inner_mtu : std::min<std::size_t>(wanted, inner_mtu);
   follows_peer = params.peer_behind_nat || params.path.transport == base::Transport::tcp;
 }
 
@@ -71,9 +75,15 @@ SaCounters Sa::counters() const {
 std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu) {
   if (path_mtu <= sa.outer_headers) return 0;
   const std::size_t payload = sa.shape.payload_max(path_mtu - sa.outer_headers);
-  if (payload == 0 || sa.params.mode == policy::SaMode::tunnel) return payload;
-  // In transport mode the IP header stays outside.
-  return payload + ip_header_size(sa.params.path.remote.address.family());
+  if (payload == 0) return 0;
+  switch (sa.params.mode) {
+    case policy::SaMode::tunnel: break;
+    case policy::SaMode::transport:  // the IP header stays outside
+      return payload + ip_header_size(sa.params.path.remote.address.family());
+    case policy::SaMode::beet:  // it stays at home
+      return payload + ip_header_size(sa.params.remote.front().first.family());
+  }
+  return payload;
 }
 
 }  // namespace caponier::ipsec

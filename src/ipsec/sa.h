@@ -114,6 +114,7 @@ struct alignas(64) Sa {
   std::size_t path_mtu = path_mtu_default;
   std::size_t proven_mtu = path_mtu_default;
   std::size_t inner_mtu = 0;  ///< for path_mtu
+  std::size_t pad_to = 0;     ///< inner packets, for traffic flow confidentiality
   std::size_t outer_headers = 0;
 
   // Outbound.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ipsec/beet.h"
 #include "ipsec/spd.h"
 
 namespace caponier::ipsec {
@@ -12,6 +13,7 @@ namespace {
 /// MACs that ask for an IV have their place in AH only (RFC 4543 s5.3).
 bool is_possible(const policy::InstallSa& params) {
   const crypto::CipherSuite& suite = params.suite.cipher;
+  if (params.mode == policy::SaMode::beet && !is_beet_possible(params)) return false;
   if (params.protocol == policy::SaProtocol::esp) return !crypto::is_gmac(suite.integ);
   return suite.encr == crypto::EncrId::null && params.mode != policy::SaMode::beet &&
          !params.udp_encap && params.path.transport == base::Transport::udp;

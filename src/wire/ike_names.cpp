@@ -44,6 +44,7 @@ constexpr auto notify_names = std::to_array<Named<NotifyType>>({
     {NotifyType::nat_detection_destination_ip, "NAT_DETECTION_DESTINATION_IP"},
     {NotifyType::cookie, "COOKIE"},
     {NotifyType::use_transport_mode, "USE_TRANSPORT_MODE"},
+    {NotifyType::use_beet_mode, "USE_BEET_MODE"},
     {NotifyType::http_cert_lookup_supported, "HTTP_CERT_LOOKUP_SUPPORTED"},
     {NotifyType::rekey_sa, "REKEY_SA"},
     {NotifyType::esp_tfc_padding_not_supported, "ESP_TFC_PADDING_NOT_SUPPORTED"},

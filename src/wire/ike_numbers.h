@@ -144,6 +144,7 @@ enum class NotifyType : std::uint16_t {
   use_aggfrag = 16442,
   supported_auth_methods = 16443,
   sa_resource_info = 16444,
+  use_beet_mode = 40961,  ///< private use, strongSwan's and Linux's choice
 };
 
 [[nodiscard]] constexpr bool is_error(NotifyType type) {

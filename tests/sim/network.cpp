@@ -9,8 +9,14 @@ namespace caponier::sim {
 namespace {
 
 std::size_t ip_size(const Datagram& datagram) {
+  if (datagram.carrier == Carrier::ah) return datagram.payload.size();
   const std::size_t ip = datagram.source.address.is_v4() ? 20 : 40;
   return ip + (datagram.carrier == Carrier::udp ? 8 : 0) + datagram.payload.size();
+}
+
+/// A NAT has nothing to tell its flows apart by.
+bool has_no_ports(const Datagram& datagram) {
+  return datagram.carrier == Carrier::esp || datagram.carrier == Carrier::ah;
 }
 
 }  // namespace
@@ -40,7 +46,8 @@ bool Link::blocks(const Datagram& datagram) const {
   const bool is_too_big = ip_size(datagram) > mtu && (datagram.dont_fragment || !carries_fragments);
   switch (datagram.carrier) {
     case Carrier::tcp: return blocks_tcp;
-    case Carrier::esp: return blocks_esp || is_too_big;
+    case Carrier::esp:
+    case Carrier::ah: return blocks_esp || is_too_big;
     case Carrier::udp: break;
   }
   return blocks_udp || blocked_ports.contains(datagram.source.port) ||
@@ -189,7 +196,7 @@ std::optional<std::pair<HostId, base::Endpoint>> Network::deliver_to(const Datag
         continue;
       }
       if (interface.nat->outside() != datagram.destination.address) continue;
-      if (datagram.carrier == Carrier::esp) return std::nullopt;
+      if (has_no_ports(datagram)) return std::nullopt;
       const auto inside = interface.nat->inbound(datagram.source, datagram.destination.port, now);
       if (inside && inside->address == interface.address) return {{id, *inside}};
     }
@@ -224,7 +231,7 @@ void Network::send(HostId from, Datagram datagram, base::Instant now) {
   const Interface* const sender = interface_of(from, datagram.source.address);
   if (sender == nullptr) return lose(datagram, "wrong source", now);
   if (sender->nat != nullptr) {
-    if (datagram.carrier == Carrier::esp) return lose(datagram, "ESP at a NAT", now);
+    if (has_no_ports(datagram)) return lose(datagram, "ESP at a NAT", now);
     datagram.source = sender->nat->outbound(datagram.source, datagram.destination, now);
   }
   const auto target = deliver_to(datagram, now);

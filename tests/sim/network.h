@@ -34,10 +34,10 @@ class Trace {
   std::uint64_t count_ = 0;
 };
 
-enum class Carrier : std::uint8_t { udp, esp, tcp };
+enum class Carrier : std::uint8_t { udp, esp, ah, tcp };
 
-/// UDP, ESP directly above IP (the ports are then 0), or one message in a TCP stream, which arrives
-/// once, whole and in order, or not at all because the stream is cut.
+/// UDP, ESP directly above IP (the ports are then 0), AH with its IP header, or one message in a
+/// TCP stream, which arrives once, whole and in order, or not at all because the stream is cut.
 struct Datagram {
   Carrier carrier = Carrier::udp;
   base::Endpoint source;

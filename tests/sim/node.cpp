@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "ipsec/ip_headers.h"
 #include "sim/world.h"
 #include "wire/ike.h"
 #include "wire/ip.h"
@@ -250,6 +251,9 @@ void Node::handle(const Datagram& datagram) {
       datagram.destination, datagram.source,
       datagram.carrier == Carrier::tcp ? base::Transport::tcp : base::Transport::udp};
   if (datagram.carrier == Carrier::esp) return handle_esp(path, datagram.payload);
+  if (datagram.carrier == Carrier::ah) {
+    return handle_esp(path, datagram.payload, policy::SaProtocol::ah);
+  }
   if (datagram.carrier == Carrier::tcp && !world_->streams_.takes(*this, datagram)) return;
   const wire::NattDatagram natt = has_marker(path) ? wire::classify_natt(datagram.payload)
                                                    : wire::classify_ike_port(datagram.payload);
@@ -262,19 +266,20 @@ void Node::handle(const Datagram& datagram) {
   drain();
 }
 
-void Node::handle_esp(const base::Path& path, base::Bytes esp) {
+void Node::handle_esp(const base::Path& path, base::Bytes esp, policy::SaProtocol protocol) {
   ipsec::PacketBuffer packet;
   packet.assign(esp);
   ipsec::OpenItem item;
   item.packet = &packet;
   item.path = path;
+  item.protocol = protocol;
   gateway_->open({&item, 1}, world_->now_);
   drain();
   if (item.verdict == ipsec::Verdict::forward) {
     world_->deliver_clear(*this, packet.bytes());
   } else {
-    world_->say(*this, fmt::format("drops ESP from {}: {}", path.remote.to_string(),
-                                   base::info_of(item.drop).name));
+    world_->say(*this, fmt::format("drops {} from {}: {}", name_of(protocol),
+                                   path.remote.to_string(), base::info_of(item.drop).name));
   }
 }
 
@@ -317,14 +322,18 @@ void Node::send_protected(const ipsec::ProtectItem& item) {
     world_->sequences_.on_sent(id_, item.packet->bytes());
     return world_->streams_.send(*this, item.path, base::to_vec(item.packet->bytes()), false);
   }
-  Datagram datagram{item.udp_encap ? Carrier::udp : Carrier::esp,
+  const bool is_ah = item.protocol == policy::SaProtocol::ah;
+  const Carrier native = is_ah ? Carrier::ah : Carrier::esp;
+  Datagram datagram{item.udp_encap ? Carrier::udp : native,
                     item.path.local,
                     item.path.remote,
                     base::to_vec(item.packet->bytes()),
                     0,
                     item.dont_fragment};
   if (!item.udp_encap) datagram.source.port = datagram.destination.port = 0;
-  world_->sequences_.on_sent(id_, datagram.payload);
+  if (const auto numbers = ipsec::numbers_of(datagram.payload, item.protocol, item.is_whole)) {
+    world_->sequences_.on_sent(id_, numbers->packet());
+  }
   last_esp_ = datagram;
   world_->transmit(*this, std::move(datagram));
 }

@@ -39,6 +39,7 @@ config::PeerConfig side_of(const Node& us, const Node& them, const Tunnel& tunne
   }
   peer.ike = tunnel.ike;
   peer.esp = tunnel.esp;
+  peer.ah = tunnel.ah;
   peer.encap = tunnel.encap;
   peer.dpd = tunnel.dpd;
   peer.lifetime = tunnel.lifetime;
@@ -169,7 +170,8 @@ void World::after(base::Duration delay, std::function<void()> what) {
 }
 
 void World::transmit(Node& node, Datagram datagram) {
-  ledger_.on_link(datagram.payload);
+  // AH hides nothing.
+  if (datagram.carrier != Carrier::ah) ledger_.on_link(datagram.payload);
   network_.send(node.id(), std::move(datagram), now_);
 }
 

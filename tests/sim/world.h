@@ -35,6 +35,7 @@ struct Tunnel {
   config::PeerKind kind = config::PeerKind::site;
   policy::Offers ike = policy::default_ike_offers();
   policy::Offers esp = policy::default_esp_offers();
+  policy::Offers ah;  ///< instead of ESP
   bool a_starts = false;
   bool b_starts = false;
   bool a_fixes_local = true;  ///< false: our address is asked for, as on a laptop
@@ -119,7 +120,8 @@ class Node {
   void perform_transmit(ike::Transmit transmit);
   void perform_auth(const ike::AuthRequest& request);
   void handle(const Datagram& datagram);
-  void handle_esp(const base::Path& path, base::Bytes esp);
+  void handle_esp(const base::Path& path, base::Bytes esp,
+                  policy::SaProtocol protocol = policy::SaProtocol::esp);
   void handle_deadline();
   /// A packet from the host inside.
   void send_clear(base::Bytes packet);

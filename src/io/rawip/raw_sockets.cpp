@@ -30,14 +30,15 @@ Fd open_clear(int family, std::uint32_t mark) {
 
 Io<RawSockets> RawSockets::open(const RawOptions& options) {
   RawSockets result;
-  for (const base::IpAddress& address : options.listen) {
+  for (const IpSocketKind kind : {IpSocketKind::esp, IpSocketKind::ah}) {
+    for (const base::IpAddress& address : options.listen) {
+      result.sockets_.push_back(
+          TRY(IpSocket::open({kind, address.family(), address, 0, options.mark})));
+    }
+    if (!options.listen.empty()) continue;
     result.sockets_.push_back(
-        TRY(IpSocket::open({IpSocketKind::esp, address.family(), address, 0, options.mark})));
-  }
-  if (options.listen.empty()) {
-    result.sockets_.push_back(
-        TRY(IpSocket::open({IpSocketKind::esp, base::Family::v4, std::nullopt, 0, options.mark})));
-    auto v6 = IpSocket::open({IpSocketKind::esp, base::Family::v6, std::nullopt, 0, options.mark});
+        TRY(IpSocket::open({kind, base::Family::v4, std::nullopt, 0, options.mark})));
+    auto v6 = IpSocket::open({kind, base::Family::v6, std::nullopt, 0, options.mark});
     if (v6) {
       result.sockets_.push_back(std::move(*v6));
     } else if (v6.error().fault != IoFault::network) {
@@ -54,7 +55,8 @@ Io<RawSockets> RawSockets::open(const RawOptions& options) {
 
 IpSocket* RawSockets::find(const base::IpAddress& local) {
   for (IpSocket& socket : sockets_) {
-    if (socket.serves({local, 0})) return &socket;
+    const bool is_esp = socket.options().kind == IpSocketKind::esp;
+    if (is_esp && socket.serves({local, 0})) return &socket;
   }
   return nullptr;
 }
@@ -89,10 +91,10 @@ bool RawSockets::send_split(const Outgoing& item, std::size_t mtu) {
   constexpr std::size_t hop_limit_at = 7;
   base::store_be(packet.data(), 0x60000000U | std::uint32_t{item.tos} << 20 | item.flow_label);
   if (item.ttl != 0) packet[hop_limit_at] = std::byte{item.ttl};
-  return send_v6_pieces(packet, mtu);
+  return send_split_v6(packet, mtu);
 }
 
-bool RawSockets::send_v6_pieces(base::Bytes packet, std::size_t mtu) {
+bool RawSockets::send_split_v6(base::Bytes packet, std::size_t mtu) {
   const auto split = wire::Ipv6Split::plan(packet, mtu, ++identification_);
   if (!split) return send_clear(packet);
   base::ByteVec piece;
@@ -104,19 +106,30 @@ bool RawSockets::send_v6_pieces(base::Bytes packet, std::size_t mtu) {
   return true;
 }
 
-bool RawSockets::send_clear_split(base::MutBytes packet) {
-  constexpr std::size_t mtu =
-      1280;  // what every path of IPv6 carries, and nearly every one of IPv4
-  if (wire::ip_version(packet) != 4) return send_v6_pieces(packet, mtu);
+bool RawSockets::send_split_v4(base::Bytes packet, std::size_t mtu) {
   const auto split = wire::Ipv4Split::plan(packet, mtu);
   if (!split) return send_clear(packet);
-  std::vector<base::ByteVec> later;
+  base::ByteVec first = base::to_vec(packet);
+  split->cut_first(first);
+  if (!send_clear(base::Bytes{first}.first(split->size_of(0)))) return false;
+  base::ByteVec piece;
   for (std::size_t i = 1; i < split->count(); ++i) {
-    split->write(i, later.emplace_back(split->size_of(i)));
+    piece.resize(split->size_of(i));
+    split->write(i, piece);
+    if (!send_clear(piece)) return false;
   }
-  split->cut_first(packet);
-  return send_clear(packet.first(split->size_of(0))) &&
-         std::ranges::all_of(later, [&](const base::ByteVec& piece) { return send_clear(piece); });
+  return true;
+}
+
+bool RawSockets::send_whole(base::Bytes packet, std::size_t mtu) {
+  if (mtu == 0) return send_clear(packet);
+  return wire::ip_version(packet) == 4 ? send_split_v4(packet, mtu) : send_split_v6(packet, mtu);
+}
+
+bool RawSockets::send_clear_split(base::Bytes packet) {
+  // What every path of IPv6 carries, and nearly every one of IPv4.
+  constexpr std::size_t mtu = 1280;
+  return send_whole(packet, mtu);
 }
 
 }  // namespace caponier::io

@@ -1,5 +1,6 @@
 #pragma once
-// Native ESP (IP protocol 50), and packets a policy lets pass in clear, on raw sockets.
+// Native ESP and AH (IP protocols 50 and 51), and packets a policy lets pass in clear, on raw
+// sockets.
 
 #include <string>
 #include <vector>
@@ -18,18 +19,23 @@ class RawSockets {
   [[nodiscard]] static Io<RawSockets> open(const RawOptions& options);
 
   [[nodiscard]] std::vector<IpSocket>& all() { return sockets_; }
+  /// For sending ESP.
   [[nodiscard]] IpSocket* find(const base::IpAddress& local);
   /// Sends a whole IP packet with our mark, that is past our own routes. False: refused.
   [[nodiscard]] bool send_clear(base::Bytes packet);
   /// The same for one that its sender had in fragments.
-  [[nodiscard]] bool send_clear_split(base::MutBytes packet);
+  [[nodiscard]] bool send_clear_split(base::Bytes packet);
   /// An IPv6 packet with this payload, UDP when `path` has ports and else ESP, in fragments of at
   /// most `mtu` octets: sockets cannot be told to make any. False: refused.
   [[nodiscard]] bool send_split(const Outgoing& item, std::size_t mtu);
+  /// The same for a whole packet of either family, IPv6 without extension headers; `mtu` 0: in one
+  /// piece.
+  [[nodiscard]] bool send_whole(base::Bytes packet, std::size_t mtu);
 
  private:
-  /// Whole, if it fits.
-  [[nodiscard]] bool send_v6_pieces(base::Bytes packet, std::size_t mtu);
+  [[nodiscard]] bool send_split_v4(base::Bytes packet, std::size_t mtu);
+  [[nodiscard]] bool send_split_v6(base::Bytes packet, std::size_t mtu);
+
   std::vector<IpSocket> sockets_;
   Fd clear_v4_;
   Fd clear_v6_;

@@ -12,13 +12,14 @@
 #include <cstring>
 
 #include "io/socket/sockaddr.h"
+#include "wire/ip.h"
 
 namespace caponier::io {
 
 /// What recvmmsg and sendmmsg want, laid out once.
 struct IpSocket::Batch {
   struct alignas(cmsghdr) Control {
-    std::array<char, 128> bytes;
+    std::array<char, 512> bytes;  ///< addresses, classes, and IPv6 extension headers
   };
   std::array<mmsghdr, batch_max> messages{};
   std::array<iovec, batch_max> parts{};
@@ -52,6 +53,13 @@ bool set_options(int fd, const IpSocketOptions& options) {
            set_int(fd, IPPROTO_IP, IP_RECVTOS, 1) == 0 &&
            set_int(fd, IPPROTO_IP, IP_RECVERR, 1) == 0 &&
            set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) == 0;
+  }
+  if (options.kind != IpSocketKind::udp) {
+    // What stood between the IP header and the payload comes in their order.
+    for (const int headers : {IPV6_RECVHOPOPTS, IPV6_RECVDSTOPTS, IPV6_RECVRTHDR}) {
+      if (set_int(fd, IPPROTO_IPV6, headers, 1) != 0) return false;
+    }
+    if (set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) != 0) return false;
   }
   // A raw IPv6 socket has nothing but IPv6, and refuses to be told so.
   const bool may_be_dual = options.kind == IpSocketKind::udp;
@@ -135,7 +143,7 @@ std::optional<sock_extended_err> read_error(msghdr& message) {
 }
 
 /// Raw IPv4 sockets deliver the IP header too.
-void strip_ipv4_header(Received& item) {
+void strip_ipv4_header(Received& item, bool is_ah) {
   const base::Bytes bytes = item.packet->bytes();
   const std::size_t header_size =
       bytes.empty() ? 0 : (std::to_integer<std::size_t>(bytes[0]) & 0x0fU) * 4;
@@ -145,7 +153,74 @@ void strip_ipv4_header(Received& item) {
   }
   item.tos = std::to_integer<std::uint8_t>(bytes[1]);
   item.path.local.address = base::IpAddress::from_bytes(bytes.subspan(16, 4));
-  item.packet->shrink_front(header_size);
+  item.is_whole = is_ah || header_size != sizeof(iphdr);
+  if (!item.is_whole) item.packet->shrink_front(header_size);
+}
+
+/// The protocol number of an extension header that came as control data of this type.
+std::optional<std::uint8_t> extension_of(int control_type) {
+  switch (control_type) {
+    case IPV6_HOPOPTS: return wire::ip_protocol::hop_by_hop;
+    case IPV6_DSTOPTS: return wire::ip_protocol::destination_options;
+    case IPV6_RTHDR: return wire::ip_protocol::routing;
+    default: return std::nullopt;
+  }
+}
+
+/// Raw IPv6 sockets deliver the payload alone, and its headers beside it.
+void rebuild_ipv6_headers(msghdr& message, Received& item, std::uint8_t protocol) {
+  std::array<std::byte, ipsec::PacketBuffer::headroom> headers{};
+  std::size_t size = wire::ipv6_header_size;
+  std::size_t next_at = 6;
+  std::uint8_t first = protocol;
+  std::uint8_t hop_limit = 0;
+  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
+    if (at->cmsg_level != IPPROTO_IPV6) continue;
+    if (at->cmsg_type == IPV6_HOPLIMIT) {
+      hop_limit = static_cast<std::uint8_t>(read_control<int>(at));
+    }
+    const auto extension = extension_of(at->cmsg_type);
+    if (!extension) continue;
+    const std::size_t length = at->cmsg_len - CMSG_LEN(0);
+    if (length < 8 || length > headers.size() - size) return item.packet->resize(0);
+    if (next_at == 6) first = *extension;
+    headers[next_at] = std::byte{*extension};
+    std::memcpy(&headers[size], CMSG_DATA(at), length);
+    next_at = size;
+    size += length;
+  }
+  item.is_whole = protocol == wire::ip_protocol::ah || size != wire::ipv6_header_size;
+  if (!item.is_whole || item.packet->size() == 0) return;
+  const std::size_t payload = size - wire::ipv6_header_size + item.packet->size();
+  if (payload > UINT16_MAX) return item.packet->resize(0);
+  // A Fragment header in between has done its work.
+  headers[next_at] = std::byte{protocol};
+  wire::write_ipv6_header(headers, {.source = item.path.remote.address,
+                                    .destination = item.path.local.address,
+                                    .next_header = first,
+                                    .payload_length = static_cast<std::uint16_t>(payload),
+                                    .hop_limit = hop_limit,
+                                    .traffic_class = item.tos});
+  item.packet->grow_front(size);
+  base::copy_into(item.packet->bytes(), base::Bytes{headers}.first(size));
+}
+
+int protocol_of(IpSocketKind kind) {
+  switch (kind) {
+    case IpSocketKind::udp: return 0;
+    case IpSocketKind::esp: return IPPROTO_ESP;
+    case IpSocketKind::ah: return IPPROTO_AH;
+  }
+  return 0;
+}
+
+std::string_view text_of(IpSocketKind kind) {
+  switch (kind) {
+    case IpSocketKind::udp: return "UDP";
+    case IpSocketKind::esp: return "raw ESP";
+    case IpSocketKind::ah: return "raw AH";
+  }
+  return "raw";
 }
 
 }  // namespace
@@ -163,8 +238,8 @@ Io<IpSocket> IpSocket::open(const IpSocketOptions& options) {
   const bool is_udp = options.kind == IpSocketKind::udp;
   const int family = options.family == base::Family::v4 ? AF_INET : AF_INET6;
   Fd fd{::socket(family, (is_udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                 is_udp ? 0 : IPPROTO_ESP)};
-  const std::string_view kind = is_udp ? "UDP" : "raw ESP";
+                 protocol_of(options.kind))};
+  const std::string_view kind = text_of(options.kind);
   const std::string need = "run as root or give the program CAP_NET_ADMIN and CAP_NET_RAW";
   if (!fd.is_open()) {
     return std::unexpected{
@@ -217,14 +292,20 @@ std::size_t IpSocket::receive(std::span<Received> batch) {
 void IpSocket::finish(Received& item, std::size_t index) {
   mmsghdr& message = in_->messages[index];
   item.tos = 0;
+  item.is_whole = false;
   item.path.local.port = options_.port;
   item.path.remote = in_->addresses[index].endpoint();
-  if (options_.kind == IpSocketKind::esp) item.path.remote.port = 0;
+  const bool is_udp = options_.kind == IpSocketKind::udp;
+  if (!is_udp) item.path.remote.port = 0;
   read_controls(message.msg_hdr, item);
-  const bool cut = (message.msg_hdr.msg_flags & MSG_TRUNC) != 0;
-  item.packet->resize(cut ? 0 : message.msg_len);
-  if (options_.kind == IpSocketKind::esp && options_.family == base::Family::v4) {
-    strip_ipv4_header(item);
+  const int cut = is_udp ? MSG_TRUNC : MSG_TRUNC | MSG_CTRUNC;
+  item.packet->resize((message.msg_hdr.msg_flags & cut) != 0 ? 0 : message.msg_len);
+  if (is_udp) return;
+  if (options_.family == base::Family::v4) {
+    strip_ipv4_header(item, options_.kind == IpSocketKind::ah);
+  } else {
+    rebuild_ipv6_headers(message.msg_hdr, item,
+                         static_cast<std::uint8_t>(protocol_of(options_.kind)));
   }
 }
 
@@ -280,11 +361,15 @@ std::optional<SizeError> IpSocket::poll_size_error() {
     if (!cause || cause->ee_errno != EMSGSIZE) continue;
     SizeError error;
     error.remote = remote.endpoint();
-    if (options_.kind == IpSocketKind::esp) error.remote.port = 0;
+    if (options_.kind != IpSocketKind::udp) error.remote.port = 0;
     error.mtu = cause->ee_info;
     error.is_own_host = cause->ee_origin == SO_EE_ORIGIN_LOCAL;
-    if (!error.is_own_host)
-      error.quoted = base::Bytes{quoted_}.first(static_cast<std::size_t>(size));
+    if (error.is_own_host) return error;
+    error.quoted = base::Bytes{quoted_}.first(static_cast<std::size_t>(size));
+    if (options_.kind == IpSocketKind::ah) {
+      constexpr std::size_t spi_at = 4;
+      error.quoted = error.quoted.subspan(std::min(spi_at, error.quoted.size()));
+    }
     return error;
   }
   return std::nullopt;

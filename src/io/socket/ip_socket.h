@@ -1,6 +1,6 @@
 #pragma once
-// One IP socket, UDP or raw ESP, read and written in batches. The local address of every packet is
-// known on receipt and chosen on sending.
+// One IP socket, UDP, raw ESP or raw AH, read and written in batches. The local address of every
+// packet is known on receipt and chosen on sending.
 
 #include <array>
 #include <cstdint>
@@ -21,6 +21,7 @@ inline constexpr int socket_buffer_bytes = 4 << 20;
 enum class IpSocketKind : std::uint8_t {
   udp,
   esp,  ///< IP protocol 50; ports are 0
+  ah,   ///< IP protocol 51, for receiving
 };
 
 struct IpSocketOptions {
@@ -37,6 +38,9 @@ struct Received {
   ipsec::PacketBuffer* packet = nullptr;
   base::Path path;
   std::uint8_t tos = 0;
+  /// It begins with its IP header, and has what stood between that and ESP or AH: of AH always, of
+  /// ESP when there was anything.
+  bool is_whole = false;
 };
 
 struct Outgoing {
@@ -55,8 +59,8 @@ struct SizeError {
   base::Endpoint remote;  ///< the packet's
   std::size_t mtu = 0;
   bool is_own_host = false;
-  base::Bytes quoted;  ///< of the packet, behind the IP header or, for UDP, behind its header;
-                       ///< borrowed until the next call
+  base::Bytes quoted;  ///< of the packet, behind the IP header or, for UDP, behind its header, of
+                       ///< AH from the SPI on; borrowed until the next call
 };
 
 struct SendResult {

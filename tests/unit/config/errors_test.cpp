@@ -54,13 +54,13 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
-       "local, local_id, remote_id, remote_port, ike, esp, compat, encap, tcp, start, pfp, dpd, "
-       "keepalive, "
-       "lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, auth_lifetime, "
+       "local, local_id, remote_id, remote_port, ike, esp, ah, compat, encap, tcp, start, pfp, "
+       "dpd, keepalive, lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, "
+       "auth_lifetime, "
        "replay_window, retry_min, retry_max, fragmentation, fragment_size, "
        "auth, remote_auth, childless, unique, redirect, redirect_to, resumption, "
        "crash_detection, mtu, fragment, clamp_mss, df, dscp, dscp_inward, ecn, ttl, flow_label, "
-       "local_nets, remote_nets and mobike"},
+       "tfc_padding, local_nets, remote_nets, mobike and mode"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
        "remove it"},

@@ -1,0 +1,82 @@
+// The keys that say of what kind a Child SA is.
+
+#include <gtest/gtest.h>
+
+#include "memory_source.h"
+
+namespace caponier::config {
+namespace {
+
+const std::string head = "[site.branch]\n";
+const std::string nets =
+    "remote = \"203.0.113.9\"\npsk = \"@branch\"\nlocal_nets = [\"10.1.0.0/16\"]\n"
+    "remote_nets = [\"10.2.0.0/16\"]\n";
+
+TEST(ConfigChildKind, ah_takes_the_place_of_esp_and_of_tcp) {
+  const auto config = loaded(site_with("ah = [\"sha256-x25519\", \"aes256gmac\"]\n"));
+  ASSERT_NE(config, nullptr);
+  const PeerConfig& peer = config->peers.at(0);
+  ASSERT_EQ(peer.ah.size(), 2u);
+  EXPECT_EQ(peer.ah[0].protocol, wire::ProtocolId::ah);
+  EXPECT_EQ(peer.ah[0].integrity, std::vector{crypto::IntegId::hmac_sha2_256_128});
+  EXPECT_EQ(peer.ah[1].integrity, std::vector{crypto::IntegId::aes_256_gmac});
+  EXPECT_EQ(peer.tcp, Tcp::never);
+  EXPECT_TRUE(loaded(site_with(""))->peers.at(0).ah.empty());
+}
+
+TEST(ConfigChildKind, what_ah_cannot_be_had_with_is_told) {
+  const auto say = [&](std::string_view lines) {
+    return complaints(head + "ah = [\"sha256\"]\n" + std::string{lines} + nets);
+  };
+  EXPECT_EQ(say("esp = [\"aes256gcm16\"]\n"),
+            "caponier.toml:2:6: ah: a tunnel is of ESP or of AH, and esp is there too\n"
+            "  fix: remove one of the two\n");
+  EXPECT_EQ(say("encap = \"always\"\n"),
+            "caponier.toml:2:6: ah: AH cannot travel in UDP, as encap = \"always\" wants\n"
+            "  fix: use esp, or leave encap out\n");
+  EXPECT_EQ(say("tcp = \"always\"\n"),
+            "caponier.toml:2:6: ah: AH cannot travel in TCP\n"
+            "  fix: use esp, or write tcp = \"never\"\n");
+  EXPECT_EQ(say("tfc_padding = 1000\n"),
+            "caponier.toml:2:6: ah: AH hides nothing, so tfc_padding has no use\n"
+            "  fix: use esp, or leave tfc_padding out\n");
+  EXPECT_NE(complaints(head + "ah = [\"aes256gcm16\"]\n" + nets).find("encrypts nothing"),
+            std::string::npos);
+}
+
+TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
+  const auto config = loaded(
+      "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nmode = \"beet\"\n"
+      "local_nets = [\"10.1.0.1\"]\nremote_nets = [\"10.2.0.1\"]\n");
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->peers.at(0).mode, policy::SaMode::beet);
+  EXPECT_EQ(complaints(head + "mode = \"beet\"\n" + nets),
+            "caponier.toml:5:15: local_nets: BEET mode has one address at each end\n"
+            "  fix: write one address without a prefix length, or leave mode out\n"
+            "caponier.toml:6:16: remote_nets: BEET mode has one address at each end\n"
+            "  fix: write one address without a prefix length, or leave mode out\n");
+  EXPECT_EQ(complaints(head + "mode = \"transport\"\n" + nets),
+            "caponier.toml:2:8: mode: 'transport' is none of tunnel and beet\n"
+            "  fix: write mode = \"tunnel\", or leave the key out\n");
+}
+
+TEST(ConfigChildKind, tfc_padding_is_a_number_of_octets_or_as_much_as_fits) {
+  const auto padding = [](std::string_view line) {
+    return loaded(site_with(line))->peers.at(0).treatment.tfc_pad;
+  };
+  EXPECT_EQ(padding(""), 0);
+  EXPECT_EQ(padding("tfc_padding = 1400\n"), 1400);
+  EXPECT_EQ(padding("tfc_padding = \"mtu\"\n"), policy::tfc_pad_to_mtu);
+  EXPECT_EQ(padding("tfc_padding = \"off\"\n"), 0);
+  EXPECT_NE(complaints(head + "tfc_padding = 9001\n" + nets).find("0 to 9000"), std::string::npos);
+}
+
+TEST(ConfigChildKind, a_change_is_a_change_of_the_tunnel) {
+  const auto before = loaded(site_with(""));
+  for (const std::string_view line : {"ah = [\"sha256\"]\n", "tfc_padding = 100\n"}) {
+    EXPECT_EQ(diff(*before, *loaded(site_with(line))).changed.size(), 1u) << line;
+  }
+}
+
+}  // namespace
+}  // namespace caponier::config

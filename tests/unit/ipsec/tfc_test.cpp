@@ -1,0 +1,79 @@
+// Traffic flow confidentiality (RFC 4303 s2.6, s2.7).
+#include <gtest/gtest.h>
+
+#include "crypto/openssl/provider.h"
+#include "ipsec/esp_size.h"
+#include "unit/ipsec/pair.h"
+
+namespace caponier::ipsec::test {
+namespace {
+
+struct Padded {
+  explicit Padded(std::uint16_t tfc_pad, policy::SaMode mode = policy::SaMode::tunnel)
+      : pair(spec(mode)) {
+    pair.a.remove({1});
+    policy::InstallSa sa = install_for_a(pair.spec);
+    sa.treatment.tfc_pad = tfc_pad;
+    installed = pair.a.install(std::move(sa), {}).has_value();
+  }
+  static Spec spec(policy::SaMode mode) {
+    Spec made;
+    made.mode = mode;
+    return made;
+  }
+  std::size_t sent_size(const ByteVec& packet) { return protect_one(pair.a, packet).esp.size(); }
+
+  Pair pair;
+  bool installed = false;
+};
+
+constexpr std::size_t overhead = 8 + 8 + 2 + 16;  // AES-GCM, without padding
+
+TEST(Tfc, short_packets_are_as_long_as_the_sa_says) {
+  Padded padded{1000};
+  ASSERT_TRUE(padded.installed);
+  for (const std::size_t size : {0U, 1U, 500U, 900U}) {
+    EXPECT_EQ(padded.sent_size(v4_packet(size)), 1000 + 2 + overhead);
+    EXPECT_EQ(padded.sent_size(v6_packet(size)), 1000 + 2 + overhead);
+    EXPECT_EQ(padded.pair.a_to_b(v4_packet(size)), v4_packet(size));
+    EXPECT_EQ(padded.pair.a_to_b(v6_packet(size)), v6_packet(size));
+  }
+  EXPECT_GT(padded.sent_size(v4_packet(1100)), 1100u);
+}
+
+TEST(Tfc, up_to_the_path_mtu_every_packet_is_alike) {
+  Padded padded{policy::tfc_pad_to_mtu};
+  const std::size_t size = padded.sent_size(v4_packet(1));
+  EXPECT_GT(size + 20, 1492u);
+  EXPECT_LE(size + 20, 1500u);
+  EXPECT_EQ(padded.sent_size(v6_packet(700)), size);
+  padded.pair.a.set_path_mtu({1}, 1300);
+  EXPECT_LE(padded.sent_size(v4_packet(1)) + 20, 1300u);
+  EXPECT_GT(padded.sent_size(v4_packet(1)) + 20, 1292u);
+}
+
+TEST(Tfc, counts_only_what_was_inside) {
+  Padded padded{1000};
+  const ByteVec packet = v4_packet(10);
+  ASSERT_TRUE(padded.pair.a_to_b(packet));
+  EXPECT_EQ(padded.pair.a.counters({1})->bytes_out, packet.size());
+  EXPECT_EQ(padded.pair.b.counters({1})->bytes_in, packet.size());
+}
+
+TEST(Tfc, is_for_tunnels_alone) {
+  Padded padded{1000, policy::SaMode::transport};
+  EXPECT_LT(padded.sent_size(v4_packet(10)), 100u);
+}
+
+TEST(Tfc, a_dummy_packet_is_counted_and_that_is_all) {
+  Pair pair;
+  ByteVec text(100, std::byte{0xab});  // anything, RFC 4303 s2.6
+  text[98] = std::byte{0};
+  text[99] = std::byte{59};
+  EXPECT_EQ(open_one(pair.b, pair.forge_to_b(text, 1)).item.drop, DropReason::esp_dummy);
+  EXPECT_EQ(pair.b.drops()[DropReason::esp_dummy], 1u);
+  EXPECT_EQ(pair.b.counters({1})->packets_in, 0u);
+}
+
+}  // namespace
+}  // namespace caponier::ipsec::test
