@@ -1,6 +1,6 @@
 #pragma once
-// The UDP payloads of a pcap or pcapng file of Ethernet frames with IPv4: as much of the formats as
-// the test captures need.
+// The Ethernet frames of a pcap or pcapng file, and the UDP payloads of those with IPv4: as much of
+// the formats as the test captures need.
 
 #include <algorithm>
 #include <cstdint>
@@ -46,34 +46,36 @@ inline base::ByteVec udp_payload(base::Bytes frame) {
   return size < 8 ? base::ByteVec{} : base::to_vec(part(frame, udp_at + 8, size - 8));
 }
 
-inline std::vector<base::ByteVec> payloads_of_pcap(base::Bytes file) {
-  std::vector<base::ByteVec> payloads;
+inline std::vector<base::ByteVec> frames_of_pcap(base::Bytes file) {
+  std::vector<base::ByteVec> frames;
   for (std::size_t at = 24; at + 16 <= file.size();) {
     const std::size_t size = load_le32(file, at + 8);
-    payloads.push_back(udp_payload(part(file, at + 16, size)));
+    frames.push_back(base::to_vec(part(file, at + 16, size)));
     at += 16 + size;
   }
-  return payloads;
+  return frames;
 }
 
-inline std::vector<base::ByteVec> payloads_of_pcapng(base::Bytes file) {
+inline std::vector<base::ByteVec> frames_of_pcapng(base::Bytes file) {
   constexpr std::uint32_t enhanced_packet = 6;
-  std::vector<base::ByteVec> payloads;
+  std::vector<base::ByteVec> frames;
   for (std::size_t at = 0; at + 12 <= file.size();) {
     const std::size_t block_size = load_le32(file, at + 4);
     if (block_size < 12) break;
     if (load_le32(file, at) == enhanced_packet) {
-      payloads.push_back(udp_payload(part(file, at + 28, load_le32(file, at + 20))));
+      frames.push_back(base::to_vec(part(file, at + 28, load_le32(file, at + 20))));
     }
     at += block_size;
   }
-  return payloads;
+  return frames;
 }
 
 /// Empty when the file is absent.
 inline std::vector<base::ByteVec> udp_payloads(const std::string& path) {
   const base::ByteVec file = read_file(path);
-  return path.ends_with(".pcapng") ? payloads_of_pcapng(file) : payloads_of_pcap(file);
+  auto frames = path.ends_with(".pcapng") ? frames_of_pcapng(file) : frames_of_pcap(file);
+  for (base::ByteVec& frame : frames) frame = udp_payload(frame);
+  return frames;
 }
 
 }  // namespace caponier::test
