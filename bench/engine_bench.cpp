@@ -293,7 +293,7 @@ double lookup_ns(const ipsec::Sad& sad, const std::vector<base::Spi>& spis) {
     std::array<const ipsec::Sa*, burst> found{};
     for (const base::Spi spi : part) sad.prefetch_inbound(spi);
     for (std::size_t i = 0; i < burst; ++i) {
-      found[i] = sad.find_inbound(part[i]);
+      found[i] = sad.find_inbound(policy::SaProtocol::esp, part[i]);
       __builtin_prefetch(found[i]);
     }
     for (const ipsec::Sa* const sa : found) living += sa->is_expired ? 0 : 1;
@@ -308,11 +308,32 @@ double single_lookup_ns(const ipsec::Sad& sad, const std::vector<base::Spi>& spi
   const double before = cpu_seconds();
   for (std::size_t i = 0; i < spis.size(); ++i) {
     // The next waits for the one before, as it would for the packet's other work.
-    const ipsec::Sa* const sa = sad.find_inbound(spis[(i + living) % spis.size()]);
+    const ipsec::Sa* const sa =
+        sad.find_inbound(policy::SaProtocol::esp, spis[(i + living) % spis.size()]);
     living += sa->is_expired ? 1 : 0;
   }
   const double seconds = cpu_seconds() - before;
   return living == 0 ? seconds * 1e9 / static_cast<double>(spis.size()) : 0;
+}
+
+/// An SA for a packet of a new flow: of one child, each to another address.
+double outbound_lookup_ns(const ipsec::Sad& sad, const std::vector<std::uint32_t>& numbers,
+                          base::Rng& rng) {
+  constexpr std::size_t lookups = 1 << 14;
+  const ipsec::ChildName child{"site", "net"};
+  std::vector<wire::PacketSelectorFields> packets(lookups);
+  for (auto& packet : packets) {
+    const std::uint32_t number = numbers[rng.public_below(numbers.size())];
+    packet.source = address_of(our_net, number);
+    packet.destination = address_of(their_net, number);
+    packet.protocol = 17;
+    packet.has_ports = true;
+  }
+  std::size_t found = 0;
+  const double before = cpu_seconds();
+  for (const auto& packet : packets) found += sad.find_outbound(child, packet) != nullptr ? 1 : 0;
+  const double seconds = cpu_seconds() - before;
+  return found == lookups ? seconds * 1e9 / lookups : 0;
 }
 
 void sad_of(std::uint32_t count, unsigned repetitions) {
@@ -323,20 +344,24 @@ void sad_of(std::uint32_t count, unsigned repetitions) {
   ipsec::Notices notices{limits};
   ipsec::Sad sad{limits, rng, null, notices};
   std::vector<base::Spi> installed;
+  std::vector<std::uint32_t> numbers;
   const base::Instant now{std::chrono::seconds{1}};
   std::uint32_t number = 0;
   for (; installed.size() < count; ++number) {
     auto sa = make_sa(number, aes_128_gcm, false);
     sa.child = "net";
     const base::Spi spi = sa.spi_in;
-    if (sad.install(std::move(sa), nullptr, now)) installed.push_back(spi);
+    if (!sad.install(std::move(sa), nullptr, now)) continue;  // its SPI was taken
+    installed.push_back(spi);
+    numbers.push_back(number);
   }
-  std::vector<double> bursts, singles, changes;
+  std::vector<double> bursts, singles, outbound, changes;
   for (unsigned i = 0; i < repetitions; ++i) {
     const auto spis = random_spis(installed, rng);
     (void)lookup_ns(sad, spis);
     bursts.push_back(lookup_ns(sad, spis));
     singles.push_back(single_lookup_ns(sad, spis));
+    outbound.push_back(outbound_lookup_ns(sad, numbers, rng));
     auto sa = make_sa(number++, aes_128_gcm, false);
     sa.child = "net";
     const policy::ChildSaId id = sa.id;
@@ -348,6 +373,7 @@ void sad_of(std::uint32_t count, unsigned repetitions) {
   const std::string with = fmt::format("{} SAs: ", grouped(count));
   show(with + "lookup in a burst", spread_of(bursts), "ns");
   show(with + "lookup of a packet alone", spread_of(singles), "ns");
+  show(with + "one for a new flow, of one child", spread_of(outbound), "ns");
   show(with + "one more, and away", spread_of(changes), "us");
 }
 

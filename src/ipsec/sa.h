@@ -136,9 +136,7 @@ struct alignas(64) Sa {
   std::optional<base::Path> moved_to;
   std::optional<base::Instant> soft_at;
   std::optional<base::Instant> hard_at;
-  /// Others of the same child, by age.
-  Sa* older = nullptr;
-  Sa* newer = nullptr;
+  std::uint64_t rank = 0;  ///< the newer, the higher
 
   /// To be called when path, encapsulation, NAT or path_mtu have changed.
   void update_path();

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "ipsec/beet.h"
-#include "ipsec/spd.h"
 
 namespace caponier::ipsec {
 
@@ -43,10 +42,7 @@ std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
   if (sa->soft_at.has_value()) deadlines_.emplace(*sa->soft_at, id);
   if (sa->hard_at.has_value()) deadlines_.emplace(*sa->hard_at, id);
   by_spi(sa->params.protocol).insert(sa->params.spi_in, sa.get());
-  Sa*& newest = newest_of_child_[{sa->params.connection, sa->params.child}];
-  sa->older = newest;
-  if (newest != nullptr) newest->newer = sa.get();
-  newest = sa.get();
+  by_child_.add(*sa);
   by_id_.insert(id, std::move(sa));
   ++generation_;
   return {};
@@ -58,14 +54,7 @@ void Sad::remove(policy::ChildSaId id) {
   if (sa->soft_at.has_value()) deadlines_.erase({*sa->soft_at, id});
   if (sa->hard_at.has_value()) deadlines_.erase({*sa->hard_at, id});
   by_spi(sa->params.protocol).remove(sa->params.spi_in);
-  if (sa->older != nullptr) sa->older->newer = sa->newer;
-  if (sa->newer != nullptr) {
-    sa->newer->older = sa->older;
-  } else if (sa->older != nullptr) {
-    newest_of_child_[{sa->params.connection, sa->params.child}] = sa->older;
-  } else {
-    newest_of_child_.erase({sa->params.connection, sa->params.child});
-  }
+  by_child_.remove(*sa);
   ++generation_;
 }
 
@@ -80,23 +69,6 @@ Sa* Sad::find(policy::ChildSaId id) const { return by_id_.find(id).get(); }
 
 Sa* Sad::find_inbound(policy::SaProtocol protocol, base::Spi spi) const {
   return protocol == policy::SaProtocol::esp ? esp_by_spi_.find(spi) : ah_by_spi_.find(spi);
-}
-
-Sa* Sad::find_outbound(const ChildName& child, const wire::PacketSelectorFields& packet) const {
-  const auto newest = newest_of_child_.find(child);
-  if (newest == newest_of_child_.end()) return nullptr;
-  Sa* receiving = nullptr;
-  Sa* stopped = nullptr;
-  for (Sa* sa = newest->second; sa != nullptr; sa = sa->older) {
-    if (!is_outbound_match(sa->params.local, sa->params.remote, packet)) continue;
-    if (!sa->is_expired && sa->sends) return sa;
-    if (!sa->is_expired) {
-      receiving = sa;  // of several the oldest: the peer has had the most time to install it
-    } else if (stopped == nullptr) {
-      stopped = sa;
-    }
-  }
-  return receiving != nullptr ? receiving : stopped;
 }
 
 void Sad::expire(Sa& sa) {

@@ -7,12 +7,12 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "ipsec/engine.h"
 #include "ipsec/flat_table.h"
 #include "ipsec/notices.h"
+#include "ipsec/outbound_index.h"
 #include "ipsec/sa.h"
 #include "wire/ip.h"
 
@@ -36,10 +36,11 @@ class Sad {
   [[nodiscard]] Sa* find_inbound(policy::SaProtocol protocol, base::Spi spi) const;
   /// Brings what find_inbound() reads for ESP into the cache.
   void prefetch_inbound(base::Spi spi) const { esp_by_spi_.prefetch(spi); }
-  /// The newest SA of the child whose selectors match: sending ones first, then living ones. Null
-  /// when there is none.
+  /// As OutboundIndex::find() says.
   [[nodiscard]] Sa* find_outbound(const ChildName& child,
-                                  const wire::PacketSelectorFields& packet) const;
+                                  const wire::PacketSelectorFields& packet) const {
+    return by_child_.find(child, packet);
+  }
 
   /// Counts one packet against a direction's key and announces the limits it reaches; `sequence`
   /// packets have been sealed by now.
@@ -72,13 +73,6 @@ class Sad {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
-  struct HashChildName {
-    std::size_t operator()(const ChildName& name) const {
-      const std::hash<std::string> hash;
-      return hash(name.first) * 31 + hash(name.second);
-    }
-  };
-
   [[nodiscard]] FlatTable<base::Spi, Sa*>& by_spi(policy::SaProtocol protocol) {
     return protocol == policy::SaProtocol::esp ? esp_by_spi_ : ah_by_spi_;
   }
@@ -98,7 +92,7 @@ class Sad {
   FlatTable<policy::ChildSaId, std::unique_ptr<Sa>> by_id_;
   FlatTable<base::Spi, Sa*> esp_by_spi_;
   FlatTable<base::Spi, Sa*> ah_by_spi_;
-  std::unordered_map<ChildName, Sa*, HashChildName> newest_of_child_;
+  OutboundIndex by_child_;
   std::set<std::pair<base::Instant, policy::ChildSaId>> deadlines_;
   std::uint64_t generation_ = 0;
 };
