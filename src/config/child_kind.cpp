@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/durations.h"
 #include "config/peer.h"
 #include "config/words.h"
 
@@ -38,6 +39,9 @@ void check_ah(Section& section, const PeerConfig& peer) {
   if (peer.mode == policy::SaMode::beet) {
     section.note(where, "ah", {"BEET is a mode of ESP", "use esp, or leave mode out"});
   }
+  if (peer.treatment.dummy_interval != base::Duration{}) {
+    section.note(where, "ah", {"AH has no dummy packets", "use esp, or leave dummy_packets out"});
+  }
   if (peer.treatment.tfc_pad != 0) {
     section.note(
         where, "ah",
@@ -58,11 +62,21 @@ void read_tfc_padding(Section& section, const Node& table, std::uint16_t& to) {
   read_word(section, "tfc_padding", padding_words, to);
 }
 
+/// An interval, or "off".
+void read_dummy_packets(Section& section, const Node& table, base::Duration& to) {
+  const Entry* const entry = table.find("dummy_packets");
+  if (entry != nullptr && entry->value.kind == NodeKind::string && entry->value.text == "off") {
+    return;
+  }
+  read_duration(section, "dummy_packets", std::chrono::milliseconds{1}, std::chrono::hours{1}, to);
+}
+
 }  // namespace
 
 void read_child_kind(Section& section, const Node& table, PeerDraft& draft, policy::Compat compat) {
   PeerConfig& peer = draft.peer;
   read_tfc_padding(section, table, peer.treatment.tfc_pad);
+  read_dummy_packets(section, table, peer.treatment.dummy_interval);
   if (peer.kind == PeerKind::site) read_word(section, "mode", mode_words, peer.mode);
   if (section.has("mode")) draft.mode = section.place_of("mode");
   auto offers = section.list(

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "config/durations.h"
 #include "config/policy_section.h"
 
 namespace caponier::config {
@@ -66,6 +67,7 @@ constexpr std::array common_keys = {
     optional("ttl", "64"),
     optional("flow_label", "\"copy\""),
     optional("tfc_padding", "1400"),
+    optional("dummy_packets", "\"100ms\""),
 };
 
 constexpr std::array site_keys = {
@@ -168,38 +170,6 @@ void read_algorithms(Section& section, PeerConfig& peer, policy::Compat compat) 
       read_offers(section, "ike", wire::ProtocolId::ike, compat, policy::default_ike_offers());
   peer.esp =
       read_offers(section, "esp", wire::ProtocolId::esp, compat, policy::default_esp_offers());
-}
-
-/// In the largest unit that needs no fraction.
-std::string to_text(base::Duration duration) {
-  constexpr std::int64_t minute = 60;
-  constexpr std::int64_t hour = 60 * minute;
-  constexpr std::int64_t day = 24 * hour;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
-  if (seconds % day == 0) return fmt::format("{}d", seconds / day);
-  if (seconds % hour == 0) return fmt::format("{}h", seconds / hour);
-  if (seconds % minute == 0) return fmt::format("{}m", seconds / minute);
-  return fmt::format("{}s", seconds);
-}
-
-void read_duration(Section& section, std::string_view key, base::Duration min, base::Duration max,
-                   base::Duration& to) {
-  const auto duration = section.text(key, [&](std::string_view text) -> Parsed<base::Duration> {
-    auto parsed = parse_duration(text);
-    if (!parsed || (*parsed >= min && *parsed <= max)) return parsed;
-    return std::unexpected{
-        Fault{fmt::format("{} is outside {} to {}", quoted(text), to_text(min), to_text(max)),
-              fmt::format("write for example \"{}\"", to_text(to))}};
-  });
-  if (duration) to = duration->value;
-}
-
-/// Without a default: nothing happens where the key is not written.
-void read_duration(Section& section, std::string_view key, base::Duration min, base::Duration max,
-                   std::optional<base::Duration>& to) {
-  base::Duration value = std::chrono::days{1};
-  read_duration(section, key, min, max, value);
-  if (section.has(key)) to = value;
 }
 
 void read_lifetimes(Section& section, PeerConfig& peer) {

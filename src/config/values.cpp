@@ -61,6 +61,13 @@ Parsed<base::Duration> parse_duration(std::string_view text) {
     return fault(fmt::format("{} has no unit", quoted(text)),
                  fmt::format("write \"{0}s\" for seconds, \"{0}m\" for minutes", *number));
   }
+  if (number && digits != 0 && unit == "ms") {
+    constexpr std::uint64_t milliseconds_max = 24ULL * 60 * 60 * 1000;
+    if (*number > milliseconds_max) {
+      return fault(fmt::format("{} is too long", quoted(text)), "write it in seconds");
+    }
+    return std::chrono::milliseconds{static_cast<std::int64_t>(*number)};
+  }
   std::uint64_t seconds = 0;
   if (unit == "s") {
     seconds = 1;

@@ -276,6 +276,7 @@ void App::settle() {
     const auto deadline = gateway_.poll_deadline();
     if (!deadline || deadline->at > now) break;
     gateway_.handle_deadline(now);
+    plane_->send_made();
     perform_actions(now);
   }
   plane_->release_waiting();

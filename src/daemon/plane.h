@@ -35,6 +35,8 @@ class Plane {
   void transmit(const ike::Transmit& message);
   void close_stream(const base::Path& path, base::Instant now) { tcp_.close(path, now); }
   void deliver_clear(base::Bytes packet);
+  /// Sends what the last deadline made.
+  void send_made() { send(gateway_.made()); }
   /// Sends what waited for its SA and need not any more.
   void release_waiting();
   void handle_deadline(base::Instant now) { tcp_.handle_deadline(now); }

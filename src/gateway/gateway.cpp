@@ -191,6 +191,9 @@ void Gateway::Impl::handle_local_addresses(std::vector<base::IpAddress> addresse
 void Gateway::Impl::handle_deadline(base::Instant now) {
   if (endpoint_) endpoint_->handle_deadline(now);
   engine_.handle_deadline(now);
+  if (capture_.is_on()) {
+    for (const ipsec::ProtectItem& item : engine_.made()) record(item, now);
+  }
   path_mtus_.handle_deadline(now);
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
     for (auto& [name, peer] : peers_) {

@@ -22,7 +22,7 @@ class Engine::Impl {
         waiting(limits, drops),
         reassembly(limits.reassembly, drops),
         policy(spd),
-        outbound(limits, spd, sad, notices, waiting, reassembly, drops),
+        outbound(limits, rng, spd, sad, notices, waiting, reassembly, drops),
         inbound(limits.clamp_mss, policy, sad, notices, drops) {}
 
   void release_waiting(const ChildName& child, base::Instant now);
@@ -149,6 +149,7 @@ void Engine::handle_deadline(base::Instant now) {
   impl_->sad.handle_deadline(now);
   impl_->waiting.handle_deadline(now);
   impl_->reassembly.handle_deadline(now);
+  impl_->outbound.run_dummies(now);
 }
 
 std::optional<base::Deadline> Engine::poll_deadline() const {

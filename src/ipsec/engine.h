@@ -56,7 +56,8 @@ struct EngineLimits {
   /// At most `too_big_burst_max` TooBig notices are made within one `too_big_interval`.
   std::size_t too_big_burst_max = 32;
   base::Duration too_big_interval{std::chrono::seconds{1}};
-  /// Packets that one protect() makes of those it splits, besides the first of each.
+  /// Packets that one protect() makes of those it splits, besides the first of each; and dummies
+  /// at once.
   std::size_t made_packets_max = 1024;
   /// Of packets that are needed whole.
   ReassemblyLimits reassembly;
@@ -204,7 +205,8 @@ class Engine {
 
   /// Decides and protects in place. No item's failure touches another.
   void protect(std::span<ProtectItem> items, base::Instant now);
-  /// What the last protect() made besides, to be sent behind `items`; until the next call.
+  /// What the last protect() made besides, to be sent behind `items`, or the last
+  /// handle_deadline(); until the next call of one of them.
   [[nodiscard]] std::span<const ProtectItem> made() const;
   /// Verifies, decrypts and checks in place.
   void open(std::span<OpenItem> items, base::Instant now);
@@ -214,7 +216,7 @@ class Engine {
   /// after every install(); the rest is dropped and counted when it has waited too long.
   [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
 
-  /// Time-based lifetimes, and packets that have waited too long.
+  /// Time-based lifetimes, packets that have waited too long, and dummy packets: see made().
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::optional<Notice> poll_notice();

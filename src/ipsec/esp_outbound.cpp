@@ -116,10 +116,12 @@ void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header)
 
 }  // namespace
 
-EspOutbound::EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
-                         WaitingPackets& waiting, Reassembly& reassembly, base::DropCounters& drops)
+EspOutbound::EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& spd, Sad& sad,
+                         Notices& notices, WaitingPackets& waiting, Reassembly& reassembly,
+                         base::DropCounters& drops)
     : clamp_mss_(limits.clamp_mss),
       made_(limits.made_packets_max),
+      rng_(rng),
       spd_(spd),
       sad_(sad),
       notices_(notices),
@@ -136,6 +138,16 @@ void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
     seal_all();
     complete(now);
     items = items.subspan(count);
+  }
+  if (!made_.items().empty()) seal_made(now);
+}
+
+void EspOutbound::run_dummies(base::Instant now) {
+  made_.clear();
+  while (made_.has_room(1)) {
+    Sa* const sa = sad_.take_dummy_due(now);
+    if (sa == nullptr) break;
+    make_dummy(*sa);
   }
   if (!made_.items().empty()) seal_made(now);
 }
@@ -234,7 +246,8 @@ inline void EspOutbound::add_esp_job(ProtectItem& item, Sa& sa, const Inner& inn
   job.icv = {esp + front + text, shape.icv};
   job.iv_counter = sequence;
   job.ok = false;
-  pending_.add() = {&item, &sa, inner.packet.size, nullptr};
+  pending_.add() = {&item, &sa, inner.packet.size, nullptr,
+                    inner.next_header == wire::ip_protocol::no_next_header};
   sad_.count_out(sa, sequence, text);
 }
 
@@ -323,7 +336,7 @@ bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner,
     return true;
   }
   for (std::size_t i = 1; i < plan->count(); ++i) {
-    plan->write(i, made_.add(sa, plan->size_of(i)).bytes());
+    plan->write(i, made_.add({&sa}, plan->size_of(i)).bytes());
   }
   IpSummary first = inner.packet;
   first.size = plan->size_of(0);
@@ -341,6 +354,36 @@ bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner,
   return true;
 }
 
+// Nobody reads what is in it, but for the fields that the outer header may copy.
+void EspOutbound::make_dummy(Sa& sa) {
+  constexpr std::size_t size_min = 64;
+  const base::IpAddress source = sa.params.local.front().first;
+  const base::IpAddress destination = sa.params.remote.front().first;
+  std::size_t size = sa.pad_to;
+  if (size == 0) {
+    // Only a tunnel's packets keep the IP header that inner_mtu counts.
+    const bool keeps_header = sa.mode == policy::SaMode::tunnel;
+    const std::size_t header = source.is_v4() ? wire::ipv4_header_size_min : wire::ipv6_header_size;
+    const std::size_t size_max =
+        std::max(sa.inner_mtu, size_min + header) - (keeps_header ? 0 : header);
+    size = size_min + rng_.public_below(size_max - size_min + 1);
+  }
+  const base::MutBytes packet = made_.add({&sa, true}, size).bytes();
+  std::ranges::fill(packet, std::byte{0});
+  if (source.is_v4()) {
+    wire::write_ipv4_header(packet, {.source = source,
+                                     .destination = destination,
+                                     .protocol = wire::ip_protocol::no_next_header,
+                                     .total_length = static_cast<std::uint16_t>(size)});
+  } else {
+    wire::write_ipv6_header(
+        packet, {.source = source,
+                 .destination = destination,
+                 .next_header = wire::ip_protocol::no_next_header,
+                 .payload_length = static_cast<std::uint16_t>(size - wire::ipv6_header_size)});
+  }
+}
+
 // Their SA is known: another lookup might find a policy that the first fragment, with its ports,
 // does not match, or none.
 void EspOutbound::seal_made(base::Instant now) {
@@ -352,14 +395,17 @@ void EspOutbound::seal_made(base::Instant now) {
     masked_.clear();
     headers_.clear();
     for (; at < end; ++at) {
-      Sa& sa = made_.sa_of(at);
+      const MadePackets::Origin& origin = made_.origin_of(at);
+      Sa& sa = *origin.sa;
       IpSummary summary;
       if (sa.is_expired) {
         drop(items[at], &sa, DropReason::clear_expired);
         continue;
       }
       const bool is_ip = summarize(items[at].packet->bytes(), summary);
-      const Inner inner{summary, next_header_of(summary), 0};
+      const Inner inner{
+          summary, origin.is_dummy ? wire::ip_protocol::no_next_header : next_header_of(summary),
+          0};
       if (is_ip && fit(items[at], sa, inner) == Fit::whole) {
         encapsulate(items[at], sa, inner);
       } else {
@@ -385,89 +431,6 @@ void EspOutbound::seal_all() {
     at = end;
   }
   sad_.finish_crypto();
-}
-
-Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
-  ProtectItem& item = *chosen.item;
-  const Flow flow = find_living_flow(chosen, now);
-  if (flow.entry == &of_whole_packet_) {
-    gather(item, nullptr, now);
-    return nullptr;
-  }
-  if (flow.entry == nullptr) {
-    drop(item, nullptr, DropReason::clear_no_policy);
-    return nullptr;
-  }
-  switch (flow.entry->policy.action) {
-    case PolicyAction::bypass: item.verdict = Verdict::bypass; return nullptr;
-    case PolicyAction::discard:
-      drop(item, nullptr, DropReason::clear_policy_discard);
-      return nullptr;
-    case PolicyAction::protect: break;
-  }
-  if (flow.sa == nullptr) {
-    hold(item, *flow.entry, now);
-    return nullptr;
-  }
-  if (flow.sa->is_expired) {
-    sad_.announce_hard(*flow.sa);
-    drop(item, flow.sa, DropReason::clear_expired);
-    return nullptr;
-  }
-  return flow.sa;
-}
-
-void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant now) {
-  const auto fields = wire::selector_fields(item.packet->bytes());
-  if (!fields.has_value()) return drop(item, nullptr, DropReason::clear_malformed);
-  const Policy& policy = entry.policy;
-  notices_.acquire(entry.child,
-                   policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote), now);
-  if (!waiting_.is_on()) return drop(item, nullptr, DropReason::clear_no_sa);
-  if (!waiting_.hold(entry.child, *fields, *item.packet, now)) {
-    return drop(item, nullptr, DropReason::clear_queue_full);
-  }
-  item.verdict = Verdict::held;
-}
-
-void EspOutbound::gather(ProtectItem& item, Sa* sa, base::Instant now) {
-  auto whole = reassembly_.add(item.packet->bytes(), now);
-  if (!whole.has_value()) return drop(item, sa, whole.error());
-  if (whole->has_value() && !waiting_.push_reassembled(std::move(**whole))) {
-    return drop(item, sa, DropReason::clear_queue_full);
-  }
-  item.verdict = Verdict::held;
-}
-
-Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
-  Flow flow = look_up(chosen);
-  while (flow.sa != nullptr && !flow.sa->is_expired) {
-    sad_.expire_by_time(*flow.sa, now);
-    if (!flow.sa->is_expired) break;
-    flow = look_up(chosen);  // an older SA may still live; each turn ends one, so this ends
-  }
-  return flow;
-}
-
-const SpdEntry* EspOutbound::match(const wire::PacketSelectorFields& packet) const {
-  if (packet.is_fragment) {
-    wire::PacketSelectorFields without = packet;
-    without.has_ports = false;  // all fragments of a packet are judged alike
-    if (spd_.needs_ports(without, spd_.match_outbound(without))) return &of_whole_packet_;
-  }
-  return spd_.match_outbound(packet);
-}
-
-Flow EspOutbound::look_up(const Chosen& chosen) {
-  if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
-  const auto fields = wire::selector_fields(chosen.item->packet->bytes());
-  if (!fields.has_value()) return {};
-  Flow flow{match(*fields), nullptr};
-  if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
-    flow.sa = sad_.find_outbound(flow.entry->child, *fields);
-  }
-  flows_.insert(chosen.packet.flow, generation(), flow);
-  return flow;
 }
 
 bool EspOutbound::has_room_whole(const PacketBuffer& packet, const Sa& sa, const Inner& inner,
@@ -556,6 +519,7 @@ void EspOutbound::complete(base::Instant now) {
     item.sa = sa.id;
     item.path = sa.params.path;
     item.udp_encap = sa.params.udp_encap;
+    if (pending_[i].is_dummy) continue;  // no traffic
     ++sa.out.packets;
     sa.out.bytes += pending_[i].inner_size;
     sa.out.last = now;

@@ -23,10 +23,13 @@ namespace caponier::ipsec {
 
 class EspOutbound {
  public:
-  EspOutbound(const EngineLimits& limits, const Spd& spd, Sad& sad, Notices& notices,
-              WaitingPackets& waiting, Reassembly& reassembly, base::DropCounters& drops);
+  EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& spd, Sad& sad,
+              Notices& notices, WaitingPackets& waiting, Reassembly& reassembly,
+              base::DropCounters& drops);
 
   void run(std::span<ProtectItem> items, base::Instant now);
+  /// Makes the dummy packets that are due; made() has them.
+  void run_dummies(base::Instant now);
   [[nodiscard]] std::span<const ProtectItem> made() const { return made_.items(); }
 
  private:
@@ -56,6 +59,7 @@ class EspOutbound {
     Sa* sa = nullptr;
     std::size_t inner_size = 0;
     const Masked* masked = nullptr;
+    bool is_dummy = false;
   };
 
   // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
@@ -88,7 +92,9 @@ class EspOutbound {
   bool split(ProtectItem& item, Sa& sa, const Inner& inner);
   template <class Plan>
   bool split(ProtectItem& item, Sa& sa, const Inner& inner, const std::optional<Plan>& plan);
-  /// The fragments of all packets that were split, through the same stages.
+  /// A dummy packet as long as others of the SA may be.
+  void make_dummy(Sa& sa);
+  /// The fragments of all packets that were split, and dummies, through the same stages.
   void seal_made(base::Instant now);
   void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
   struct EspPlace {
@@ -116,6 +122,7 @@ class EspOutbound {
 
   bool clamp_mss_;
   MadePackets made_;
+  base::Rng& rng_;
   const Spd& spd_;
   Sad& sad_;
   Notices& notices_;

@@ -136,11 +136,17 @@ struct alignas(64) Sa {
   std::optional<base::Path> moved_to;
   std::optional<base::Instant> soft_at;
   std::optional<base::Instant> hard_at;
-  std::uint64_t rank = 0;  ///< the newer, the higher
+  std::uint64_t rank = 0;          ///< the newer, the higher
+  base::Instant dummy_at = never;  ///< not before
 
   /// To be called when path, encapsulation, NAT or path_mtu have changed.
   void update_path();
   [[nodiscard]] SaCounters counters() const;
+  /// Whether dummy packets are wanted and possible: AH cannot have any.
+  [[nodiscard]] bool has_dummies() const {
+    return params.treatment.dummy_interval > base::Duration{} &&
+           params.protocol == policy::SaProtocol::esp;
+  }
 
   /// Bring what one packet needs into the cache: first these, then, as these lead to it, the rest.
   void prefetch_out() const {

@@ -43,6 +43,10 @@ std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
   if (sa->hard_at.has_value()) deadlines_.emplace(*sa->hard_at, id);
   by_spi(sa->params.protocol).insert(sa->params.spi_in, sa.get());
   by_child_.add(*sa);
+  if (sa->has_dummies()) {
+    sa->dummy_at = now + sa->params.treatment.dummy_interval;
+    dummies_.emplace(sa->dummy_at, id);
+  }
   by_id_.insert(id, std::move(sa));
   ++generation_;
   return {};
@@ -55,6 +59,7 @@ void Sad::remove(policy::ChildSaId id) {
   if (sa->hard_at.has_value()) deadlines_.erase({*sa->hard_at, id});
   by_spi(sa->params.protocol).remove(sa->params.spi_in);
   by_child_.remove(*sa);
+  dummies_.erase({sa->dummy_at, id});
   ++generation_;
 }
 
@@ -97,9 +102,29 @@ void Sad::handle_deadline(base::Instant now) {
   }
 }
 
+Sa* Sad::take_dummy_due(base::Instant now) {
+  while (!dummies_.empty() && dummies_.begin()->first <= now) {
+    Sa& sa = *find(dummies_.begin()->second);
+    const base::Duration interval = sa.params.treatment.dummy_interval;
+    const bool is_quiet = sa.out.last == Traffic::not_yet || sa.out.last + interval <= now;
+    dummies_.erase(dummies_.begin());
+    sa.dummy_at = (is_quiet ? now : sa.out.last) + interval;
+    if (sa.is_expired)
+      sa.dummy_at = never;
+    else
+      dummies_.emplace(sa.dummy_at, sa.id);
+    if (is_quiet && sa.sends && !sa.is_expired && !by_child_.has_successor(sa)) return &sa;
+  }
+  return nullptr;
+}
+
 std::optional<base::Deadline> Sad::poll_deadline() const {
-  if (deadlines_.empty()) return std::nullopt;
-  return base::Deadline{deadlines_.begin()->first, "child SA lifetime"};
+  std::optional<base::Deadline> earliest;
+  if (!deadlines_.empty()) earliest = {deadlines_.begin()->first, "child SA lifetime"};
+  if (!dummies_.empty() && (!earliest || dummies_.begin()->first < earliest->at)) {
+    earliest = {dummies_.begin()->first, "dummy packets"};
+  }
+  return earliest;
 }
 
 }  // namespace caponier::ipsec

@@ -65,6 +65,9 @@ class Sad {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
+  /// An SA that owes a dummy packet, or null. Each is given once in its interval.
+  [[nodiscard]] Sa* take_dummy_due(base::Instant now);
+
   /// Completes what the ciphers of all SAs have started.
   void finish_crypto() const { crypto_.finish(); }
 
@@ -94,6 +97,7 @@ class Sad {
   FlatTable<base::Spi, Sa*> ah_by_spi_;
   OutboundIndex by_child_;
   std::set<std::pair<base::Instant, policy::ChildSaId>> deadlines_;
+  std::set<std::pair<base::Instant, policy::ChildSaId>> dummies_;  ///< when each may be due
   std::uint64_t generation_ = 0;
 };
 

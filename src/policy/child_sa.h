@@ -54,6 +54,8 @@ struct SaTreatment {
   /// Traffic flow confidentiality (RFC 4303 s2.7): payloads are filled up to this many octets, or
   /// to the path MTU; 0 = off.
   std::uint16_t tfc_pad = 0;
+  /// And when nothing has been sent for so long, a dummy packet is (RFC 4303 s2.6); 0 = never.
+  base::Duration dummy_interval{};
   friend auto operator<=>(const SaTreatment&, const SaTreatment&) = default;
 };
 /// SaTreatment::tfc_pad: as long as the path MTU allows.

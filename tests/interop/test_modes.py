@@ -208,10 +208,23 @@ def tfc(lab, options):
     pair.stop()
 
 
+def dummies(lab, options):
+    """Silence looks like traffic: packets leave that are as long as the others."""
+    pair = sites(options, lab, "tfc_padding = 900\ndummy_packets = \"50ms\"\n")
+
+    def traffic():
+        pair.expect_ping(inside_b(4), 3, size=100)
+        time.sleep(1)
+
+    lines = pair.captured(traffic, ["ip.len"], "esp")
+    expect(len(lines) >= 30 and len(set(lines)) == 1, f"{lines}")
+    pair.stop()
+
+
 CASES = [ah_tunnel(4, 4, "sha256"), ah_tunnel(6, 4, "sha512"), ah_tunnel(4, 6, "aescmac"),
          ah_tunnel(6, 6, "aes256gmac"), ah_rekey, ah_host(4), ah_host(6),
          headers_outside("ah"), headers_outside("esp"), ah_at_nat, beet(4, 4),
-         beet(4, 6), beet(6, 4), beet(6, 6), tfc]
+         beet(4, 6), beet(6, 4), beet(6, 6), tfc, dummies]
 
 
 def main():

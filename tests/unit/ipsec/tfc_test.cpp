@@ -65,6 +65,88 @@ TEST(Tfc, is_for_tunnels_alone) {
   EXPECT_LT(padded.sent_size(v4_packet(10)), 100u);
 }
 
+constexpr base::Duration interval{std::chrono::milliseconds{100}};
+
+struct Quiet : Padded {
+  explicit Quiet(std::uint16_t tfc_pad, policy::SaMode mode = policy::SaMode::tunnel)
+      : Padded(0, mode) {
+    pair.a.remove({1});
+    installed = pair.a.install(sa(1, tfc_pad), {}).has_value();
+  }
+  policy::InstallSa sa(std::uint64_t id, std::uint16_t tfc_pad) const {
+    Spec made = pair.spec;
+    made.id = id;
+    policy::InstallSa sa = install_for_a(made);
+    sa.treatment.tfc_pad = tfc_pad;
+    sa.treatment.dummy_interval = interval;
+    return sa;
+  }
+  /// How many dummies leave at that time; they go to B.
+  std::size_t dummies_at(base::Instant now) {
+    pair.a.handle_deadline(now);
+    sizes.clear();
+    for (const ProtectItem& item : pair.a.made()) {
+      if (item.verdict != Verdict::forward) continue;
+      sizes.push_back(item.packet->size());
+      const Bytes esp = item.packet->bytes();
+      EXPECT_EQ(open_one(pair.b, ByteVec(esp.begin(), esp.end())).item.drop, DropReason::esp_dummy);
+    }
+    return sizes.size();
+  }
+  static base::Instant after(int intervals) { return base::Instant{} + intervals * interval; }
+
+  std::vector<std::size_t> sizes;
+};
+
+TEST(Tfc, silence_is_filled_with_dummy_packets) {
+  Quiet quiet{1000};
+  ASSERT_TRUE(quiet.installed);
+  EXPECT_EQ(quiet.dummies_at(Quiet::after(1) - std::chrono::milliseconds{1}), 0u);
+  for (int i = 1; i <= 5; ++i) {
+    ASSERT_EQ(quiet.pair.a.poll_deadline()->at, Quiet::after(i));
+    EXPECT_EQ(quiet.dummies_at(Quiet::after(i)), 1u);
+    EXPECT_EQ(quiet.sizes.front(), quiet.sent_size(v4_packet(1)));
+  }
+  EXPECT_EQ(quiet.pair.b.drops()[DropReason::esp_dummy], 5u);
+  EXPECT_EQ(quiet.pair.a.counters({1})->packets_out, 5u);  // those of sent_size() alone
+}
+
+TEST(Tfc, no_dummy_leaves_where_there_is_traffic) {
+  Quiet quiet{0};
+  for (int i = 1; i <= 5; ++i) {
+    const base::Instant before = Quiet::after(i) - interval / 2;
+    (void)protect_one(quiet.pair.a, v4_packet(), before);
+    EXPECT_EQ(quiet.dummies_at(Quiet::after(i)), 0u);
+  }
+  EXPECT_EQ(quiet.dummies_at(Quiet::after(6)), 1u);
+}
+
+TEST(Tfc, dummies_without_padding_have_any_length_that_fits) {
+  for (const auto mode : {policy::SaMode::tunnel, policy::SaMode::transport}) {
+    Quiet quiet{0, mode};
+    std::set<std::size_t> sizes;
+    for (int i = 1; i <= 200; ++i) {
+      ASSERT_EQ(quiet.dummies_at(Quiet::after(i)), 1u);
+      sizes.insert(quiet.sizes.front());
+    }
+    EXPECT_GT(sizes.size(), 100u);
+    EXPECT_LE(*sizes.rbegin() + 20, path_mtu_default);
+  }
+}
+
+TEST(Tfc, only_the_sa_that_would_carry_traffic_sends_dummies) {
+  Quiet quiet{1000};
+  Spec second = quiet.pair.spec;
+  second.id = 2;
+  ASSERT_TRUE(quiet.pair.b.install(install_for_b(second), {}));
+  ASSERT_TRUE(quiet.pair.a.install(quiet.sa(2, 1000), {}));
+  EXPECT_EQ(quiet.dummies_at(Quiet::after(1)), 1u);
+  EXPECT_EQ(quiet.pair.a.made().front().sa.value, 2u);
+  quiet.pair.a.remove({2});
+  EXPECT_EQ(quiet.dummies_at(Quiet::after(2)), 1u);
+  EXPECT_EQ(quiet.pair.a.made().front().sa.value, 1u);
+}
+
 TEST(Tfc, a_dummy_packet_is_counted_and_that_is_all) {
   Pair pair;
   ByteVec text(100, std::byte{0xab});  // anything, RFC 4303 s2.6

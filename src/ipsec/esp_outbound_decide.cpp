@@ -1,0 +1,91 @@
+// What becomes of a packet whose flow is not in the cache, or whose SA has ended.
+#include "ipsec/esp_outbound.h"
+
+namespace caponier::ipsec {
+
+using base::DropReason;
+
+Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
+  ProtectItem& item = *chosen.item;
+  const Flow flow = find_living_flow(chosen, now);
+  if (flow.entry == &of_whole_packet_) {
+    gather(item, nullptr, now);
+    return nullptr;
+  }
+  if (flow.entry == nullptr) {
+    drop(item, nullptr, DropReason::clear_no_policy);
+    return nullptr;
+  }
+  switch (flow.entry->policy.action) {
+    case PolicyAction::bypass: item.verdict = Verdict::bypass; return nullptr;
+    case PolicyAction::discard:
+      drop(item, nullptr, DropReason::clear_policy_discard);
+      return nullptr;
+    case PolicyAction::protect: break;
+  }
+  if (flow.sa == nullptr) {
+    hold(item, *flow.entry, now);
+    return nullptr;
+  }
+  if (flow.sa->is_expired) {
+    sad_.announce_hard(*flow.sa);
+    drop(item, flow.sa, DropReason::clear_expired);
+    return nullptr;
+  }
+  return flow.sa;
+}
+
+void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant now) {
+  const auto fields = wire::selector_fields(item.packet->bytes());
+  if (!fields.has_value()) return drop(item, nullptr, DropReason::clear_malformed);
+  const Policy& policy = entry.policy;
+  notices_.acquire(entry.child,
+                   policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote), now);
+  if (!waiting_.is_on()) return drop(item, nullptr, DropReason::clear_no_sa);
+  if (!waiting_.hold(entry.child, *fields, *item.packet, now)) {
+    return drop(item, nullptr, DropReason::clear_queue_full);
+  }
+  item.verdict = Verdict::held;
+}
+
+void EspOutbound::gather(ProtectItem& item, Sa* sa, base::Instant now) {
+  auto whole = reassembly_.add(item.packet->bytes(), now);
+  if (!whole.has_value()) return drop(item, sa, whole.error());
+  if (whole->has_value() && !waiting_.push_reassembled(std::move(**whole))) {
+    return drop(item, sa, DropReason::clear_queue_full);
+  }
+  item.verdict = Verdict::held;
+}
+
+Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
+  Flow flow = look_up(chosen);
+  while (flow.sa != nullptr && !flow.sa->is_expired) {
+    sad_.expire_by_time(*flow.sa, now);
+    if (!flow.sa->is_expired) break;
+    flow = look_up(chosen);  // an older SA may still live; each turn ends one, so this ends
+  }
+  return flow;
+}
+
+const SpdEntry* EspOutbound::match(const wire::PacketSelectorFields& packet) const {
+  if (packet.is_fragment) {
+    wire::PacketSelectorFields without = packet;
+    without.has_ports = false;  // all fragments of a packet are judged alike
+    if (spd_.needs_ports(without, spd_.match_outbound(without))) return &of_whole_packet_;
+  }
+  return spd_.match_outbound(packet);
+}
+
+Flow EspOutbound::look_up(const Chosen& chosen) {
+  if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
+  const auto fields = wire::selector_fields(chosen.item->packet->bytes());
+  if (!fields.has_value()) return {};
+  Flow flow{match(*fields), nullptr};
+  if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
+    flow.sa = sad_.find_outbound(flow.entry->child, *fields);
+  }
+  flows_.insert(chosen.packet.flow, generation(), flow);
+  return flow;
+}
+
+}  // namespace caponier::ipsec
