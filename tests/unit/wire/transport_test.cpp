@@ -38,6 +38,34 @@ TEST(Checksum, pieces_of_even_size_add_up_to_the_whole) {
   }
 }
 
+/// Octet by octet, as RFC 1071 s1 words it.
+std::uint16_t slow_checksum(Bytes data) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    sum += std::to_integer<std::uint32_t>(data[i]) << (i % 2 == 0 ? 8 : 0);
+    if (sum > 0xffff) sum -= 0xffff;
+  }
+  return static_cast<std::uint16_t>(~sum);
+}
+
+TEST(Checksum, of_any_size_agrees_with_a_slow_one_copying_or_not) {
+  for (std::size_t size = 0; size < 200; ++size) {
+    ByteVec data(size);
+    for (std::size_t i = 0; i < size; ++i) data[i] = static_cast<std::byte>(i * i + size);
+    EXPECT_EQ(internet_checksum(data), slow_checksum(data)) << size;
+    ByteVec copy(size + 1, std::byte{0x5a});
+    EXPECT_EQ(checksum_finish(checksum_copy(0, copy, data)), slow_checksum(data)) << size;
+    EXPECT_EQ(copy.back(), std::byte{0x5a}) << size;
+    copy.pop_back();
+    EXPECT_EQ(copy, data);
+  }
+}
+
+TEST(Checksum, of_nothing_but_ones_does_not_overflow) {
+  const ByteVec data(1 << 20, std::byte{0xff});
+  EXPECT_EQ(internet_checksum(data), 0U);
+}
+
 TEST(Checksum, incremental_update_agrees_with_the_example_of_rfc_1624) {
   EXPECT_EQ(checksum_update(0xdd2f, 0x5555, 0x3285), 0x0000U);
 }
