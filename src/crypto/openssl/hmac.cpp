@@ -77,10 +77,6 @@ bool spread_key(const Sha<State>& sha, Bytes key, MutBytes block) {
 
 }  // namespace
 
-Hmac::~Hmac() {
-  std::visit([](auto& keyed) { wipe(keyed); }, keyed_);
-}
-
 template <class State>
 bool Hmac::begin(const Sha<State>& sha, Bytes key) {
   base::Secret<SHA512_CBLOCK> secret;

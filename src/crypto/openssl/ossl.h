@@ -45,9 +45,17 @@ using EcPoint = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
 
 template <class State>
 struct Sha;
-/// A hash with the inner and with the outer key block taken in.
+/// A hash with the inner and with the outer key block taken in, wiped in the end.
 template <class State>
 struct KeyedSha {
+  KeyedSha() = default;
+  KeyedSha(const KeyedSha&) = delete;
+  KeyedSha& operator=(const KeyedSha&) = delete;
+  ~KeyedSha() {
+    base::wipe(std::as_writable_bytes(std::span{&inner, 1}));
+    base::wipe(std::as_writable_bytes(std::span{&outer, 1}));
+  }
+
   const Sha<State>* sha = nullptr;
   State inner{};
   State outer{};
@@ -58,10 +66,6 @@ struct KeyedSha {
 class Hmac {
  public:
   static constexpr std::size_t size_max = 64;
-  Hmac() = default;
-  Hmac(const Hmac&) = delete;
-  Hmac& operator=(const Hmac&) = delete;
-  ~Hmac();
   /// False when OpenSSL refuses. `digest` is OpenSSL's name: "SHA256".
   [[nodiscard]] bool init(const char* digest, Bytes key);
   /// Writes the full output to the front of `out`; `out` holds at least size_max bytes. Only after
