@@ -1,9 +1,9 @@
 #include "io/socket/ip_socket.h"
 
 #include <fmt/format.h>
-#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -11,21 +11,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "io/socket/controls.h"
 #include "io/socket/sockaddr.h"
 #include "wire/ip.h"
 
 namespace caponier::io {
-
-/// What recvmmsg and sendmmsg want, laid out once.
-struct IpSocket::Batch {
-  struct alignas(cmsghdr) Control {
-    std::array<char, 512> bytes;  ///< addresses, classes, and IPv6 extension headers
-  };
-  std::array<mmsghdr, batch_max> messages{};
-  std::array<iovec, batch_max> parts{};
-  std::array<SocketAddress, batch_max> addresses{};
-  std::array<Control, batch_max> controls{};
-};
 
 namespace {
 
@@ -68,78 +58,6 @@ bool set_options(int fd, const IpSocketOptions& options) {
          set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) == 0 &&
          set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) == 0;
-}
-
-/// IPV6_FLOWINFO of linux/in6.h, which netinet/in.h does not go together with.
-constexpr int ipv6_flow_info = 11;
-
-template <class T>
-T read_control(cmsghdr* header) {
-  T value{};
-  std::memcpy(&value, CMSG_DATA(header), sizeof value);
-  return value;
-}
-
-/// Destination address and TOS of a received packet.
-void read_controls(msghdr& message, Received& item) {
-  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
-    if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
-      item.path.local.address = address_of(read_control<in_pktinfo>(at).ipi_addr);
-    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
-      item.tos = read_control<std::uint8_t>(at);
-    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
-      item.path.local.address = address_of(read_control<in6_pktinfo>(at).ipi6_addr);
-    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
-      item.tos = static_cast<std::uint8_t>(read_control<int>(at));
-    }
-  }
-}
-
-template <class T>
-void append_control(msghdr& message, int level, int type, const T& value) {
-  const std::size_t at = message.msg_controllen;
-  auto* header = reinterpret_cast<cmsghdr*>(static_cast<char*>(message.msg_control) + at);
-  header->cmsg_level = level;
-  header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN(sizeof value);
-  std::memcpy(CMSG_DATA(header), &value, sizeof value);
-  message.msg_controllen = at + CMSG_SPACE(sizeof value);
-}
-
-void write_controls(msghdr& message, const Outgoing& item) {
-  message.msg_controllen = 0;
-  const base::IpAddress& local = item.path.local.address;
-  const int tos = item.tos;
-  const int ttl = item.ttl;
-  if (item.path.remote.address.is_v4()) {
-    if (local.is_v4() && !local.is_unspecified()) {
-      in_pktinfo info{};
-      std::memcpy(&info.ipi_spec_dst, local.bytes().data(), 4);
-      append_control(message, IPPROTO_IP, IP_PKTINFO, info);
-    }
-    if (tos != 0) append_control(message, IPPROTO_IP, IP_TOS, tos);
-    if (ttl != 0) append_control(message, IPPROTO_IP, IP_TTL, ttl);
-    return;
-  }
-  if (!local.is_v4() && !local.is_unspecified()) {
-    in6_pktinfo info{};
-    std::memcpy(&info.ipi6_addr, local.bytes().data(), 16);
-    append_control(message, IPPROTO_IPV6, IPV6_PKTINFO, info);
-  }
-  if (tos != 0) append_control(message, IPPROTO_IPV6, IPV6_TCLASS, tos);
-  if (ttl != 0) append_control(message, IPPROTO_IPV6, IPV6_HOPLIMIT, ttl);
-  if (item.flow_label != 0) {
-    append_control(message, IPPROTO_IPV6, ipv6_flow_info, htonl(item.flow_label));
-  }
-}
-
-std::optional<sock_extended_err> read_error(msghdr& message) {
-  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
-    const bool is_error = (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR) ||
-                          (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR);
-    if (is_error) return read_control<sock_extended_err>(at);
-  }
-  return std::nullopt;
 }
 
 /// Raw IPv4 sockets deliver the IP header too.
@@ -226,13 +144,12 @@ std::string_view text_of(IpSocketKind kind) {
 }  // namespace
 
 IpSocket::IpSocket(Fd fd, const IpSocketOptions& options)
-    : fd_(std::move(fd)),
-      options_(options),
-      in_(std::make_unique<Batch>()),
-      out_(std::make_unique<Batch>()) {}
-IpSocket::IpSocket(IpSocket&&) noexcept = default;
-IpSocket& IpSocket::operator=(IpSocket&&) noexcept = default;
-IpSocket::~IpSocket() = default;
+    : fd_(std::move(fd)), options_(options), out_(std::make_unique<SendBatch>()) {
+  if (options.kind != IpSocketKind::udp) return;
+  // Both are of Linux 5.0; without them packets come and go one by one.
+  may_merge_ = set_int(fd_.get(), IPPROTO_UDP, UDP_SEGMENT, 0) == 0;
+  static_cast<void>(set_int(fd_.get(), IPPROTO_UDP, UDP_GRO, 1));
+}
 
 Io<IpSocket> IpSocket::open(const IpSocketOptions& options) {
   const bool is_udp = options.kind == IpSocketKind::udp;
@@ -264,48 +181,22 @@ bool IpSocket::serves(const base::Endpoint& local) const {
           local.address.is_unspecified());
 }
 
-std::size_t IpSocket::receive(std::span<Received> batch) {
-  batch = batch.first(std::min(batch.size(), batch_max));
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const base::MutBytes area = batch[i].packet->fill_area();
-    in_->parts[i] = {area.data(), area.size()};
-    msghdr& header = in_->messages[i].msg_hdr;
-    header = {};
-    header.msg_name = in_->addresses[i].get_mutable();
-    header.msg_namelen = SocketAddress::capacity;
-    header.msg_iov = &in_->parts[i];
-    header.msg_iovlen = 1;
-    header.msg_control = in_->controls[i].bytes.data();
-    header.msg_controllen = in_->controls[i].bytes.size();
-  }
-  for (;;) {
-    const int count = ::recvmmsg(fd_.get(), in_->messages.data(),
-                                 static_cast<unsigned>(batch.size()), MSG_DONTWAIT, nullptr);
-    // A pending ICMP error is taken out by the call that reports it; the next one goes on.
-    if (count < 0 && errno != EAGAIN && errno != EBADF && errno != ENOMEM) continue;
-    if (count <= 0) return 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) finish(batch[i], i);
-    return static_cast<std::size_t>(count);
-  }
+bool IpSocket::receive(ReceiveBatch& batch) {
+  const std::size_t messages = batch.receive(fd_.get(), segment_expected_);
+  const std::span<Received> packets = batch.packets();
+  for (std::size_t i = 0; i < packets.size(); ++i) finish(packets[i], batch.message_of(i));
+  return messages == ReceiveBatch::messages_max;
 }
 
-void IpSocket::finish(Received& item, std::size_t index) {
-  mmsghdr& message = in_->messages[index];
-  item.tos = 0;
-  item.is_whole = false;
+void IpSocket::finish(Received& item, msghdr& message) {
   item.path.local.port = options_.port;
-  item.path.remote = in_->addresses[index].endpoint();
-  const bool is_udp = options_.kind == IpSocketKind::udp;
-  if (!is_udp) item.path.remote.port = 0;
-  read_controls(message.msg_hdr, item);
-  const int cut = is_udp ? MSG_TRUNC : MSG_TRUNC | MSG_CTRUNC;
-  item.packet->resize((message.msg_hdr.msg_flags & cut) != 0 ? 0 : message.msg_len);
-  if (is_udp) return;
+  if (options_.kind == IpSocketKind::udp) return;
+  item.path.remote.port = 0;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) item.packet->resize(0);
   if (options_.family == base::Family::v4) {
     strip_ipv4_header(item, options_.kind == IpSocketKind::ah);
   } else {
-    rebuild_ipv6_headers(message.msg_hdr, item,
-                         static_cast<std::uint8_t>(protocol_of(options_.kind)));
+    rebuild_ipv6_headers(message, item, static_cast<std::uint8_t>(protocol_of(options_.kind)));
   }
 }
 
@@ -314,11 +205,13 @@ SendResult IpSocket::send(std::span<const Outgoing> batch) {
   while (!batch.empty()) {
     const bool wanted = batch.front().dont_fragment;
     std::size_t count = 1;
-    while (count < std::min(batch.size(), batch_max) && batch[count].dont_fragment == wanted) {
+    while (count < std::min(batch.size(), SendBatch::packets_max) &&
+           batch[count].dont_fragment == wanted) {
       ++count;
     }
     set_dont_fragment(wanted);
-    send_some(batch.first(count), result);
+    out_->send(fd_.get(), batch.first(count), options_.kind == IpSocketKind::udp, may_merge_,
+               result);
     batch = batch.subspan(count);
   }
   return result;
@@ -341,7 +234,8 @@ void IpSocket::set_dont_fragment(bool wanted) {
 }
 
 std::optional<SizeError> IpSocket::poll_size_error() {
-  for (std::size_t errors = 0; errors < batch_max; ++errors) {
+  constexpr std::size_t errors_at_once_max = 64;
+  for (std::size_t errors = 0; errors < errors_at_once_max; ++errors) {
     SocketAddress remote;
     std::array<char, 512> control;
     iovec part{quoted_.data(), quoted_.size()};
@@ -373,51 +267,6 @@ std::optional<SizeError> IpSocket::poll_size_error() {
     return error;
   }
   return std::nullopt;
-}
-
-void IpSocket::send_some(std::span<const Outgoing> batch, SendResult& result) {
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Outgoing& item = batch[i];
-    // sendmmsg only reads, but its structure is shared with recvmmsg.
-    out_->parts[i] = {const_cast<std::byte*>(item.bytes.data()), item.bytes.size()};
-    // A raw IPv6 socket takes a port for a protocol number.
-    const bool has_port = options_.kind == IpSocketKind::udp;
-    out_->addresses[i] = SocketAddress{
-        {item.path.remote.address, has_port ? item.path.remote.port : std::uint16_t{0}}};
-    msghdr& header = out_->messages[i].msg_hdr;
-    header = {};
-    header.msg_name = out_->addresses[i].get_mutable();
-    header.msg_namelen = out_->addresses[i].size();
-    header.msg_iov = &out_->parts[i];
-    header.msg_iovlen = 1;
-    header.msg_control = out_->controls[i].bytes.data();
-    write_controls(header, item);
-  }
-  std::size_t done = 0;
-  bool retried = false;
-  while (done < batch.size()) {
-    const int count = ::sendmmsg(fd_.get(), &out_->messages[done],
-                                 static_cast<unsigned>(batch.size() - done), MSG_DONTWAIT);
-    if (count > 0) {
-      done += static_cast<std::size_t>(count);
-      result.sent += static_cast<std::size_t>(count);
-      retried = false;
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == ENOBUFS) {
-      result.queue_full += batch.size() - done;
-      return;
-    }
-    // The error may be an older packet's (ICMP); a second refusal is about this one.
-    if (!retried) {
-      retried = true;
-      continue;
-    }
-    retried = false;
-    ++result.refused;
-    ++done;
-  }
 }
 
 }  // namespace caponier::io
