@@ -7,6 +7,8 @@
 namespace caponier::daemon {
 namespace {
 
+constexpr std::size_t size_errors_per_round_max = 64;
+
 void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
   to = {};
   to.packet = from.packet;
@@ -30,15 +32,14 @@ Plane::Plane(gateway::Gateway& gateway, io::Loop& loop, io::TunDevice& tun, io::
       udp_(std::move(udp)),
       raw_(std::move(raw)),
       tcp_(tcp, {}, loop, stream_handler(), notices),
-      natt_port_(natt_port) {
-  for (std::size_t i = 0; i < io::batch_max; ++i) {
-    clear_buffers_.emplace_back(clear_packet_max);
-    wire_buffers_.emplace_back(wire_packet_max);
-  }
-  for (std::size_t i = 0; i < io::batch_max; ++i) {
-    clear_batch_[i] = &clear_buffers_[i];
-    received_[i].packet = &wire_buffers_[i];
-  }
+      natt_port_(natt_port),
+      received_(wire_packet_max),
+      coalescer_(io::ReceiveBatch::packets_max,
+                 tun.takes_udp() ? offload::UdpCoalescing::on : offload::UdpCoalescing::off),
+      open_items_(io::ReceiveBatch::packets_max) {
+  for (std::size_t i = 0; i < clear_batch_max; ++i) clear_buffers_.emplace_back(clear_packet_max);
+  for (std::size_t i = 0; i < clear_batch_max; ++i) clear_batch_[i] = &clear_buffers_[i];
+  for (std::size_t i = 0; i < stream_batch_max; ++i) stream_buffers_.emplace_back(wire_packet_max);
   loop_.on_readable(tun_.fd(), [this] { pump_clear(); });
   for (io::IpSocket& socket : udp_.all()) {
     loop_.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
@@ -59,7 +60,7 @@ void Plane::pump_clear() {
     const std::size_t count = tun_.read(clear_batch_);
     if (count == 0) return;
     protect(count);
-    if (count < io::batch_max) return;
+    if (count < clear_batch_max) return;
   }
 }
 
@@ -119,7 +120,7 @@ void Plane::send(std::span<const ipsec::ProtectItem> items) {
       socket = wanted;
       waiting = 0;
     }
-    if (waiting == io::batch_max) flush(socket, std::exchange(waiting, 0));
+    if (waiting == outgoing_.size()) flush(socket, std::exchange(waiting, 0));
     outgoing_[waiting++] = outgoing_of(item);
   }
   flush(socket, waiting);
@@ -134,7 +135,7 @@ void Plane::send_split(const ipsec::ProtectItem& item) {
 
 void Plane::heed_size_errors(io::IpSocket& socket) {
   // Anybody may send such errors: a flood of them must not keep us here.
-  for (std::size_t i = 0; i < io::batch_max; ++i) {
+  for (std::size_t i = 0; i < size_errors_per_round_max; ++i) {
     const auto error = socket.poll_size_error();
     if (!error) return;
     gateway_.handle_too_big({error->remote, error->mtu, error->is_own_host, error->quoted},
@@ -156,10 +157,10 @@ void Plane::pump_udp(io::IpSocket& socket) {
   const bool is_natt = socket.options().port == natt_port_;
   heed_size_errors(socket);
   for (int round = 0; round < batches_per_round_max; ++round) {
-    const std::size_t received = socket.receive(received_);
+    const bool is_more = socket.receive(received_);
     const base::Instant now = io::monotonic_now();
     std::size_t esp = 0;
-    for (const io::Received& item : std::span{received_}.first(received)) {
+    for (const io::Received& item : received_.packets()) {
       const base::Bytes bytes = item.packet->bytes();
       const wire::NattDatagram datagram =
           is_natt ? wire::classify_natt(bytes) : wire::classify_ike_port(bytes);
@@ -171,7 +172,7 @@ void Plane::pump_udp(io::IpSocket& socket) {
       }
     }
     open(esp);
-    if (received < io::batch_max) return;
+    if (!is_more) return;
   }
 }
 
@@ -179,13 +180,15 @@ void Plane::pump_raw(io::IpSocket& socket) {
   const bool is_ah = socket.options().kind == io::IpSocketKind::ah;
   heed_size_errors(socket);
   for (int round = 0; round < batches_per_round_max; ++round) {
-    const std::size_t received = socket.receive(received_);
-    for (std::size_t i = 0; i < received; ++i) {
-      set_open_item(open_items_[i], received_[i]);
-      if (is_ah) open_items_[i].protocol = policy::SaProtocol::ah;
+    const bool is_more = socket.receive(received_);
+    std::size_t count = 0;
+    for (const io::Received& item : received_.packets()) {
+      set_open_item(open_items_[count], item);
+      if (is_ah) open_items_[count].protocol = policy::SaProtocol::ah;
+      ++count;
     }
-    open(received);
-    if (received < io::batch_max) return;
+    open(count);
+    if (!is_more) return;
   }
 }
 
@@ -210,12 +213,12 @@ void Plane::take_from_stream(const base::Path& path, base::Bytes message) {
     case wire::NattKind::esp: break;
   }
   if (message.size() > wire_packet_max) return drops_.add(base::DropReason::esp_malformed);
-  ipsec::PacketBuffer& buffer = wire_buffers_[from_streams_];
+  ipsec::PacketBuffer& buffer = stream_buffers_[from_streams_];
   buffer.assign(message);
   open_items_[from_streams_] = {};
   open_items_[from_streams_].packet = &buffer;
   open_items_[from_streams_].path = path;
-  if (++from_streams_ == io::batch_max) open(std::exchange(from_streams_, 0));
+  if (++from_streams_ == stream_batch_max) open(std::exchange(from_streams_, 0));
 }
 
 void Plane::settle_streams() {
@@ -233,8 +236,19 @@ void Plane::open(std::size_t count) {
       //= rfc9329#6.1-13
       if (item.drop == base::DropReason::esp_bad_icv) spoiled_stream_ = item.path;
     }
+  }
+  write_clear(items);
+}
+
+void Plane::write_clear(std::span<const ipsec::OpenItem> items) {
+  coalescer_.clear();
+  for (const ipsec::OpenItem& item : items) {
     if (item.verdict != ipsec::Verdict::forward) continue;
-    if (!tun_.write(item.packet->bytes())) drops_.add(base::DropReason::io_send_failed);
+    const bool is_merging = tun_.takes_tcp() && coalescer_.add(item.packet->bytes());
+    if (!is_merging) deliver_clear(item.packet->bytes());
+  }
+  for (const offload::Coalescer::Group& group : coalescer_.groups()) {
+    if (!tun_.write(group)) drops_.add(base::DropReason::io_send_failed, group.pieces.size());
   }
 }
 
@@ -250,6 +264,7 @@ void Plane::transmit_on_stream(const ike::Transmit& message) {
 base::DropCounters Plane::drops() const {
   base::DropCounters all = drops_;
   all.add(tcp_.drops());
+  all.add(tun_.drops());
   return all;
 }
 

@@ -12,6 +12,7 @@
 #include "io/tcp/tcp_streams.h"
 #include "io/tun/tun_device.h"
 #include "io/udp/udp_sockets.h"
+#include "offload/coalescer.h"
 
 namespace caponier::daemon {
 
@@ -21,6 +22,9 @@ inline constexpr std::size_t clear_packet_max = ipsec::PacketBuffer::payload_max
 inline constexpr std::size_t wire_packet_max = clear_packet_max + 384;
 /// A busy descriptor lets the others run after so many batches.
 inline constexpr int batches_per_round_max = 8;
+/// Packets of the clear side, and of streams, that go through the engine together.
+inline constexpr std::size_t clear_batch_max = 128;
+inline constexpr std::size_t stream_batch_max = 64;
 
 class Plane {
  public:
@@ -54,6 +58,8 @@ class Plane {
   [[nodiscard]] io::TcpStreams::Handler stream_handler();
   void transmit_on_stream(const ike::Transmit& message);
   void open(std::size_t count);
+  /// Decrypted packets of open_items_, merged as far as they may be.
+  void write_clear(std::span<const ipsec::OpenItem> items);
   void send(std::span<const ipsec::ProtectItem> items);
   /// Too large for its path as far as that is known, and IPv6: it leaves in fragments.
   void send_split(const ipsec::ProtectItem& item);
@@ -72,12 +78,13 @@ class Plane {
   base::DropCounters drops_;
 
   std::vector<ipsec::PacketBuffer> clear_buffers_;
-  std::vector<ipsec::PacketBuffer> wire_buffers_;
-  std::array<ipsec::PacketBuffer*, io::batch_max> clear_batch_{};
-  std::array<io::Received, io::batch_max> received_;
-  std::array<ipsec::ProtectItem, io::batch_max> protect_items_;
-  std::array<ipsec::OpenItem, io::batch_max> open_items_;
-  std::array<io::Outgoing, io::batch_max> outgoing_;
+  std::vector<ipsec::PacketBuffer> stream_buffers_;
+  io::ReceiveBatch received_;
+  offload::Coalescer coalescer_;
+  std::array<ipsec::PacketBuffer*, clear_batch_max> clear_batch_{};
+  std::array<ipsec::ProtectItem, clear_batch_max> protect_items_;
+  std::vector<ipsec::OpenItem> open_items_;
+  std::array<io::Outgoing, io::SendBatch::packets_max> outgoing_;
   std::size_t from_streams_ = 0;  ///< ESP from streams that waits in open_items_
   std::optional<base::Path> spoiled_stream_;
 };

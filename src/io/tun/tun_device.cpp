@@ -11,15 +11,21 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "io/netlink/messages.h"
+#include "offload/segments.h"
 
 namespace caponier::io {
 namespace {
 
-/// struct virtio_net_hdr, whose kernel header C++ cannot include. All zero: no offload asked.
-using VnetHeader = std::array<std::byte, 10>;
+using offload::VirtioHeader;
+
+/// Of Linux 6.2, in linux/if_tun.h.
+constexpr unsigned long offload_uso4 = 0x20;
+constexpr unsigned long offload_uso6 = 0x40;
 
 IoError open_error(int error) {
   if (error == ENOENT || error == ENODEV || error == ENXIO) {
@@ -35,14 +41,30 @@ std::expected<void, int> attach(int fd, ifreq& request, const std::string& name_
   request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | IFF_VNET_HDR;
   name_pattern.copy(request.ifr_name, IFNAMSIZ - 1);
   if (::ioctl(fd, TUNSETIFF, &request) != 0) return std::unexpected{errno};
-  int header_size = sizeof(VnetHeader);
+  int header_size = VirtioHeader::size;
   if (::ioctl(fd, TUNSETVNETHDRSZ, &header_size) != 0) return std::unexpected{errno};
-  // No offload yet: the kernel completes checksums and segments before we see a packet.
-  if (::ioctl(fd, TUNSETOFFLOAD, 0UL) != 0) return std::unexpected{errno};
   return {};
 }
 
 }  // namespace
+
+/// A super-packet, and how far it has been cut up.
+struct TunDevice::Cutter {
+  ipsec::PacketBuffer packet{ipsec::PacketBuffer::payload_max};
+  std::optional<offload::Segments> segments;
+  std::size_t next = 0;
+};
+
+TunDevice::TunDevice() : cutter_(std::make_unique<Cutter>()) {}
+TunDevice::TunDevice(TunDevice&&) noexcept = default;
+TunDevice& TunDevice::operator=(TunDevice&&) noexcept = default;
+TunDevice::~TunDevice() = default;
+
+void TunDevice::set_offload() {
+  constexpr unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  takes_udp_ = ::ioctl(fd_.get(), TUNSETOFFLOAD, tcp | offload_uso4 | offload_uso6) == 0;
+  takes_tcp_ = takes_udp_ || ::ioctl(fd_.get(), TUNSETOFFLOAD, tcp) == 0;
+}
 
 Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, Netlink& netlink) {
   TunDevice tun;
@@ -56,6 +78,7 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, Net
         busy ? "another program uses this name; set daemon.tun = \"caponier%d\""
              : "run as root or give the program CAP_NET_ADMIN")};
   }
+  tun.set_offload();
   tun.name_ = request.ifr_name;
   tun.index_ = ::if_nametoindex(request.ifr_name);
   tun.mtu_ = std::clamp(mtu, tun_mtu_min, tun_mtu_max);
@@ -81,28 +104,61 @@ std::expected<void, int> TunDevice::set_mtu(unsigned mtu, Netlink& netlink) {
 }
 
 std::size_t TunDevice::read(std::span<ipsec::PacketBuffer*> batch) {
+  Cutter& cutter = *cutter_;
   std::size_t count = 0;
   while (count < batch.size()) {
-    VnetHeader header{};
-    const base::MutBytes area = batch[count]->fill_area();
-    const std::array<iovec, 2> parts{iovec{&header, sizeof header},
-                                     iovec{area.data(), area.size()}};
-    const ssize_t size = ::readv(fd_.get(), parts.data(), 2);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < static_cast<ssize_t>(sizeof header)) break;
-    batch[count]->resize(static_cast<std::size_t>(size) - sizeof header);
-    ++count;
+    if (!cutter.segments && !read_one()) break;
+    if (!cutter.segments) continue;
+    ipsec::PacketBuffer& packet = *batch[count++];
+    if (cutter.segments->count() == 1) {
+      std::swap(packet, cutter.packet);
+      cutter.segments.reset();
+      continue;
+    }
+    packet.resize(cutter.segments->size_of(cutter.next));
+    cutter.segments->write(cutter.next, packet.bytes());
+    if (++cutter.next == cutter.segments->count()) cutter.segments.reset();
   }
   return count;
 }
 
-bool TunDevice::write(base::Bytes packet) {
-  VnetHeader header{};
-  // writev only reads.
-  const std::array<iovec, 2> parts{iovec{&header, sizeof header},
-                                   iovec{const_cast<std::byte*>(packet.data()), packet.size()}};
+bool TunDevice::read_one() {
+  Cutter& cutter = *cutter_;
+  std::array<std::byte, VirtioHeader::size> bytes{};
+  const base::MutBytes area = cutter.packet.fill_area();
+  const std::array<iovec, 2> parts{iovec{bytes.data(), bytes.size()},
+                                   iovec{area.data(), area.size()}};
+  ssize_t size = -1;
+  do size = ::readv(fd_.get(), parts.data(), 2);
+  while (size < 0 && errno == EINTR);
+  if (size < static_cast<ssize_t>(bytes.size())) return false;
+  cutter.packet.resize(static_cast<std::size_t>(size) - bytes.size());
+  cutter.next = 0;
+  const VirtioHeader header = VirtioHeader::decode(bytes);
+  const base::MutBytes packet = cutter.packet.bytes();
+  auto segments = offload::Segments::plan(header, packet, ipsec::PacketBuffer::payload_max);
+  const bool is_one = segments && segments->count() == 1;
+  if (!segments || (is_one && !offload::complete_checksum(header, packet))) {
+    drops_.add(base::DropReason::clear_malformed);
+    return true;
+  }
+  cutter.segments = *segments;
+  return true;
+}
+
+bool TunDevice::write(base::Bytes packet) { return write({VirtioHeader{}, {&packet, 1}}); }
+
+bool TunDevice::write(const offload::Coalescer::Group& group) {
+  std::array<std::byte, VirtioHeader::size> header = group.header.encode();
+  std::array<iovec, 1 + offload::Coalescer::segments_max> parts;
+  parts[0] = {header.data(), header.size()};
+  std::size_t count = 1;
+  for (const base::Bytes piece : group.pieces) {
+    // writev only reads.
+    parts[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+  }
   for (;;) {
-    if (::writev(fd_.get(), parts.data(), 2) >= 0) return true;
+    if (::writev(fd_.get(), parts.data(), static_cast<int>(count)) >= 0) return true;
     if (errno != EINTR) return false;
   }
 }
