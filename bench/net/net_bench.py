@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Caponier beside its peers through the same path in network namespaces, in one run, in turns.
+
+  net_bench.py --bin BUILD/bin [--repetitions N] [--seconds S] [--only NAME,...] [--json FILE]
+
+Nothing here passes or fails. Every figure is a median with the lowest and highest of the
+repetitions. The CPU is what the gateways' processes used, both together, user and system; what the
+kernel does for them in softirqs comes on top for all alike.
+"""
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+
+from peers import CLIENT_B, PEERS, Ours, Routing  # also sets the path of lab
+from lab import Lab, LabError, run
+
+TICKS = os.sysconf("SC_CLK_TCK")
+UDP_SIZES = (64, 512, 1372)
+LOSS_MAX_PERCENT = 0.1
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+        except FileNotFoundError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def iperf(peer, *arguments, seconds):
+    done = peer.client_a.run("iperf3", "-c", CLIENT_B, "-J", "-t", str(seconds), *arguments,
+                             check=False, timeout=seconds + 30)
+    document = json.loads(done.stdout)
+    if "error" in document:
+        raise LabError(f"{peer.title}: iperf3: {document['error']}")
+    return document["end"]
+
+
+def tcp(peer, streams, seconds, reverse=False):
+    """Gbit/s, and Gbit/s for each CPU second of the gateways' processes in a second."""
+    pids = peer.gateway_pids()
+    before, start = cpu_seconds(pids), time.monotonic()
+    end = iperf(peer, "-P", str(streams), *(["-R"] if reverse else []), seconds=seconds)
+    used = (cpu_seconds(pids) - before) / (time.monotonic() - start)
+    rate = end["sum_received"]["bits_per_second"] / 1e9
+    return rate, used
+
+
+def udp_loss(peer, size, kpps, seconds):
+    end = iperf(peer, "-u", "-l", str(size), "-b", str(int(kpps * 1000 * size * 8)),
+                seconds=seconds)["sum"]
+    sent_kpps = end["packets"] / end["seconds"] / 1000
+    return end["lost_percent"], sent_kpps
+
+
+def udp(peer, size, seconds):
+    """The highest rate found, in kpps, at which no more than LOSS_MAX_PERCENT were lost."""
+    low, high, best = 10.0, 640.0, 0.0
+    for _ in range(7):
+        wanted = (low * high) ** 0.5
+        lost, sent = udp_loss(peer, size, wanted, seconds)
+        if lost <= LOSS_MAX_PERCENT:
+            best = max(best, sent)
+            low = wanted
+            if sent < wanted * 0.9:
+                break  # the client cannot send more
+        else:
+            high = wanted
+    return best
+
+
+def latencies(peer, count, interval):
+    text = peer.client_a.run("ping", "-n", "-c", str(count), "-i", str(interval), CLIENT_B,
+                             check=False, timeout=60).stdout
+    times = sorted(float(line.split("time=")[1].split()[0]) * 1000
+                   for line in text.splitlines() if "time=" in line)
+    if not times:
+        raise LabError(f"{peer.title}: no ping came back")
+    return statistics.median(times), times[min(len(times) - 1, int(len(times) * 0.99))]
+
+
+def loaded_latencies(peer, seconds):
+    load = peer.client_a.start(f"load-{peer.name}", ["iperf3", "-c", CLIENT_B, "-t",
+                                                     str(seconds + 1)])
+    time.sleep(0.5)
+    result = latencies(peer, int(seconds * 100), 0.01)
+    load.wait(seconds + 20)
+    return result
+
+
+def measure(peer, seconds):
+    """One repetition: figure name -> value."""
+    figures = {}
+    for streams in (1, 4):
+        for reverse in (False, True):
+            way = "back" if reverse else "there"
+            rate, used = tcp(peer, streams, seconds, reverse)
+            figures[f"tcp {streams} {way} Gbit/s"] = rate
+            if used > 0:
+                figures[f"tcp {streams} {way} CPU"] = used
+                figures[f"tcp {streams} {way} Gbit/s per CPU"] = rate / used
+    for size in UDP_SIZES:
+        figures[f"udp {size} kpps"] = udp(peer, size, 1)
+    figures["ping p50 us"], figures["ping p99 us"] = latencies(peer, 300, 0.003)
+    loaded = loaded_latencies(peer, seconds)
+    figures["ping loaded p50 us"], figures["ping loaded p99 us"] = loaded
+    return figures
+
+
+def spread(values):
+    return statistics.median(values), min(values), max(values)
+
+
+def show(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def report(results, out=sys.stdout):
+    """A Markdown table: a row for each figure, a column for each peer."""
+    titles = list(results)
+    print("| figure | " + " | ".join(titles) + " |", file=out)
+    print("|---" * (len(titles) + 1) + "|", file=out)
+    names = {name: None for figures in results.values() for name in figures}
+    for name in names:
+        cells = []
+        for title in titles:
+            values = results[title].get(name)
+            if not values:
+                cells.append("-")
+                continue
+            median, low, high = spread(values)
+            cells.append(f"{show(median)} ({show(low)}..{show(high)})")
+        print(f"| {name} | " + " | ".join(cells) + " |", file=out)
+
+
+def ratio(results, ours, theirs, name):
+    """Ours over theirs, of each repetition: (median, lowest, highest)."""
+    pairs = zip(results[ours].get(name, []), results.get(theirs, {}).get(name, []))
+    values = [a / b for a, b in pairs if b > 0]
+    return spread(values) if values else None
+
+
+def report_goals(results, titles):
+    goals = [("wg", "tcp 1 there Gbit/s per CPU", 3), ("ss", "tcp 1 there Gbit/s per CPU", 10),
+             ("wg", "udp 64 kpps", 4), ("rt", "tcp 1 there Gbit/s", 0.6)]
+    for name, figure, goal in goals:
+        if name not in titles or "cp" not in titles:
+            continue
+        found = ratio(results, titles["cp"], titles[name], figure)
+        if not found:
+            continue
+        median, low, high = found
+        word = "met" if median >= goal else "MISSED"
+        print(f"{figure}: {median:.2f} ({low:.2f}..{high:.2f}) times {titles[name]}; "
+              f"goal {goal}: {word}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--only", help="short names: " + ", ".join(peer.name for peer in PEERS))
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    wanted = options.only.split(",") if options.only else [peer.name for peer in PEERS]
+    Lab.run_quiet = staticmethod(lambda command: run(command, check=False).stdout)
+    with Lab("capn") as lab:
+        peers = []
+        for kind in PEERS:
+            if kind.name not in wanted:
+                continue
+            why = kind.missing()
+            if why:
+                print(f"skipped: {kind.title}: {why}")
+                continue
+            peer = kind(lab, options)
+            peer.client_b.start(f"iperf3-{kind.name}", ["iperf3", "-s"])
+            peers.append(peer)
+        results = {peer.title: {} for peer in peers}
+        for repetition in range(options.repetitions):
+            for peer in peers:
+                for name, value in measure(peer, options.seconds).items():
+                    results[peer.title].setdefault(name, []).append(value)
+                print(f"{repetition + 1} of {options.repetitions}: {peer.title}",
+                      file=sys.stderr, flush=True)
+        report(results)
+        report_goals(results, {peer.name: peer.title for peer in peers})
+        if options.json:
+            with open(options.json, "w") as out:
+                json.dump(results, out, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
