@@ -11,15 +11,17 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
-from peers import CLIENT_B, PEERS, Ours, Routing  # also sets the path of lab
-from lab import Lab, LabError, run
+from peers import CLIENT_B, PEERS  # also sets the path of lab
+from lab import Lab, LabError, run, wait_until
 
 TICKS = os.sysconf("SC_CLK_TCK")
 UDP_SIZES = (64, 512, 1372)
 LOSS_MAX_PERCENT = 0.1
+UDP_STEPS = 8
 
 
 def cpu_seconds(pids):
@@ -53,19 +55,30 @@ def tcp(peer, streams, seconds, reverse=False):
     return rate, used
 
 
-def udp_loss(peer, size, kpps, seconds):
-    end = iperf(peer, "-u", "-l", str(size), "-b", str(int(kpps * 1000 * size * 8)),
-                seconds=seconds)["sum"]
-    sent_kpps = end["packets"] / end["seconds"] / 1000
-    return end["lost_percent"], sent_kpps
+def udp_loss(peer, options, size, rate):
+    """Sends for a second: (percent lost, packets sent in a second)."""
+    tool, port = f"{options.bin}/caponier_udp_load", "7010"
+    log = peer.lab.folder / f"udp-{peer.name}.log"
+    log.unlink(missing_ok=True)
+    receiver = peer.client_b.start(f"udp-{peer.name}", [tool, "receive", port], log)
+    wait_until(lambda: log.exists() and "ready" in log.read_text(), 10, "the receiver")
+    text = peer.client_a.run(tool, "send", CLIENT_B, port, str(size), str(int(rate)), "1").stdout
+    sent, seconds = map(float, text.split())
+    try:
+        receiver.wait(5)
+        received = int(log.read_text().split()[-1])
+    except (subprocess.TimeoutExpired, ValueError):
+        peer.lab.stop(receiver)
+        received = 0
+    return 100 * max(0.0, sent - received) / sent, sent / seconds
 
 
-def udp(peer, size, seconds):
+def udp(peer, options, size):
     """The highest rate found, in kpps, at which no more than LOSS_MAX_PERCENT were lost."""
-    low, high, best = 10.0, 640.0, 0.0
-    for _ in range(7):
+    low, high, best = 20e3, 1280e3, 0.0
+    for _ in range(UDP_STEPS):
         wanted = (low * high) ** 0.5
-        lost, sent = udp_loss(peer, size, wanted, seconds)
+        lost, sent = udp_loss(peer, options, size, wanted)
         if lost <= LOSS_MAX_PERCENT:
             best = max(best, sent)
             low = wanted
@@ -73,7 +86,7 @@ def udp(peer, size, seconds):
                 break  # the client cannot send more
         else:
             high = wanted
-    return best
+    return best / 1000
 
 
 def latencies(peer, count, interval):
@@ -95,9 +108,9 @@ def loaded_latencies(peer, seconds):
     return result
 
 
-def measure(peer, seconds):
+def measure(peer, options):
     """One repetition: figure name -> value."""
-    figures = {}
+    figures, seconds = {}, options.seconds
     for streams in (1, 4):
         for reverse in (False, True):
             way = "back" if reverse else "there"
@@ -107,7 +120,7 @@ def measure(peer, seconds):
                 figures[f"tcp {streams} {way} CPU"] = used
                 figures[f"tcp {streams} {way} Gbit/s per CPU"] = rate / used
     for size in UDP_SIZES:
-        figures[f"udp {size} kpps"] = udp(peer, size, 1)
+        figures[f"udp {size} kpps"] = udp(peer, options, size)
     figures["ping p50 us"], figures["ping p99 us"] = latencies(peer, 300, 0.003)
     loaded = loaded_latencies(peer, seconds)
     figures["ping loaded p50 us"], figures["ping loaded p99 us"] = loaded
@@ -187,7 +200,7 @@ def main():
         results = {peer.title: {} for peer in peers}
         for repetition in range(options.repetitions):
             for peer in peers:
-                for name, value in measure(peer, options.seconds).items():
+                for name, value in measure(peer, options).items():
                     results[peer.title].setdefault(name, []).append(value)
                 print(f"{repetition + 1} of {options.repetitions}: {peer.title}",
                       file=sys.stderr, flush=True)

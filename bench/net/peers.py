@@ -11,7 +11,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path += [str(TOP / "tools"), str(TOP / "tests" / "interop")]
 
-from lab import Caponier, LabError, ping, wait_until  # noqa: E402
+from lab import Caponier, ping, wait_until  # noqa: E402
 from strongswan import CHARON, InNamespace, swanctl_conf  # noqa: E402
 
 OUTER_A, OUTER_B = "203.0.113.1", "203.0.113.2"
@@ -160,4 +160,3 @@ class OpenVpn(Peer):
 
 
 PEERS = [Routing, Ours, StrongSwan, WireGuardGo, OpenVpn]
-__all__ = ["PEERS", "CLIENT_A", "CLIENT_B", "LabError", "Ours", "Routing"]
