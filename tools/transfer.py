@@ -16,7 +16,8 @@ BLOCK = 1 << 20
 
 
 def serve(address, port):
-    with socket.create_server((address, port)) as listener:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, port), family=family) as listener:
         stream, _ = listener.accept()
         with stream:
             digest, size = hashlib.sha256(), 0
