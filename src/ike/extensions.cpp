@@ -1,5 +1,9 @@
 #include "ike/extensions.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "ike/auth_methods.h"
 #include "ike/messages.h"
 #include "ike/uniqueness.h"
@@ -16,6 +20,19 @@ bool has(const Payloads& payloads, NotifyType type) {
 }
 
 void append(Payloads& payloads, NotifyType type) { payloads.emplace_back(make_notify(type)); }
+
+/// MD5("strongSwan"). It announces (RFC 7296 s3.12) that we know the notify types that strongSwan
+/// has taken from the private range, of which USE_BEET_MODE is one: it heeds that from nobody else.
+constexpr std::array<std::uint8_t, 16> strongswan_vendor_id{0x88, 0x2f, 0xe5, 0x6d, 0x6f, 0xd2,
+                                                            0x0d, 0xbc, 0x22, 0x51, 0x61, 0x3b,
+                                                            0x2e, 0xbe, 0x5b, 0xeb};
+
+void append_vendor_id(Payloads& payloads, const ConnectionConfig& connection) {
+  const auto is_beet = [](const ChildConfig& child) { return child.mode == policy::SaMode::beet; };
+  if (std::ranges::none_of(connection.children, is_beet)) return;
+  const base::Bytes id = std::as_bytes(std::span{strongswan_vendor_id});
+  payloads.emplace_back(wire::VendorIdPayload{{id.begin(), id.end()}});
+}
 
 }  // namespace
 
@@ -48,6 +65,7 @@ void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& co
   if (!connection.intermediate.empty()) {
     append(payloads, NotifyType::intermediate_exchange_supported);
   }
+  append_vendor_id(payloads, connection);
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
@@ -56,6 +74,7 @@ void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& c
     append(payloads, NotifyType::ikev2_fragmentation_supported);
   }
   if (peer.intermediate) append(payloads, NotifyType::intermediate_exchange_supported);
+  append_vendor_id(payloads, connection);
 }
 
 Payloads optional_init_response_notifies(const ConnectionConfig& connection,

@@ -24,7 +24,7 @@ from lab import LabError, run, wait_until  # noqa: E402
 CACHE = ROOT / "build" / "guest"
 PEERS = ROOT / "build" / "peers"
 COMMAND_PORT = 2323
-MODULES = ["virtio_net", "virtio_pci", "af_packet", "dummy", "esp4", "esp6", "xfrm_user", "af_key",
+MODULES = ["virtio_net", "virtio_pci", "af_packet", "dummy", "esp4", "esp6", "ah4", "ah6", "xfrm_user", "af_key",
            "gcm", "ghash_generic", "ctr", "cbc", "authenc", "authencesn", "echainiv", "seqiv",
            "sha256_generic", "sha512_generic", "hmac", "jitterentropy_rng", "drbg", "nf_tables",
            "nft_numgen"]

@@ -60,7 +60,7 @@ connections {{
         mode = {mode}
         local_ts = {local_ts}
         remote_ts = {remote_ts}
-        esp_proposals = {esp}
+        {protocol}_proposals = {suite}
         {child_more}
       }}
     }}
@@ -76,13 +76,16 @@ secrets {{
 IKE = {"gcm": "aes256gcm16-prfsha384-x25519", "cbc": "aes256-sha256-modp2048",
        "ccm": "aes128ccm16-prfaesxcbc-ecp256bp", "xcbc": "aes128-aesxcbc-x448",
        "cmac": "aes256ctr-aescmac-prfaescmac-modp6144", "short": "aes256gcm8-prfsha512-ecp512bp",
-       "legacy": "3des-sha1-modp1024"}
+       "legacy": "3des-sha1-modp1024", "ah": "aes128-sha256-x25519"}
 ESP = {"gcm": "aes256gcm16", "cbc": "aes256-sha256", "ccm": "aes256ccm12",
        "xcbc": "aes192-aesxcbc", "cmac": "aes256ctr-aescmac", "short": "aes128gcm12",
        "legacy": "3des-sha1"}
+AH = {"ah": "sha256"}
 
 
 def swanctl_conf(**values):
+    values["protocol"] = "ah" if "ah" in values else "esp"
+    values["suite"] = values[values["protocol"]]
     for name, value in (("encap", "no"), ("mobike", "no"), ("more", ""), ("child_more", "")):
         values.setdefault(name, value)
     values.setdefault("psk", PSK)

@@ -3,10 +3,9 @@
 
   test_strongswan.py INITIATOR MODE SUITE PATH --bin DIR
 
-INITIATOR caponier | strongswan; MODE tunnel | transport | native-tunnel; SUITE a key of
-strongswan.ESP; PATH plain | nat (the initiator is behind it). Tunnel mode meets strongSwan's
-userspace ESP in a namespace (UDP only); transport and native tunnel mode meet the kernel's ESP in a
-guest.
+INITIATOR caponier | strongswan; MODE tunnel | transport | native-tunnel | beet; SUITE a key of
+strongswan.ESP or AH; PATH plain | nat (the initiator is behind it). Tunnel mode meets strongSwan's
+userspace ESP in a namespace (UDP only); all other modes meet the kernel's ESP, or AH, in a guest.
 
 Each case: the tunnel comes up, traffic flows both ways and as ESP only, a delete of either side is
 honoured by the other, and nothing is left behind. Exit code 77 with "skipped: why".
@@ -20,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 from lab import (Caponier, Lab, LabError, TwoGateways, capture, finish_capture, ping,  # noqa: E402
                  run, wait_until)
-from strongswan import (ESP, IKE, IMAGE, InGuest, InNamespace, PSK, gone,  # noqa: E402
+from strongswan import (AH, ESP, IKE, IMAGE, InGuest, InNamespace, PSK, gone,  # noqa: E402
                         has_child, swanctl_conf)
 
 TRANSFER = str(Path(__file__).resolve().parent.parent.parent / "tools" / "transfer.py")
@@ -33,15 +32,19 @@ class Case:
         self.we_initiate = options.initiator == "caponier"
         self.nat = options.path == "nat"
         self.transport = options.mode == "transport"
+        self.protocol = "ah" if options.suite in AH else "esp"
+        self.suite = {**ESP, **AH}[options.suite]
 
     def toml(self, remote, local_id, remote_id, local_net, remote_net):
         nets = "" if self.transport else \
             f'local_nets = ["{local_net}"]\nremote_nets = ["{remote_net}"]\n'
+        if self.options.mode == "beet":
+            nets += 'mode = "beet"\n'
         kind = "host" if self.transport else "site"
         compat = 'compat = "legacy"\n' if self.options.suite == "legacy" else ""
         return (f'[{kind}.peer]\nremote = "{remote}"\npsk = "@peer"\n{nets}{compat}'
                 f'local_id = "{local_id}"\nremote_id = "{remote_id}"\n'
-                f'ike = ["{IKE[self.options.suite]}"]\nesp = ["{ESP[self.options.suite]}"]\n'
+                f'ike = ["{IKE[self.options.suite]}"]\n{self.protocol} = ["{self.suite}"]\n'
                 f'start = {"true" if self.we_initiate else "false"}\n')
 
     def swanctl(self, local, remote, local_id, remote_id, local_ts, remote_ts):
@@ -49,8 +52,14 @@ class Case:
             local=local, remote=remote, local_id=local_id, remote_id=remote_id,
             local_ts="dynamic" if self.transport else local_ts,
             remote_ts="dynamic" if self.transport else remote_ts,
-            mode="transport" if self.transport else "tunnel",
-            ike=IKE[self.options.suite], esp=ESP[self.options.suite])
+            mode=self.options.mode if self.options.mode in ("transport", "beet") else "tunnel",
+            ike=IKE[self.options.suite], **{self.protocol: self.suite})
+
+    @property
+    def inside(self):
+        """What a guest's tunnel connects: BEET has one address at each end."""
+        beet = self.options.mode == "beet"
+        return ("10.1.0.10/32", "10.2.0.1/32") if beet else ("10.1.0.0/24", "10.2.0.0/24")
 
     def caponier(self, host, text):
         self.ours = Caponier(self.lab, host, text, {"peer": PSK}, self.options.bin).start()
@@ -104,10 +113,10 @@ class Case:
                 }""")
         self.theirs.load(self.swanctl(
             address, "%any" if nat_for_us else net.OUTER_A, address, net.outer_a,
-            "10.2.0.0/24", "10.1.0.0/24"))
+            *reversed(self.inside)))
         outer = "203.0.113.254" if private else net.OUTER_B
         self.caponier(net.gw_a, self.toml(outer if not private else "any", net.outer_a, address,
-                                          "10.1.0.0/24", "10.2.0.0/24"))
+                                          *self.inside))
         if self.transport:
             self.from_us = lambda: ping(net.gw_a, outer)[0]
             target = net.OUTER_A if nat_for_us else net.outer_a
@@ -125,6 +134,8 @@ class Case:
             self.theirs.initiate()
         self.peer = self.ours.wait_up("peer")
         wait_until(lambda: has_child(self.theirs.sas()), 10, "strongSwan's child")
+        if self.options.mode == "beet":
+            expect("BEET" in self.theirs.sas(), "strongSwan has no BEET", self)
 
     def traffic(self):
         wire = self.lab.folder / "middle.pcap"
@@ -135,10 +146,13 @@ class Case:
         if self.receiver:
             self.transfer()
         finish_capture(self.lab, dump)
-        seen = run(["tshark", "-r", str(wire), "-T", "fields",
-                    "-e", "_ws.col.Protocol"]).stdout.split()
-        clear = set(seen) - {"ESP", "ISAKMP", "UDPENCAP", "ARP", "ICMPv6"}
-        expect("ESP" in seen and not clear, f"between the gateways: {sorted(set(seen))}", self)
+        # What AH carries shows, so there the outermost protocols count.
+        seen = run(["tshark", "-r", str(wire), "-T", "fields", "-e", "frame.protocols"]).stdout
+        seen = [":".join(line.split(":")[3:4 + ("udp" in line.split(":")[3:4])])
+                for line in seen.split()]
+        clear = set(seen) - {self.protocol, "udp:isakmp", "udp:udpencap", "", "icmpv6"}
+        protected = "udp:udpencap" if "udp:udpencap" in seen else self.protocol
+        expect(protected in seen and not clear, f"between the gateways: {sorted(set(seen))}", self)
         status = self.ours.status("peer")
         encapsulated = status["children"][0]["udp_encap"]
         expected = self.nat or self.options.mode == "tunnel"
@@ -216,8 +230,8 @@ def tail(text, lines=60):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("initiator", choices=["caponier", "strongswan"])
-    parser.add_argument("mode", choices=["tunnel", "transport", "native-tunnel"])
-    parser.add_argument("suite", choices=sorted(ESP))
+    parser.add_argument("mode", choices=["tunnel", "transport", "native-tunnel", "beet"])
+    parser.add_argument("suite", choices=sorted({**ESP, **AH}))
     parser.add_argument("path", choices=["plain", "nat"])
     parser.add_argument("--bin", required=True)
     options = parser.parse_args()
