@@ -38,13 +38,6 @@ std::optional<wire::PacketSelectorFields> fields_of(base::Bytes packet) {
   return fields ? std::optional{*fields} : std::nullopt;
 }
 
-/// The policies are written from our side.
-wire::PacketSelectorFields turned(wire::PacketSelectorFields fields) {
-  std::swap(fields.source, fields.destination);
-  std::swap(fields.source_port, fields.destination_port);
-  return fields;
-}
-
 }  // namespace
 
 std::string_view name_of(TraceDirection direction) {
@@ -125,7 +118,7 @@ bool Tracer::is_chosen() { return seen_++ % request_->every == 0; }
 void Tracer::complete(TraceRecord& record, const ipsec::ProtectItem& item) const {
   record.direction = TraceDirection::outbound;
   if (record.inner) {
-    const ipsec::Policy* policy = engine_.find_policy(*record.inner);
+    const ipsec::Policy* policy = engine_.find_outbound_policy(*record.inner);
     if (policy != nullptr) record.policy = policy->action;
     if (policy != nullptr && record.peer.empty()) record.peer = policy->connection;
   }
@@ -146,7 +139,7 @@ void Tracer::complete(TraceRecord& record, const ipsec::OpenItem& item) const {
                         (item.verdict == Verdict::drop && is_one_of(dropped_as_inner, item.drop));
   if (is_inner) record.inner = fields_of(std::as_const(*item.packet).bytes());
   if (!record.inner) return;
-  const ipsec::Policy* policy = engine_.find_policy(turned(*record.inner));
+  const ipsec::Policy* policy = engine_.find_inbound_policy(*record.inner);
   if (policy != nullptr) record.policy = policy->action;
 }
 

@@ -176,8 +176,13 @@ std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
   return sa->counters();
 }
 
-const Policy* Engine::find_policy(const wire::PacketSelectorFields& packet) const {
+const Policy* Engine::find_outbound_policy(const wire::PacketSelectorFields& packet) const {
   const SpdEntry* const entry = impl_->spd.match_outbound(packet);
+  return entry == nullptr ? nullptr : &entry->policy;
+}
+
+const Policy* Engine::find_inbound_policy(const wire::PacketSelectorFields& packet) const {
+  const SpdEntry* const entry = impl_->spd.match_inbound(packet);
   return entry == nullptr ? nullptr : &entry->policy;
 }
 

@@ -224,9 +224,10 @@ class Engine {
   /// The largest inner packet whose outer packet fits `path_mtu`; 0 for an unknown SA.
   [[nodiscard]] std::size_t inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const;
   [[nodiscard]] std::optional<SaCounters> counters(policy::ChildSaId id) const;
-  /// The policy that decides about a packet leaving us with these fields, or null. Borrowed until
-  /// the next set_policies().
-  [[nodiscard]] const Policy* find_policy(const wire::PacketSelectorFields& packet) const;
+  /// The policy that decides about a packet with these fields that leaves us, or that arrives; or
+  /// null. Borrowed until the next set_policies().
+  [[nodiscard]] const Policy* find_outbound_policy(const wire::PacketSelectorFields& packet) const;
+  [[nodiscard]] const Policy* find_inbound_policy(const wire::PacketSelectorFields& packet) const;
   /// All drops, those without an SA included.
   [[nodiscard]] const base::DropCounters& drops() const;
   [[nodiscard]] std::size_t association_count() const;
