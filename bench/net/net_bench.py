@@ -2,12 +2,15 @@
 """Caponier beside its peers through the same path in network namespaces, in one run, in turns.
 
   net_bench.py --bin BUILD/bin [--repetitions N] [--seconds S] [--only NAME,...] [--json FILE]
+               [--write]
 
 Nothing here passes or fails. Every figure is a median with the lowest and highest of the
 repetitions. The CPU is what the gateways' processes used, both together, user and system; what the
-kernel does for them in softirqs comes on top for all alike.
+kernel does for them in softirqs comes on top for all alike. --write puts the table and the ratios
+into docs/performance.md.
 """
 import argparse
+import io
 import json
 import os
 import statistics
@@ -15,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from peers import CLIENT_B, PEERS  # also sets the path of lab
+from peers import CLIENT_B, PEERS, TOP  # also sets the path of lab
 from lab import Lab, LabError, run, wait_until
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -135,7 +138,7 @@ def show(value):
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
-def report(results, out=sys.stdout):
+def report(results, out):
     """A Markdown table: a row for each figure, a column for each peer."""
     titles = list(results)
     print("| figure | " + " | ".join(titles) + " |", file=out)
@@ -160,10 +163,11 @@ def ratio(results, ours, theirs, name):
     return spread(values) if values else None
 
 
-def report_goals(results, titles):
-    goals = [("wg", "tcp 1 there Gbit/s per CPU", 3), ("ss", "tcp 1 there Gbit/s per CPU", 10),
-             ("wg", "udp 64 kpps", 4), ("rt", "tcp 1 there Gbit/s", 0.6)]
-    for name, figure, goal in goals:
+def goals(results, titles):
+    """A sentence for each goal that this run can judge."""
+    wanted = [("wg", "tcp 1 there Gbit/s per CPU", 3), ("ss", "tcp 1 there Gbit/s per CPU", 10),
+              ("wg", "udp 64 kpps", 4), ("rt", "tcp 1 there Gbit/s", 0.6)]
+    for name, figure, goal in wanted:
         if name not in titles or "cp" not in titles:
             continue
         found = ratio(results, titles["cp"], titles[name], figure)
@@ -171,8 +175,15 @@ def report_goals(results, titles):
             continue
         median, low, high = found
         word = "met" if median >= goal else "MISSED"
-        print(f"{figure}: {median:.2f} ({low:.2f}..{high:.2f}) times {titles[name]}; "
-              f"goal {goal}: {word}")
+        yield (f"- {figure}: {median:.2f} ({low:.2f}..{high:.2f}) times {titles[name]}; "
+               f"goal {goal}: {word}")
+
+
+def write_document(text):
+    path = TOP / "docs" / "performance.md"
+    begin, end = "<!-- ./dev bench net --write -->\n", "<!-- end of ./dev bench net -->\n"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + text + end + rest.split(end)[1])
 
 
 def main():
@@ -182,6 +193,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--only", help="short names: " + ", ".join(peer.name for peer in PEERS))
     parser.add_argument("--json")
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else [peer.name for peer in PEERS]
     Lab.run_quiet = staticmethod(lambda command: run(command, check=False).stdout)
@@ -204,8 +216,13 @@ def main():
                     results[peer.title].setdefault(name, []).append(value)
                 print(f"{repetition + 1} of {options.repetitions}: {peer.title}",
                       file=sys.stderr, flush=True)
-        report(results)
-        report_goals(results, {peer.name: peer.title for peer in peers})
+        table = io.StringIO()
+        report(results, table)
+        titles = {peer.name: peer.title for peer in peers}
+        text = "\n".join([table.getvalue(), *goals(results, titles), ""])
+        print(text)
+        if options.write:
+            write_document(text)
         if options.json:
             with open(options.json, "w") as out:
                 json.dump(results, out, indent=1)
