@@ -64,7 +64,7 @@ def blocks(text):
     section, title, block = "", "", []
     for line, after_break in without_page_furniture(text):
         heading = HEADING.match(line)
-        is_title = bool(line) and line[0] != " "
+        is_title = bool(line) and line[0] not in " +|~"  # a wide figure begins at the margin
         # A page break inside a paragraph leaves a sentence open; anything else begins anew.
         goes_on = block and not TERMINATED.search(block[-1]) and indent(line) == indent(block[-1])
         new = not line.strip() or is_title or BULLET.match(line) or (after_break and not goes_on)

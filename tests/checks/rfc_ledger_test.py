@@ -88,6 +88,11 @@ class Splitter(unittest.TestCase):
     def test_a_full_stop_within_parentheses_goes_on_after_etc(self):
         self.assertIn("etc.) MAY enter.", self.found[3].text)
 
+    def test_a_figure_that_begins_at_the_margin_ends_no_section(self):
+        found = normative_sentences("1.  Doors\n\n   A sketch:\n\n+------+\n| door |\n~      ~\n"
+                                    "+------+\n\n   It MUST open.\n")
+        self.assertEqual([(s.name, s.text) for s in found], [("1-1", "It MUST open.")])
+
     def test_a_section_number_at_the_end_ends_the_sentence(self):
         self.assertEqual(split_sentences("As in Section 2.3. The rest follows."),
                          ["As in Section 2.3.", "The rest follows."])
