@@ -42,5 +42,15 @@ TEST(ConfigAlgorithms, compat_has_one_value) {
             "  fix: write \"legacy\", or leave compat out\n");
 }
 
+//= rfc4303#1-1 rfc4303#3.2-2 rfc4303#5-6 type=test
+TEST(ConfigAlgorithms, integrity_may_be_asked_for_alone_and_never_left_out) {
+  const auto config = loaded(site_with("esp = [\"null-sha256\"]\n"));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->peers.at(0).esp.at(0).integrity,
+            std::vector{crypto::IntegId::hmac_sha2_256_128});
+  EXPECT_EQ(loaded(site_with("esp = [\"null\"]\n")), nullptr);
+  EXPECT_EQ(loaded(site_with("esp = [\"aes256\"]\n")), nullptr);
+}
+
 }  // namespace
 }  // namespace caponier::config

@@ -60,6 +60,7 @@ TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
             "  fix: write mode = \"tunnel\", or leave the key out\n");
 }
 
+//= rfc4303#2.7-4 type=test
 TEST(ConfigChildKind, tfc_padding_is_a_number_of_octets_or_as_much_as_fits) {
   const auto padding = [](std::string_view line) {
     return loaded(site_with(line))->peers.at(0).treatment.tfc_pad;
@@ -69,6 +70,15 @@ TEST(ConfigChildKind, tfc_padding_is_a_number_of_octets_or_as_much_as_fits) {
   EXPECT_EQ(padding("tfc_padding = \"mtu\"\n"), policy::tfc_pad_to_mtu);
   EXPECT_EQ(padding("tfc_padding = \"off\"\n"), 0);
   EXPECT_NE(complaints(head + "tfc_padding = 9001\n" + nets).find("0 to 9000"), std::string::npos);
+}
+
+//= rfc4303#2.6-4..5 type=test
+TEST(ConfigChildKind, dummy_packets_are_sent_where_an_interval_is_given) {
+  const auto interval = [](std::string_view line) {
+    return loaded(site_with(line))->peers.at(0).treatment.dummy_interval;
+  };
+  EXPECT_EQ(interval(""), base::Duration{});
+  EXPECT_EQ(interval("dummy_packets = \"100ms\"\n"), std::chrono::milliseconds{100});
 }
 
 TEST(ConfigChildKind, a_change_is_a_change_of_the_tunnel) {

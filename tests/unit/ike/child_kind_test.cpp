@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "ike/messages.h"
 #include "unit/ike/pair.h"
 
 namespace caponier::ike::test {
@@ -131,6 +132,40 @@ TEST(ChildKind, beet_is_not_given_to_who_wants_a_tunnel_nor_the_other_way) {
     pair.run();
     EXPECT_TRUE(pair.a.live().empty());
     EXPECT_NE(pair.a.record.count(EventKind::child_failed), 0u);
+  }
+}
+
+/// Both ends want padding; the peer of one says that it cannot bear it. Who is told: B by the
+/// request, A by the answer.
+void tell_in_ike_auth(Pair& pair, bool tell_b) {
+  for (Side* side : {&pair.a, &pair.b}) {
+    const bool is_a = side == &pair.a;
+    ConnectionConfig connection =
+        is_a ? make_connection(end_a, end_b) : make_connection(end_b, end_a);
+    connection.children.front().treatment.tfc_pad = 1000;
+    side->set(std::move(connection));
+  }
+  pair.filter = [&pair, tell_b](Datagram& datagram) {
+    const wire::IkeHeader header = datagram.header();
+    if (datagram.to_b != tell_b || header.exchange != wire::ExchangeType::ike_auth) return true;
+    Forger forger{pair.a.record.keys.at(0)};
+    auto payloads = forger.open(datagram.message);
+    payloads.emplace_back(make_notify(NotifyType::esp_tfc_padding_not_supported));
+    datagram.message = forger.seal(header, payloads);
+    return true;
+  };
+  pair.initiate_a();
+  pair.run();
+}
+
+//= rfc4303#2.7-3 type=test
+TEST(ChildKind, a_peer_that_refuses_tfc_padding_gets_none) {
+  for (const bool tell_b : {true, false}) {
+    Pair pair;
+    tell_in_ike_auth(pair, tell_b);
+    ASSERT_TRUE(pair.is_up());
+    EXPECT_EQ(pair.a.live().at(0)->treatment.tfc_pad, tell_b ? 1000 : 0);
+    EXPECT_EQ(pair.b.live().at(0)->treatment.tfc_pad, tell_b ? 0 : 1000);
   }
 }
 

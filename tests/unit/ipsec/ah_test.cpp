@@ -6,6 +6,7 @@
 #include "unit/ipsec/header_packets.h"
 #include "unit/ipsec/pair.h"
 #include "wire/ah.h"
+#include "wire/icmp.h"
 
 namespace caponier::ipsec::test {
 namespace {
@@ -69,6 +70,7 @@ Opened open_ah(Engine& engine, const ByteVec& packet) {
   return open_whole(engine, packet, policy::SaProtocol::ah);
 }
 
+//= rfc4302#2-1 rfc4302#2.3-1 rfc4302#2.6-1 type=test
 TEST(Ah, an_ipv4_tunnel_packet_is_as_the_rfc_draws_it) {
   Pair pair{ah_tunnel(), {}, openssl()};
   const ByteVec inner = v4_packet(33);
@@ -102,6 +104,7 @@ TEST(Ah, an_ipv4_tunnel_packet_is_as_the_rfc_draws_it) {
   EXPECT_EQ(base::to_vec(Bytes{sent.esp}.last(inner.size())), inner);
 }
 
+//= rfc4302#2-1 rfc4302#2.6-1 type=test
 TEST(Ah, an_ipv6_transport_packet_is_padded_to_64_bits) {
   Spec spec = ah_transport(false);
   spec.esn = false;
@@ -124,6 +127,7 @@ TEST(Ah, an_ipv6_transport_packet_is_padded_to_64_bits) {
   EXPECT_EQ(base::to_vec(Bytes{sent.esp}.subspan(v6_size + 28, 4)), ByteVec(4));
 }
 
+//= rfc4302#5-4 type=test
 TEST(Ah, every_mac_round_trips_in_both_modes_and_families) {
   for (const crypto::IntegId integ : all_macs()) {
     for (const bool v4 : {true, false}) {
@@ -166,6 +170,7 @@ TEST(Ah, what_routers_change_does_no_harm) {
   }
 }
 
+//= rfc4302#3.4.3-7 rfc4302#3.4.4-1 type=test
 TEST(Ah, any_other_change_is_noticed) {
   for (const bool v4 : {true, false}) {
     Pair pair{ah_transport(v4)};
@@ -188,6 +193,7 @@ TEST(Ah, any_other_change_is_noticed) {
   }
 }
 
+//= rfc4302#2.5.1-1 rfc4302#3.4.3-6 type=test
 TEST(Ah, extended_sequence_numbers_wrap_unseen) {
   Pair pair{ah_tunnel(), {}, openssl()};
   pair.a.advance_sequence({1}, 0x70000000);
@@ -203,6 +209,59 @@ TEST(Ah, extended_sequence_numbers_wrap_unseen) {
   EXPECT_TRUE(came_through);
 }
 
+std::uint32_t sequence_of_next(Pair& pair) {
+  return base::load_be<std::uint32_t>(&protect_one(pair.a, v4_packet()).esp[v4_size + 8]);
+}
+
+//= rfc4302#2.5-1..5 rfc4302#3.3.2-1 type=test
+TEST(Ah, sequence_numbers_count_from_one_and_never_wrap_without_esn) {
+  for (const std::uint32_t window : {0U, 64U}) {
+    Spec spec = ah_tunnel();
+    spec.esn = false;
+    spec.window = window;
+    Pair pair{spec};
+    for (std::uint32_t expected = 1; expected < 100; ++expected) {
+      ASSERT_EQ(sequence_of_next(pair), expected);
+    }
+    pair.a.advance_sequence({1}, 0xfffffffd);
+    EXPECT_EQ(sequence_of_next(pair), 0xfffffffe);
+    EXPECT_EQ(sequence_of_next(pair), 0xffffffff);
+    EXPECT_EQ(protect_one(pair.a, v4_packet()).item.drop, DropReason::clear_sequence_limit);
+    const auto expired = notices_of<Expired>(pair.a);
+    ASSERT_EQ(expired.size(), 2u);
+    EXPECT_FALSE(expired[0].hard) << "in time for a new SA";
+    EXPECT_TRUE(expired[1].hard);
+  }
+}
+
+//= rfc4302#2.5-3 rfc4302#3.4.3-1 rfc4302#3.4.3-3..5 rfc4302#3.4.3-9..10 type=test
+TEST(Ah, each_packet_of_the_window_is_accepted_once_and_none_before_it) {
+  for (const std::uint32_t window : {32U, 64U, 1000U}) {
+    Spec spec = ah_tunnel();
+    spec.esn = false;
+    spec.window = window;
+    Pair pair{spec};
+    std::vector<ByteVec> sent;
+    for (std::uint32_t i = 0; i <= window; ++i) {
+      sent.push_back(protect_one(pair.a, v4_packet()).esp);
+    }
+    for (std::uint32_t i = window; i > 0; --i) {
+      EXPECT_EQ(reason_of(open_ah(pair.b, sent[i])), std::nullopt) << i;
+    }
+    for (std::uint32_t i = 0; i <= window; ++i) {
+      sent[i].back() ^= std::byte{1};  // seen before anybody computes an ICV
+      EXPECT_EQ(reason_of(open_ah(pair.b, sent[i])), DropReason::esp_replay) << i;
+    }
+  }
+  Spec unchecked = ah_tunnel();
+  unchecked.window = 0;
+  Pair pair{unchecked};
+  const ByteVec sent = protect_one(pair.a, v4_packet()).esp;
+  EXPECT_EQ(reason_of(open_ah(pair.b, sent)), std::nullopt);
+  EXPECT_EQ(reason_of(open_ah(pair.b, sent)), std::nullopt);
+}
+
+//= rfc4302#2.4-1 type=test
 TEST(Ah, one_spi_may_name_an_sa_of_each_protocol) {
   Pair pair{ah_tunnel()};
   Spec esp;
@@ -218,6 +277,7 @@ TEST(Ah, one_spi_may_name_an_sa_of_each_protocol) {
   EXPECT_EQ(reason_of(got), DropReason::esp_no_sa);
 }
 
+//= rfc4302#3.4.1-1 rfc4302#3.4.2-1 type=test
 TEST(Ah, what_is_no_whole_ah_packet_is_dropped_by_name) {
   Pair pair{ah_tunnel()};
   const ByteVec sent = protect_one(pair.a, v4_packet()).esp;
@@ -244,6 +304,29 @@ TEST(Ah, what_is_no_whole_ah_packet_is_dropped_by_name) {
   expect(v6_packet(), DropReason::esp_malformed);
 }
 
+/// The ICV of what lies in `packet`, an IPv4 tunnel packet without ESN, computed anew.
+void seal_again(const Spec& spec, ByteVec& packet) {
+  ByteVec model = packet;
+  zero(model, 1, 1);
+  zero(model, 6, 3);
+  zero(model, 10, 2);
+  zero(model, v4_size + 12, 16);
+  base::copy_into(base::MutBytes{packet}.subspan(v4_size + 12), hmac_to_b(spec, model));
+}
+
+//= rfc4302#2.3-1 type=test
+TEST(Ah, the_reserved_field_may_say_anything_that_is_authentic) {
+  Spec spec = ah_tunnel();
+  spec.esn = false;
+  Pair pair{spec, {}, openssl()};
+  ByteVec packet = protect_one(pair.a, v4_packet()).esp;
+  EXPECT_EQ(base::load_be<std::uint16_t>(&packet[v4_size + 2]), 0u);
+  base::store_be<std::uint16_t>(&packet[v4_size + 2], 0xabcd);
+  EXPECT_EQ(reason_of(open_ah(pair.b, packet)), DropReason::esp_bad_icv);
+  seal_again(spec, packet);
+  EXPECT_EQ(open_ah(pair.b, packet).packet, v4_packet());
+}
+
 TEST(Ah, ipv4_padded_to_64_bits_is_accepted) {
   Spec spec = ah_tunnel();
   spec.esn = false;
@@ -252,12 +335,7 @@ TEST(Ah, ipv4_padded_to_64_bits_is_accepted) {
   packet.insert(packet.begin() + v4_size + 28, 4, std::byte{0xcc});
   packet[v4_size + 1] = std::byte{6};
   base::store_be(&packet[2], static_cast<std::uint16_t>(packet.size()));
-  ByteVec model = packet;
-  zero(model, 1, 1);
-  zero(model, 6, 3);
-  zero(model, 10, 2);
-  zero(model, v4_size + 12, 16);
-  base::copy_into(base::MutBytes{packet}.subspan(v4_size + 12), hmac_to_b(spec, model));
+  seal_again(spec, packet);
   const Opened got = open_ah(pair.b, packet);
   EXPECT_EQ(reason_of(got), std::nullopt);
   EXPECT_EQ(got.packet, v4_packet());
@@ -372,12 +450,18 @@ TEST(Ah, routes_that_nobody_can_foresee_are_refused_by_name) {
   EXPECT_EQ(protect_one(pair.a, with_extensions(many)).item.verdict, Verdict::drop);
 }
 
+//= rfc4302#3.3.4-1..2 type=test
 TEST(Ah, a_packet_beyond_the_path_mtu_says_how_to_split_it) {
   Pair pair{ah_tunnel()};
   pair.a.set_path_mtu({1}, 1400);
   EXPECT_EQ(pair.a.inner_mtu({1}, 1400), 1400u - 20 - 28);
   EXPECT_EQ(protect_one(pair.a, v4_packet(1400 - 48 - 28)).item.fragment_to, 0u);
   EXPECT_EQ(protect_one(pair.a, v4_packet(1400 - 47 - 28)).item.drop, DropReason::clear_too_big);
+  const auto notices = notices_of<TooBig>(pair.a);
+  ASSERT_EQ(notices.size(), 1u);
+  const auto reply = wire::Ipv4View::checked(notices[0].icmp_reply).value();
+  EXPECT_EQ(reply.destination(), ip("10.1.0.5"));
+  EXPECT_EQ(wire::IcmpView::checked(reply.payload())->next_hop_mtu(), 1400u - 20 - 28);
   Pair transport{ah_transport()};
   transport.a.set_path_mtu({1}, 1400);
   const Protected sent = protect_one(transport.a, without_df(host_packet(true, 1400)));

@@ -1,4 +1,6 @@
 // ESP in transport mode behind IPv4 options and IPv6 extension headers (RFC 4303 s3.1.1).
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "crypto/openssl/provider.h"
@@ -18,6 +20,7 @@ Spec transport(bool v4) {
   return spec;
 }
 
+//= rfc4303#2-1 type=test
 TEST(EspHeaders, extension_headers_for_routers_stay_outside) {
   const crypto::OpensslProvider provider;
   Pair pair{transport(false), {}, provider};
@@ -49,6 +52,7 @@ TEST(EspHeaders, destination_options_alone_are_encrypted) {
   EXPECT_EQ(pair.a_to_b(plain), plain);
 }
 
+//= rfc4303#2-1 type=test
 TEST(EspHeaders, ipv4_options_stay_outside) {
   Pair pair{transport(true)};
   const ByteVec plain = with_v4_options({148, 4, 0, 0});
@@ -71,6 +75,37 @@ TEST(EspHeaders, a_whole_packet_opens_in_a_tunnel_too) {
   whole.resize(24);
   EXPECT_EQ(open_whole(pair.b, whole, policy::SaProtocol::esp).item.drop,
             DropReason::esp_malformed);
+}
+
+//= rfc4303#3.4.1-1 type=test
+TEST(EspHeaders, a_fragment_of_an_esp_packet_is_dropped) {
+  Pair over_v4{transport(true)};
+  const ByteVec v4 = protect_one(over_v4.a, with_v4_options({148, 4, 0, 0})).esp;
+  for (const std::uint16_t word :
+       std::array<std::uint16_t, 3>{0x2000, 0x0001, 0x1fff}) {  // more to come, or not the first
+    ByteVec fragment = v4;
+    base::store_be(&fragment[6], word);
+    EXPECT_EQ(open_whole(over_v4.b, fragment, policy::SaProtocol::esp).item.drop,
+              DropReason::esp_malformed);
+  }
+  EXPECT_EQ(open_whole(over_v4.b, v4, policy::SaProtocol::esp).item.verdict, Verdict::forward);
+
+  Pair over_v6{transport(false)};
+  ByteVec v6 = protect_one(over_v6.a, with_extensions({{0, {5, 2, 0, 0, 1, 0}}})).esp;
+  const auto as_fragment = [&v6](std::uint8_t last) {
+    ByteVec fragment = v6;
+    const ByteVec header{fragment[40], std::byte{0}, std::byte{0}, std::byte{last},
+                         std::byte{0}, std::byte{0}, std::byte{0}, std::byte{7}};
+    fragment[40] = std::byte{wire::ip_protocol::fragment};
+    fragment.insert(fragment.begin() + 48, header.begin(), header.end());
+    base::store_be(&fragment[4], static_cast<std::uint16_t>(fragment.size() - 40));
+    return fragment;
+  };
+  for (const std::uint8_t last : {std::uint8_t{1}, std::uint8_t{8}}) {
+    EXPECT_EQ(open_whole(over_v6.b, as_fragment(last), policy::SaProtocol::esp).item.drop,
+              DropReason::esp_malformed);
+  }
+  EXPECT_EQ(open_whole(over_v6.b, v6, policy::SaProtocol::esp).item.verdict, Verdict::forward);
 }
 
 }  // namespace

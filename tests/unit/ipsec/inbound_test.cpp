@@ -57,6 +57,7 @@ void expect_every_flip_is_dropped(const crypto::CryptoProvider& provider,
   EXPECT_EQ(open_one(pair.b, good).item.verdict, Verdict::forward);
 }
 
+//= rfc4303#3.4.2-1 rfc4303#3.4.3-8 rfc4303#3.4.4.1-1 rfc4303#3.4.4.1-5 rfc4303#3.4.4.2-1 type=test
 TEST(Inbound, a_flipped_bit_anywhere_is_a_named_drop) {
   const crypto::NullProvider null{nullptr};
   const crypto::OpensslProvider openssl;
@@ -83,6 +84,7 @@ TEST(Inbound, a_packet_cut_anywhere_is_a_named_drop) {
   }
 }
 
+//= rfc4303#2.2-3 rfc4303#3.4.3-1 rfc4303#3.4.3-5 type=test
 TEST(Inbound, a_replayed_packet_is_dropped_also_within_one_batch) {
   Pair pair;
   const ByteVec first = protect_one(pair.a, v4_packet(1)).esp;
@@ -94,6 +96,15 @@ TEST(Inbound, a_replayed_packet_is_dropped_also_within_one_batch) {
   EXPECT_EQ(got[3].item.drop, DropReason::esp_replay);
   EXPECT_EQ(open_one(pair.b, first).item.drop, DropReason::esp_replay);
   EXPECT_EQ(pair.b.drops()[DropReason::esp_replay], 3u);
+}
+
+//= rfc4303#3.4.3-6 type=test
+TEST(Inbound, a_repeated_number_is_seen_before_the_icv_is_computed) {
+  Pair pair;
+  ByteVec esp = protect_one(pair.a, v4_packet()).esp;
+  EXPECT_EQ(open_one(pair.b, esp).item.verdict, Verdict::forward);
+  esp.back() ^= std::byte{1};
+  EXPECT_EQ(open_one(pair.b, esp).item.drop, DropReason::esp_replay);
 }
 
 TEST(Inbound, a_forged_packet_does_not_move_the_window) {
@@ -117,6 +128,7 @@ TEST(Inbound, a_packet_left_of_the_window_is_dropped) {
   }
 }
 
+//= rfc4303#2.2.1-1 type=test
 TEST(Inbound, extended_sequence_numbers_cross_the_wrap) {
   Pair pair;
   pair.a.advance_sequence({1}, 0x80000000);
@@ -127,6 +139,7 @@ TEST(Inbound, extended_sequence_numbers_cross_the_wrap) {
   EXPECT_EQ(base::load_be<std::uint32_t>(sent.esp.data() + 4), 0xfffffff0 + 41);
 }
 
+//= rfc4303#3.4.3-1 type=test
 TEST(Inbound, a_window_of_zero_accepts_repeats) {
   Spec spec;
   spec.window = 0;
@@ -136,6 +149,7 @@ TEST(Inbound, a_window_of_zero_accepts_repeats) {
   EXPECT_EQ(open_one(pair.b, esp).item.verdict, Verdict::forward);
 }
 
+//= rfc4303#2.4-4 rfc4303#3.4.4.1-3 type=test
 TEST(Inbound, wrong_padding_is_dropped) {
   const ByteVec packet = v4_packet(10);
   ByteVec text = text_of(packet, 4, 8);
@@ -148,6 +162,7 @@ TEST(Inbound, wrong_padding_is_dropped) {
             DropReason::esp_bad_padding);
 }
 
+//= rfc4303#2.4-1..2 type=test
 TEST(Inbound, the_longest_padding_is_accepted) {
   Pair pair;
   const ByteVec packet = v4_packet(2);  // 30 bytes: 32 with the trailer
@@ -166,6 +181,7 @@ TEST(Inbound, traffic_flow_padding_behind_the_inner_packet_is_cut_off) {
   }
 }
 
+//= rfc4303#2.6-2 type=test
 TEST(Inbound, dummy_packets_disappear_and_prove_the_peer_alive) {
   Pair pair;
   const ByteVec esp = pair.forge_to_b(text_of(ByteVec(30), wire::ip_protocol::no_next_header), 1);

@@ -159,6 +159,7 @@ TEST(Associations, are_refused_when_they_clash_or_are_too_many) {
   EXPECT_EQ(error_of(install_for_a(second)), crypto::CryptoError::backend_failure);
 }
 
+//= rfc4303#2.2-1 rfc4303#2.2-3 rfc4303#2.2-5 rfc4303#3.3.3-1 type=test
 TEST(Sequence, starts_at_one_and_never_wraps_without_esn) {
   Spec spec;
   spec.esn = false;
@@ -197,6 +198,7 @@ TEST(Outbound, skipped_sequence_numbers_are_left_out_and_the_peer_goes_along) {
   EXPECT_TRUE(pair.a_to_b(v4_packet()).has_value());
 }
 
+//= rfc4303#3.3.3-1 type=test
 TEST(Outbound, as_many_skipped_as_there_are_use_the_sa_up) {
   Spec spec;
   spec.esn = false;
@@ -286,6 +288,7 @@ TEST(Mtu, is_zero_for_unknown_associations_and_hopeless_paths) {
   EXPECT_EQ(pair.a.inner_mtu({1}, 1500), 1446u);
 }
 
+//= rfc4303#3.3.4-2 type=test
 TEST(Mtu, a_packet_too_big_with_df_is_answered_and_dropped) {
   Pair pair;
   const std::size_t limit = pair.a.inner_mtu({1}, path_mtu_default);
@@ -305,6 +308,7 @@ TEST(Mtu, a_packet_too_big_with_df_is_answered_and_dropped) {
   EXPECT_EQ(icmp.next_hop_mtu(), limit);
 }
 
+//= rfc4303#3.3.4-2 type=test
 TEST(Mtu, ipv6_is_answered_above_1280_and_fragmented_outside_below) {
   Pair pair;
   EXPECT_EQ(drop_of(pair.a, v6_packet(1452)), DropReason::clear_too_big);

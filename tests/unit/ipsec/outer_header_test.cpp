@@ -89,6 +89,7 @@ TEST(OuterHeader, brings_its_dscp_inward_where_that_is_wanted) {
   EXPECT_EQ(open_one(plain.b, sent.esp, {}, {}, ef << 2).packet, v4_packet());
 }
 
+//= rfc4303#3.3.4-1 type=test
 TEST(OuterHeader, df_is_copied_set_or_cleared) {
   using policy::OuterDf;
   const auto df_of = [](OuterDf df, const ByteVec& packet) {

@@ -38,6 +38,7 @@ struct Lost {
   Pair pair;
 };
 
+//= rfc4303#3.4.3-7 type=test
 TEST(Resync, finds_a_sender_that_is_wraps_ahead_after_enough_failures) {
   Lost lost;
   ASSERT_EQ(lost.delivered(100, 10), 10u);

@@ -67,6 +67,7 @@ TEST(RoundTrip, every_suite_tunnels_both_families_in_both_families) {
   }
 }
 
+//= rfc4303#1-3..4 rfc4303#3.2-1 rfc4303#3.2.1-1 rfc4303#5-4 type=test
 TEST(RoundTrip, every_suite_tunnels_with_real_cryptography) {
   const crypto::OpensslProvider openssl;
   for (const crypto::CipherSuite& suite : all_suites()) {
@@ -96,6 +97,7 @@ TEST(RoundTrip, transport_mode_carries_payload_and_dscp_in_both_families) {
   }
 }
 
+//= rfc4303#2.1-1 type=test
 TEST(RoundTrip, a_batch_mixes_associations_and_verdicts_without_mixing_them_up) {
   Spec first;
   Pair pair{first};
@@ -147,6 +149,7 @@ TEST(RoundTrip, bytes_behind_the_ip_packet_do_not_travel) {
   EXPECT_EQ(pair.a_to_b(padded), packet);
 }
 
+//= rfc4303#3.4.2-1 type=test
 TEST(RoundTrip, works_until_removed_and_follows_a_move) {
   Pair pair;
   const base::Path elsewhere{{ip("203.0.113.1"), 1}, {ip("203.0.113.2"), 2}};

@@ -29,6 +29,7 @@ struct Padded {
 
 constexpr std::size_t overhead = 8 + 8 + 2 + 16;  // AES-GCM, without padding
 
+//= rfc4303#2.7-1..2 type=test
 TEST(Tfc, short_packets_are_as_long_as_the_sa_says) {
   Padded padded{1000};
   ASSERT_TRUE(padded.installed);
@@ -98,6 +99,7 @@ struct Quiet : Padded {
   std::vector<std::size_t> sizes;
 };
 
+//= rfc4303#2.6-1..2 rfc4303#2.6-4 type=test
 TEST(Tfc, silence_is_filled_with_dummy_packets) {
   Quiet quiet{1000};
   ASSERT_TRUE(quiet.installed);
@@ -147,6 +149,7 @@ TEST(Tfc, only_the_sa_that_would_carry_traffic_sends_dummies) {
   EXPECT_EQ(quiet.pair.a.made().front().sa.value, 1u);
 }
 
+//= rfc4303#2.6-2..3 type=test
 TEST(Tfc, a_dummy_packet_is_counted_and_that_is_all) {
   Pair pair;
   ByteVec text(100, std::byte{0xab});  // anything, RFC 4303 s2.6

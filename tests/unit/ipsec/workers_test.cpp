@@ -39,6 +39,7 @@ std::uint64_t sequence_of(const ByteVec& esp) {
   return base::load_be<std::uint32_t>(esp.data() + 4);
 }
 
+//= rfc4303#3.4.3-5 type=test
 TEST(Workers, open_a_packet_once_whoever_has_it) {
   Workers workers;
   ASSERT_TRUE(workers.installed);
@@ -51,6 +52,7 @@ TEST(Workers, open_a_packet_once_whoever_has_it) {
   EXPECT_EQ(workers.pair.b.counters({1})->packets_in, 0u);
 }
 
+//= rfc4303#2.2-1 type=test
 TEST(Workers, never_send_the_same_sequence_number) {
   Workers workers;
   const std::vector<ByteVec> packets(200, v4_packet());

@@ -64,6 +64,7 @@ TEST(AhProposal, carries_integrity_and_esn_and_no_encryption) {
                                 TransformType::esn}));
 }
 
+//= rfc4302#2.5.1-2 type=test
 TEST(AhProposal, is_chosen_and_the_answer_accepted) {
   const Offers ours{ah("sha512-sha256-x25519")};
   const auto choice =
@@ -84,6 +85,16 @@ TEST(AhProposal, takes_part_without_a_group_in_ike_auth) {
       choose_child(payload_of({ah("sha256")}), {ah("sha256-x25519")}, KeGroup::none, true);
   ASSERT_TRUE(choice);
   EXPECT_EQ(choice->suite.ke, KeGroup::none);
+}
+
+//= rfc4302#2.4-6 type=test
+TEST(AhProposal, with_an_spi_of_zero_is_refused_from_either_side) {
+  const Offers ours{ah("sha256")};
+  EXPECT_FALSE(choose_child(to_wire(ours, base::ByteVec(4), false), ours, KeGroup::none, true));
+  auto answer = choose_child(payload_of(ours), ours, KeGroup::none, true)->answer;
+  EXPECT_TRUE(accept_child({{answer}}, ours, true));
+  answer.spi = base::ByteVec(4);
+  EXPECT_FALSE(accept_child({{answer}}, ours, true));
 }
 
 TEST(AhProposal, never_matches_esp) {

@@ -214,6 +214,7 @@ TEST(ChooseChild, takes_key_exchange_none_for_its_absence) {
   EXPECT_EQ(choice->answer.transforms.size(), 3U);
 }
 
+//= rfc4303#2.2.1-2 type=test
 TEST(ChooseChild, reads_an_absent_esn_transform_as_no_esn) {
   auto theirs = esp_payload({esp("aes256gcm16-noesn")});
   std::erase_if(theirs.proposals[0].transforms,
@@ -225,12 +226,44 @@ TEST(ChooseChild, reads_an_absent_esn_transform_as_no_esn) {
   EXPECT_FALSE(choose_child(theirs, {esp("aes256gcm16-esn")}, KeGroup::none, true));
 }
 
+//= rfc4303#2.1-6 type=test
 TEST(ChooseChild, refuses_spis_that_are_not_four_octets_or_zero) {
   const Offers ours = default_esp_offers();
   EXPECT_FALSE(choose_child(to_wire(ours, {}, false), ours, KeGroup::none, true));
   EXPECT_FALSE(choose_child(to_wire(ours, base::ByteVec(4), false), ours, KeGroup::none, true));
   EXPECT_FALSE(choose_child(to_wire(ours, base::ByteVec(8, std::byte{1}), false), ours,
                             KeGroup::none, true));
+  auto answer = choose_child(esp_payload(ours), ours, KeGroup::none, true)->answer;
+  EXPECT_TRUE(accept_child({{answer}}, ours, true));
+  answer.spi = base::ByteVec(4);
+  EXPECT_FALSE(accept_child({{answer}}, ours, true));
+}
+
+//= rfc4303#1-1 rfc4303#1-3 type=test
+TEST(ChooseChild, agrees_on_integrity_alone_where_that_is_wanted) {
+  const Offers ours{esp("null-sha256")};
+  const auto choice = choose_child(esp_payload(ours), ours, KeGroup::none, true);
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->suite.cipher,
+            (crypto::CipherSuite{EncrId::null, 0, IntegId::hmac_sha2_256_128}));
+  EXPECT_FALSE(choose_child(esp_payload(ours), {esp("aes256-sha256")}, KeGroup::none, true));
+}
+
+//= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 type=test
+TEST(ChooseChild, never_agrees_on_a_cipher_without_integrity_least_of_all_on_null) {
+  for (const std::string_view text : {"null-sha256", "aes256-sha256", "aes256ctr-sha256"}) {
+    const Offers ours{esp(text)};
+    for (const bool left_out : {true, false}) {
+      auto theirs = esp_payload(ours);
+      wire::Proposal& proposal = theirs.proposals[0];
+      std::erase_if(proposal.transforms,
+                    [](const auto& t) { return t.type == TransformType::integ; });
+      if (!left_out) proposal.transforms.push_back(make_transform(TransformType::integ, 0));
+      EXPECT_FALSE(choose_child(theirs, ours, KeGroup::none, true)) << text;
+      EXPECT_FALSE(accept_child(theirs, ours, true)) << text;
+    }
+    EXPECT_FALSE(parse_offer(text.substr(0, text.find('-')), ProtocolId::esp)) << text;
+  }
 }
 
 TEST(ChooseChild, refuses_a_prf_in_an_esp_proposal) {
