@@ -105,6 +105,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.mode = info.mode;
   action.protocol = info.protocol;
   action.treatment = config.treatment;
+  //= rfc4303#2.7-3
   if (!agreement.may_pad) action.treatment.tfc_pad = 0;
   action.suite = info.suite;
   action.spi_in = info.spi_in;

@@ -16,6 +16,7 @@ namespace caponier::ipsec {
 struct Sa;
 
 /// With this IV and ICV, and the padding that an IPv6 extension header needs (RFC 4302 s2.6).
+//= rfc4302#2.6-1
 [[nodiscard]] constexpr std::size_t ah_size(std::size_t iv, std::size_t icv, base::Family outer) {
   const std::size_t alignment = outer == base::Family::v4 ? 4 : 8;
   return (wire::ah_fixed_size + iv + icv + alignment - 1) / alignment * alignment;

@@ -138,6 +138,7 @@ void EspInbound::prepare_all(base::Instant now) {
       const Sa* const later = found_[i + key_distance].sa;
       if (later != nullptr) __builtin_prefetch(&later->common->replay);
     }
+    //= rfc4303#3.4.2-1 rfc4302#3.4.2-1
     if (found.sa == nullptr) {
       drop(*found.item, nullptr, DropReason::esp_no_sa);
     } else {
@@ -148,6 +149,7 @@ void EspInbound::prepare_all(base::Instant now) {
 
 std::optional<std::uint64_t> EspInbound::read_sequence(const Sa& sa, const std::byte* field) {
   const ReplayWindow& replay = sa.common->replay;
+  //= rfc4303#3.4.3-5..6 rfc4302#3.4.3-4..5
   const auto sequence = replay.infer(base::load_be<std::uint32_t>(field));
   if (!sequence.has_value() || !replay.is_acceptable(*sequence)) return std::nullopt;
   return sequence;
@@ -249,6 +251,8 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
                                              base::Instant now) {
   Sa& sa = *pending.sa;
   ReplayWindow& replay = sa.common->replay;
+  //= rfc4303#3.4.3-8 rfc4303#3.4.4.1-1 rfc4303#3.4.4.1-5 rfc4303#3.4.4.2-1 rfc4302#3.4.3-7
+  //= rfc4302#3.4.4-1
   if (!job.ok && !resynchronise(pending, job)) return DropReason::esp_bad_icv;
   if (sa.failures != 0) sa.failures = 0;
   const bool is_newest = pending.sequence > replay.highest();
@@ -265,6 +269,7 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
 
   const auto trailer = read_trailer(job.text);
   if (!trailer.has_value()) return DropReason::esp_bad_padding;
+  //= rfc4303#2.6-2
   if (trailer->next_header == wire::ip_protocol::no_next_header) return DropReason::esp_dummy;
   PacketBuffer& packet = *pending.item->packet;
   packet.shrink_front(wire::esp_header_size + sa.shape.iv);

@@ -38,6 +38,7 @@ std::uint8_t next_header_of(const IpSummary& packet) {
 
 /// RFC 4303 s2.7: the inner header tells the receiver where the packet ends. As much as there is
 /// room for.
+//= rfc4303#2.7-1..2
 void pad(PacketBuffer& packet, std::size_t size) {
   const std::size_t before = packet.size();
   const std::size_t reserve = PacketBuffer::tailroom;
@@ -108,6 +109,7 @@ void limit_size(ProtectItem& item, const Sa& sa) {
 }
 
 /// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
+//= rfc4303#2.4-2..3
 void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header) {
   for (std::size_t i = 0; i < padding; ++i) to[i] = static_cast<std::byte>(i + 1);
   to[padding] = static_cast<std::byte>(padding);
@@ -178,6 +180,7 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
 
 inline std::uint64_t EspOutbound::next_sequence(ProtectItem& item, Sa& sa) {
   SaCommon& common = *sa.common;
+  //= rfc4303#2.2-1 rfc4303#2.2-5 rfc4303#3.3.3-1 rfc4302#2.5-1 rfc4302#2.5-5 rfc4302#3.3.2-1
   if (common.sequence_out.get() < sa.sequence_out_max) {
     const std::uint64_t sequence = common.sequence_out.add(1, common.shared);
     if (sequence <= sa.sequence_out_max) return sequence;  // else others were faster
@@ -309,6 +312,7 @@ void EspOutbound::prepare_all(base::Instant now) {
 void EspOutbound::treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit how,
                              base::Instant now) {
   if (how == Fit::pieces && split(item, sa, inner)) return;
+  //= rfc4303#3.3.4-2 rfc4302#3.3.4-2
   if (how == Fit::too_big) {
     notices_.too_big(item.packet->bytes(), std::max(sa.inner_mtu, mtu_min(inner.packet)), now);
   }
@@ -355,6 +359,7 @@ bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner,
 }
 
 // Nobody reads what is in it, but for the fields that the outer header may copy.
+//= rfc4303#2.6-1..3
 void EspOutbound::make_dummy(Sa& sa) {
   constexpr std::size_t size_min = 64;
   const base::IpAddress source = sa.params.local.front().first;

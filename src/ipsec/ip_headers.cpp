@@ -69,6 +69,7 @@ std::expected<IpHeaders, DropReason> headers_outside(base::Bytes ip_packet) {
 std::expected<IpHeaders, DropReason> headers_before(base::Bytes ip_packet, std::uint8_t protocol) {
   const auto malformed = std::unexpected{DropReason::esp_malformed};
   if (const auto v4 = wire::Ipv4View::checked(ip_packet)) {
+    //= rfc4303#3.4.1-1 rfc4302#3.4.1-1
     if (v4->is_fragment() || v4->protocol() != protocol) return malformed;
     return headers_of(*v4);
   }

@@ -16,6 +16,7 @@ constexpr std::uint64_t far_blocks = std::uint64_t{1} << 20;
 
 std::uint32_t clamp_size(std::uint32_t packets) {
   if (packets == 0) return 0;
+  //= rfc4303#3.4.3-10 rfc4302#3.4.3-9
   return std::clamp(packets, ReplayWindow::packets_min, ReplayWindow::packets_max);
 }
 

@@ -125,6 +125,7 @@ std::optional<Wanted> meaning_of(const Transform& transform) {
 bool has_valid_spi(const Proposal& theirs) {
   if (theirs.protocol == ProtocolId::ike && theirs.spi.empty()) return true;
   const std::size_t size = theirs.protocol == ProtocolId::ike ? 8 : 4;
+  //= rfc4303#2.1-6 rfc4302#2.4-6
   return theirs.spi.size() == size &&
          std::ranges::any_of(theirs.spi, [](std::byte b) { return b != std::byte{0}; });
 }

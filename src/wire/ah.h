@@ -58,6 +58,7 @@ struct AhHeader {
 };
 
 /// Fills `to`, a whole header; the ICV is zero. Its size is a multiple of 4 that fits Payload Len.
+//= rfc4302#2.3-1 rfc4302#2.5-2 rfc4302#2.5-4
 inline void write_ah_header(MutBytes to, const AhHeader& header) {
   CAPONIER_ASSERT(to.size() >= ah_fixed_size && to.size() <= ah_size_max && to.size() % 4 == 0);
   for (std::byte& octet : to) octet = std::byte{0};

@@ -45,6 +45,7 @@ class EspView {
 };
 
 /// Writes 8 bytes. `to` must have room for them.
+//= rfc4303#2.2-2 rfc4303#2.2-4
 inline void write_esp_header(MutBytes to, base::Spi spi, std::uint32_t sequence) {
   CAPONIER_ASSERT(to.size() >= esp_header_size);
   base::store_be(to.data(), spi.value);
