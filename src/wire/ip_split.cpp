@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint16_t more_fragments = 0x2000;
 constexpr std::size_t flags_at = 6;
 constexpr std::size_t checksum_at = 10;
-constexpr std::size_t offset_max = 0x1fff * 8;
+constexpr std::size_t offset_max = 0xfff8;
 
 constexpr std::byte option_end{0};
 constexpr std::byte option_nop{1};

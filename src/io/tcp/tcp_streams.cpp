@@ -16,7 +16,7 @@ using wire::TcpRole;
 
 namespace {
 
-constexpr std::size_t read_size = 64 * 1024;
+constexpr std::size_t read_size = 1 << 16;
 /// A busy stream lets the others run after so many reads.
 constexpr int reads_per_round_max = 4;
 constexpr int accepted_per_round_max = 64;
