@@ -50,6 +50,14 @@ std::size_t ip_packet_size(base::Bytes packet) {
             : wire::ipv6_header_size + base::load_be<std::uint16_t>(packet.data() + 4);
 }
 
+/// It might overlap the ports that the first fragment shows (RFC 4301 appendix D.3). In IPv6
+/// nobody can tell.
+bool is_early_fragment(base::Bytes packet) {
+  constexpr std::size_t offset_min = 128;
+  const auto v4 = wire::Ipv4View::checked(packet);
+  return v4.has_value() && v4->fragment_offset() != 0 && v4->fragment_offset() < offset_min;
+}
+
 void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
   const std::uint16_t old_word = base::load_be<std::uint16_t>(ip_packet.data());
   const bool v4 = wire::ip_version(ip_packet) == 4;
@@ -350,6 +358,9 @@ std::optional<DropReason> EspInbound::check_transport(PacketBuffer& packet, Sa& 
 
 std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet,
                                                       const IpSummary& inner, Sa& sa) {
+  //= rfc4301#7.2-2
+  if (sa.is_for_fragments && is_early_fragment(packet.bytes())) [[unlikely]]
+    return DropReason::esp_bad_inner;
   // Both only grow, so their sum never repeats.
   const std::uint64_t generation = sad_.generation() + policy_.generation();
   const Flow* const known = flows_.find(inner.flow, generation);

@@ -5,6 +5,7 @@
 
 #include "ipsec/ah.h"
 #include "ipsec/outer_header.h"
+#include "ipsec/spd.h"
 
 namespace caponier::ipsec {
 
@@ -50,6 +51,7 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
   if (lifetime.soft_time.has_value()) soft_at = now + *lifetime.soft_time;
   if (lifetime.hard_time.has_value()) hard_at = now + *lifetime.hard_time;
   ends_at = hard_at.value_or(never);
+  is_for_fragments = ipsec::is_for_fragments(params.local, params.remote);
   update_path();
 }
 

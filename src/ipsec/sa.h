@@ -103,6 +103,7 @@ struct alignas(64) Sa {
   bool soft_announced = false;
   bool hard_announced = false;
   bool clamp_mss = true;
+  bool is_for_fragments = false;  ///< among others
   policy::OuterHeader outer;
   std::uint32_t flow_label = 0;  ///< where none is copied
 

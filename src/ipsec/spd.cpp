@@ -111,14 +111,6 @@ bool asks_for_ports(const Policy& policy) {
          !std::ranges::all_of(policy.remote, is_any_port);
 }
 
-bool is_for_fragments(const Policy& policy) {
-  const auto is_meant = [](const TrafficSelector& selector) {
-    return is_opaque(selector) && !has_single_value(selector.protocol);
-  };
-  return std::ranges::any_of(policy.local, is_meant) ||
-         std::ranges::any_of(policy.remote, is_meant);
-}
-
 bool matches_but_ports(const TrafficSelectors& selectors, const base::IpAddress& address,
                        std::uint8_t protocol) {
   return std::ranges::any_of(selectors, [&](TrafficSelector selector) {
@@ -172,7 +164,7 @@ const SpdEntry* Spd::match_outbound(const wire::PacketSelectorFields& packet) co
 }
 
 bool Spd::needs_ports(const wire::PacketSelectorFields& fragment, const SpdEntry* found) const {
-  if (found != nullptr && is_for_fragments(found->policy)) return false;
+  if (found != nullptr && is_for_fragments(found->policy.local, found->policy.remote)) return false;
   return std::ranges::any_of(with_ports_, [&](std::uint32_t number) {
     const SpdEntry& entry = entries_[number];
     return (found == nullptr || &entry < found) &&
@@ -204,6 +196,13 @@ std::set<ChildName> Spd::children() const {
     if (entry.policy.action == PolicyAction::protect) names.insert(entry.child);
   }
   return names;
+}
+
+bool is_for_fragments(const TrafficSelectors& local, const TrafficSelectors& remote) {
+  const auto is_meant = [](const TrafficSelector& selector) {
+    return is_opaque(selector) && !has_single_value(selector.protocol);
+  };
+  return std::ranges::any_of(local, is_meant) || std::ranges::any_of(remote, is_meant);
 }
 
 bool is_outbound_match(const policy::TrafficSelectors& local,

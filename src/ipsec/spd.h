@@ -63,5 +63,8 @@ class Spd {
 [[nodiscard]] bool is_inbound_match(const policy::TrafficSelectors& local,
                                     const policy::TrafficSelectors& remote,
                                     const wire::PacketSelectorFields& packet);
+/// OPAQUE ports: what passes is later fragments, each by itself.
+[[nodiscard]] bool is_for_fragments(const policy::TrafficSelectors& local,
+                                    const policy::TrafficSelectors& remote);
 
 }  // namespace caponier::ipsec

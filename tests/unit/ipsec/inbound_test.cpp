@@ -205,6 +205,7 @@ TEST(Inbound, only_whole_ip_packets_come_out_of_a_tunnel) {
   EXPECT_EQ(drop_of_text(text_of(cut, 4)), DropReason::esp_bad_inner);
 }
 
+//= rfc4301#4.4.2-2 rfc4301#5.2-6 type=test
 TEST(Inbound, packets_outside_the_selectors_are_dropped) {
   EXPECT_EQ(drop_of_text(text_of(udp_packet("10.9.0.5", "10.2.0.9", 9), 4)),
             DropReason::esp_selector);
@@ -216,6 +217,7 @@ TEST(Inbound, packets_outside_the_selectors_are_dropped) {
             DropReason::esp_selector);
 }
 
+//= rfc4301#4.4.1.1-5 rfc4301#7.3-5..6 type=test
 TEST(Inbound, selectors_for_ports_bind_what_is_inside) {
   Spec spec;
   spec.a_nets = {prefix("10.1.0.0/16", 17)};
@@ -231,6 +233,25 @@ TEST(Inbound, selectors_for_ports_bind_what_is_inside) {
   ByteVec fragment = udp_packet("10.1.0.5", "10.2.0.9", 9, 1, 53);
   set_v4_word(fragment, 6, 0x0010);
   EXPECT_EQ(drop_of(fragment, 4), DropReason::esp_selector);
+}
+
+//= rfc4301#7.2-2 type=test
+TEST(Inbound, fragments_that_come_alone_must_not_reach_where_ports_are) {
+  const auto opens = [](std::uint16_t first_port, std::uint16_t last_port, std::uint16_t offset) {
+    Spec spec;
+    spec.a_nets = {prefix("10.1.0.0/16", 17, first_port, last_port)};
+    spec.b_nets = {prefix("10.2.0.0/16", 17, first_port, last_port)};
+    Pair pair{spec};
+    ByteVec fragment = v4_packet();
+    set_v4_word(fragment, 6, static_cast<std::uint16_t>(offset / 8));
+    const Opened got = open_one(pair.b, pair.forge_to_b(text_of(fragment, 4), 1));
+    EXPECT_TRUE(got.item.verdict == Verdict::forward || got.item.drop == DropReason::esp_bad_inner);
+    return got.item.verdict == Verdict::forward;
+  };
+  EXPECT_FALSE(opens(0xffff, 0, 8));
+  EXPECT_FALSE(opens(0xffff, 0, 120));
+  EXPECT_TRUE(opens(0xffff, 0, 128));
+  EXPECT_TRUE(opens(0, 0xffff, 8)) << "where ports decide nothing";
 }
 
 TEST(Inbound, an_authenticated_newer_packet_from_elsewhere_is_announced_once) {
