@@ -166,7 +166,7 @@ bool is_valid(const CipherSuite& suite) {
   const EncrInfo* info = find(suite.encr);
   if (info == nullptr || !is_allowed_key_length(*info, suite.key_bits)) return false;
   if (is_gmac(suite.integ) && suite.encr != EncrId::null) return false;
-  //= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6
+  //= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 rfc4301#4.2-1
   return info->aead ? suite.integ == IntegId::none : find(suite.integ) != nullptr;
 }
 

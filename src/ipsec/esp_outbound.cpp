@@ -21,6 +21,7 @@ using base::DropReason;
 std::size_t mtu_min(const IpSummary& packet) { return packet.is_v4 ? 68 : 1280; }
 
 /// Whether fragments of the packet may go through its SA one by one: later ones show no ports.
+//= rfc4301#7.3-2 rfc4301#7.3-4
 bool may_split(const Sa& sa, const IpSummary& packet, base::Bytes bytes) {
   if (packet.dont_fragment) return false;
   if (sa.mode != policy::SaMode::tunnel) return false;

@@ -6,6 +6,7 @@ using base::DropReason;
 
 std::optional<DropReason> InboundPolicy::check(const wire::PacketSelectorFields& packet,
                                                const Sa& sa) const {
+  //= rfc4301#4.4.1.1-5 rfc4301#5.2-6 rfc4301#7.3-5..6
   if (!is_inbound_match(sa.params.local, sa.params.remote, packet)) return DropReason::esp_selector;
   const SpdEntry* const entry = spd_.match_inbound(packet);
   // SAs outlive policies that have just been taken away (RFC 4301 s4.4.2).

@@ -44,6 +44,7 @@ inline void set_outer_header(ProtectItem& item, const Sa& sa, const IpSummary& p
     item.fragment_to = std::max(std::min(sa.proven_mtu, sa.path_mtu), ipv6_mtu_min);
     return;
   }
+  //= rfc4301#8.1-1..2
   switch (outer.df) {
     // What nobody knows to pass must not vanish, should nobody tell us that it does not.
     case policy::OuterDf::copy:

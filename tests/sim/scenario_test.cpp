@@ -58,6 +58,7 @@ TEST(IkeRetransmit, lost_auth_response_is_answered_from_memory) {
   expect_traffic(w, a, b);
 }
 
+//= rfc4301#3.1-1 type=test
 TEST(Gateway, brings_a_tunnel_up_without_being_asked_and_carries_traffic) {
   TestWorld w{seed_from_env(1)};
   auto [a, b] = w.pair(started_by_a());
@@ -154,6 +155,7 @@ TEST(Gateway, both_sides_initiating_at_once_ends_in_working_traffic) {
   }
 }
 
+//= rfc4301#3.1-1 type=test
 TEST(Gateway, transport_mode_carries_traffic_between_the_hosts) {
   TestWorld w{seed_from_env(1)};
   Tunnel tunnel = started_by_a();
@@ -461,6 +463,7 @@ TEST(Gateway, a_slow_keyholder_delays_but_does_not_break) {
   expect_traffic(w, a, b);
 }
 
+//= rfc4301#3.1-1 type=test
 TEST(Gateway, a_moved_laptop_is_reachable_again) {
   TestWorld w{seed_from_env(1)};
   w.allow_weather();

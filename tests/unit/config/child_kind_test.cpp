@@ -44,6 +44,7 @@ TEST(ConfigChildKind, what_ah_cannot_be_had_with_is_told) {
             std::string::npos);
 }
 
+//= rfc4301#4.1-12 type=test
 TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
   const auto config = loaded(
       "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nmode = \"beet\"\n"

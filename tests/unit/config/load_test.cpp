@@ -11,6 +11,7 @@ using base::IpAddress;
 using base::Prefix;
 using policy::Identity;
 
+//= rfc4301#4.5.3-1 type=test
 TEST(ConfigLoad, the_minimal_site_takes_every_default) {
   const auto config = loaded(site_with(""));
   ASSERT_NE(config, nullptr);
@@ -156,6 +157,7 @@ TEST(ConfigLoad, a_peer_from_anywhere_only_answers_and_has_no_identity_of_its_ow
   EXPECT_EQ(config->peers.at(0).start, Start::on_command);
 }
 
+//= rfc4301#4.4.3.3-1 type=test
 TEST(ConfigLoad, bare_addresses_and_ipv6_networks_are_networks) {
   const auto config = loaded(
       "[site.six]\n"

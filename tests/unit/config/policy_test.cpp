@@ -27,6 +27,7 @@ std::string selectors(std::string_view keys) {
   return policy::to_string(policy.local) + " === " + policy::to_string(policy.remote);
 }
 
+//= rfc4301#4.4.1-3 rfc4301#4.4.1-6..8 type=test
 TEST(ConfigPolicy, policies_keep_the_order_of_the_file) {
   const auto config =
       config_of(site_and("[[policy]]\nname = \"web\"\naction = \"protect\"\npeer = \"branch\"\n"
@@ -48,12 +49,14 @@ TEST(ConfigPolicy, without_addresses_it_is_about_both_families) {
   EXPECT_EQ(selectors(""), "0.0.0.0/0, ::/0 === 0.0.0.0/0, ::/0");
 }
 
+//= rfc4301#4.4.1-8 rfc4301#4.4.1.1-1 type=test
 TEST(ConfigPolicy, addresses_are_networks_ranges_or_single_ones) {
   EXPECT_EQ(selectors("local = [\"10.1.0.0/16\", \"fd01::1\"]\n"
                       "remote = [\"10.2.0.5-10.2.0.99\"]\n"),
             "10.1.0.0/16, fd01::1/128 === 10.2.0.5-10.2.0.99");
 }
 
+//= rfc4301#4.4.1-8 rfc4301#4.4.1.1-1 rfc4301#4.4.1.1-4 rfc4301#7.1-2 type=test
 TEST(ConfigPolicy, protocols_ports_and_types_narrow_it) {
   const std::string nets = "local = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n";
   EXPECT_EQ(selectors(nets + "protocol = \"tcp\"\nremote_ports = [\"443\", \"8000-8099\"]\n"),
@@ -68,6 +71,7 @@ TEST(ConfigPolicy, protocols_ports_and_types_narrow_it) {
   EXPECT_EQ(selectors(nets + "protocol = \"115\"\n"), "10.1.0.0/16[115] === 10.2.0.0/16[115]");
 }
 
+//= rfc4301#7.1-3 type=test
 TEST(ConfigPolicy, every_mistake_has_its_place_and_its_cure) {
   const auto says = [](std::string_view keys) {
     return complaints("[[policy]]\naction = \"bypass\"\n" + std::string{keys});

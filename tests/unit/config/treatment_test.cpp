@@ -7,6 +7,7 @@
 namespace caponier::config {
 namespace {
 
+//= rfc4301#8.1-2 type=test
 TEST(ConfigTreatment, every_key_is_taken) {
   const auto config = loaded(
       site_with("mtu = 1400\nfragment = \"after\"\nclamp_mss = false\ndf = \"clear\"\ndscp = 46\n"

@@ -39,7 +39,7 @@ TEST(Registry, sizes_keying_material_as_the_rfcs_do) {
   EXPECT_EQ(integ_key_size({EncrId::null, 0, IntegId::hmac_sha2_384_192}), 48U);  // RFC 4868 s2.1
 }
 
-//= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 type=test
+//= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 rfc4301#4.2-1 type=test
 TEST(Registry, a_suite_is_valid_with_an_allowed_key_length_and_a_mac_exactly_when_not_an_aead) {
   EXPECT_TRUE(is_valid({EncrId::aes_gcm_16, 128}));
   EXPECT_TRUE(is_valid({EncrId::chacha20_poly1305, 0}));

@@ -105,6 +105,7 @@ TEST(PathSearch, tries_a_size_twice_before_it_counts_as_too_large) {
   EXPECT_EQ(world.search.mtu(), 1500u);
 }
 
+//= rfc4301#8.2.2-1 type=test
 TEST(PathSearch, begins_again_after_ten_minutes_and_asks_little) {
   World world{1400};
   world.settle();
@@ -273,6 +274,7 @@ TEST_F(PathMtusTest, a_moved_sa_begins_anew_with_its_configured_size) {
   EXPECT_EQ(paths.mtu_of({1}, 99), 99u);
 }
 
+//= rfc4301#8.2.2-1..2 type=test
 TEST_F(PathMtusTest, errors_are_forgotten_after_ten_minutes) {
   paths.set_path({1}, path_one, true, 1500, now);
   EXPECT_TRUE(complain(path_one.remote, 1400, quote(0x1001, 7)));

@@ -132,6 +132,27 @@ TEST(IkeEstablished, a_further_child_comes_up_with_and_without_pfs) {
   }
 }
 
+//= rfc4301#4.1-6 type=test
+TEST(IkeEstablished, several_children_may_have_the_same_selectors) {
+  Pair pair;
+  const auto doubled = [](ConnectionConfig connection) {
+    connection.children.push_back(connection.children.front());
+    connection.children.back().name = "second";
+    return connection;
+  };
+  pair.a.set(doubled(make_connection(end_a, end_b)));
+  pair.b.set(doubled(make_connection(end_b, end_a)));
+  bring_up(pair);
+  pair.command_a(InitiateChild{"to-b.example", "second"});
+  pair.advance(60s);
+  for (const Side* side : {&pair.a, &pair.b}) {
+    const auto live = side->live();
+    ASSERT_EQ(live.size(), 2u);
+    EXPECT_EQ(live.at(0)->local, live.at(1)->local);
+    EXPECT_EQ(live.at(0)->remote, live.at(1)->remote);
+  }
+}
+
 TEST(IkeEstablished, a_wrong_pfs_group_is_corrected) {
   Pair pair;
   add_second_child(pair, "aes256gcm16-x25519-ecp256", "aes256gcm16-ecp256");

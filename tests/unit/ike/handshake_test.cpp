@@ -119,7 +119,7 @@ TEST(IkeHandshake, cookie_and_wrong_group_together_still_end_well) {
   EXPECT_EQ(count_sent(pair, true, ExchangeType::ike_sa_init), 3u);
 }
 
-//= rfc7296#2.9-4 type=test
+//= rfc7296#2.9-4 rfc4301#4.4.2-2 type=test
 TEST(IkeHandshake, the_responder_narrows_the_selectors) {
   Pair pair;
   ConnectionConfig at_a = make_connection(end_a, end_b);
@@ -200,6 +200,7 @@ TEST(IkeHandshake, transport_mode_behind_a_nat_uses_the_addresses_each_side_sees
   EXPECT_EQ(pair.b.live().front()->remote, net("198.51.100.9"));
 }
 
+//= rfc4301#4.4.1.1-7 type=test
 TEST(IkeHandshake, identities_choose_among_connections_of_the_same_address) {
   Pair pair;
   ConnectionConfig other = make_connection(end_b, end_a);

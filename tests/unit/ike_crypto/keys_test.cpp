@@ -98,7 +98,7 @@ TEST(IkeKeys, of_a_prf_with_a_key_of_fixed_size_come_from_half_of_each_nonce) {
   }
 }
 
-//= rfc7296#2.17-1..2 type=test
+//= rfc7296#2.17-1..2 rfc4301#4.5.2-2 type=test
 TEST(ChildKeys, put_encryption_with_salt_before_integrity_and_the_initiator_first) {
   const auto prf = make_prf(PrfId::hmac_sha2_256);
   const SecretBytes sk_d{Bytes{ByteVec(32, std::byte{9})}};

@@ -152,6 +152,7 @@ TEST(Ah, every_mac_round_trips_in_both_modes_and_families) {
   }
 }
 
+//= rfc4301#4.1-8 type=test
 TEST(Ah, what_routers_change_does_no_harm) {
   for (const bool v4 : {true, false}) {
     Pair pair{ah_transport(v4)};
@@ -387,6 +388,7 @@ TEST(Ah, options_that_make_no_sense_are_refused_by_name) {
   }
 }
 
+//= rfc4301#4.1-10 type=test
 TEST(Ah, stands_behind_what_routers_read_and_before_destination_options) {
   Pair pair{ah_transport(false), {}, openssl()};
   const Extension hop{0, {5, 2, 0, 0, 0x3e, 0}};  // router alert; one that may change

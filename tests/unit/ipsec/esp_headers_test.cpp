@@ -20,7 +20,7 @@ Spec transport(bool v4) {
   return spec;
 }
 
-//= rfc4303#2-1 type=test
+//= rfc4303#2-1 rfc4301#4.1-10 type=test
 TEST(EspHeaders, extension_headers_for_routers_stay_outside) {
   const crypto::OpensslProvider provider;
   Pair pair{transport(false), {}, provider};

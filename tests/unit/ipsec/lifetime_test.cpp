@@ -60,6 +60,7 @@ TEST(Lifetime, in_bytes_is_announced_and_ends) {
   EXPECT_EQ(hardness(notices_of<Expired>(pair.a)), (std::vector<bool>{false, true}));
 }
 
+//= rfc4301#4.4.2.1-6 type=test
 TEST(Lifetime, in_time_is_announced_by_the_deadlines) {
   Spec spec;
   spec.lifetime.soft_time = std::chrono::seconds{50};
@@ -89,6 +90,39 @@ TEST(Lifetime, in_time_ends_on_the_packet_path_too_and_is_announced_once) {
   EXPECT_FALSE(pair.b_to_a(reply(), at_seconds(61)));
   pair.a.handle_deadline(at_seconds(62));
   EXPECT_EQ(hardness(notices_of<Expired>(pair.a)), std::vector<bool>{true});
+}
+
+//= rfc4301#4.4.2.1-3 type=test
+TEST(Lifetime, of_bytes_and_of_time_hold_together) {
+  Spec spec;
+  spec.lifetime.hard_bytes = 1000;
+  spec.lifetime.hard_time = std::chrono::seconds{60};
+  Pair by_bytes{spec};
+  while (by_bytes.a_to_b(v4_packet(), at_seconds(1))) {
+  }
+  EXPECT_EQ(protect_one(by_bytes.a, v4_packet(), at_seconds(2)).item.drop,
+            DropReason::clear_expired);
+  Pair by_time{spec};
+  EXPECT_TRUE(by_time.a_to_b(v4_packet(), at_seconds(59)));
+  EXPECT_EQ(protect_one(by_time.a, v4_packet(), at_seconds(60)).item.drop,
+            DropReason::clear_expired);
+}
+
+//= rfc4301#4.4.2.1-5 type=test
+TEST(Lifetime, may_be_counted_differently_at_either_end_where_packets_are_lost) {
+  Spec spec;
+  spec.lifetime.soft_packets = 5;
+  Pair pair{spec};
+  pair.b.remove({1});
+  policy::InstallSa sa = install_for_b(spec);
+  sa.lifetime = spec.lifetime;
+  ASSERT_TRUE(pair.b.install(std::move(sa), {}).has_value());
+  for (int i = 0; i < 4; ++i) (void)protect_one(pair.a, v4_packet());  // lost
+  EXPECT_TRUE(pair.a_to_b(v4_packet()));
+  EXPECT_EQ(notices_of<Expired>(pair.a).size(), 1u);
+  EXPECT_TRUE(notices_of<Expired>(pair.b).empty());
+  EXPECT_TRUE(pair.a_to_b(v4_packet()));
+  EXPECT_TRUE(pair.b_to_a(reply()));
 }
 
 TEST(Lifetime, of_the_newest_over_lets_an_older_one_carry_on) {

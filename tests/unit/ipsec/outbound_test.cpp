@@ -19,6 +19,7 @@ DropReason drop_of(Engine& engine, const ByteVec& packet, Instant now = {}) {
 
 const policy::TrafficSelectors everything{policy::TrafficSelector::any(base::Family::v4)};
 
+//= rfc4301#4.4.1-1 rfc4301#4.4.1-3 rfc4301#4.4.1-6 rfc4301#5.1-1 type=test
 TEST(Policies, the_first_that_matches_decides) {
   Pair pair;
   const policy::TrafficSelectors dns{prefix("0.0.0.0/0", 17, 53, 53)};
@@ -46,6 +47,7 @@ TEST(Policies, new_ones_hold_for_flows_already_seen) {
   EXPECT_EQ(drop_of(pair.a, v4_packet()), DropReason::clear_no_policy);
 }
 
+//= rfc4301#7.1-1 type=test
 TEST(Policies, a_later_fragment_needs_no_ports_unless_an_earlier_policy_asks_for_them) {
   ByteVec fragment = v4_packet();
   set_v4_word(fragment, 6, 0x0010);
@@ -61,6 +63,24 @@ TEST(Policies, a_later_fragment_needs_no_ports_unless_an_earlier_policy_asks_for
   EXPECT_EQ(drop_of(pair.a, v4_packet()), DropReason::clear_policy_discard);
 }
 
+//= rfc4301#7.4-1 type=test
+TEST(Policies, discard_fragments_as_they_do_whole_packets) {
+  Pair pair;
+  pair.a.set_policies(
+      {{PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 17)}, everything},
+       {PolicyAction::discard, "", "", {prefix("10.1.0.0/16", 6, 0xffff, 0)}, everything},
+       {PolicyAction::bypass, "", "", everything, everything}});
+  ByteVec fragment = v4_packet();
+  set_v4_word(fragment, 6, 0x2000);
+  EXPECT_EQ(drop_of(pair.a, fragment), DropReason::clear_policy_discard);
+  set_v4_word(fragment, 6, 0x2010);
+  EXPECT_EQ(drop_of(pair.a, fragment), DropReason::clear_policy_discard);
+  fragment[9] = std::byte{6};
+  set_v4_word(fragment, 6, 0x0010);
+  EXPECT_EQ(drop_of(pair.a, fragment), DropReason::clear_policy_discard) << "by OPAQUE ports";
+}
+
+//= rfc4301#4.4.1.1-1 rfc4301#4.4.1.1-6 rfc4301#6-1 type=test
 TEST(Policies, icmp_selectors_hold_type_and_code) {
   Pair pair;
   const policy::TrafficSelector echo = prefix("0.0.0.0/0", 1, 8 << 8, (8 << 8) | 0xff);
@@ -74,6 +94,7 @@ TEST(Policies, icmp_selectors_hold_type_and_code) {
   EXPECT_EQ(drop_of(pair.a, wire::make_echo_packet(from, to, reply)), DropReason::clear_no_policy);
 }
 
+//= rfc4301#5.1-1 type=test
 TEST(Associations, without_one_the_key_exchange_is_asked_once_per_interval) {
   Pair pair;
   pair.a.remove({1});
@@ -100,7 +121,7 @@ TEST(Associations, a_full_notice_queue_delays_an_acquire_but_does_not_lose_it) {
   EXPECT_FALSE(pair.a.poll_notice().has_value());
 }
 
-//= rfc7296#2.8.1-2 type=test
+//= rfc7296#2.8.1-2 rfc4301#4.1-6..7 type=test
 TEST(Associations, the_newest_carries_traffic_and_the_old_one_still_receives) {
   Pair pair;
   const Protected old = protect_one(pair.a, v4_packet(1));
@@ -288,7 +309,7 @@ TEST(Mtu, is_zero_for_unknown_associations_and_hopeless_paths) {
   EXPECT_EQ(pair.a.inner_mtu({1}, 1500), 1446u);
 }
 
-//= rfc4303#3.3.4-2 type=test
+//= rfc4303#3.3.4-2 rfc4301#5.1-7 rfc4301#8.2.1-2..3 type=test
 TEST(Mtu, a_packet_too_big_with_df_is_answered_and_dropped) {
   Pair pair;
   const std::size_t limit = pair.a.inner_mtu({1}, path_mtu_default);
@@ -308,7 +329,7 @@ TEST(Mtu, a_packet_too_big_with_df_is_answered_and_dropped) {
   EXPECT_EQ(icmp.next_hop_mtu(), limit);
 }
 
-//= rfc4303#3.3.4-2 type=test
+//= rfc4303#3.3.4-2 rfc4301#8.2.1-2 rfc4301#8.2.1-6 type=test
 TEST(Mtu, ipv6_is_answered_above_1280_and_fragmented_outside_below) {
   Pair pair;
   EXPECT_EQ(drop_of(pair.a, v6_packet(1452)), DropReason::clear_too_big);

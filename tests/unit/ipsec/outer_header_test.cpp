@@ -48,6 +48,7 @@ std::uint8_t tos_of(const ByteVec& packet) {
   return static_cast<std::uint8_t>(word >> 12 == 4 ? word : word >> 4);
 }
 
+//= rfc4301#5.1.2.1-1 rfc4301#5.1.2-1..2 type=test
 TEST(OuterHeader, copies_dscp_and_ecn_of_both_families_unless_told_otherwise) {
   Pair pair;
   for (const ByteVec& packet : {v4_packet(), v6_packet()}) {
@@ -75,6 +76,7 @@ TEST(OuterHeader, brings_congestion_inward_only_where_ecn_is_on) {
   EXPECT_EQ(open_one(off.b, protect_one(off.a, deaf).esp, {}, {}, 3).packet, deaf);
 }
 
+//= rfc4301#5.1.2-3 rfc4301#5.1.2.2-2 type=test
 TEST(OuterHeader, brings_its_dscp_inward_where_that_is_wanted) {
   policy::SaTreatment treatment;
   treatment.outer.copy_dscp_inward = true;
@@ -89,7 +91,7 @@ TEST(OuterHeader, brings_its_dscp_inward_where_that_is_wanted) {
   EXPECT_EQ(open_one(plain.b, sent.esp, {}, {}, ef << 2).packet, v4_packet());
 }
 
-//= rfc4303#3.3.4-1 type=test
+//= rfc4303#3.3.4-1 rfc4301#8.1-1..2 type=test
 TEST(OuterHeader, df_is_copied_set_or_cleared) {
   using policy::OuterDf;
   const auto df_of = [](OuterDf df, const ByteVec& packet) {

@@ -67,7 +67,8 @@ TEST(RoundTrip, every_suite_tunnels_both_families_in_both_families) {
   }
 }
 
-//= rfc4303#1-3..4 rfc4303#3.2-1 rfc4303#3.2.1-1 rfc4303#5-4 type=test
+//= rfc4303#1-3..4 rfc4303#3.2-1 rfc4303#3.2.1-1 rfc4303#5-4 rfc4301#3.2-1 type=test
+//= rfc4301#4.1-14..15 type=test
 TEST(RoundTrip, every_suite_tunnels_with_real_cryptography) {
   const crypto::OpensslProvider openssl;
   for (const crypto::CipherSuite& suite : all_suites()) {
@@ -75,6 +76,7 @@ TEST(RoundTrip, every_suite_tunnels_with_real_cryptography) {
   }
 }
 
+//= rfc4301#4.1-14 type=test
 TEST(RoundTrip, transport_mode_carries_payload_and_dscp_in_both_families) {
   const crypto::OpensslProvider openssl;
   const crypto::NullProvider null{nullptr};

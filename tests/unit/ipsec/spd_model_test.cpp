@@ -131,6 +131,7 @@ void compare(Dice& dice, std::size_t count, std::size_t packets, const SpdLimits
   }
 }
 
+//= rfc4301#4.4.1-15 type=test
 TEST(SpdModel, ten_million_pairs_of_packet_and_policy_are_decided_as_by_brute_force) {
   Dice dice{4301};
   Tally tally;

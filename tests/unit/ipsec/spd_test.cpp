@@ -32,6 +32,7 @@ Spd spd_of(std::vector<Policy> policies, SpdLimits limits = {}) {
   return spd;
 }
 
+//= rfc4301#4.4.1-3 type=test
 TEST(Spd, the_first_that_matches_decides_in_both_directions) {
   const Spd spd = spd_of({named("narrow", {prefix("10.1.0.5/32")}, {prefix("10.2.0.0/16")}),
                           named("wide", {prefix("10.1.0.0/16")}, {prefix("10.0.0.0/8")})});
@@ -49,6 +50,7 @@ TEST(Spd, a_policy_may_be_for_one_direction_only) {
   EXPECT_EQ(name_of(spd.match_inbound(fields("10.2.0.1", "10.1.0.5"))), "in");
 }
 
+//= rfc4301#4.4.1.1-1 type=test
 TEST(Spd, ranges_need_not_be_prefixes) {
   policy::TrafficSelector range = prefix("10.1.0.0/16");
   range.first = ip("10.1.0.5");
@@ -71,6 +73,7 @@ TEST(Spd, icmp_may_be_sent_and_not_received_when_the_remote_end_is_opaque) {
             "none");
 }
 
+//= rfc4301#4.4.1.1-1 type=test
 TEST(Spd, the_mobility_header_type_is_compared_in_both_families_of_policies) {
   constexpr std::uint8_t mobility = wire::ip_protocol::mobility;
   const auto update = prefix("::/0", mobility, 5 << 8, (5 << 8) | 0xff);
@@ -81,6 +84,7 @@ TEST(Spd, the_mobility_header_type_is_compared_in_both_families_of_policies) {
             "none");
 }
 
+//= rfc4301#4.4.1.1-4 type=test
 TEST(Spd, opaque_matches_what_hides_its_ports_and_nothing_else) {
   const Spd spd = spd_of(
       {named("opaque", {prefix("0.0.0.0/0", 6, 0xffff, 0)}, {prefix("0.0.0.0/0", 6, 0xffff, 0)}),
@@ -158,6 +162,14 @@ TEST(InboundPolicy, a_tunnel_brings_nothing_that_policy_wants_in_clear) {
   pair.b.set_policies({{PolicyAction::bypass, {}, {}, everything, {prefix("10.1.7.0/24")}},
                        {PolicyAction::protect, "site", "net", everything, everything}});
   EXPECT_EQ(fate(pair, udp_packet("10.1.7.5", "10.2.0.9", 1)), DropReason::esp_selector);
+}
+
+//= rfc4301#4.4.1-15 type=test
+TEST(InboundPolicy, that_is_new_holds_for_flows_already_seen) {
+  Pair pair;
+  EXPECT_EQ(fate(pair, v4_packet()), std::nullopt);
+  pair.b.set_policies({{PolicyAction::discard, {}, {}, everything, everything}});
+  EXPECT_EQ(fate(pair, v4_packet()), DropReason::clear_policy_discard);
 }
 
 }  // namespace

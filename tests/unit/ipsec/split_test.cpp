@@ -25,6 +25,7 @@ Sent send(Engine& engine, const ByteVec& packet) {
 
 std::size_t outer_size(const Protected& sent) { return 20 + sent.esp.size(); }
 
+//= rfc4301#8.2.1-2 rfc4301#8.2.1-4 type=test
 TEST(SplitBefore, every_fragment_fits_and_the_peer_gets_what_was_sent) {
   for (const std::size_t path_mtu : {1500U, 1280U, 700U}) {
     Pair pair;
@@ -59,6 +60,7 @@ TEST(SplitBefore, is_not_done_to_what_fits_or_must_not_be_fragmented) {
   EXPECT_TRUE(pair.a.made().empty());
 }
 
+//= rfc4301#7.3-2 rfc4301#7.3-4 type=test
 TEST(SplitBefore, is_not_done_where_later_fragments_would_miss_the_selectors) {
   Spec spec;
   spec.a_nets = {prefix("10.1.0.0/16", 17, 1000, 1000)};

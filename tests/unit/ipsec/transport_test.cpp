@@ -143,6 +143,7 @@ TEST(Transport, options_in_udp_are_refused_by_name) {
   EXPECT_EQ(protect_one(pair.a, packet).item.drop, DropReason::clear_headers);
 }
 
+//= rfc4301#4.1-8 type=test
 TEST(Transport, the_outer_ds_field_is_the_packets_own) {
   Pair pair{plain()};
   const Protected sent = protect_one(pair.a, from_client(wire::ip_protocol::udp));

@@ -42,6 +42,7 @@ TEST(IdentityText, escapes_and_shortens_what_a_peer_sent) {
   EXPECT_EQ((Identity{static_cast<IdType>(99), base::ByteVec(1)}).to_string(), "id99:00");
 }
 
+//= rfc4301#4.4.3.1-4 type=test
 TEST(IdentityComparison, ignores_case_in_names_only) {
   EXPECT_TRUE(is_same(Identity::parse("VPN.Example.org"), Identity::parse("vpn.example.ORG")));
   EXPECT_TRUE(is_same(Identity::parse("Joe@Example.org"), Identity::parse("joe@example.org")));

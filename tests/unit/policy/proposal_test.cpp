@@ -249,7 +249,7 @@ TEST(ChooseChild, agrees_on_integrity_alone_where_that_is_wanted) {
   EXPECT_FALSE(choose_child(esp_payload(ours), {esp("aes256-sha256")}, KeGroup::none, true));
 }
 
-//= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 type=test
+//= rfc4303#3.2-2 rfc4303#3.4.3-2 rfc4303#5-6 rfc4301#4.2-1 type=test
 TEST(ChooseChild, never_agrees_on_a_cipher_without_integrity_least_of_all_on_null) {
   for (const std::string_view text : {"null-sha256", "aes256-sha256", "aes256ctr-sha256"}) {
     const Offers ours{esp(text)};
