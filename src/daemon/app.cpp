@@ -59,7 +59,7 @@ std::string to_text(const std::vector<config::ConfigError>& errors) {
   return text;
 }
 
-App::App(const Options& options, CryptoChoice crypto, LogForm log_form)
+App::App(const Options& options, crypto::Choice crypto, LogForm log_form)
     : options_(options),
       crypto_(std::move(crypto)),
       log_(log_form),
@@ -75,7 +75,7 @@ App::~App() {
 
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
                                                              ConfigPtr config, LogForm log_form) {
-  auto crypto = choose_crypto();
+  auto crypto = crypto::choose_crypto();
   if (!crypto) {
     return std::unexpected{StartFailure{
         control::ExitCode::generic,

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "control/control.h"
-#include "daemon/crypto_choice.h"
+#include "crypto/choice/choice.h"
 #include "daemon/event_limiter.h"
 #include "daemon/log_sink.h"
 #include "daemon/options.h"
@@ -64,7 +64,7 @@ class App final : public control::Daemon {
   [[nodiscard]] std::vector<std::string> notes() const override;
 
  private:
-  App(const Options& options, CryptoChoice crypto, LogForm log_form);
+  App(const Options& options, crypto::Choice crypto, LogForm log_form);
   void load_crash_secret();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options,
                                           const config::DaemonConfig& config);
@@ -94,7 +94,7 @@ class App final : public control::Daemon {
   void begin_shutdown();
 
   Options options_;
-  CryptoChoice crypto_;
+  crypto::Choice crypto_;
   LogSink log_;
   EventLimiter limiter_;
   io::OsRng rng_;

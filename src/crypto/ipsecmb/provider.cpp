@@ -1,5 +1,7 @@
 #include "crypto/ipsecmb/provider.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "crypto/ipsecmb/ipsecmb.h"
 
@@ -33,7 +35,27 @@ Part part_of(const CipherSuite& suite) {
   return Part::none;
 }
 
+std::string_view instructions_of(const IMB_MGR& mgr) {
+  switch (mgr.used_arch) {
+    case IMB_ARCH_AVX512:
+      return (mgr.features & IMB_CPUFLAGS_AVX512_T2) == IMB_CPUFLAGS_AVX512_T2 ? "AVX-512 and VAES"
+                                                                               : "AVX-512";
+    case IMB_ARCH_AVX2: return "AVX2";
+    case IMB_ARCH_AVX: return "AVX";
+    case IMB_ARCH_SSE: return "SSE";
+    default: return "no AES instructions";
+  }
+}
+
 }  // namespace
+
+std::string IpsecMbProvider::description() {
+  std::string_view version = imb_get_version_str();
+  version = version.substr(0, version.find('-'));
+  const IMB_MGR* mgr = ipsecmb::manager();
+  return fmt::format("ipsec-mb {}, {}", version.starts_with('v') ? version.substr(1) : version,
+                     mgr == nullptr ? "not usable" : instructions_of(*mgr));
+}
 
 bool IpsecMbProvider::accelerates(const CipherSuite& suite) {
   return is_valid(suite) && ipsecmb::manager() != nullptr && part_of(suite) != Part::none;

@@ -2,6 +2,8 @@
 // Packet ciphers on Intel's ipsec-mb (amd64): all but 3DES and AES-CCM with 192-bit keys. Key
 // exchange, PRF, hashes and those suites go to the provider it wraps.
 
+#include <string>
+
 #include "crypto/crypto.h"
 
 namespace caponier::crypto {
@@ -14,6 +16,8 @@ class IpsecMbProvider final : public CryptoProvider {
   explicit IpsecMbProvider(const CryptoProvider& fallback) : fallback_(fallback) {}
 
   [[nodiscard]] std::string_view name() const override { return "ipsec-mb"; }
+  /// With its version and the instructions it uses.
+  [[nodiscard]] static std::string description();
   /// True where this back end itself, not the fallback, protects packets of `suite`.
   [[nodiscard]] static bool accelerates(const CipherSuite& suite);
 

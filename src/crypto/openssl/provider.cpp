@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <openssl/crypto.h>
+
 #include "base/error.h"
 #include "crypto/openssl/ossl.h"
 #include "crypto/suite_cipher.h"
@@ -65,6 +67,10 @@ std::expected<std::unique_ptr<T>, CryptoError> made(std::unique_ptr<T> object) {
 }
 
 }  // namespace
+
+std::string OpensslProvider::description() {
+  return std::string{"OpenSSL "} + OpenSSL_version(OPENSSL_VERSION_STRING);
+}
 
 bool OpensslProvider::supports(const CipherSuite& suite) const { return is_valid(suite); }
 bool OpensslProvider::supports(PrfId prf) const { return find(prf) != nullptr; }

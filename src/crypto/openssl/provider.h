@@ -1,6 +1,8 @@
 #pragma once
 // Every algorithm of the registry on OpenSSL 3.0. Stateless: one object serves all threads.
 
+#include <string>
+
 #include "crypto/crypto.h"
 
 namespace caponier::crypto {
@@ -8,6 +10,8 @@ namespace caponier::crypto {
 class OpensslProvider final : public CryptoProvider {
  public:
   [[nodiscard]] std::string_view name() const override { return "openssl"; }
+  /// With its version.
+  [[nodiscard]] static std::string description();
 
   [[nodiscard]] bool supports(const CipherSuite& suite) const override;
   [[nodiscard]] bool supports(PrfId prf) const override;
