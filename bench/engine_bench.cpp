@@ -1,25 +1,22 @@
 #include "bench/engine_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/rng.h"
 #include "bench/direct_cipher.h"
 #include "bench/report.h"
+#include "crypto/choice/choice.h"
 #include "crypto/null/provider.h"
-#include "crypto/openssl/provider.h"
-#ifdef CAPONIER_HAS_IPSECMB
-#include "crypto/ipsecmb/provider.h"
-#endif
 #include "ipsec/engine.h"
 #include "ipsec/notices.h"
 #include "ipsec/sad.h"
-#include "wire/ip_packet.h"
-#include "wire/udp.h"
+#include "measure/engine_pair.h"
+#include "measure/stopwatch.h"
 
 namespace caponier::bench {
 namespace {
@@ -28,7 +25,10 @@ using crypto::CipherSuite;
 using crypto::EncrId;
 using crypto::IntegId;
 
-constexpr std::size_t burst = 64;
+using measure::make_sa;
+using measure::Stretches;
+
+constexpr std::size_t burst = measure::EnginePair::burst;
 /// The engine and the cipher alone take turns, so that both have the same machine.
 constexpr unsigned bursts_in_turn = 10;
 constexpr unsigned turns = 40;
@@ -41,167 +41,55 @@ constexpr CipherSuite suites[] = {
     {EncrId::aes_cbc, 128, IntegId::hmac_sha2_256_128},
 };
 
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+/// Millions of packets per second.
+double rate_of(const Stretches& bursts) {
+  return static_cast<double>(burst) / 1e6 / bursts.median_seconds();
 }
 
-/// What two looks at the clock cost, to be left out.
-double clock_seconds() {
-  std::vector<double> values(1001);
-  for (double& value : values) value = -seconds_now() + seconds_now();
-  return spread_of(std::move(values)).median;
+template <class Prepare, class Work>
+void take_turn(Stretches& bursts, Prepare prepare, Work work) {
+  for (unsigned i = 0; i < bursts_in_turn; ++i) bursts.run(prepare, work);
 }
-
-/// The times of bursts; their median is what counts, so that work beside ours does not.
-class Bursts {
- public:
-  template <class Prepare, class Work>
-  void run(Prepare prepare, Work work) {
-    for (unsigned i = 0; i < bursts_in_turn; ++i) {
-      prepare();
-      const double before = seconds_now();
-      work();
-      values_.push_back(seconds_now() - before);
-    }
-  }
-  /// Millions of packets per second.
-  [[nodiscard]] double rate() const {
-    static const double clock = clock_seconds();
-    return static_cast<double>(burst) / 1e6 / (spread_of(values_).median - clock);
-  }
-
- private:
-  std::vector<double> values_;
-};
 
 const crypto::CryptoProvider& provider() {
-  static const crypto::OpensslProvider openssl;
-#ifdef CAPONIER_HAS_IPSECMB
-  static const crypto::IpsecMbProvider fast{openssl};
-  return fast;
-#else
-  return openssl;
-#endif
+  static const auto choice = crypto::choose_crypto();
+  CAPONIER_ASSERT(choice);
+  return choice->provider();
 }
 
-base::IpAddress address_of(std::uint32_t net, std::uint32_t number) {
-  return base::IpAddress::v4(net + number);
-}
-constexpr std::uint32_t our_net = 0x0a000000;
-constexpr std::uint32_t their_net = 0x14000000;
-
-policy::InstallSa make_sa(std::uint32_t number, const CipherSuite& suite, bool is_mirror) {
-  policy::InstallSa sa;
-  sa.id = {number + 1};
-  sa.connection = "site";
-  sa.child = fmt::format("net-{}", number);
-  sa.suite = {suite, crypto::KeGroup::none, true};
-  base::SeededRng spis{number};
-  sa.spi_in = {spis.public_u32() | 0x100};
-  sa.spi_out = {sa.spi_in.value ^ 0x80000000};
-  const auto key = [&](std::size_t size) {
-    base::SecretBytes bytes{size};
-    spis.fill_public(bytes.reveal_mutable());
-    return bytes;
-  };
-  sa.keys_in = {key(crypto::encr_key_size(suite)), key(crypto::integ_key_size(suite))};
-  sa.keys_out = {sa.keys_in.encr.duplicate(), sa.keys_in.integ.duplicate()};
-  sa.path = {{*base::IpAddress::parse("192.0.2.1"), 4500},
-             {*base::IpAddress::parse("198.51.100.1"), 4500}};
-  sa.udp_encap = true;
-  const auto net = [&](std::uint32_t base) {
-    return policy::TrafficSelectors{
-        policy::TrafficSelector::from_prefix({address_of(base, number), 32})};
-  };
-  sa.local = net(our_net);
-  sa.remote = net(their_net);
-  if (is_mirror) {
-    std::swap(sa.spi_in, sa.spi_out);
-    std::swap(sa.path.local, sa.path.remote);
-    std::swap(sa.local, sa.remote);
-  }
-  return sa;
-}
-
-ipsec::Policy policy_for(const policy::InstallSa& sa) {
-  return {ipsec::PolicyAction::protect, sa.connection, sa.child, sa.local, sa.remote};
-}
-
-/// A sender and a receiver with the same SAs, a burst of packets between them, and the cipher alone
-/// on packets of the same shape.
+/// The engines, and the cipher alone on packets of the same shape.
 class Bench {
  public:
   Bench(const CipherSuite& suite, std::size_t packet_size, std::uint32_t sa_count)
       : direct(DirectCipher::make(suite, sa_count)),
-        sender_({}, rng_, provider()),
-        receiver_({}, rng_, provider()),
-        items_(burst),
-        arrived_(burst),
-        keys_(burst) {
-    std::vector<ipsec::Policy> policies;
-    std::vector<ipsec::Policy> mirrored;
-    for (std::uint32_t i = 0; i < sa_count; ++i) {
-      policies.push_back(policy_for(make_sa(i, suite, false)));
-      mirrored.push_back(policy_for(make_sa(i, suite, true)));
-      is_ready = sender_.install(make_sa(i, suite, false), now_).has_value() &&
-                 receiver_.install(make_sa(i, suite, true), now_).has_value() && is_ready;
-      packets_.push_back(wire::make_udp_packet({address_of(our_net, i), 1000},
-                                               {address_of(their_net, i), 2000},
-                                               base::ByteVec(packet_size - 28)));
-    }
-    sender_.set_policies(std::move(policies));
-    receiver_.set_policies(std::move(mirrored));
-    for (std::size_t i = 0; i < burst; ++i) buffers_.emplace_back();
+        pair_(provider(), suite, packet_size, sa_count) {
     make_direct_jobs(suite, packet_size);
   }
 
-  void run_out(Bursts& bursts) {
-    bursts.run([&] { write_packets(); }, [&] { sender_.protect(items_, now_); });
+  void run_out(Stretches& bursts) {
+    take_turn(bursts, [&] { pair_.write_packets(); }, [&] { pair_.protect(); });
   }
-  void run_in(Bursts& bursts) {
-    bursts.run(
+  void run_in(Stretches& bursts) {
+    take_turn(
+        bursts,
         [&] {
-          write_packets();
-          sender_.protect(items_, now_);
-          for (std::size_t i = 0; i < burst; ++i) {
-            arrived_[i] = {};
-            arrived_[i].packet = &buffers_[i];
-            arrived_[i].path = {items_[i].path.remote, items_[i].path.local};
-          }
+          pair_.write_packets();
+          pair_.protect();
+          pair_.deliver();
         },
-        [&] { receiver_.open(arrived_, now_); });
+        [&] { pair_.open(); });
   }
-  void run_direct_out(Bursts& bursts) {
-    bursts.run([&] { choose_keys(); }, [&] { direct->seal(jobs_, keys_); });
+  void run_direct_out(Stretches& bursts) {
+    take_turn(bursts, [&] { keys_ = pair_.choose_sas(); }, [&] { direct->seal(jobs_, keys_); });
   }
-  void run_direct_in(Bursts& bursts) {
-    bursts.run([&] { choose_keys(); }, [&] { direct->open(jobs_, keys_); });
+  void run_direct_in(Stretches& bursts) {
+    take_turn(bursts, [&] { keys_ = pair_.choose_sas(); }, [&] { direct->open(jobs_, keys_); });
   }
-  /// Everything that was sent has arrived.
-  [[nodiscard]] bool is_sound() const {
-    return is_ready && sender_.drops().total() == 0 && receiver_.drops().total() == 0 &&
-           std::ranges::all_of(arrived_, [](const ipsec::OpenItem& item) {
-             return item.verdict == ipsec::Verdict::forward;
-           });
-  }
+  [[nodiscard]] bool is_sound() const { return pair_.is_sound(); }
 
   std::unique_ptr<DirectCipher> direct;
-  bool is_ready = true;
 
  private:
-  void choose_keys() {
-    for (std::uint32_t& key : keys_) {
-      key = static_cast<std::uint32_t>(rng_.public_below(packets_.size()));
-    }
-  }
-  void write_packets() {
-    choose_keys();
-    for (std::size_t i = 0; i < burst; ++i) {
-      buffers_[i].assign(packets_[keys_[i]]);
-      items_[i] = {};
-      items_[i].packet = &buffers_[i];
-    }
-  }
   void make_direct_jobs(const CipherSuite& suite, std::size_t packet_size) {
     const crypto::EncrInfo& encr = *crypto::find(suite.encr);
     const std::size_t align = std::max<std::size_t>(encr.block_size, 4);
@@ -218,15 +106,8 @@ class Bench {
     }
   }
 
-  base::SeededRng rng_{1};
-  base::Instant now_{std::chrono::seconds{1}};
-  ipsec::Engine sender_;
-  ipsec::Engine receiver_;
-  std::vector<base::ByteVec> packets_;
-  std::vector<ipsec::PacketBuffer> buffers_;
-  std::vector<ipsec::ProtectItem> items_;
-  std::vector<ipsec::OpenItem> arrived_;
-  std::vector<std::uint32_t> keys_;
+  measure::EnginePair pair_;
+  std::span<const std::uint32_t> keys_;
   base::ByteVec memory_;
   std::vector<crypto::PacketJob> jobs_;
 };
@@ -237,14 +118,14 @@ struct Figures {
 
   template <class Engine, class Direct>
   void measure(Engine engine, Direct direct) {
-    Bursts engine_bursts;
-    Bursts direct_bursts;
+    Stretches engine_bursts;
+    Stretches direct_bursts;
     for (unsigned turn = 0; turn < turns; ++turn) {
       direct(direct_bursts);
       engine(engine_bursts);
     }
-    rates.push_back(engine_bursts.rate());
-    direct_rates.push_back(direct_bursts.rate());
+    rates.push_back(rate_of(engine_bursts));
+    direct_rates.push_back(rate_of(direct_bursts));
     shares.push_back(100 * rates.back() / direct_rates.back());
   }
   /// `goal_percent` 0: none.
@@ -262,10 +143,10 @@ void measure(std::string_view what, Bench& bench, unsigned repetitions, double g
   Figures out;
   Figures in;
   for (unsigned i = 0; i < repetitions; ++i) {
-    out.measure([&](Bursts& bursts) { bench.run_out(bursts); },
-                [&](Bursts& bursts) { bench.run_direct_out(bursts); });
-    in.measure([&](Bursts& bursts) { bench.run_in(bursts); },
-               [&](Bursts& bursts) { bench.run_direct_in(bursts); });
+    out.measure([&](Stretches& bursts) { bench.run_out(bursts); },
+                [&](Stretches& bursts) { bench.run_direct_out(bursts); });
+    in.measure([&](Stretches& bursts) { bench.run_in(bursts); },
+               [&](Stretches& bursts) { bench.run_direct_in(bursts); });
   }
   out.report(fmt::format("{} out", what), goal_percent);
   in.report(fmt::format("{} in", what), goal_percent);
@@ -324,8 +205,8 @@ double outbound_lookup_ns(const ipsec::Sad& sad, const std::vector<std::uint32_t
   std::vector<wire::PacketSelectorFields> packets(lookups);
   for (auto& packet : packets) {
     const std::uint32_t number = numbers[rng.public_below(numbers.size())];
-    packet.source = address_of(our_net, number);
-    packet.destination = address_of(their_net, number);
+    packet.source = measure::local_address(number);
+    packet.destination = measure::remote_address(number);
     packet.protocol = 17;
     packet.has_ports = true;
   }
