@@ -27,6 +27,8 @@ std::string to_milliseconds(std::string& text) {
   return {};
 }
 
+constexpr std::uint64_t bench_seconds_max = 20;
+
 struct Parsed {
   std::string socket;
   std::string run_dir;
@@ -39,6 +41,7 @@ struct Parsed {
   RedirectVerb redirect;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
+  BenchVerb bench;
   Verb verb = StatusVerb{};
 };
 
@@ -82,6 +85,11 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
   reload->alias("apply");
   reload->callback([&in] { in.verb = ReloadVerb{}; });
 
+  auto* version = app.add_subcommand("version", "Versions of this program and of the daemon");
+  version->callback([&in] { in.verb = VersionVerb{}; });
+}
+
+void add_debug_verbs(CLI::App& app, Parsed& in) {
   auto* debug = app.add_subcommand("debug", "For finding faults");
   debug->require_subcommand(1);
   auto* capture = debug->add_subcommand(
@@ -101,8 +109,14 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
       ->check(CLI::Range(std::uint64_t{1}, control::trace_number_max));
   trace->callback([&in] { in.verb = in.trace; });
 
-  auto* version = app.add_subcommand("version", "Versions of this program and of the daemon");
-  version->callback([&in] { in.verb = VersionVerb{}; });
+  auto* bench = debug->add_subcommand(
+      "bench", "What this machine's engine does on one core, by cipher and packet size");
+  bench->add_option("--seconds", in.bench.seconds, "To take so long all in all (6)")
+      ->check(CLI::Range(std::uint64_t{1}, bench_seconds_max));
+  bench->callback([&in] { in.verb = in.bench; });
+
+  auto* algs = debug->add_subcommand("algs", "Every algorithm, its library and what it costs here");
+  algs->callback([&in] { in.verb = AlgsVerb{}; });
 }
 
 std::string choose_socket(const Parsed& in) {
@@ -125,6 +139,7 @@ std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
   app.add_option("--run-dir", in.run_dir, "The daemon's run directory");
   add_daily_verbs(app, in);
   add_other_verbs(app, in);
+  add_debug_verbs(app, in);
   app.footer(
       "Exit codes: 0 ok, 1 error, 2 usage, 3 configuration, 4 peer refused, 5 network or timeout,\n"
       "6 daemon not running, 7 permission, 8 not found, 9 degraded.");

@@ -42,10 +42,14 @@ struct TraceVerb {
   std::uint64_t sample = 1;
   std::uint64_t count = 0;  ///< 0: until interrupted
 };
+struct BenchVerb {
+  std::uint64_t seconds = 6;  ///< all in all
+};
+struct AlgsVerb {};
 struct VersionVerb {};
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, ReloadVerb,
-                          CaptureVerb, TraceVerb, VersionVerb>;
+                          CaptureVerb, TraceVerb, BenchVerb, AlgsVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

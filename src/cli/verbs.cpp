@@ -18,13 +18,6 @@ volatile std::sig_atomic_t interrupted = 0;
 
 constexpr unsigned watch_seconds = 2;
 
-/// Result documents carry the protocol's version on the command line too.
-void print_json(const Json& result, int indent = 2) {
-  Json document{{"v", control::protocol_version}};
-  document.update(result);
-  print(dump(document, indent) + "\n");
-}
-
 bool is_degraded(const Json& result) {
   const Json& peers = at(result, "peers");
   return std::any_of(peers.begin(), peers.end(), [](const Json& peer) {
@@ -189,6 +182,12 @@ Outcome<ExitCode> run(const Session& session, const TraceVerb& verb) {
   return run_trace(session, verb);
 }
 
+Outcome<ExitCode> run(const Session& session, const BenchVerb& verb) {
+  return run_bench(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const AlgsVerb&) { return run_algs(session); }
+
 Outcome<ExitCode> run(const Session& session, const VersionVerb&) {
   std::string daemon;
   if (auto connection = Connection::open(session.socket)) {
@@ -225,6 +224,12 @@ void print(const std::string& words) {
 
 void remark(const std::string& words) {
   static_cast<void>(std::fwrite(words.data(), 1, words.size(), stderr));
+}
+
+void print_json(const Json& result, int indent) {
+  Json document{{"v", control::protocol_version}};
+  document.update(result);
+  print(dump(document, indent) + "\n");
 }
 
 Outcome<ExitCode> run_verb(const Session& session, const Verb& verb) {

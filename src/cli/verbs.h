@@ -22,9 +22,14 @@ void print(const std::string& words);
 /// What is not data goes to stderr.
 void remark(const std::string& words);
 
+/// Result documents carry the protocol's version on the command line too.
+void print_json(const Json& result, int indent = 2);
+
 [[nodiscard]] Outcome<ExitCode> run_verb(const Session& session, const Verb& verb);
 
 [[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_trace(const Session& session, const TraceVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_bench(const Session& session, const BenchVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_algs(const Session& session);
 
 }  // namespace caponier::cli
