@@ -43,6 +43,12 @@ struct StampedEvent {
 /// "2026-01-31 12:00:00.123 notice branch: IKE SA established ..." in UTC, without colour.
 [[nodiscard]] std::string to_line(const StampedEvent& event);
 
+/// What the process has taken so far.
+struct Usage {
+  base::Instant started;
+  base::Duration cpu;  ///< of all its threads
+};
+
 /// What the server needs the daemon to do beyond the gateway.
 class Daemon {
  public:
@@ -54,6 +60,7 @@ class Daemon {
   [[nodiscard]] virtual base::DropCounters drops() const = 0;
   /// Those of drops() that belong to one worker of the data plane, in the gateway's order.
   [[nodiscard]] virtual std::vector<base::DropCounters> worker_drops() const = 0;
+  [[nodiscard]] virtual Usage usage() const = 0;
   /// What the host lacks, one sentence each; shown in status as long as it holds.
   [[nodiscard]] virtual std::vector<std::string> notes() const = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "gateway/totals.h"
 #include "policy/proposal.h"
 
 namespace caponier::control {
@@ -58,6 +59,13 @@ Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
   return out;
 }
 
+void add_counters(Json& out, const ipsec::SaCounters& counters) {
+  out["packets_in"] = counters.packets_in;
+  out["bytes_in"] = counters.bytes_in;
+  out["packets_out"] = counters.packets_out;
+  out["bytes_out"] = counters.bytes_out;
+}
+
 Json child_json(const gateway::ChildStatus& child, base::Instant now) {
   const ipsec::SaCounters& counters = child.counters;
   Json out;
@@ -72,10 +80,7 @@ Json child_json(const gateway::ChildStatus& child, base::Instant now) {
   out["remote"] = list_json(child.sa.remote);
   out["established_seconds"] = seconds_json(now - child.sa.established_at);
   out["inner_mtu_bytes"] = child.inner_mtu;
-  out["packets_in"] = counters.packets_in;
-  out["bytes_in"] = counters.bytes_in;
-  out["packets_out"] = counters.packets_out;
-  out["bytes_out"] = counters.bytes_out;
+  add_counters(out, counters);
   out["last_in_seconds"] = ago_json(counters.last_in, now);
   out["last_out_seconds"] = ago_json(counters.last_out, now);
   out["drops"] = drops_json(counters.drops);
@@ -84,20 +89,14 @@ Json child_json(const gateway::ChildStatus& child, base::Instant now) {
 
 void add_totals(Json& out, const gateway::PeerStatus& peer, base::Instant now) {
   ipsec::SaCounters sum;
-  for (const gateway::ChildStatus& child : peer.children) {
-    sum.packets_in += child.counters.packets_in;
-    sum.bytes_in += child.counters.bytes_in;
-    sum.packets_out += child.counters.packets_out;
-    sum.bytes_out += child.counters.bytes_out;
-    sum.last_in = std::max(sum.last_in, child.counters.last_in);
-    sum.last_out = std::max(sum.last_out, child.counters.last_out);
-  }
-  out["packets_in"] = sum.packets_in;
-  out["bytes_in"] = sum.bytes_in;
-  out["packets_out"] = sum.packets_out;
-  out["bytes_out"] = sum.bytes_out;
+  for (const gateway::ChildStatus& child : peer.children) gateway::add(sum, child.counters);
+  add_counters(out, sum);
   out["last_in_seconds"] = ago_json(sum.last_in, now);
   out["last_out_seconds"] = ago_json(sum.last_out, now);
+}
+
+std::int64_t microseconds(base::Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
 
 }  // namespace
@@ -175,6 +174,30 @@ Json status_json(const gateway::Status& status, const Daemon& daemon, std::strin
   }
   out["notes"] = daemon.notes();
   if (!name.empty()) out["drop_table"] = drop_table_json(drops);
+  return out;
+}
+
+Json traffic_json(const gateway::Traffic& traffic, const Daemon& daemon, base::Instant now) {
+  const Usage usage = daemon.usage();
+  Json out;
+  out["clock_us"] = microseconds(now.since_origin);
+  out["started_us"] = microseconds(usage.started.since_origin);
+  out["cpu_us"] = microseconds(usage.cpu);
+  Json& peers = out["peers"] = Json::array();
+  for (const gateway::PeerTraffic& peer : traffic.peers) {
+    Json children = Json::array();
+    for (const gateway::ChildTraffic& child : peer.children) {
+      Json& entry = children.emplace_back();
+      entry["name"] = child.name;
+      entry["associations"] = child.associations;
+      add_counters(entry, child.total);
+      entry["drops"] = drops_json(child.total.drops);
+    }
+    peers.push_back({{"name", peer.name}, {"children", std::move(children)}});
+  }
+  base::DropCounters drops = traffic.drops;
+  drops.add(daemon.drops());
+  out["drops"] = drops_json(drops);
   return out;
 }
 

@@ -24,6 +24,9 @@ using Json = nlohmann::ordered_json;
 /// The whole status; `name` empty, or one known peer.
 [[nodiscard]] Json status_json(const gateway::Status& status, const Daemon& daemon,
                                std::string_view name);
+/// Counters since the daemon began, and the daemon's clock they were read at.
+[[nodiscard]] Json traffic_json(const gateway::Traffic& traffic, const Daemon& daemon,
+                                base::Instant now);
 [[nodiscard]] Json trace_json(const gateway::TraceRecord& record);
 [[nodiscard]] Json diff_json(const config::ConfigDiff& diff);
 [[nodiscard]] Json errors_json(const std::vector<config::ConfigError>& errors);

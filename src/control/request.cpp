@@ -78,6 +78,7 @@ using Result = std::expected<Request, Refusal>;
 using Reader = Result (*)(Arguments&);
 
 Result read_status(Arguments& in) { return StatusRequest{TRY(in.text("name", false))}; }
+Result read_traffic(Arguments&) { return TrafficRequest{}; }
 Result read_up(Arguments& in) {
   UpRequest request;
   request.name = TRY(in.text("name", true));
@@ -127,7 +128,8 @@ constexpr std::array verbs{
     Verb{"status", read_status},     Verb{"up", read_up},     Verb{"down", read_down},
     Verb{"log", read_log},           Verb{"ping", read_ping}, Verb{"reload", read_reload},
     Verb{"redirect", read_redirect}, Verb{"keys", read_keys}, Verb{"capture", read_capture},
-    Verb{"trace", read_trace},       Verb{"stop", read_stop}, Verb{"version", read_version}};
+    Verb{"trace", read_trace},       Verb{"stop", read_stop}, Verb{"version", read_version},
+    Verb{"traffic", read_traffic}};
 
 }  // namespace
 

@@ -20,6 +20,7 @@ struct Refusal {
 struct StatusRequest {
   std::string name;  ///< empty: every peer
 };
+struct TrafficRequest {};
 struct UpRequest {
   std::string name;
   std::uint64_t wait_milliseconds = 0;
@@ -53,9 +54,9 @@ struct TraceVerbRequest {
 struct StopRequest {};
 struct VersionRequest {};
 
-using Request = std::variant<StatusRequest, UpRequest, DownRequest, LogRequest, PingRequest,
-                             RedirectRequest, ReloadRequest, KeysRequest, CaptureRequest,
-                             TraceVerbRequest, StopRequest, VersionRequest>;
+using Request = std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest,
+                             PingRequest, RedirectRequest, ReloadRequest, KeysRequest,
+                             CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

@@ -116,6 +116,9 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     ClientId id;
     base::Instant now;
     void operator()(const StatusRequest& r) const { server.status(id, r, now); }
+    void operator()(const TrafficRequest&) const {
+      server.succeed(id, traffic_json(server.gateway_.traffic(), server.daemon_, now));
+    }
     void operator()(const UpRequest& r) const { server.up(id, r, now); }
     void operator()(const DownRequest& r) const { server.down(id, r, now); }
     void operator()(const LogRequest& r) const { server.log(id, r); }

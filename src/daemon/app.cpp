@@ -60,7 +60,8 @@ std::string to_text(const std::vector<config::ConfigError>& errors) {
 }
 
 App::App(const Options& options, crypto::Choice crypto, LogForm log_form)
-    : options_(options),
+    : started_(io::monotonic_now()),
+      options_(options),
       crypto_(std::move(crypto)),
       log_(log_form),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
@@ -341,6 +342,8 @@ base::DropCounters App::drops() const {
   all.add(clear_filter_->drops());
   return all;
 }
+
+control::Usage App::usage() const { return {started_, io::cpu_time()}; }
 
 std::vector<std::string> App::notes() const {
   if (clear_filter_fault_.empty()) return {};

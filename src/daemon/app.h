@@ -61,6 +61,7 @@ class App final : public control::Daemon {
   [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override {
     return {plane_->drops()};
   }
+  [[nodiscard]] control::Usage usage() const override;
   [[nodiscard]] std::vector<std::string> notes() const override;
 
  private:
@@ -93,6 +94,7 @@ class App final : public control::Daemon {
   void arm_timer();
   void begin_shutdown();
 
+  base::Instant started_;
   Options options_;
   crypto::Choice crypto_;
   LogSink log_;

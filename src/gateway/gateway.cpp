@@ -67,7 +67,10 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
     keys_.emplace();
   }
   const config::ConfigDiff diff = config::diff(*before, *config_);
-  for (const std::string& name : diff.removed) remove_peer(name, now);
+  for (const std::string& name : diff.removed) {
+    remove_peer(name, now);
+    totals_.forget(name);
+  }
   for (const config::PeerConfig& peer : config_->peers) {
     const auto is_this = [&](const std::string& name) { return name == peer.name; };
     const bool changed = std::any_of(diff.changed.begin(), diff.changed.end(), is_this);
@@ -339,6 +342,7 @@ bool Gateway::is_idle() const { return impl_->is_idle(); }
 std::optional<Action> Gateway::poll_action() { return impl_->poll_action(); }
 std::optional<base::Deadline> Gateway::poll_deadline() const { return impl_->poll_deadline(); }
 Status Gateway::status(base::Instant now) const { return impl_->status(now); }
+Traffic Gateway::traffic() const { return impl_->traffic(); }
 std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
 std::size_t Gateway::tunnel_mtu() const { return impl_->tunnel_mtu(); }
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }

@@ -118,6 +118,23 @@ struct Status {
   std::size_t associations = 0;  ///< Child SAs in the engine
 };
 
+struct ChildTraffic {
+  std::string name;
+  std::size_t associations = 0;  ///< present SAs, both directions being one
+  ipsec::SaCounters total;       ///< since the daemon began, replaced SAs included
+};
+
+struct PeerTraffic {
+  std::string name;
+  std::vector<ChildTraffic> children;  ///< those that have had an SA, ordered by name
+};
+
+/// The counters of the data plane, for those who ask often.
+struct Traffic {
+  std::vector<PeerTraffic> peers;  ///< every configured peer, ordered by name
+  base::DropCounters drops;
+};
+
 /// The tables of Wireshark (`ikev2_decryption_table`, `esp_sa`), one line per entry.
 struct KeyTables {
   std::string ikev2_decryption_table;
@@ -184,6 +201,7 @@ class Gateway {
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
   [[nodiscard]] Status status(base::Instant now) const;
+  [[nodiscard]] Traffic traffic() const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const;
   /// The largest inner MTU of all children (1500 when none is up): senders who use another tunnel
   /// are told its own.

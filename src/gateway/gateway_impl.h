@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "gateway/key_tables.h"
 #include "gateway/peer.h"
+#include "gateway/totals.h"
 
 namespace caponier::gateway {
 
@@ -58,6 +59,7 @@ class Gateway::Impl {
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
   [[nodiscard]] Status status(base::Instant now) const;
+  [[nodiscard]] Traffic traffic() const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const { return config_; }
   [[nodiscard]] std::size_t tunnel_mtu();
   [[nodiscard]] std::optional<KeyTables> key_tables() const;
@@ -105,6 +107,7 @@ class Gateway::Impl {
   void emit(base::EventKind kind, const std::string& peer, std::string text);
   [[nodiscard]] PeerStatus describe(const Peer& peer, const std::vector<const ike::IkeSaInfo*>& sas,
                                     base::Instant now) const;
+  [[nodiscard]] base::DropCounters all_drops() const;
   [[nodiscard]] std::string describe_up(const ike::ChildUp& up, const Peer& peer, bool is_first,
                                         base::Instant now) const;
 
@@ -123,6 +126,7 @@ class Gateway::Impl {
   /// As last told; a driver may find those of a process before us in force.
   std::optional<ClearRules> clear_rules_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
+  Totals totals_;
   Tracer tracer_;
   std::map<policy::ChildSaId, base::Instant> heard_;
   std::map<policy::ChildSaId, base::Instant> told_;  ///< when EspSent last was

@@ -140,6 +140,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const ike::CloseStream& close) { emit(close); },
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
+                   totals_.handle_removed(sa.id, engine_);
                    engine_.remove(sa.id);
                    path_mtus_.remove(sa.id, now);
                    tunnel_mtu_.reset();
@@ -202,6 +203,7 @@ void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
   if (keys_ && !keys_->add(sa)) note_not_exported(sa.connection);
   const policy::ChildSaId id = sa.id;
   const std::string connection = sa.connection;
+  const std::string child = sa.child;
   const base::Path path = sa.path;
   const bool udp_encap = sa.udp_encap;
   const auto installed = engine_.install(std::move(sa), now);
@@ -213,6 +215,7 @@ void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
     return;
   }
   children_[id] = connection;
+  totals_.handle_installed(id, connection, child);
   tunnel_mtu_.reset();
   const auto peer = peers_.find(connection);
   const std::size_t mtu =

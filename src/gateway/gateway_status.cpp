@@ -57,16 +57,28 @@ Status Gateway::Impl::status(base::Instant now) const {
   for (const auto& [name, peer] : peers_) {
     status.peers.push_back(describe(peer, by_connection[name], now));
   }
-  status.drops = drops_;
-  status.drops.add(engine_.drops());
+  status.drops = all_drops();
   status.worker_drops = {engine_.drops()};
-  if (endpoint_) {
-    status.drops.add(endpoint_->drops());
-    status.half_open = endpoint_->half_open_count();
-  }
+  if (endpoint_) status.half_open = endpoint_->half_open_count();
   status.ike_sas = snapshot.size();
   status.associations = engine_.association_count();
   return status;
+}
+
+Traffic Gateway::Impl::traffic() const {
+  Traffic traffic;
+  for (const auto& [name, peer] : peers_) {
+    traffic.peers.push_back({name, totals_.of(name, engine_)});
+  }
+  traffic.drops = all_drops();
+  return traffic;
+}
+
+base::DropCounters Gateway::Impl::all_drops() const {
+  base::DropCounters drops = drops_;
+  drops.add(engine_.drops());
+  if (endpoint_) drops.add(endpoint_->drops());
+  return drops;
 }
 
 std::size_t Gateway::Impl::tunnel_mtu() {

@@ -40,6 +40,14 @@ std::size_t count(const Node& node, base::EventKind kind) {
       std::ranges::count_if(node.events(), [&](const auto& event) { return event.kind == kind; }));
 }
 
+/// By all SAs the tunnel has had.
+ipsec::SaCounters carried(Node& node) {
+  const gateway::Traffic traffic = node.gateway().traffic();
+  EXPECT_EQ(traffic.peers.size(), 1u);
+  EXPECT_EQ(traffic.peers.front().children.size(), 1u);
+  return traffic.peers.front().children.front().total;
+}
+
 void expect_no_loss(World& w, Node& a, Node& b, base::Duration duration) {
   Flow& there = w.flow(a, b, 10ms);
   Flow& back = w.flow(b, a, 10ms);
@@ -49,6 +57,12 @@ void expect_no_loss(World& w, Node& a, Node& b, base::Duration duration) {
   EXPECT_GT(there.requests_sent, 1000u);
   EXPECT_EQ(there.requests_sent, there.replies_arrived);
   EXPECT_EQ(back.requests_sent, back.replies_arrived);
+  for (Node* node : {&a, &b}) {
+    const ipsec::SaCounters total = carried(*node);
+    EXPECT_EQ(total.packets_out, there.requests_sent + back.requests_sent);
+    EXPECT_EQ(total.packets_in, total.packets_out);
+    EXPECT_EQ(total.bytes_in, total.bytes_out);
+  }
   EXPECT_LE(a.status().associations, 4u);
   EXPECT_LE(b.status().associations, 4u);
 }

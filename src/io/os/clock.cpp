@@ -4,11 +4,19 @@
 
 namespace caponier::io {
 
-base::Instant monotonic_now() {
+namespace {
+
+base::Duration read(clockid_t clock) {
   timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return {std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec}};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
+
+}  // namespace
+
+base::Instant monotonic_now() { return {read(CLOCK_MONOTONIC)}; }
+
+base::Duration cpu_time() { return read(CLOCK_PROCESS_CPUTIME_ID); }
 
 std::int64_t unix_microseconds_now() {
   timespec time{};

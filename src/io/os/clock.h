@@ -1,5 +1,5 @@
 #pragma once
-// The only clocks of the product.
+// The clocks of the daemon.
 
 #include <cstdint>
 
@@ -9,6 +9,8 @@ namespace caponier::io {
 
 /// CLOCK_MONOTONIC.
 [[nodiscard]] base::Instant monotonic_now();
+/// Taken so far by all threads of this process.
+[[nodiscard]] base::Duration cpu_time();
 /// Wall-clock time in microseconds since 1970-01-01 UTC, for stamps on events only.
 [[nodiscard]] std::int64_t unix_microseconds_now();
 

@@ -87,6 +87,7 @@ class Desk final : public Daemon {
     return counters;
   }
   [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override { return {drops()}; }
+  [[nodiscard]] Usage usage() const override { return {started, std::chrono::seconds{2}}; }
   [[nodiscard]] std::vector<std::string> notes() const override { return host_notes; }
 
   ClientId connect(bool may_change = true) {
@@ -144,6 +145,7 @@ class Desk final : public Daemon {
   }
 
   base::Instant now{std::chrono::hours{1}};
+  base::Instant started = now;
   Side here;
   Side there;
   Server server;
