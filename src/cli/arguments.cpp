@@ -27,7 +27,14 @@ std::string to_milliseconds(std::string& text) {
   return {};
 }
 
+constexpr std::uint64_t top_interval_min = 100;
 constexpr std::uint64_t bench_seconds_max = 20;
+
+std::string to_interval(std::string& text) {
+  std::string error = to_milliseconds(text);
+  if (error.empty() && std::stoull(text) < top_interval_min) error = "at least 100ms";
+  return error;
+}
 
 struct Parsed {
   std::string socket;
@@ -41,6 +48,7 @@ struct Parsed {
   RedirectVerb redirect;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
+  TopVerb top;
   BenchVerb bench;
   Verb verb = StatusVerb{};
 };
@@ -60,6 +68,14 @@ void add_daily_verbs(CLI::App& app, Parsed& in) {
   auto* down = app.add_subcommand("down", "Take a tunnel down until `up` or a restart");
   down->add_option("NAME", in.down.name, "The peer")->required();
   down->callback([&in] { in.verb = in.down; });
+
+  auto* top = app.add_subcommand("top", "Packets and bits per second of every tunnel, and drops");
+  top->add_option("--interval", in.top.interval_milliseconds, "Again so often, such as 1s or 500ms")
+      ->transform(CLI::Validator(to_interval, "DURATION"));
+  top->add_option("--count", in.top.count, "Stop after so many; else with q or Ctrl-C")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  top->add_flag("--once", in.top.once, "One interval, as a plain table");
+  top->callback([&in] { in.verb = in.top; });
 
   auto* log = app.add_subcommand("log", "What happened, as sentences");
   log->add_option("NAME", in.log.name, "Only about this peer");

@@ -42,6 +42,11 @@ struct TraceVerb {
   std::uint64_t sample = 1;
   std::uint64_t count = 0;  ///< 0: until interrupted
 };
+struct TopVerb {
+  std::uint64_t interval_milliseconds = 1000;
+  std::uint64_t count = 0;  ///< 0: until interrupted
+  bool once = false;
+};
 struct BenchVerb {
   std::uint64_t seconds = 6;  ///< all in all
 };
@@ -49,7 +54,7 @@ struct AlgsVerb {};
 struct VersionVerb {};
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, ReloadVerb,
-                          CaptureVerb, TraceVerb, BenchVerb, AlgsVerb, VersionVerb>;
+                          CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

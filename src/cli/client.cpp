@@ -31,6 +31,16 @@ Failure connect_failure(int error, const std::string& path) {
 
 }  // namespace
 
+Failure failure_of(Json answer) {
+  const Json& error = at(answer, "error");
+  Failure failure;
+  failure.code = static_cast<ExitCode>(number(error, "code", 1));
+  failure.message = text(error, "message");
+  failure.fix = text(error, "fix");
+  failure.document = std::move(answer);
+  return failure;
+}
+
 Outcome<Connection> Connection::open(const std::string& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -105,13 +115,7 @@ Outcome<Json> Connection::ask(const std::string& verb, Json arguments) {
   std::optional<Json> answer;
   while (!answer) answer = TRY(receive());
   if (flag(*answer, "ok")) return std::move(*answer);
-  const Json& error = at(*answer, "error");
-  Failure failure;
-  failure.code = static_cast<ExitCode>(number(error, "code", 1));
-  failure.message = text(error, "message");
-  failure.fix = text(error, "fix");
-  failure.document = std::move(*answer);
-  return std::unexpected{std::move(failure)};
+  return std::unexpected{failure_of(std::move(*answer))};
 }
 
 }  // namespace caponier::cli

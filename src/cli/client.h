@@ -20,6 +20,9 @@ struct Failure {
   Json document;  ///< the daemon's error, for --json; null when it is ours
 };
 
+/// Of an answer that is not ok.
+[[nodiscard]] Failure failure_of(Json answer);
+
 template <class T>
 using Outcome = std::expected<T, Failure>;
 

@@ -1,6 +1,7 @@
 #pragma once
 // The JSON library, and reading documents of the daemon without exceptions.
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -21,6 +22,10 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] inline double number(const Json& document, const char* key, double otherwise = 0) {
   const Json& value = at(document, key);
   return value.is_number() ? value.get<double>() : otherwise;
+}
+[[nodiscard]] inline std::uint64_t count(const Json& document, const char* key) {
+  const Json& value = at(document, key);
+  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
 }
 [[nodiscard]] inline bool flag(const Json& document, const char* key) {
   const auto* value = at(document, key).get_ptr<const Json::boolean_t*>();

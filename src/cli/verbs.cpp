@@ -182,6 +182,10 @@ Outcome<ExitCode> run(const Session& session, const TraceVerb& verb) {
   return run_trace(session, verb);
 }
 
+Outcome<ExitCode> run(const Session& session, const TopVerb& verb) {
+  return run_top(session, verb);
+}
+
 Outcome<ExitCode> run(const Session& session, const BenchVerb& verb) {
   return run_bench(session, verb);
 }

@@ -29,6 +29,7 @@ void print_json(const Json& result, int indent = 2);
 
 [[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_trace(const Session& session, const TraceVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_top(const Session& session, const TopVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_bench(const Session& session, const BenchVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_algs(const Session& session);
 

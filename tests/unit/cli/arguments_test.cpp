@@ -23,6 +23,25 @@ T verb_of(const std::vector<std::string>& words) {
   return verb == nullptr ? T{} : *verb;
 }
 
+TEST(TopArguments, have_defaults_and_take_durations) {
+  const auto plain = verb_of<TopVerb>({"top"});
+  EXPECT_EQ(plain.interval_milliseconds, 1000U);
+  EXPECT_EQ(plain.count, 0U);
+  EXPECT_FALSE(plain.once);
+  const auto full = verb_of<TopVerb>({"top", "--interval", "500ms", "--count", "3", "--json"});
+  EXPECT_EQ(full.interval_milliseconds, 500U);
+  EXPECT_EQ(full.count, 3U);
+  EXPECT_TRUE(verb_of<TopVerb>({"top", "--once"}).once);
+}
+
+TEST(TopArguments, an_interval_that_would_only_cost_is_refused) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(std::get<int>(parse({"top", "--interval", "99ms"})), 2);
+  EXPECT_EQ(std::get<int>(parse({"top", "--interval", "fast"})), 2);
+  EXPECT_EQ(std::get<int>(parse({"top", "--count", "0"})), 2);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("at least 100ms"), std::string::npos);
+}
+
 TEST(BenchArguments, take_up_to_twenty_seconds) {
   EXPECT_EQ(verb_of<BenchVerb>({"debug", "bench"}).seconds, 6U);
   EXPECT_EQ(verb_of<BenchVerb>({"debug", "bench", "--seconds", "20"}).seconds, 20U);
