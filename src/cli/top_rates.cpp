@@ -1,6 +1,7 @@
 #include "cli/top_rates.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace caponier::cli {
 namespace {
@@ -25,12 +26,15 @@ TunnelRates rates_of(const TunnelName& name, const TunnelCounters& before,
           rate(&TunnelCounters::drops, 1)};
 }
 
+/// Equal ones in the order of their names.
 void sort_by_traffic(std::vector<TunnelRates>& tunnels) {
   const auto key = [](const TunnelRates& tunnel) {
-    return std::pair{tunnel.bits_in + tunnel.bits_out, tunnel.packets_in + tunnel.packets_out};
+    return std::tuple<double, double, const TunnelName&>{-(tunnel.bits_in + tunnel.bits_out),
+                                                         -(tunnel.packets_in + tunnel.packets_out),
+                                                         tunnel.name};
   };
-  // Equal ones stay in the order of their names.
-  std::ranges::stable_sort(tunnels, std::greater{}, key);
+  std::ranges::sort(tunnels,
+                    [&](const TunnelRates& a, const TunnelRates& b) { return key(a) < key(b); });
 }
 
 TunnelCounters counters_of(const Json& child) {
@@ -84,7 +88,9 @@ std::optional<Rates> rates_between(const Snapshot& before, const Snapshot& after
     rates.drops.emplace_back(reason, static_cast<double>(more) / rates.seconds);
     rates.total.drops += rates.drops.back().second;
   }
-  std::ranges::stable_sort(rates.drops, std::greater{}, &std::pair<std::string, double>::second);
+  std::ranges::sort(rates.drops, [](const auto& a, const auto& b) {
+    return std::tie(b.second, a.first) < std::tie(a.second, b.first);
+  });
   return rates;
 }
 
