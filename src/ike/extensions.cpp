@@ -23,9 +23,8 @@ void append(Payloads& payloads, NotifyType type) { payloads.emplace_back(make_no
 
 /// MD5("strongSwan"). It announces (RFC 7296 s3.12) that we know the notify types that strongSwan
 /// has taken from the private range, of which USE_BEET_MODE is one: it heeds that from nobody else.
-constexpr std::array<std::uint8_t, 16> strongswan_vendor_id{0x88, 0x2f, 0xe5, 0x6d, 0x6f, 0xd2,
-                                                            0x0d, 0xbc, 0x22, 0x51, 0x61, 0x3b,
-                                                            0x2e, 0xbe, 0x5b, 0xeb};
+constexpr std::array<std::uint8_t, 16> strongswan_vendor_id{
+    0x88, 0x2f, 0xe5, 0x6d, 0x6f, 0xd2, 0x0d, 0xbc, 0x22, 0x51, 0x61, 0x3b, 0x2e, 0xbe, 0x5b, 0xeb};
 
 void append_vendor_id(Payloads& payloads, const ConnectionConfig& connection) {
   const auto is_beet = [](const ChildConfig& child) { return child.mode == policy::SaMode::beet; };
