@@ -220,7 +220,7 @@ TEST(BugClass, a_rekey_notify_of_any_protocol_and_spi_size_is_answered) {
   bring_up(pair);
   Forger forger = forger_of(pair.a);
   for (const std::uint8_t protocol : std::array<std::uint8_t, 6>{0, 1, 2, 3, 4, 255}) {
-    for (const std::size_t size : {0, 1, 3, 4, 8, 255}) {
+    for (const std::size_t size : std::array<std::size_t, 6>{0, 1, 3, 4, 8, 255}) {
       wire::NotifyPayload rekey = notify_of(NotifyType::rekey_sa);
       rekey.protocol = static_cast<ProtocolId>(protocol);
       rekey.spi = ByteVec(size, std::byte{0xaa});

@@ -27,7 +27,7 @@ ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
   tunnel.a_starts = true;
   tunnel.encap = encap;
   auto [a, b] = w.pair(tunnel);
-  EXPECT_TRUE(w.run_until([&, &a = a, &b = b] { return a.is_up() && b.is_up(); }, 10s));
+  EXPECT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 10s));
   std::optional<base::ByteVec> caught;
   bool was_native = false;
   w.link(a, b).drop_if([&, from = a.address()](const Datagram& datagram) {

@@ -93,7 +93,7 @@ TEST(Mobility, without_mobike_a_moved_laptop_is_back_at_once_and_not_after_a_liv
   auto [a, b] = make_pair_of(w, laptop(), false);
   w.run_for(10s);
   w.roam(a, ip("198.51.100.7"));
-  EXPECT_TRUE(w.run_until([&, &a = a] { return a.is_up(); }, 2s));
+  EXPECT_TRUE(w.run_until([&] { return a.is_up(); }, 2s));
   const Flow& there = w.flow(a, b, 100ms);
   EXPECT_TRUE(w.run_until([&] { return there.replies_arrived >= 3; }, 2s));
   EXPECT_EQ(count(a, base::EventKind::ike_established), 2u);
