@@ -24,7 +24,7 @@ from lab import Lab, LabError, run, wait_until
 TICKS = os.sysconf("SC_CLK_TCK")
 UDP_SIZES = (64, 512, 1372)
 LOSS_MAX_PERCENT = 0.1
-UDP_STEPS = 8
+UDP_STEPS = 6
 
 
 def cpu_seconds(pids):

@@ -21,6 +21,8 @@ std::optional<base::ByteVec> esp_in(const Datagram& datagram) {
 
 /// Brings a tunnel up, takes one ESP packet off the wire and hands it over in the other form.
 ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
+  std::optional<base::ByteVec> caught;
+  bool was_native = false;
   TestWorld w{seed_from_env(1)};
   w.allow_weather();
   Tunnel tunnel = psk_tunnel();
@@ -28,8 +30,6 @@ ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
   tunnel.encap = encap;
   auto [a, b] = w.pair(tunnel);
   EXPECT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 10s));
-  std::optional<base::ByteVec> caught;
-  bool was_native = false;
   w.link(a, b).drop_if([&, from = a.address()](const Datagram& datagram) {
     if (caught || datagram.source.address != from) return false;
     caught = esp_in(datagram);
