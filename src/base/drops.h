@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/gauge.h"
+
 namespace caponier::base {
 
 // clang-format off
@@ -88,26 +90,33 @@ inline constexpr std::size_t drop_reason_count = drop_table.size();
   return drop_table[static_cast<std::size_t>(reason)];
 }
 
-/// One counter per reason.
+/// One counter per reason. One thread counts; any may read or copy meanwhile.
 class DropCounters {
  public:
+  DropCounters() = default;
+  DropCounters(const DropCounters& other) { add(other); }
+  DropCounters& operator=(const DropCounters& other) {
+    for (std::size_t i = 0; i < drop_reason_count; ++i) counts_[i].set(other.counts_[i].get());
+    return *this;
+  }
+
   void add(DropReason reason, std::uint64_t count = 1) {
-    counts_[static_cast<std::size_t>(reason)] += count;
+    counts_[static_cast<std::size_t>(reason)].add(count);
   }
   void add(const DropCounters& other) {
-    for (std::size_t i = 0; i < drop_reason_count; ++i) counts_[i] += other.counts_[i];
+    for (std::size_t i = 0; i < drop_reason_count; ++i) counts_[i].add(other.counts_[i].get());
   }
   [[nodiscard]] std::uint64_t operator[](DropReason reason) const {
-    return counts_[static_cast<std::size_t>(reason)];
+    return counts_[static_cast<std::size_t>(reason)].get();
   }
   [[nodiscard]] std::uint64_t total() const {
     std::uint64_t sum = 0;
-    for (const std::uint64_t count : counts_) sum += count;
+    for (const Gauge& count : counts_) sum += count.get();
     return sum;
   }
 
  private:
-  std::array<std::uint64_t, drop_reason_count> counts_{};
+  std::array<Gauge, drop_reason_count> counts_{};
 };
 
 }  // namespace caponier::base

@@ -184,6 +184,8 @@ struct PolicyConfig {
   [[nodiscard]] bool decides_as(const PolicyConfig& other) const;
 };
 
+inline constexpr unsigned workers_max = 64;
+
 struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
@@ -191,8 +193,10 @@ struct DaemonConfig {
   unsigned window = 1;  ///< requests of one peer under way at once (SET_WINDOW_SIZE)
   std::vector<std::uint16_t> tcp_ports = {4500};  ///< to listen on (RFC 9329); may be empty
   std::string tun = "caponier%d";                 ///< kernel picks the number
-  unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
-  bool allow_key_export = false;  ///< [debug] allow_key_export
+  std::optional<unsigned> workers;  ///< threads that carry packets; empty: by the CPUs
+  bool pin_workers = false;         ///< each to a CPU of its own
+  unsigned mtu = 0;                 ///< of the TUN; 0 = from the outer path and the overhead
+  bool allow_key_export = false;    ///< [debug] allow_key_export
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;
   std::size_t redirect_above = 0;

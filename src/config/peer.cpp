@@ -88,6 +88,8 @@ constexpr std::array daemon_keys = {
     optional("window", "4"),
     optional("tcp_ports", "[4500, 443]"),
     optional("tun", "\"caponier%d\""),
+    optional("workers", "4"),
+    optional("pin_workers", "true"),
     optional("mtu", "1400"),
     optional("redirect_to", "\"gw2.example.org\""),
     optional("redirect_above", "1000"),
@@ -398,6 +400,10 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
     }
   }
   if (auto tun = section.text("tun", parse_tun_name)) daemon.tun = std::move(tun->value);
+  if (const auto workers = section.integer("workers", 1, workers_max)) {
+    daemon.workers = static_cast<unsigned>(*workers);
+  }
+  if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_defence(section, daemon);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
     daemon.mtu = static_cast<unsigned>(*mtu);

@@ -46,7 +46,8 @@ struct StampedEvent {
 /// What the process has taken so far.
 struct Usage {
   base::Instant started;
-  base::Duration cpu;  ///< of all its threads
+  base::Duration cpu;                   ///< of all its threads
+  std::vector<base::Duration> workers;  ///< of each worker of the data plane
 };
 
 /// What the server needs the daemon to do beyond the gateway.

@@ -72,6 +72,8 @@ class PacketCipher {
   virtual void start_open(std::span<PacketJob> jobs) { open(jobs); }
   /// Valid as long as the cipher; empty when the back end cannot tell.
   [[nodiscard]] virtual KeyMemory key_memory() const { return {}; }
+  /// Whether several threads may use it at once.
+  [[nodiscard]] virtual bool is_thread_safe() const { return false; }
 };
 
 /// A keyed pseudo-random function (RFC 7296 s2.13); any key size, output of `size()` bytes.

@@ -37,10 +37,11 @@ StartFailure failure_of(const io::IoError& error) {
                                          : fmt::format("{}\n  fix: {}", error.message, error.fix)};
 }
 
-gateway::GatewayOptions gateway_options() {
-  gateway::GatewayOptions options;
-  options.probe_paths = true;
-  return options;
+/// More cost memory (see docs/performance.md) and serve few.
+constexpr std::size_t workers_unasked_max = 8;
+
+std::size_t worker_count(const config::DaemonConfig& config) {
+  return config.workers ? *config.workers : std::min(io::usable_cpus().size(), workers_unasked_max);
 }
 
 }  // namespace
@@ -59,11 +60,27 @@ std::string to_text(const std::vector<config::ConfigError>& errors) {
   return text;
 }
 
-App::App(const Options& options, crypto::Choice crypto, LogForm log_form)
+gateway::GatewayOptions App::gateway_options() {
+  gateway::GatewayOptions options;
+  options.probe_paths = true;
+  options.inspection_lock = &inspection_lock_;
+  for (const auto& part : worker_parts_) options.workers.push_back({&part->rng, &part->lock});
+  return options;
+}
+
+std::vector<std::unique_ptr<App::WorkerPart>> App::make_worker_parts(std::size_t count) {
+  std::vector<std::unique_ptr<WorkerPart>> parts;
+  for (std::size_t i = 0; i < count; ++i) parts.push_back(std::make_unique<WorkerPart>());
+  return parts;
+}
+
+App::App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
+         LogForm log_form)
     : started_(io::monotonic_now()),
       options_(options),
       crypto_(std::move(crypto)),
       log_(log_form),
+      worker_parts_(make_worker_parts(worker_count(config))),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       keyholder_(crypto_.provider()),
       server_(gateway_, *this) {}
@@ -84,7 +101,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
                     "or its libraries for IPsec until the cause is found",
                     crypto.error())}};
   }
-  std::unique_ptr<App> app{new App{options, std::move(*crypto), log_form}};
+  std::unique_ptr<App> app{new App{options, config->daemon, std::move(*crypto), log_form}};
   for (const auto& [path, is_private] :
        {std::pair{options.run_dir, false}, std::pair{options.state_dir, true}}) {
     const auto made = io::make_folder(path, is_private);
@@ -130,13 +147,11 @@ void App::load_crash_secret() {
 io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfig& config) {
   netlink_.emplace(TRY(io::Netlink::open()));
   const auto mtu = config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu());
-  tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu, *netlink_)));
+  tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu,
+                                       static_cast<unsigned>(gateway_.worker_count()), *netlink_)));
   const std::uint32_t mark =
       io::choose_route_table(options.run_dir + "/route-table", tun_->index(), *netlink_);
   std::vector<std::string> notices;
-  auto udp =
-      TRY(io::UdpSockets::open({config.listen, config.ike_port, config.natt_port, mark}, notices));
-  auto raw = TRY(io::RawSockets::open({config.listen, mark}));
   routes_.emplace(TRY(io::RouteTable::open(mark, tun_->index(), *netlink_)));
   clear_filter_.emplace(io::ClearFilterOptions{
       options.run_dir, tun_->index(), mark, {config.ike_port, config.natt_port}});
@@ -147,9 +162,9 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
       }
     });
   }
-  plane_ = std::make_unique<Plane>(gateway_, loop_, *tun_, std::move(udp), std::move(raw),
-                                   config.natt_port,
-                                   io::TcpOptions{config.listen, config.tcp_ports, mark}, notices);
+  plane_ = TRY(Plane::open({config.listen, config.ike_port, config.natt_port, config.tcp_ports,
+                            mark, config.pin_workers},
+                           gateway_, loop_, *tun_, notices));
   addresses_.emplace(TRY(io::AddressMonitor::open(*netlink_, tun_->index(), mark)));
   loop_.on_readable(addresses_->fd(), [this] {
     if (addresses_->drain()) update_local_addresses(io::monotonic_now());
@@ -162,6 +177,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   });
   TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
   for (std::string& notice : notices) warn(std::move(notice));
+  plane_->start();
   return {};
 }
 
@@ -272,12 +288,12 @@ void App::update_local_addresses(base::Instant now) {
 void App::settle() {
   const base::Instant now = io::monotonic_now();
   plane_->handle_deadline(now);
+  gateway_.handle_worker_news(now);
   perform_actions(now);
   for (int turn = 0; turn < deadline_turns_max; ++turn) {
     const auto deadline = gateway_.poll_deadline();
     if (!deadline || deadline->at > now) break;
     gateway_.handle_deadline(now);
-    plane_->send_made();
     perform_actions(now);
   }
   plane_->release_waiting();
@@ -343,7 +359,7 @@ base::DropCounters App::drops() const {
   return all;
 }
 
-control::Usage App::usage() const { return {started_, io::cpu_time()}; }
+control::Usage App::usage() const { return {started_, io::cpu_time(), plane_->worker_cpu_times()}; }
 
 std::vector<std::string> App::notes() const {
   if (clear_filter_fault_.empty()) return {};

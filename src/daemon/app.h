@@ -1,5 +1,5 @@
 #pragma once
-// The daemon: everything wired together, for one thread.
+// The daemon: everything wired together. All of it is one thread but the lanes of the data plane.
 
 #include <memory>
 #include <optional>
@@ -17,6 +17,7 @@
 #include "io/netlink/address_monitor.h"
 #include "io/netlink/netlink.h"
 #include "io/nft/clear_filter.h"
+#include "io/os/fair_lock.h"
 #include "io/os/rng.h"
 #include "io/route/route_table.h"
 #include "io/tun/tun_device.h"
@@ -59,13 +60,23 @@ class App final : public control::Daemon {
       base::Instant now) override;
   [[nodiscard]] base::DropCounters drops() const override;
   [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override {
-    return {plane_->drops()};
+    return plane_->worker_drops();
   }
   [[nodiscard]] control::Usage usage() const override;
   [[nodiscard]] std::vector<std::string> notes() const override;
 
  private:
-  App(const Options& options, crypto::Choice crypto, LogForm log_form);
+  /// What a worker has for itself.
+  struct WorkerPart {
+    io::OsRng rng;
+    io::FairLock lock;
+  };
+
+  App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
+      LogForm log_form);
+  [[nodiscard]] gateway::GatewayOptions gateway_options();
+  [[nodiscard]] static std::vector<std::unique_ptr<WorkerPart>> make_worker_parts(
+      std::size_t count);
   void load_crash_secret();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options,
                                           const config::DaemonConfig& config);
@@ -101,6 +112,8 @@ class App final : public control::Daemon {
   EventLimiter limiter_;
   io::OsRng rng_;
   io::Loop loop_;
+  std::vector<std::unique_ptr<WorkerPart>> worker_parts_;
+  io::FairLock inspection_lock_;
   gateway::Gateway gateway_;
   gateway::Keyholder keyholder_;
   control::Server server_;

@@ -101,51 +101,22 @@ void Gateway::Impl::knock(const base::Path& path, base::Bytes message, base::Ins
 
 void Gateway::Impl::handle_ike(const base::Path& path, base::Bytes message, base::Instant now) {
   if (!endpoint_) return;
-  if (capture_.is_on()) {
+  if (inspection_.is_on()) {
     base::ByteVec payload;
     const bool marked =
         path.transport == base::Transport::tcp || path.local.port != config_->daemon.ike_port;
     if (marked) base::append(payload, wire::non_esp_marker);
     base::append(payload, message);
-    capture_.add_udp(path, wire::PcapngDirection::inbound, payload, now);
+    inspection_.record_ike(path, wire::PcapngDirection::inbound, payload, now);
   }
   knock(path, message, now);
   endpoint_->handle_datagram(path, message, now);
   pump(now);
 }
 
-void Gateway::Impl::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
-  if (tracer_.is_on()) tracer_.before(items);
-  engine_.protect(items, now);
-  if (tracer_.is_on()) tracer_.after(items, now);
-  if (capture_.is_on()) {
-    for (const ipsec::ProtectItem& item : items) record(item, now);
-    for (const ipsec::ProtectItem& item : engine_.made()) record(item, now);
-  }
-  tell_sent(items, now);
-  if (auto notice = engine_.poll_notice()) {
-    route(std::move(*notice), now);
-    pump(now);
-  }
-}
-
-void Gateway::Impl::open(std::span<ipsec::OpenItem> items, base::Instant now) {
-  if (capture_.is_on()) {
-    for (const ipsec::OpenItem& item : items) record(item, now);
-  }
-  if (tracer_.is_on()) tracer_.before(items);
-  engine_.open(items, now);
-  if (tracer_.is_on()) tracer_.after(items, now);
-  hear(items, now);
-  if (auto notice = engine_.poll_notice()) {
-    route(std::move(*notice), now);
-    pump(now);
-  }
-}
-
 void Gateway::Impl::handle_too_big(const OuterTooBig& error, base::Instant now) {
   const auto has_sent = [this](policy::ChildSaId id, base::Spi spi, std::uint32_t sequence) {
-    return engine_.has_sent(id, spi, sequence);
+    return workers_.has_sent(id, spi, sequence);
   };
   if (!path_mtus_.handle_too_big(error, has_sent, now)) {
     drops_.add(base::DropReason::esp_icmp_unproven);
@@ -193,10 +164,6 @@ void Gateway::Impl::handle_local_addresses(std::vector<base::IpAddress> addresse
 
 void Gateway::Impl::handle_deadline(base::Instant now) {
   if (endpoint_) endpoint_->handle_deadline(now);
-  engine_.handle_deadline(now);
-  if (capture_.is_on()) {
-    for (const ipsec::ProtectItem& item : engine_.made()) record(item, now);
-  }
   path_mtus_.handle_deadline(now);
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
     for (auto& [name, peer] : peers_) {
@@ -280,7 +247,6 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
   const auto consider = [&](const std::optional<base::Deadline>& other) {
     if (other && (!earliest || other->at < earliest->at)) earliest = other;
   };
-  consider(engine_.poll_deadline());
   consider(path_mtus_.poll_deadline());
   if (endpoint_) consider(endpoint_->poll_deadline());
   return earliest;
@@ -301,14 +267,9 @@ void Gateway::set_crash_secrets(std::vector<std::shared_ptr<const base::SecretBy
 void Gateway::handle_ike(const base::Path& path, base::Bytes message, base::Instant now) {
   impl_->handle_ike(path, message, now);
 }
-void Gateway::protect(std::span<ipsec::ProtectItem> items, base::Instant now) {
-  impl_->protect(items, now);
-}
-void Gateway::open(std::span<ipsec::OpenItem> items, base::Instant now) { impl_->open(items, now); }
-std::size_t Gateway::take_waiting(std::span<ipsec::PacketBuffer* const> to) {
-  return impl_->engine().take_waiting(to);
-}
-std::span<const ipsec::ProtectItem> Gateway::made() const { return impl_->made(); }
+std::size_t Gateway::worker_count() const { return impl_->workers().size(); }
+Worker& Gateway::worker(std::size_t index) { return impl_->workers()[index]; }
+void Gateway::handle_worker_news(base::Instant now) { impl_->pump(now); }
 void Gateway::handle_too_big(const OuterTooBig& error, base::Instant now) {
   impl_->handle_too_big(error, now);
 }
@@ -346,12 +307,25 @@ Traffic Gateway::traffic() const { return impl_->traffic(); }
 std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
 std::size_t Gateway::tunnel_mtu() const { return impl_->tunnel_mtu(); }
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }
-void Gateway::set_capture(bool on, base::Instant) { impl_->set_capture(on); }
-std::optional<base::ByteVec> Gateway::poll_capture() { return impl_->poll_capture(); }
-void Gateway::set_trace(std::optional<TraceRequest> request, base::Instant now) {
-  impl_->set_trace(std::move(request), now);
+void Gateway::set_capture(bool on, base::Instant) {
+  const base::Guard guard{impl_->inspection().lock()};
+  impl_->inspection().set_capture(on);
 }
-std::optional<TraceRecord> Gateway::poll_trace() { return impl_->tracer().poll(); }
-std::uint64_t Gateway::trace_lost() const { return impl_->tracer().lost(); }
+std::optional<base::ByteVec> Gateway::poll_capture() {
+  const base::Guard guard{impl_->inspection().lock()};
+  return impl_->inspection().capture().poll();
+}
+void Gateway::set_trace(std::optional<TraceRequest> request, base::Instant now) {
+  const base::Guard guard{impl_->inspection().lock()};
+  impl_->inspection().set_trace(std::move(request), now);
+}
+std::optional<TraceRecord> Gateway::poll_trace() {
+  const base::Guard guard{impl_->inspection().lock()};
+  return impl_->inspection().tracer().poll();
+}
+std::uint64_t Gateway::trace_lost() const {
+  const base::Guard guard{impl_->inspection().lock()};
+  return impl_->inspection().tracer().lost();
+}
 
 }  // namespace caponier::gateway

@@ -21,6 +21,7 @@
 #include "gateway/clear_filter.h"
 #include "gateway/path_mtu.h"
 #include "gateway/tracer.h"
+#include "gateway/worker.h"
 #include "ike/endpoint.h"
 #include "ipsec/engine.h"
 
@@ -37,6 +38,10 @@ struct GatewayOptions {
   std::size_t trace_records_max = 1024;
   /// See set_crash_secrets().
   std::vector<std::shared_ptr<const base::SecretBytes>> crash_secrets;
+  /// Each outlives the gateway. None: there is one worker, used by the same thread.
+  std::vector<WorkerPorts> workers;
+  /// Of what all workers share while packets are looked at; null: one thread.
+  base::Lock* inspection_lock = nullptr;
   /// The wall-clock time (since 1970) of the instants' origin, for the times in captures.
   base::Duration unix_origin{0};
 };
@@ -159,15 +164,12 @@ class Gateway {
 
   /// One IKE message from UDP or a TCP stream, the non-ESP marker removed.
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
-  /// The data plane, in place and in batches.
-  void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
-  void open(std::span<ipsec::OpenItem> items, base::Instant now);
-  /// Packets that had to wait and shall now go through protect(); see ipsec::Engine. The driver
-  /// asks whenever it has nothing else to do, until there are none.
-  [[nodiscard]] std::size_t take_waiting(std::span<ipsec::PacketBuffer* const> to);
+  /// The data plane. Deadlines of workers are the driver's to keep, as are packets that they have
+  /// released; whenever one has news, handle_worker_news() is to be called.
+  [[nodiscard]] std::size_t worker_count() const;
+  [[nodiscard]] Worker& worker(std::size_t index);
+  void handle_worker_news(base::Instant now);
 
-  /// What the last protect() made besides (see ipsec::Engine), to be sent behind its items.
-  [[nodiscard]] std::span<const ipsec::ProtectItem> made() const;
   /// An outer packet was too big somewhere. Anybody may say so; what proves nothing is ignored and
   /// counted.
   void handle_too_big(const OuterTooBig& error, base::Instant now);

@@ -6,18 +6,17 @@
 #include <set>
 #include <string>
 
-#include "gateway/capture.h"
 #include "gateway/gateway.h"
+#include "gateway/inspection.h"
 #include "gateway/key_tables.h"
 #include "gateway/peer.h"
 #include "gateway/totals.h"
+#include "gateway/workers.h"
 
 namespace caponier::gateway {
 
 /// Actions waiting for the driver; behind this many, datagrams and events are lost and counted.
 inline constexpr std::size_t action_queue_max = 65536;
-/// ESP tells the endpoint that a peer lives at most once in this time per Child SA.
-inline constexpr base::Duration heard_interval{std::chrono::seconds{1}};
 
 class Gateway::Impl {
  public:
@@ -25,17 +24,18 @@ class Gateway::Impl {
       : options_(options),
         crypto_(&crypto),
         rng_(&rng),
-        engine_(options.engine_limits, rng, crypto),
-        path_mtus_(options.path_limits, options.probe_paths),
-        capture_(options.capture_packets_max, options.unix_origin),
-        tracer_(options.trace_records_max, engine_, children_) {}
+        inspection_(options.inspection_lock == nullptr ? no_lock_ : *options.inspection_lock,
+                    Capture{options.capture_packets_max, options.unix_origin},
+                    Tracer{options.trace_records_max}),
+        workers_(options.engine_limits, with_default(options.workers, {&rng, &no_lock_}), crypto,
+                 inspection_),
+        path_mtus_(options.path_limits, options.probe_paths) {}
 
   void apply(std::shared_ptr<const config::Config> config, base::Instant now);
   void handle_ike(const base::Path& path, base::Bytes message, base::Instant now);
-  void protect(std::span<ipsec::ProtectItem> items, base::Instant now);
-  void open(std::span<ipsec::OpenItem> items, base::Instant now);
-  [[nodiscard]] ipsec::Engine& engine() { return engine_; }
-  [[nodiscard]] std::span<const ipsec::ProtectItem> made() const { return engine_.made(); }
+  [[nodiscard]] Workers& workers() { return workers_; }
+  /// Carries everything between endpoint, workers and peers until all are quiet.
+  void pump(base::Instant now);
   void handle_too_big(const OuterTooBig& error, base::Instant now);
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
@@ -63,14 +63,14 @@ class Gateway::Impl {
   [[nodiscard]] std::shared_ptr<const config::Config> config() const { return config_; }
   [[nodiscard]] std::size_t tunnel_mtu();
   [[nodiscard]] std::optional<KeyTables> key_tables() const;
-  void set_capture(bool on) { capture_.set(on); }
-  [[nodiscard]] std::optional<base::ByteVec> poll_capture() { return capture_.poll(); }
-  void set_trace(std::optional<TraceRequest> request, base::Instant now) {
-    request ? tracer_.start(std::move(*request), now) : tracer_.stop();
-  }
-  [[nodiscard]] Tracer& tracer() { return tracer_; }
+  [[nodiscard]] Inspection& inspection() { return inspection_; }
 
  private:
+  [[nodiscard]] static std::vector<WorkerPorts> with_default(std::vector<WorkerPorts> ports,
+                                                             const WorkerPorts& otherwise) {
+    if (ports.empty()) ports.push_back(otherwise);
+    return ports;
+  }
   [[nodiscard]] Peer* find(const std::string& name);
   void make_endpoint(const config::DaemonConfig& daemon, base::Instant now);
   void add_peer(const config::PeerConfig& config, const Peer* old, base::Instant now);
@@ -78,8 +78,6 @@ class Gateway::Impl {
   void command(const ike::Command& command, base::Instant now);
   void knock(const base::Path& path, base::Bytes message, base::Instant now);
 
-  /// Carries everything between endpoint, engine and peers until all are quiet.
-  void pump(base::Instant now);
   void pump_peers(base::Instant now);
   void refresh();
   void set_routes(std::map<base::Prefix, AddRoute> wanted);
@@ -87,7 +85,7 @@ class Gateway::Impl {
   void update_deadline();
 
   void route(ike::Action action, base::Instant now);
-  void route(ipsec::Notice notice, base::Instant now);
+  void route(Worker::News news, base::Instant now);
   void install(policy::InstallSa sa, base::Instant now);
   /// False: nothing was to be done.
   bool obey_path_orders(base::Instant now);
@@ -98,10 +96,6 @@ class Gateway::Impl {
   void on_event(base::Event event);
   void export_keys(const ike::KeysExported& keys);
   void note_not_exported(const std::string& peer);
-  void hear(std::span<const ipsec::OpenItem> items, base::Instant now);
-  void tell_sent(std::span<const ipsec::ProtectItem> items, base::Instant now);
-  void record(const ipsec::ProtectItem& item, base::Instant now);
-  void record(const ipsec::OpenItem& item, base::Instant now);
 
   void emit(Action action);
   void emit(base::EventKind kind, const std::string& peer, std::string text);
@@ -114,9 +108,10 @@ class Gateway::Impl {
   GatewayOptions options_;
   const crypto::CryptoProvider* crypto_;
   base::Rng* rng_;
-  ipsec::Engine engine_;
+  base::NoLock no_lock_;
+  Inspection inspection_;
+  Workers workers_;
   PathMtus path_mtus_;
-  Capture capture_;
   std::unique_ptr<ike::IkeEndpoint> endpoint_;  ///< from the first configuration on
   std::shared_ptr<const config::Config> config_;
   std::map<std::string, Peer> peers_;
@@ -125,11 +120,8 @@ class Gateway::Impl {
   std::map<base::Prefix, AddRoute> routes_;
   /// As last told; a driver may find those of a process before us in force.
   std::optional<ClearRules> clear_rules_;
-  std::map<policy::ChildSaId, std::string> children_;  ///< in the engine, with their peer
+  std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
-  Tracer tracer_;
-  std::map<policy::ChildSaId, base::Instant> heard_;
-  std::map<policy::ChildSaId, base::Instant> told_;  ///< when EspSent last was
   std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;
   std::deque<Action> actions_;
@@ -139,8 +131,5 @@ class Gateway::Impl {
   bool refresh_due_ = false;
   bool shutting_down_ = false;
 };
-
-/// ESP arrived or left on this path in UDP.
-[[nodiscard]] inline bool is_in_udp(const base::Path& path) { return path.local.port != 0; }
 
 }  // namespace caponier::gateway

@@ -39,8 +39,8 @@ void Gateway::Impl::pump(base::Instant now) {
         quiet = false;
       }
     }
-    while (auto notice = engine_.poll_notice()) {
-      route(std::move(*notice), now);
+    while (auto news = workers_.poll_news(now)) {
+      route(std::move(*news), now);
       quiet = false;
     }
     if (obey_path_orders(now)) quiet = false;
@@ -106,7 +106,7 @@ void Gateway::Impl::set_policies(std::vector<ipsec::Policy> policies) {
     clear_rules_ = rules;
     emit(SetClearFilter{std::move(rules)});
   }
-  engine_.set_policies(std::move(policies));
+  workers_.set_policies(policies);
 }
 
 void Gateway::Impl::set_routes(std::map<base::Prefix, AddRoute> wanted) {
@@ -140,20 +140,20 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const ike::CloseStream& close) { emit(close); },
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
-                   totals_.handle_removed(sa.id, engine_);
-                   engine_.remove(sa.id);
+                   totals_.handle_removed(sa.id, workers_);
+                   workers_.remove(sa.id);
                    path_mtus_.remove(sa.id, now);
                    tunnel_mtu_.reset();
                    children_.erase(sa.id);
-                   heard_.erase(sa.id);
-                   told_.erase(sa.id);
                  },
-                 [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
+                 [&](const policy::SwitchSa& choice) {
+                   workers_.change([&](ipsec::Engine& one) { one.switch_outbound(choice); });
+                 },
                  [&](const policy::MoveSa& move) {
-                   engine_.move(move);
+                   workers_.change([&](ipsec::Engine& one) { one.move(move); });
                    path_mtus_.move(move.id, move.path, move.udp_encap, now);
                  },
-                 [&](const policy::SkipSa& skip) { engine_.skip(skip); },
+                 [&](const policy::SkipSa& skip) { workers_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
                  [&](const ike::IkeAnswered& answered) {
                    if (Peer* peer = find(answered.connection)) peer->handle(answered, now);
@@ -174,29 +174,30 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
              action);
 }
 
-void Gateway::Impl::route(ipsec::Notice notice, base::Instant now) {
+void Gateway::Impl::route(Worker::News news, base::Instant now) {
   const auto peer_of = [&](policy::ChildSaId id) -> Peer* {
     const auto found = children_.find(id);
     return found == children_.end() ? nullptr : find(found->second);
   };
+  const Overloaded handle_notice{
+      [&](ipsec::Acquire& acquire) {
+        if (Peer* peer = find(acquire.connection)) {
+          peer->handle_acquire(std::move(acquire.trigger), now);
+        }
+      },
+      [&](const ipsec::Expired& expired) {
+        if (Peer* peer = peer_of(expired.id)) peer->handle_expired(expired.id, expired.hard, now);
+      },
+      [&](const ipsec::PeerMoved& moved) { command(ike::PeerMoved{moved.id, moved.path}, now); },
+      [&](ipsec::TooBig& too_big) { emit(DeliverClear{std::move(too_big.icmp_reply)}); },
+      [&](const ipsec::PeerSends& heard) { command(ike::PeerHeard{heard.id}, now); },
+  };
   std::visit(Overloaded{
-                 [&](ipsec::Acquire& acquire) {
-                   if (Peer* peer = find(acquire.connection)) {
-                     peer->handle_acquire(std::move(acquire.trigger), now);
-                   }
-                 },
-                 [&](const ipsec::Expired& expired) {
-                   if (Peer* peer = peer_of(expired.id)) {
-                     peer->handle_expired(expired.id, expired.hard, now);
-                   }
-                 },
-                 [&](const ipsec::PeerMoved& moved) {
-                   command(ike::PeerMoved{moved.id, moved.path}, now);
-                 },
-                 [&](ipsec::TooBig& too_big) { emit(DeliverClear{std::move(too_big.icmp_reply)}); },
-                 [&](const ipsec::PeerSends& heard) { command(ike::PeerHeard{heard.id}, now); },
+                 [&](ike::PeerHeard& heard) { command(heard, now); },
+                 [&](ike::EspSent& sent) { command(sent, now); },
+                 [&](ipsec::Notice& notice) { std::visit(handle_notice, notice); },
              },
-             notice);
+             news);
 }
 
 void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
@@ -206,7 +207,7 @@ void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
   const std::string child = sa.child;
   const base::Path path = sa.path;
   const bool udp_encap = sa.udp_encap;
-  const auto installed = engine_.install(std::move(sa), now);
+  const auto installed = workers_.install(std::move(sa), now);
   if (!installed) {
     emit(base::EventKind::local_fault, connection,
          connection + ": the data plane refused a Child SA (" +
@@ -229,7 +230,9 @@ bool Gateway::Impl::obey_path_orders(base::Instant now) {
     any = true;
     std::visit(Overloaded{
                    [&](const PathMtuSetting& setting) {
-                     engine_.set_path_mtu(setting.id, setting.mtu, setting.proven);
+                     workers_.change([&](ipsec::Engine& one) {
+                       one.set_path_mtu(setting.id, setting.mtu, setting.proven);
+                     });
                      tunnel_mtu_.reset();
                    },
                    [&](const ike::ProbePath& probe) { command(probe, now); },
@@ -240,9 +243,7 @@ bool Gateway::Impl::obey_path_orders(base::Instant now) {
 }
 
 void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
-  if (capture_.is_on()) {
-    capture_.add_udp(transmit.path, wire::PcapngDirection::outbound, transmit.datagram, now);
-  }
+  inspection_.record_ike(transmit.path, wire::PcapngDirection::outbound, transmit.datagram, now);
   emit(std::move(transmit));
 }
 
@@ -287,60 +288,6 @@ void Gateway::Impl::export_keys(const ike::KeysExported& keys) {
 void Gateway::Impl::note_not_exported(const std::string& peer) {
   emit(base::EventKind::ike_notify_hint, peer,
        "keys not exported: Wireshark cannot decrypt this algorithm; use AES-GCM for captures");
-}
-
-void Gateway::Impl::hear(std::span<const ipsec::OpenItem> items, base::Instant now) {
-  std::optional<policy::ChildSaId> last;
-  bool told = false;
-  for (const ipsec::OpenItem& item : items) {
-    if (item.verdict != ipsec::Verdict::forward || item.sa == last) continue;
-    last = item.sa;
-    const auto [found, fresh] = heard_.try_emplace(item.sa, now);
-    if (!fresh && now - found->second < heard_interval) continue;
-    found->second = now;
-    command(ike::PeerHeard{item.sa, item.path}, now);
-    told = true;
-  }
-  if (told) pump(now);
-}
-
-void Gateway::Impl::tell_sent(std::span<const ipsec::ProtectItem> items, base::Instant now) {
-  std::optional<policy::ChildSaId> last;
-  bool told = false;
-  for (const ipsec::ProtectItem& item : items) {
-    // Native ESP opens no mapping in a NAT.
-    if (item.verdict != ipsec::Verdict::forward || !item.udp_encap || item.sa == last) continue;
-    last = item.sa;
-    const auto [found, fresh] = told_.try_emplace(item.sa, now);
-    if (!fresh && now - found->second < heard_interval) continue;
-    found->second = now;
-    command(ike::EspSent{item.sa}, now);
-    told = true;
-  }
-  if (told) pump(now);
-}
-
-void Gateway::Impl::record(const ipsec::ProtectItem& item, base::Instant now) {
-  if (item.verdict != ipsec::Verdict::forward) return;
-  const auto packet = std::as_const(*item.packet).bytes();
-  if (item.is_whole) {
-    capture_.add_ip(wire::PcapngDirection::outbound, packet, now);
-  } else if (item.udp_encap) {
-    capture_.add_udp(item.path, wire::PcapngDirection::outbound, packet, now);
-  } else {
-    capture_.add_esp(item.path, wire::PcapngDirection::outbound, packet, now);
-  }
-}
-
-void Gateway::Impl::record(const ipsec::OpenItem& item, base::Instant now) {
-  const auto packet = std::as_const(*item.packet).bytes();
-  if (item.is_whole || item.protocol == policy::SaProtocol::ah) {
-    capture_.add_ip(wire::PcapngDirection::inbound, packet, now);
-  } else if (is_in_udp(item.path)) {
-    capture_.add_udp(item.path, wire::PcapngDirection::inbound, packet, now);
-  } else {
-    capture_.add_esp(item.path, wire::PcapngDirection::inbound, packet, now);
-  }
 }
 
 }  // namespace caponier::gateway

@@ -35,8 +35,8 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
     for (const ike::ChildSaInfo& child : sa->children) {
       ChildStatus entry{child, {}, {}};
       entry.inner_mtu =
-          engine_.inner_mtu(child.id, path_mtus_.mtu_of(child.id, ipsec::path_mtu_default));
-      if (const auto counters = engine_.counters(child.id)) entry.counters = *counters;
+          workers_.inner_mtu(child.id, path_mtus_.mtu_of(child.id, ipsec::path_mtu_default));
+      if (const auto counters = workers_.counters(child.id)) entry.counters = *counters;
       const auto& heard = entry.counters.last_in;
       if (status.state == PeerState::idle && heard && now - *heard < traffic_memory) {
         status.state = PeerState::up;
@@ -58,17 +58,17 @@ Status Gateway::Impl::status(base::Instant now) const {
     status.peers.push_back(describe(peer, by_connection[name], now));
   }
   status.drops = all_drops();
-  status.worker_drops = {engine_.drops()};
+  status.worker_drops = workers_.drops();
   if (endpoint_) status.half_open = endpoint_->half_open_count();
   status.ike_sas = snapshot.size();
-  status.associations = engine_.association_count();
+  status.associations = workers_.association_count();
   return status;
 }
 
 Traffic Gateway::Impl::traffic() const {
   Traffic traffic;
   for (const auto& [name, peer] : peers_) {
-    traffic.peers.push_back({name, totals_.of(name, engine_)});
+    traffic.peers.push_back({name, totals_.of(name, workers_)});
   }
   traffic.drops = all_drops();
   return traffic;
@@ -76,7 +76,7 @@ Traffic Gateway::Impl::traffic() const {
 
 base::DropCounters Gateway::Impl::all_drops() const {
   base::DropCounters drops = drops_;
-  drops.add(engine_.drops());
+  for (const base::DropCounters& own : workers_.drops()) drops.add(own);
   if (endpoint_) drops.add(endpoint_->drops());
   return drops;
 }
@@ -86,7 +86,7 @@ std::size_t Gateway::Impl::tunnel_mtu() {
   std::size_t largest = 0;
   for (const auto& [id, connection] : children_) {
     const std::size_t path_mtu = path_mtus_.mtu_of(id, ipsec::path_mtu_default);
-    largest = std::max(largest, engine_.inner_mtu(id, path_mtu));
+    largest = std::max(largest, workers_.inner_mtu(id, path_mtu));
   }
   // An interface with less has no IPv6 at all.
   constexpr std::size_t ipv6_mtu_min = 1280;

@@ -1,18 +1,6 @@
 #include "gateway/totals.h"
 
-#include <algorithm>
-
 namespace caponier::gateway {
-
-void add(ipsec::SaCounters& sum, const ipsec::SaCounters& more) {
-  sum.packets_in += more.packets_in;
-  sum.bytes_in += more.bytes_in;
-  sum.packets_out += more.packets_out;
-  sum.bytes_out += more.bytes_out;
-  sum.last_in = std::max(sum.last_in, more.last_in);
-  sum.last_out = std::max(sum.last_out, more.last_out);
-  sum.drops.add(more.drops);
-}
 
 void Totals::handle_installed(policy::ChildSaId id, const std::string& connection,
                               const std::string& child) {
@@ -21,11 +9,11 @@ void Totals::handle_installed(policy::ChildSaId id, const std::string& connectio
   by_sa_[id] = &entry;
 }
 
-void Totals::handle_removed(policy::ChildSaId id, const ipsec::Engine& engine) {
+void Totals::handle_removed(policy::ChildSaId id, const Workers& workers) {
   const auto found = by_sa_.find(id);
   if (found == by_sa_.end()) return;
   Child& child = *found->second;
-  if (const auto last = engine.counters(id)) add(child.retired, *last);
+  if (const auto last = workers.counters(id)) add(child.retired, *last);
   child.living.erase(id);
   by_sa_.erase(found);
 }
@@ -39,15 +27,14 @@ void Totals::forget(const std::string& connection) {
   connections_.erase(found);
 }
 
-std::vector<ChildTraffic> Totals::of(const std::string& connection,
-                                     const ipsec::Engine& engine) const {
+std::vector<ChildTraffic> Totals::of(const std::string& connection, const Workers& workers) const {
   std::vector<ChildTraffic> children;
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return children;
   for (const auto& [name, child] : found->second) {
     ChildTraffic& entry = children.emplace_back(name, child.living.size(), child.retired);
     for (const policy::ChildSaId id : child.living) {
-      if (const auto counters = engine.counters(id)) add(entry.total, *counters);
+      if (const auto counters = workers.counters(id)) add(entry.total, *counters);
     }
   }
   return children;

@@ -8,22 +8,21 @@
 #include <vector>
 
 #include "gateway/gateway.h"
+#include "gateway/workers.h"
 
 namespace caponier::gateway {
-
-void add(ipsec::SaCounters& sum, const ipsec::SaCounters& more);
 
 class Totals {
  public:
   void handle_installed(policy::ChildSaId id, const std::string& connection,
                         const std::string& child);
   /// To be called before the SA goes; what it carried stays with its child.
-  void handle_removed(policy::ChildSaId id, const ipsec::Engine& engine);
+  void handle_removed(policy::ChildSaId id, const Workers& workers);
   /// The connection is no longer configured.
   void forget(const std::string& connection);
   /// Ordered by name; every child that has had an SA.
   [[nodiscard]] std::vector<ChildTraffic> of(const std::string& connection,
-                                             const ipsec::Engine& engine) const;
+                                             const Workers& workers) const;
 
  private:
   struct Child {

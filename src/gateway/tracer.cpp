@@ -115,10 +115,12 @@ void Tracer::before(std::span<const ipsec::OpenItem> items) {
 
 bool Tracer::is_chosen() { return seen_++ % request_->every == 0; }
 
-void Tracer::complete(TraceRecord& record, const ipsec::ProtectItem& item) const {
+namespace {
+
+void complete(TraceRecord& record, const ipsec::ProtectItem& item, const ipsec::Engine& engine) {
   record.direction = TraceDirection::outbound;
   if (record.inner) {
-    const ipsec::Policy* policy = engine_.find_outbound_policy(*record.inner);
+    const ipsec::Policy* policy = engine.find_outbound_policy(*record.inner);
     if (policy != nullptr) record.policy = policy->action;
     if (policy != nullptr && record.peer.empty()) record.peer = policy->connection;
   }
@@ -132,19 +134,22 @@ void Tracer::complete(TraceRecord& record, const ipsec::ProtectItem& item) const
   record.sequence = numbers->sequence();
 }
 
-void Tracer::complete(TraceRecord& record, const ipsec::OpenItem& item) const {
+void complete(TraceRecord& record, const ipsec::OpenItem& item, const ipsec::Engine& engine) {
   record.direction = TraceDirection::inbound;
   record.outer = item.path;
   const bool is_inner = item.verdict == Verdict::forward ||
                         (item.verdict == Verdict::drop && is_one_of(dropped_as_inner, item.drop));
   if (is_inner) record.inner = fields_of(std::as_const(*item.packet).bytes());
   if (!record.inner) return;
-  const ipsec::Policy* policy = engine_.find_inbound_policy(*record.inner);
+  const ipsec::Policy* policy = engine.find_inbound_policy(*record.inner);
   if (policy != nullptr) record.policy = policy->action;
 }
 
+}  // namespace
+
 template <class Item>
-TraceRecord Tracer::describe(const Item& item, const Noted& noted, base::Instant now) const {
+TraceRecord Tracer::describe(const Item& item, const Noted& noted, const ipsec::Engine& engine,
+                             base::Instant now) const {
   TraceRecord record;
   record.since_start = now - started_;
   record.inner = noted.fields;
@@ -154,37 +159,37 @@ TraceRecord Tracer::describe(const Item& item, const Noted& noted, base::Instant
   record.crypto = outcome_of(item);
   record.verdict = item.verdict;
   record.drop = item.drop;
-  if (const auto child = children_.find(item.sa); child != children_.end()) {
-    record.has_sa = true;
-    record.peer = child->second;
-  }
-  complete(record, item);
+  record.peer = engine.connection_of(item.sa);
+  record.has_sa = !record.peer.empty();
+  complete(record, item, engine);
   return record;
 }
 
 template <class Item>
-void Tracer::record(std::span<const Item> items, base::Instant now) {
+void Tracer::record(std::span<const Item> items, const ipsec::Engine& engine, base::Instant now) {
   if (noted_.size() != items.size()) {
     lost_ += items.size() / request_->every;
     return;
   }
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (request_->peer.empty()) {
-      if (is_chosen() && !records_.push(describe(items[i], noted_[i], now))) ++lost_;
+      if (is_chosen() && !records_.push(describe(items[i], noted_[i], engine, now))) ++lost_;
       continue;
     }
-    TraceRecord described = describe(items[i], noted_[i], now);
+    TraceRecord described = describe(items[i], noted_[i], engine, now);
     if (described.peer != request_->peer || !is_chosen()) continue;
     if (!records_.push(std::move(described))) ++lost_;
   }
 }
 
-void Tracer::after(std::span<const ipsec::ProtectItem> items, base::Instant now) {
-  record(items, now);
+void Tracer::after(std::span<const ipsec::ProtectItem> items, const ipsec::Engine& engine,
+                   base::Instant now) {
+  record(items, engine, now);
 }
 
-void Tracer::after(std::span<const ipsec::OpenItem> items, base::Instant now) {
-  record(items, now);
+void Tracer::after(std::span<const ipsec::OpenItem> items, const ipsec::Engine& engine,
+                   base::Instant now) {
+  record(items, engine, now);
 }
 
 }  // namespace caponier::gateway

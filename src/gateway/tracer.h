@@ -3,7 +3,6 @@
 // the cipher said, what became of it. Looks at a batch before and after the engine has run, so that
 // the engine itself pays nothing. Never holds payload or keys.
 
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,21 +50,19 @@ struct TraceRecord {
 
 class Tracer {
  public:
-  using Children = std::map<policy::ChildSaId, std::string>;
-
-  /// `children` and `engine` must outlive the object.
-  Tracer(std::size_t records_max, const ipsec::Engine& engine, const Children& children)
-      : records_(records_max), records_max_(records_max), engine_(engine), children_(children) {}
+  explicit Tracer(std::size_t records_max) : records_(records_max), records_max_(records_max) {}
 
   [[nodiscard]] bool is_on() const { return request_.has_value(); }
   void start(TraceRequest request, base::Instant now);
   void stop();
 
-  /// Around each run of the engine, while switched on, with the same items.
+  /// Around each run of an engine, while switched on, with the same items.
   void before(std::span<const ipsec::ProtectItem> items);
-  void after(std::span<const ipsec::ProtectItem> items, base::Instant now);
+  void after(std::span<const ipsec::ProtectItem> items, const ipsec::Engine& engine,
+             base::Instant now);
   void before(std::span<const ipsec::OpenItem> items);
-  void after(std::span<const ipsec::OpenItem> items, base::Instant now);
+  void after(std::span<const ipsec::OpenItem> items, const ipsec::Engine& engine,
+             base::Instant now);
 
   [[nodiscard]] std::optional<TraceRecord> poll() { return records_.pop(); }
   /// Sampled packets that found no room since start().
@@ -82,16 +79,13 @@ class Tracer {
 
   [[nodiscard]] bool is_chosen();
   template <class Item>
-  [[nodiscard]] TraceRecord describe(const Item& item, const Noted& noted, base::Instant now) const;
+  [[nodiscard]] TraceRecord describe(const Item& item, const Noted& noted,
+                                     const ipsec::Engine& engine, base::Instant now) const;
   template <class Item>
-  void record(std::span<const Item> items, base::Instant now);
-  void complete(TraceRecord& record, const ipsec::ProtectItem& item) const;
-  void complete(TraceRecord& record, const ipsec::OpenItem& item) const;
+  void record(std::span<const Item> items, const ipsec::Engine& engine, base::Instant now);
 
   base::BoundedQueue<TraceRecord> records_;
   std::size_t records_max_;
-  const ipsec::Engine& engine_;
-  const Children& children_;
   std::optional<TraceRequest> request_;
   base::Instant started_;
   std::vector<Noted> noted_;  ///< of the batch in the engine

@@ -165,6 +165,15 @@ std::optional<base::Deadline> Engine::poll_deadline() const {
 
 std::optional<Notice> Engine::poll_notice() { return impl_->notices.poll(); }
 
+bool Engine::has_notice() const { return !impl_->notices.is_empty(); }
+
+bool Engine::has_released() const { return impl_->waiting.has_released(); }
+
+std::string_view Engine::connection_of(policy::ChildSaId id) const {
+  const Sa* const sa = impl_->sad.find(id);
+  return sa == nullptr ? std::string_view{} : std::string_view{sa->params.connection};
+}
+
 std::size_t Engine::inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const {
   const Sa* const sa = impl_->sad.find(id);
   return sa == nullptr ? 0 : inner_mtu_of(*sa, path_mtu);

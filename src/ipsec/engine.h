@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -161,7 +162,9 @@ struct SaCounters {
 /// The part of an SA that the engines of several workers must have in common.
 struct SaCommon;
 
-/// One worker's; used by one thread at a time.
+/// One worker's; used by one thread at a time. While another thread protects or opens, the one that
+/// installs and removes may call inner_mtu(), counters(), connection_of(), has_sent(), common_of(),
+/// drops() and association_count(), and nothing else.
 class Engine {
  public:
   /// `rng` and `crypto` must outlive the engine.
@@ -215,15 +218,20 @@ class Engine {
   /// Fills as many of `to` as there are and returns their number. To be called until that is zero
   /// after every install(); the rest is dropped and counted when it has waited too long.
   [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
+  /// Whether take_waiting() would give any.
+  [[nodiscard]] bool has_released() const;
 
   /// Time-based lifetimes, packets that have waited too long, and dummy packets: see made().
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::optional<Notice> poll_notice();
+  [[nodiscard]] bool has_notice() const;
 
   /// The largest inner packet whose outer packet fits `path_mtu`; 0 for an unknown SA.
   [[nodiscard]] std::size_t inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const;
   [[nodiscard]] std::optional<SaCounters> counters(policy::ChildSaId id) const;
+  /// The connection that an SA belongs to; empty for an unknown one.
+  [[nodiscard]] std::string_view connection_of(policy::ChildSaId id) const;
   /// The policy that decides about a packet with these fields that leaves us, or that arrives; or
   /// null. Borrowed until the next set_policies().
   [[nodiscard]] const Policy* find_outbound_policy(const wire::PacketSelectorFields& packet) const;

@@ -250,8 +250,7 @@ void EspInbound::complete(base::Instant now) {
     }
     item.verdict = Verdict::forward;
     item.sa = sa.id;
-    ++sa.in.packets;
-    sa.in.bytes += item.packet->size();
+    sa.in.add(item.packet->size());
   }
 }
 
@@ -266,7 +265,7 @@ std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob
   const bool is_newest = pending.sequence > replay.highest();
   if (!replay.accept(pending.sequence)) return DropReason::esp_replay;
   if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this burst
-  sa.in.last = now;
+  sa.in.touch(now);
   if (is_newest && (sa.follows_peer || pending.item->path.transport == base::Transport::tcp)) {
     note_path(*pending.item, sa);
   }

@@ -526,9 +526,8 @@ void EspOutbound::complete(base::Instant now) {
     item.path = sa.params.path;
     item.udp_encap = sa.params.udp_encap;
     if (pending_[i].is_dummy) continue;  // no traffic
-    ++sa.out.packets;
-    sa.out.bytes += pending_[i].inner_size;
-    sa.out.last = now;
+    sa.out.add(pending_[i].inner_size);
+    sa.out.touch(now);
   }
 }
 

@@ -21,8 +21,8 @@ std::uint64_t soft_of(std::uint64_t hard) {
 }  // namespace
 
 Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
-       std::unique_ptr<crypto::PacketCipher> sealer_in,
-       std::unique_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
+       std::shared_ptr<crypto::PacketCipher> sealer_in,
+       std::shared_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
        base::Instant now)
     : common(std::move(common_in)),
       shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size()), 0},
@@ -68,10 +68,7 @@ void Sa::update_path() {
 }
 
 SaCounters Sa::counters() const {
-  SaCounters counters{in.packets, in.bytes, out.packets, out.bytes, {}, {}, drops};
-  if (in.last != Traffic::not_yet) counters.last_in = in.last;
-  if (out.last != Traffic::not_yet) counters.last_out = out.last;
-  return counters;
+  return {in.packets(), in.bytes(), out.packets(), out.bytes(), in.last(), out.last(), drops};
 }
 
 std::size_t inner_mtu_of(const Sa& sa, std::size_t path_mtu) {

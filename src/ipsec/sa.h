@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/gauge.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/replay.h"
@@ -36,6 +37,10 @@ struct SaCommon {
       : shared(is_shared), replay(params.replay_window, params.suite.esn, is_shared) {}
 
   bool shared;
+  /// Null where the ciphers cannot be used by several threads; the workers then have their own.
+  std::shared_ptr<crypto::PacketCipher> sealer;
+  std::shared_ptr<crypto::PacketCipher> opener;
+
   /// The last sequence number used, and the IV of counter-mode ciphers. It counts what was sealed
   /// and nothing else, and may begin at 1 because the key is as new as this object: keys come from
   /// a fresh exchange and are never installed again.
@@ -71,13 +76,28 @@ class KeyLines {
   std::uint32_t by_length_size_ = 0;
 };
 
-/// What one worker has delivered in one direction.
-struct Traffic {
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;  ///< inner ones
-  base::Instant last = not_yet;
+/// What one worker has delivered in one direction. Others may read it meanwhile.
+class Traffic {
+ public:
+  void add(std::size_t bytes) {
+    packets_.add(1);
+    bytes_.add(bytes);
+  }
+  /// Something came or went, whatever became of it.
+  void touch(base::Instant now) { last_.set(now.since_origin.count()); }
+  [[nodiscard]] std::uint64_t packets() const { return packets_.get(); }
+  /// Inner ones.
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_.get(); }
+  [[nodiscard]] std::optional<base::Instant> last() const {
+    const std::int64_t at = last_.get();
+    return at == not_yet ? std::nullopt : std::optional{base::Instant{base::Duration{at}}};
+  }
 
-  static constexpr base::Instant not_yet{base::Duration::min()};
+ private:
+  static constexpr std::int64_t not_yet = INT64_MIN;
+  base::Gauge packets_;
+  base::Gauge bytes_;
+  base::BasicGauge<std::int64_t> last_{not_yet};
 };
 
 inline constexpr base::Instant never{base::Duration::max()};
@@ -85,8 +105,8 @@ inline constexpr base::Instant never{base::Duration::max()};
 /// Both directions of one Child SA, in one worker's engine.
 struct alignas(64) Sa {
   Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
-     std::unique_ptr<crypto::PacketCipher> sealer_in,
-     std::unique_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
+     std::shared_ptr<crypto::PacketCipher> sealer_in,
+     std::shared_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
      base::Instant now);
 
   // Both directions.
@@ -119,13 +139,13 @@ struct alignas(64) Sa {
   std::size_t outer_headers = 0;
 
   // Outbound.
-  std::unique_ptr<crypto::PacketCipher> sealer;
+  std::shared_ptr<crypto::PacketCipher> sealer;
   KeyLines sealer_lines;
   Traffic out;
   base::Spi spi_out;
 
   // Inbound.
-  std::unique_ptr<crypto::PacketCipher> opener;
+  std::shared_ptr<crypto::PacketCipher> opener;
   KeyLines opener_lines;
   Traffic in;
   std::uint32_t failures = 0;  ///< of the ICV, one after the other

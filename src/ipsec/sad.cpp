@@ -20,6 +20,11 @@ bool is_possible(const policy::InstallSa& params) {
 
 }  // namespace
 
+std::expected<std::shared_ptr<crypto::PacketCipher>, crypto::CryptoError> Sad::make_cipher(
+    const crypto::CipherSuite& suite, const policy::DirectionKeys& keys) const {
+  return crypto_.make_cipher(suite, keys.encr.reveal(), keys.integ.reveal(), rng_);
+}
+
 std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
                                                       std::shared_ptr<SaCommon> common,
                                                       base::Instant now) {
@@ -31,11 +36,15 @@ std::expected<void, crypto::CryptoError> Sad::install(policy::InstallSa params,
   const crypto::CipherSuite& suite = params.suite.cipher;
   const crypto::EncrInfo* encr = crypto::find(suite.encr);
   if (encr == nullptr) return std::unexpected{crypto::CryptoError::unsupported};
-  auto sealer = TRY(crypto_.make_cipher(suite, params.keys_out.encr.reveal(),
-                                        params.keys_out.integ.reveal(), rng_));
-  auto opener = TRY(crypto_.make_cipher(suite, params.keys_in.encr.reveal(),
-                                        params.keys_in.integ.reveal(), rng_));
-  if (common == nullptr) common = std::make_shared<SaCommon>(params, limits_.shares_associations);
+  std::shared_ptr<crypto::PacketCipher> sealer = common == nullptr ? nullptr : common->sealer;
+  std::shared_ptr<crypto::PacketCipher> opener = common == nullptr ? nullptr : common->opener;
+  if (sealer == nullptr) sealer = TRY(make_cipher(suite, params.keys_out));
+  if (opener == nullptr) opener = TRY(make_cipher(suite, params.keys_in));
+  if (common == nullptr) {
+    common = std::make_shared<SaCommon>(params, limits_.shares_associations);
+    if (sealer->is_thread_safe()) common->sealer = sealer;
+    if (opener->is_thread_safe()) common->opener = opener;
+  }
   auto sa = std::make_unique<Sa>(std::move(params), *encr, std::move(sealer), std::move(opener),
                                  std::move(common), now);
   const policy::ChildSaId id = sa->params.id;
@@ -106,9 +115,10 @@ Sa* Sad::take_dummy_due(base::Instant now) {
   while (!dummies_.empty() && dummies_.begin()->first <= now) {
     Sa& sa = *find(dummies_.begin()->second);
     const base::Duration interval = sa.params.treatment.dummy_interval;
-    const bool is_quiet = sa.out.last == Traffic::not_yet || sa.out.last + interval <= now;
+    const auto last = sa.out.last();
+    const bool is_quiet = !last || *last + interval <= now;
     dummies_.erase(dummies_.begin());
-    sa.dummy_at = (is_quiet ? now : sa.out.last) + interval;
+    sa.dummy_at = (is_quiet ? now : *last) + interval;
     if (sa.is_expired)
       sa.dummy_at = never;
     else

@@ -76,6 +76,8 @@ class Sad {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
+  [[nodiscard]] std::expected<std::shared_ptr<crypto::PacketCipher>, crypto::CryptoError>
+  make_cipher(const crypto::CipherSuite& suite, const policy::DirectionKeys& keys) const;
   [[nodiscard]] FlatTable<base::Spi, Sa*>& by_spi(policy::SaProtocol protocol) {
     return protocol == policy::SaProtocol::esp ? esp_by_spi_ : ah_by_spi_;
   }

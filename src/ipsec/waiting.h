@@ -34,6 +34,7 @@ class WaitingPackets {
   [[nodiscard]] bool push_reassembled(base::ByteVec packet);
   /// Copies marked packets to `to`; how many there were.
   [[nodiscard]] std::size_t take(std::span<PacketBuffer* const> to);
+  [[nodiscard]] bool has_released() const { return !ready_.empty(); }
   /// Drops what waits for any child but these.
   void keep_children(const std::set<ChildName>& children);
   void handle_deadline(base::Instant now);

@@ -45,7 +45,8 @@ ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
   item.packet = &packet;
   const std::uint16_t port = was_native ? natt_port : 0;
   item.path = {{b.address(), port}, {a.address(), port}};
-  b.gateway().open({&item, 1}, w.now());
+  b.gateway().worker(0).open({&item, 1}, w.now());
+  b.gateway().handle_worker_news(w.now());
   return item.verdict;
 }
 

@@ -56,6 +56,7 @@ void Node::start() {
   ++incarnation_;
   // A new process must not repeat the randomness of the one before it.
   rng_ = std::make_unique<base::SeededRng>(world_->rng_.public_u64());
+  options.workers.assign(workers, {rng_.get(), &no_lock_});
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
   reload();
   tell_addresses();
@@ -157,12 +158,20 @@ void Node::drain() {
       perform(std::move(*action));
       continue;
     }
-    ipsec::PacketBuffer packet;
-    const std::array waiting{&packet};
-    if (gateway_->take_waiting(waiting) == 0) break;
-    protect(packet);
+    if (!protect_released()) break;
   }
   draining_ = false;
+}
+
+bool Node::protect_released() {
+  ipsec::PacketBuffer packet;
+  const std::array waiting{&packet};
+  for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
+    if (gateway_->worker(i).take_waiting(waiting) == 0) continue;
+    protect(packet, i);
+    return true;
+  }
+  return false;
 }
 
 void Node::perform(gateway::Action action) {
@@ -273,7 +282,10 @@ void Node::handle_esp(const base::Path& path, base::Bytes esp, policy::SaProtoco
   item.packet = &packet;
   item.path = path;
   item.protocol = protocol;
-  gateway_->open({&item, 1}, world_->now_);
+  const auto numbers = ipsec::numbers_of(esp, protocol, false);
+  const std::size_t worker = numbers ? numbers->spi().value % gateway_->worker_count() : 0;
+  gateway_->worker(worker).open({&item, 1}, world_->now_);
+  gateway_->handle_worker_news(world_->now_);
   drain();
   if (item.verdict == ipsec::Verdict::forward) {
     world_->deliver_clear(*this, packet.bytes());
@@ -297,15 +309,18 @@ void Node::send_clear(base::Bytes clear) {
   }
   ipsec::PacketBuffer packet;
   packet.assign(clear);
-  protect(packet);
+  // The kernel chooses by the flow; here each packet might be another one's.
+  protect(packet, last_worker_++ % gateway_->worker_count());
 }
 
-void Node::protect(ipsec::PacketBuffer& packet) {
+void Node::protect(ipsec::PacketBuffer& packet, std::size_t index) {
+  gateway::Worker& worker = gateway_->worker(index);
   ipsec::ProtectItem item;
   item.packet = &packet;
-  gateway_->protect({&item, 1}, world_->now_);
+  worker.protect({&item, 1}, world_->now_);
   send_protected(item);
-  for (const ipsec::ProtectItem& made : gateway_->made()) send_protected(made);
+  for (const ipsec::ProtectItem& made : worker.made()) send_protected(made);
+  gateway_->handle_worker_news(world_->now_);
   drain();
 }
 
@@ -346,8 +361,26 @@ bool Node::hear_clear(base::Bytes packet) {
   return false;
 }
 
+std::optional<base::Instant> Node::poll_deadline() const {
+  const auto deadline = gateway_->poll_deadline();
+  std::optional<base::Instant> first = deadline ? std::optional{deadline->at} : std::nullopt;
+  for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
+    const auto own = gateway_->worker(i).next_deadline();
+    if (own && (!first || *own < *first)) first = own;
+  }
+  return first;
+}
+
 void Node::handle_deadline() {
   gateway_->handle_deadline(world_->now_);
+  for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
+    gateway::Worker& worker = gateway_->worker(i);
+    const auto due = worker.next_deadline();
+    if (!due || *due > world_->now_) continue;
+    worker.handle_deadline(world_->now_);
+    for (const ipsec::ProtectItem& made : worker.made()) send_protected(made);
+  }
+  gateway_->handle_worker_news(world_->now_);
   drain();
 }
 

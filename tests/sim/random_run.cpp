@@ -86,6 +86,7 @@ struct Scene {
   LinkQuality quality;
   std::optional<LinkQuality> from_a;  ///< when that direction is another
   std::size_t mtu = 1500;
+  std::size_t workers = 1;
   bool allows_nat = false;  ///< b takes a at any address
   bool nat = false;
   base::Duration nat_timeout{};
@@ -102,6 +103,7 @@ std::string Scene::to_string() const {
       "loss {:.1f} %, dup {:.1f} %, reorder {:.1f} %, delay {:.0f} ms, jitter {:.0f} ms, MTU {}",
       100 * quality.loss, 100 * quality.duplicate, 100 * quality.reorder,
       1000 * base::seconds_of(quality.delay), 1000 * base::seconds_of(quality.jitter), mtu);
+  if (workers != 1) text += fmt::format(", {} workers", workers);
   if (from_a) text += fmt::format(", from a loss {:.1f} %", 100 * from_a->loss);
   if (nat) text += fmt::format(", NAT ({:.0f} s)", base::seconds_of(nat_timeout));
   if (tunnel.b_starts) text += ", both start";
@@ -222,6 +224,7 @@ void Run::prepare() {
   }
   if (scene_.nat) toggle_nat();
   world_.connect(a_, b_, scene_.tunnel);
+  a_.workers = b_.workers = scene_.workers;
   a_.start();
   b_.start();
   if (scene_.traffic_early) world_.flow(a_, b_, 300ms);
@@ -339,7 +342,8 @@ RunResult random_run(std::uint64_t seed, double loss_max) {
   RunResult result;
   World world{seed};
   world.verbose = std::getenv("CAPONIER_SIM_VERBOSE") != nullptr;
-  const Scene scene = draw_scene(world.rng(), loss_max);
+  Scene scene = draw_scene(world.rng(), loss_max);
+  scene.workers = 1 + seed % 3;
   result.scene = scene.to_string();
   Run run{world, scene};
   run.prepare();

@@ -207,7 +207,7 @@ std::optional<base::Instant> World::next_event() const {
   if (!timers_.empty()) consider(timers_.begin()->first.first);
   for (const auto& node : nodes_) {
     if (!node->is_awake()) continue;
-    if (const auto deadline = node->gateway_->poll_deadline()) consider(deadline->at);
+    if (const auto deadline = node->poll_deadline()) consider(*deadline);
   }
   if (next && *next < now_) return now_;
   return next;
@@ -233,8 +233,8 @@ void World::step(base::Instant at) {
   }
   for (const auto& node : nodes_) {
     if (!node->is_awake()) continue;
-    const auto deadline = node->gateway_->poll_deadline();
-    if (deadline && deadline->at <= now_) node->handle_deadline();
+    const auto deadline = node->poll_deadline();
+    if (deadline && *deadline <= now_) node->handle_deadline();
   }
   if (std::exchange(has_changed_, false)) check_state();
 }
@@ -278,8 +278,8 @@ bool World::is_quiet() const {
   constexpr base::Duration periodic = std::chrono::milliseconds{3500};
   return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
     if (!node->is_running()) return true;
-    const auto deadline = node->gateway_->poll_deadline();
-    return !deadline || deadline->at - now_ > periodic;
+    const auto deadline = node->poll_deadline();
+    return !deadline || *deadline - now_ > periodic;
   });
 }
 

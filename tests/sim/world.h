@@ -68,6 +68,7 @@ class Node {
   /// Edit, then reload().
   std::vector<config::PeerConfig> peers;
   bool allow_key_export = false;
+  std::size_t workers = 1;                        ///< of the next start()
   std::vector<std::uint16_t> tcp_ports = {4500};  ///< listened on; of the next start()
 
   void start();
@@ -122,10 +123,13 @@ class Node {
   void handle(const Datagram& datagram);
   void handle_esp(const base::Path& path, base::Bytes esp,
                   policy::SaProtocol protocol = policy::SaProtocol::esp);
+  [[nodiscard]] std::optional<base::Instant> poll_deadline() const;
   void handle_deadline();
   /// A packet from the host inside.
   void send_clear(base::Bytes packet);
-  void protect(ipsec::PacketBuffer& packet);
+  void protect(ipsec::PacketBuffer& packet, std::size_t index);
+  /// One packet that has waited; false: there is none.
+  bool protect_released();
   void send_protected(const ipsec::ProtectItem& item);
   void retire_drops();
 
@@ -135,6 +139,7 @@ class Node {
   base::IpAddress address_;
   base::IpAddress inner_;
   std::unique_ptr<base::SeededRng> rng_;
+  base::NoLock no_lock_;
   gateway::Keyholder keyholder_;
   std::unique_ptr<gateway::Gateway> gateway_;
   unsigned incarnation_ = 0;
@@ -148,6 +153,7 @@ class Node {
   std::uint64_t unrouted_ = 0;
   std::uint64_t route_changes_ = 0;
   std::uint64_t icmp_errors_ = 0;
+  std::size_t last_worker_ = 0;
   bool draining_ = false;
   bool is_asleep_ = false;
 };

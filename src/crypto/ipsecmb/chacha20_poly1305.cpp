@@ -17,6 +17,7 @@ class ChaChaCipher final : public BurstCipher {
     base::copy_into(key_.reveal_mutable(), encr_key.first(key_size));
     base::copy_into(salt_.reveal_mutable(), encr_key.last(salt_size));
   }
+  [[nodiscard]] bool is_thread_safe() const override { return true; }
 
  private:
   void write_iv(PacketJob& job) override {

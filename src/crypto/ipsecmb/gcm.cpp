@@ -78,6 +78,8 @@ class GcmCipher final : public SuiteCipher {
     return {{self, powers}, {powers, key.data() + key.size()}};
   }
 
+  [[nodiscard]] bool is_thread_safe() const override { return true; }
+
  private:
   struct Calls {
     aes_gcm_pre_t expand;

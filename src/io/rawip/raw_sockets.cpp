@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "base/error.h"
@@ -16,6 +17,13 @@
 
 namespace caponier::io {
 namespace {
+
+/// Of the next packet that is split: one row for all workers, as they share addresses.
+std::uint32_t next_identification() {
+  // Nobody off the path shall guess it (RFC 7739).
+  static std::atomic<std::uint32_t> last{OsRng{}.public_u32()};
+  return last.fetch_add(1, std::memory_order_relaxed);
+}
 
 Fd open_clear(int family, std::uint32_t mark) {
   Fd fd{::socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW)};
@@ -32,22 +40,20 @@ Io<RawSockets> RawSockets::open(const RawOptions& options) {
   RawSockets result;
   for (const IpSocketKind kind : {IpSocketKind::esp, IpSocketKind::ah}) {
     for (const base::IpAddress& address : options.listen) {
-      result.sockets_.push_back(
-          TRY(IpSocket::open({kind, address.family(), address, 0, options.mark})));
+      result.sockets_.push_back(TRY(IpSocket::open(
+          {kind, address.family(), address, 0, options.mark, false, options.share})));
     }
     if (!options.listen.empty()) continue;
-    result.sockets_.push_back(
-        TRY(IpSocket::open({kind, base::Family::v4, std::nullopt, 0, options.mark})));
-    auto v6 = IpSocket::open({kind, base::Family::v6, std::nullopt, 0, options.mark});
+    result.sockets_.push_back(TRY(IpSocket::open(
+        {kind, base::Family::v4, std::nullopt, 0, options.mark, false, options.share})));
+    auto v6 = IpSocket::open(
+        {kind, base::Family::v6, std::nullopt, 0, options.mark, false, options.share});
     if (v6) {
       result.sockets_.push_back(std::move(*v6));
     } else if (v6.error().fault != IoFault::network) {
       return std::unexpected{std::move(v6.error())};
     }
   }
-  // Nobody off the path shall guess it (RFC 7739).
-  OsRng rng;
-  result.identification_ = static_cast<std::uint32_t>(rng.public_u64());
   result.clear_v4_ = open_clear(AF_INET, options.mark);
   result.clear_v6_ = open_clear(AF_INET6, options.mark);
   return result;
@@ -95,7 +101,7 @@ bool RawSockets::send_split(const Outgoing& item, std::size_t mtu) {
 }
 
 bool RawSockets::send_split_v6(base::Bytes packet, std::size_t mtu) {
-  const auto split = wire::Ipv6Split::plan(packet, mtu, ++identification_);
+  const auto split = wire::Ipv6Split::plan(packet, mtu, next_identification());
   if (!split) return send_clear(packet);
   base::ByteVec piece;
   for (std::size_t i = 0; i < split->count(); ++i) {

@@ -12,6 +12,7 @@ namespace caponier::io {
 struct RawOptions {
   std::vector<base::IpAddress> listen;  ///< empty: the wildcard of both families
   std::uint32_t mark = 0;
+  WorkerShare share{};  ///< of what arrives
 };
 
 class RawSockets {
@@ -39,7 +40,6 @@ class RawSockets {
   std::vector<IpSocket> sockets_;
   Fd clear_v4_;
   Fd clear_v6_;
-  std::uint32_t identification_ = 0;  ///< of the last packet that was split
 };
 
 }  // namespace caponier::io

@@ -19,6 +19,8 @@ namespace caponier::io {
 
 namespace {
 
+constexpr std::size_t ah_spi_at = 4;
+
 int set_int(int fd, int level, int name, int value) {
   return ::setsockopt(fd, level, name, &value, sizeof value);
 }
@@ -35,6 +37,12 @@ void set_buffers(int fd) {
 
 bool set_options(int fd, const IpSocketOptions& options) {
   set_buffers(fd);
+  if (options.shares_port && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0) return false;
+  const std::size_t spi_at = options.kind == IpSocketKind::ah ? ah_spi_at : 0;
+  if (options.kind != IpSocketKind::udp && options.share.count > 1 &&
+      !steer_raw(fd, options.family, options.share, spi_at)) {
+    return false;
+  }
   if (options.mark != 0 && set_int(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark)) != 0) {
     return false;
   }
@@ -261,8 +269,7 @@ std::optional<SizeError> IpSocket::poll_size_error() {
     if (error.is_own_host) return error;
     error.quoted = base::Bytes{quoted_}.first(static_cast<std::size_t>(size));
     if (options_.kind == IpSocketKind::ah) {
-      constexpr std::size_t spi_at = 4;
-      error.quoted = error.quoted.subspan(std::min(spi_at, error.quoted.size()));
+      error.quoted = error.quoted.subspan(std::min(ah_spi_at, error.quoted.size()));
     }
     return error;
   }

@@ -14,6 +14,7 @@
 #include "io/socket/packet_io.h"
 #include "io/socket/receive_batch.h"
 #include "io/socket/send_batch.h"
+#include "io/socket/steering.h"
 
 namespace caponier::io {
 
@@ -30,7 +31,9 @@ struct IpSocketOptions {
   base::Family family{};
   std::optional<base::IpAddress> address;  ///< empty: every address of the family
   std::uint16_t port = 0;
-  std::uint32_t mark = 0;  ///< SO_MARK, so that outer packets escape our own routes
+  std::uint32_t mark = 0;    ///< SO_MARK, so that outer packets escape our own routes
+  bool shares_port = false;  ///< UDP: with other sockets of ours; see steer_udp()
+  WorkerShare share{};       ///< raw: of the packets; see steer_raw()
 };
 
 /// Something along the way, or this host, could not carry a packet of that size.

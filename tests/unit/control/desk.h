@@ -87,7 +87,9 @@ class Desk final : public Daemon {
     return counters;
   }
   [[nodiscard]] std::vector<base::DropCounters> worker_drops() const override { return {drops()}; }
-  [[nodiscard]] Usage usage() const override { return {started, std::chrono::seconds{2}}; }
+  [[nodiscard]] Usage usage() const override {
+    return {started, std::chrono::seconds{2}, {std::chrono::seconds{1}}};
+  }
   [[nodiscard]] std::vector<std::string> notes() const override { return host_notes; }
 
   ClientId connect(bool may_change = true) {
@@ -130,14 +132,21 @@ class Desk final : public Daemon {
     const base::Instant end = now + duration;
     for (;;) {
       std::optional<base::Instant> first;
+      const auto consider = [&](const std::optional<base::Instant>& at) {
+        if (at && (!first || *at < *first)) first = at;
+      };
       for (const auto& deadline :
            {here.gateway.poll_deadline(), there.gateway.poll_deadline(), server.poll_deadline()}) {
-        if (deadline && (!first || deadline->at < *first)) first = deadline->at;
+        if (deadline) consider(deadline->at);
       }
+      for (Side* side : {&here, &there}) consider(side->gateway.worker(0).next_deadline());
       if (!first || *first > end) break;
       now = std::max(now, *first);
-      here.gateway.handle_deadline(now);
-      there.gateway.handle_deadline(now);
+      for (Side* side : {&here, &there}) {
+        side->gateway.handle_deadline(now);
+        side->gateway.worker(0).handle_deadline(now);
+        side->gateway.handle_worker_news(now);
+      }
       run();
     }
     now = end;

@@ -31,7 +31,8 @@ base::ByteVec protect(Desk& desk, Side& side, const char* from, const char* to) 
   buffer.assign(udp_packet(from, to));
   ipsec::ProtectItem item;
   item.packet = &buffer;
-  side.gateway.protect({&item, 1}, desk.now);
+  side.gateway.worker(0).protect({&item, 1}, desk.now);
+  side.gateway.handle_worker_news(desk.now);
   if (item.verdict != ipsec::Verdict::forward) return {};
   return base::to_vec(std::as_const(buffer).bytes());
 }
@@ -45,7 +46,8 @@ void receive(Desk& desk, base::Bytes esp) {
   item.packet = &buffer;
   item.path = {{base::IpAddress::parse("192.0.2.1").value(), 0},
                {base::IpAddress::parse("192.0.2.2").value(), 0}};
-  desk.here.gateway.open({&item, 1}, desk.now);
+  desk.here.gateway.worker(0).open({&item, 1}, desk.now);
+  desk.here.gateway.handle_worker_news(desk.now);
 }
 
 struct Traced {

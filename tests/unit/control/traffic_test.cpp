@@ -24,7 +24,8 @@ void send_out(Desk& desk, const char* to) {
                                       base::ByteVec(100)));
   ipsec::ProtectItem item;
   item.packet = &buffer;
-  desk.here.gateway.protect({&item, 1}, desk.now);
+  desk.here.gateway.worker(0).protect({&item, 1}, desk.now);
+  desk.here.gateway.handle_worker_news(desk.now);
 }
 
 Json traffic(Desk& desk) { return desk.ask(desk.connect(false), request("traffic"))["result"]; }

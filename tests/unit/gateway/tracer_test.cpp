@@ -17,8 +17,7 @@ TEST(Tracer, names_the_policy_of_the_packets_direction) {
   pair.a.set_policies(
       {{PolicyAction::bypass, {}, {}, spec.a_nets, spec.b_nets, PolicyDirection::outbound},
        {PolicyAction::protect, "site", spec.child, spec.a_nets, spec.b_nets}});
-  const Tracer::Children children{{{1}, "site"}};
-  Tracer tracer{8, pair.a, children};
+  Tracer tracer{8};
   tracer.start({}, {});
 
   ipsec::PacketBuffer there;
@@ -26,13 +25,13 @@ TEST(Tracer, names_the_policy_of_the_packets_direction) {
   ipsec::ProtectItem out{.packet = &there, .sa = {}, .path = {}};
   tracer.before({&out, 1});
   pair.a.protect({&out, 1}, {});
-  tracer.after(std::span<const ipsec::ProtectItem>{&out, 1}, {});
+  tracer.after(std::span<const ipsec::ProtectItem>{&out, 1}, pair.a, {});
   ipsec::PacketBuffer back;
   back.assign(protect_one(pair.b, udp_packet("10.2.0.9", "10.1.0.5", 10)).esp);
   ipsec::OpenItem in{.packet = &back, .path = {}, .sa = {}};
   tracer.before({&in, 1});
   pair.a.open({&in, 1}, {});
-  tracer.after(std::span<const ipsec::OpenItem>{&in, 1}, {});
+  tracer.after(std::span<const ipsec::OpenItem>{&in, 1}, pair.a, {});
 
   const auto first = tracer.poll();
   const auto second = tracer.poll();

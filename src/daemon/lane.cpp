@@ -1,0 +1,276 @@
+#include "daemon/lane.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "io/loop/loop.h"
+#include "io/os/clock.h"
+#include "wire/natt.h"
+
+namespace caponier::daemon {
+namespace {
+
+void set_open_item(ipsec::OpenItem& to, const io::Received& from) {
+  to = {};
+  to.packet = from.packet;
+  to.path = from.path;
+  to.outer_tos = from.tos;
+  to.is_whole = from.is_whole;
+}
+
+io::Outgoing outgoing_of(const ipsec::ProtectItem& item) {
+  return {item.packet->bytes(), item.path, item.tos, item.ttl, item.flow_label, item.dont_fragment};
+}
+
+}  // namespace
+
+Lane::Lane(gateway::Worker& worker, io::TunQueue& tun, LanePorts ports, io::Wakeup& news)
+    : worker_(worker),
+      tun_(tun),
+      udp_(std::move(ports.udp)),
+      raw_(std::move(ports.raw)),
+      natt_port_(ports.natt_port),
+      news_(news),
+      received_(wire_packet_max),
+      coalescer_(io::ReceiveBatch::packets_max,
+                 tun.takes_udp() ? offload::UdpCoalescing::on : offload::UdpCoalescing::off),
+      open_items_(io::ReceiveBatch::packets_max) {
+  for (std::size_t i = 0; i < clear_batch_max; ++i) clear_buffers_.emplace_back(clear_packet_max);
+  for (std::size_t i = 0; i < clear_batch_max; ++i) clear_batch_[i] = &clear_buffers_[i];
+}
+
+Lane::~Lane() {
+  stop_.wake();
+  thread_.reset();
+}
+
+void Lane::start(unsigned number, std::optional<unsigned> cpu) {
+  thread_ =
+      std::make_unique<io::Thread>(fmt::format("caponier-w{}", number), cpu, [this] { run(); });
+}
+
+void Lane::run() {
+  io::Loop loop;
+  loop.on_readable(stop_.fd(), [&] { loop.stop(); });
+  loop.on_readable(tun_.fd(), [this] { pump_clear(); });
+  for (io::IpSocket& socket : udp_.all()) {
+    loop.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
+  }
+  for (io::IpSocket& socket : raw_.all()) {
+    loop.on_readable(socket.fd(), [this, &socket] { pump_raw(socket); });
+  }
+  loop.run([] {});
+}
+
+base::Duration Lane::cpu_time() const {
+  return thread_ == nullptr ? base::Duration{} : thread_->cpu_time();
+}
+
+base::DropCounters Lane::drops() const {
+  base::DropCounters all = drops_;
+  all.add(tun_.drops());
+  return all;
+}
+
+std::optional<LaneMessage> Lane::take_message() {
+  const base::Guard guard{worker_.lock()};
+  auto message = outbox_.pop();
+  has_messages_.store(!outbox_.empty(), std::memory_order_release);
+  return message;
+}
+
+void Lane::tell(LaneMessage message) {
+  if (!outbox_.push(std::move(message))) drops_.add(base::DropReason::io_queue_full);
+  has_messages_.store(true, std::memory_order_release);
+}
+
+void Lane::announce() {
+  if (has_messages() || worker_.has_news()) news_.wake();
+}
+
+void Lane::pump_clear() {
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const base::Guard guard{worker_.lock()};
+    const std::size_t count = tun_.read(clear_batch_);
+    if (count == 0) return;
+    protect(count);
+    // Fragments that have become a packet.
+    while (worker_.has_released()) protect(worker_.take_waiting(clear_batch_));
+    announce();
+    if (count < clear_batch_max) return;
+  }
+}
+
+void Lane::release_waiting() {
+  if (!worker_.has_released()) return;
+  const base::Guard guard{worker_.lock()};
+  while (const std::size_t count = worker_.take_waiting(clear_batch_)) protect(count);
+}
+
+/// The first `count` packets of clear_batch_.
+void Lane::protect(std::size_t count) {
+  const auto items = std::span{protect_items_}.first(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    items[i] = {};
+    items[i].packet = clear_batch_[i];
+  }
+  worker_.protect(items, io::monotonic_now());
+  send(items);
+  send(worker_.made());
+}
+
+void Lane::handle_deadline(base::Instant now) {
+  const auto due = worker_.next_deadline();
+  if (!due || *due > now) return;
+  const base::Guard guard{worker_.lock()};
+  worker_.handle_deadline(now);
+  send(worker_.made());
+}
+
+io::IpSocket* Lane::socket_for(const ipsec::ProtectItem& item) {
+  return item.udp_encap ? udp_.find(item.path.local) : raw_.find(item.path.local.address);
+}
+
+void Lane::send(std::span<const ipsec::ProtectItem> items) {
+  io::IpSocket* socket = nullptr;
+  std::size_t waiting = 0;
+  for (const ipsec::ProtectItem& item : items) {
+    if (item.verdict == ipsec::Verdict::drop || item.verdict == ipsec::Verdict::held) continue;
+    if (item.verdict == ipsec::Verdict::bypass) {
+      const base::MutBytes packet = item.packet->bytes();
+      const bool is_sent =
+          item.packet->is_reassembled() ? raw_.send_clear_split(packet) : raw_.send_clear(packet);
+      if (!is_sent) drops_.add(base::DropReason::io_send_failed);
+      continue;
+    }
+    if (item.path.transport == base::Transport::tcp) {
+      tell(StreamEsp{item.path, base::to_vec(std::as_const(*item.packet).bytes())});
+      continue;
+    }
+    if (item.is_whole) {
+      if (!raw_.send_whole(item.packet->bytes(), item.fragment_to)) {
+        drops_.add(base::DropReason::io_send_failed);
+      }
+      continue;
+    }
+    if (item.fragment_to != 0 && !item.path.local.address.is_unspecified()) {
+      send_split(item);
+      continue;
+    }
+    io::IpSocket* wanted = socket_for(item);
+    if (wanted == nullptr) {
+      drops_.add(base::DropReason::io_send_failed);
+      continue;
+    }
+    if (wanted != socket) {
+      flush(socket, waiting);
+      socket = wanted;
+      waiting = 0;
+    }
+    if (waiting == outgoing_.size()) flush(socket, std::exchange(waiting, 0));
+    outgoing_[waiting++] = outgoing_of(item);
+  }
+  flush(socket, waiting);
+}
+
+void Lane::send_split(const ipsec::ProtectItem& item) {
+  io::Outgoing outgoing = outgoing_of(item);
+  if (!item.udp_encap) outgoing.path.local.port = outgoing.path.remote.port = 0;
+  if (!raw_.send_split(outgoing, item.fragment_to)) drops_.add(base::DropReason::io_send_failed);
+}
+
+void Lane::flush(io::IpSocket* socket, std::size_t count) {
+  if (socket == nullptr || count == 0) return;
+  const io::SendResult result = socket->send(std::span{outgoing_}.first(count));
+  drops_.add(base::DropReason::io_send_failed, result.refused);
+  drops_.add(base::DropReason::io_queue_full, result.queue_full);
+}
+
+void Lane::heed_size_errors(io::IpSocket& socket) {
+  // Anybody may send such errors: a flood of them must not keep us here.
+  for (std::size_t i = 0; i < size_errors_per_round_max; ++i) {
+    const auto error = socket.poll_size_error();
+    if (!error) return;
+    // Every raw socket hears what a router says; one of them has to pass it on.
+    const bool is_everybodys = !error->is_own_host &&
+                               socket.options().kind != io::IpSocketKind::udp &&
+                               socket.options().share.index != 0;
+    if (is_everybodys) continue;
+    tell(TooBigHeard{{error->remote, error->mtu, error->is_own_host, {}},
+                     base::to_vec(error->quoted)});
+  }
+}
+
+void Lane::pump_udp(io::IpSocket& socket) {
+  const bool is_natt = socket.options().port == natt_port_;
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const base::Guard guard{worker_.lock()};
+    if (round == 0) heed_size_errors(socket);
+    const bool is_more = socket.receive(received_);
+    std::size_t esp = 0;
+    for (const io::Received& item : received_.packets()) {
+      const base::Bytes bytes = item.packet->bytes();
+      const wire::NattDatagram datagram =
+          is_natt ? wire::classify_natt(bytes) : wire::classify_ike_port(bytes);
+      switch (datagram.kind) {
+        case wire::NattKind::keepalive: break;
+        case wire::NattKind::ike: tell(StrayIke{item.path, base::to_vec(datagram.body)}); break;
+        case wire::NattKind::esp: set_open_item(open_items_[esp++], item); break;
+        case wire::NattKind::too_short: drops_.add(base::DropReason::esp_malformed); break;
+      }
+    }
+    open_batch(std::span{open_items_}.first(esp));
+    announce();
+    if (!is_more) return;
+  }
+}
+
+void Lane::pump_raw(io::IpSocket& socket) {
+  const bool is_ah = socket.options().kind == io::IpSocketKind::ah;
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const base::Guard guard{worker_.lock()};
+    if (round == 0) heed_size_errors(socket);
+    const bool is_more = socket.receive(received_);
+    std::size_t count = 0;
+    for (const io::Received& item : received_.packets()) {
+      set_open_item(open_items_[count], item);
+      if (is_ah) open_items_[count].protocol = policy::SaProtocol::ah;
+      ++count;
+    }
+    open_batch(std::span{open_items_}.first(count));
+    announce();
+    if (!is_more) return;
+  }
+}
+
+void Lane::open(std::span<ipsec::OpenItem> items) {
+  const base::Guard guard{worker_.lock()};
+  open_batch(items);
+}
+
+void Lane::open_batch(std::span<ipsec::OpenItem> items) {
+  if (items.empty()) return;
+  worker_.open(items, io::monotonic_now());
+  write_clear(items);
+}
+
+void Lane::write_clear(std::span<const ipsec::OpenItem> items) {
+  coalescer_.clear();
+  for (const ipsec::OpenItem& item : items) {
+    if (item.verdict != ipsec::Verdict::forward) continue;
+    const base::Bytes packet = std::as_const(*item.packet).bytes();
+    if (tun_.takes_tcp() && coalescer_.add(item.packet->bytes())) continue;
+    if (!tun_.write(packet)) drops_.add(base::DropReason::io_send_failed);
+  }
+  for (const offload::Coalescer::Group& group : coalescer_.groups()) {
+    if (!tun_.write(group)) drops_.add(base::DropReason::io_send_failed, group.pieces.size());
+  }
+}
+
+void Lane::deliver_clear(base::Bytes packet) {
+  const base::Guard guard{worker_.lock()};
+  if (!tun_.write(packet)) drops_.add(base::DropReason::io_send_failed);
+}
+
+}  // namespace caponier::daemon
