@@ -49,8 +49,13 @@ TunnelCounters counters_of(const Json& child) {
 }  // namespace
 
 Snapshot snapshot_of(const Json& traffic) {
-  Snapshot snapshot{
-      count(traffic, "clock_us"), count(traffic, "started_us"), count(traffic, "cpu_us"), {}, {}};
+  Snapshot snapshot;
+  snapshot.clock_us = count(traffic, "clock_us");
+  snapshot.started_us = count(traffic, "started_us");
+  snapshot.cpu_us = count(traffic, "cpu_us");
+  for (const Json& worker : at(traffic, "workers")) {
+    snapshot.worker_cpu_us.push_back(count(worker, "cpu_us"));
+  }
   for (const Json& peer : at(traffic, "peers")) {
     for (const Json& child : at(peer, "children")) {
       snapshot.tunnels[{text(peer, "name"), text(child, "name")}] = counters_of(child);
@@ -63,14 +68,22 @@ Snapshot snapshot_of(const Json& traffic) {
 }
 
 std::optional<Rates> rates_between(const Snapshot& before, const Snapshot& after) {
-  const Snapshot none{after.started_us, after.started_us, 0, {}, {}};
+  Snapshot none;
+  none.clock_us = none.started_us = after.started_us;
   const Snapshot& base = before.started_us == after.started_us ? before : none;
   if (after.clock_us < base.clock_us + time_us_min) return std::nullopt;
   const auto elapsed_us = static_cast<double>(after.clock_us - base.clock_us);
   Rates rates;
   rates.seconds = elapsed_us / 1e6;
   rates.uptime_seconds = static_cast<double>(increase(after.started_us, after.clock_us)) / 1e6;
-  rates.cpu_percent = 100 * static_cast<double>(increase(base.cpu_us, after.cpu_us)) / elapsed_us;
+  const auto percent = [&](std::uint64_t from, std::uint64_t to) {
+    return 100 * static_cast<double>(increase(from, to)) / elapsed_us;
+  };
+  rates.cpu_percent = percent(base.cpu_us, after.cpu_us);
+  for (std::size_t i = 0; i < after.worker_cpu_us.size(); ++i) {
+    const std::uint64_t from = i < base.worker_cpu_us.size() ? base.worker_cpu_us[i] : 0;
+    rates.worker_cpu_percent.push_back(percent(from, after.worker_cpu_us[i]));
+  }
   for (const auto& [name, counters] : after.tunnels) {
     const auto old = base.tunnels.find(name);
     const TunnelRates& tunnel = rates.tunnels.emplace_back(rates_of(

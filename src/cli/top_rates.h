@@ -29,9 +29,10 @@ struct TunnelCounters {
 
 /// The answer to `traffic`.
 struct Snapshot {
-  std::uint64_t clock_us = 0;    ///< the daemon's monotonic clock
-  std::uint64_t started_us = 0;  ///< when it began, by the same clock
-  std::uint64_t cpu_us = 0;      ///< what it has computed since
+  std::uint64_t clock_us = 0;                ///< the daemon's monotonic clock
+  std::uint64_t started_us = 0;              ///< when it began, by the same clock
+  std::uint64_t cpu_us = 0;                  ///< what it has computed since
+  std::vector<std::uint64_t> worker_cpu_us;  ///< what each of its workers has
   std::map<TunnelName, TunnelCounters> tunnels;
   std::map<std::string, std::uint64_t> drops;  ///< of the whole gateway, by reason
 };
@@ -51,6 +52,7 @@ struct Rates {
   double seconds = 0;  ///< that they are the mean of
   double uptime_seconds = 0;
   double cpu_percent = 0;                             ///< of one CPU
+  std::vector<double> worker_cpu_percent;             ///< of each worker
   TunnelRates total;                                  ///< drops: those without an SA too
   std::vector<TunnelRates> tunnels;                   ///< the busiest first
   std::vector<std::pair<std::string, double>> drops;  ///< reasons that happened, the most first

@@ -49,6 +49,17 @@ std::string drops_text(const Rates& rates) {
   return out;
 }
 
+/// " (workers 40.1 %, 12.0 %)": where one of them has more to do than a CPU gives, more do not
+/// help.
+std::string workers_text(const Rates& rates) {
+  if (rates.worker_cpu_percent.size() < 2) return {};
+  std::string out;
+  for (const double percent : rates.worker_cpu_percent) {
+    out += fmt::format("{} {:.1f} %", out.empty() ? " (workers" : ",", percent);
+  }
+  return out + ")";
+}
+
 /// How many tunnels fit a window of this height.
 std::size_t room_for(std::size_t tunnels, std::size_t height) {
   if (height == 0 || tunnels + lines_above_tunnels <= height) return tunnels;
@@ -84,8 +95,9 @@ std::string top_text(const Rates& rates, const Window& window) {
     name_width = std::max(name_width, std::min(name_column_max, shown_name(tunnel.name).size()));
   }
   std::vector<std::string> lines{
-      fmt::format("caponierd up {}, {:.1f} % of one CPU, mean of {:.1f} s",
-                  human_age(rates.uptime_seconds), rates.cpu_percent, rates.seconds),
+      fmt::format("caponierd up {}, {:.1f} % of one CPU{}, mean of {:.1f} s",
+                  human_age(rates.uptime_seconds), rates.cpu_percent, workers_text(rates),
+                  rates.seconds),
       drops_text(rates), "",
       row_text("TUNNEL", name_width, {"IN pkt/s", "IN bit/s", "OUT pkt/s", "OUT bit/s", "DROP/s"}),
       rates_text("all tunnels", name_width, rates.total)};
@@ -122,6 +134,10 @@ Json top_json(const Rates& rates) {
            {"uptime_seconds", rates.uptime_seconds},
            {"cpu_percent", rates.cpu_percent},
            {"total", rates_json(rates.total)}};
+  Json& workers = out["workers"] = Json::array();
+  for (const double percent : rates.worker_cpu_percent) {
+    workers.push_back({{"worker", workers.size()}, {"cpu_percent", percent}});
+  }
   Json& drops = out["drops"] = Json::object();
   for (const auto& [reason, rate] : rates.drops) drops[reason] = rate;
   Json& tunnels = out["tunnels"] = Json::array();

@@ -183,6 +183,10 @@ Json traffic_json(const gateway::Traffic& traffic, const Daemon& daemon, base::I
   out["clock_us"] = microseconds(now.since_origin);
   out["started_us"] = microseconds(usage.started.since_origin);
   out["cpu_us"] = microseconds(usage.cpu);
+  Json& workers = out["workers"] = Json::array();
+  for (std::size_t i = 0; i < usage.workers.size(); ++i) {
+    workers.push_back({{"worker", i}, {"cpu_us", microseconds(usage.workers[i])}});
+  }
   Json& peers = out["peers"] = Json::array();
   for (const gateway::PeerTraffic& peer : traffic.peers) {
     Json children = Json::array();

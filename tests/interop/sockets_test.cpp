@@ -12,7 +12,11 @@
 
 #include "base/rng.h"
 #include "io/os/fd.h"
+#include "io/rawip/raw_sockets.h"
 #include "io/socket/ip_socket.h"
+#include "io/udp/udp_sockets.h"
+#include "wire/ip.h"
+#include "wire/ip_packet.h"
 
 namespace caponier::io {
 namespace {
@@ -135,6 +139,126 @@ TEST_P(Sockets, any_sequence_of_sizes_arrives) {
     }
     send(packets);
     expect_all();
+  }
+}
+
+/// The control side's sockets and those of three workers.
+struct Shared {
+  static constexpr unsigned workers = 3;
+  explicit Shared(const IpAddress& address) {
+    const UdpOptions options{{address}, 7500, 7501, 0, workers};
+    std::vector<std::string> notices;
+    auto control = UdpSockets::open(options, notices);
+    if (!control) return;
+    all.push_back(std::move(*control));
+    for (unsigned i = 0; i < workers; ++i) {
+      auto beside = UdpSockets::open_beside(options);
+      if (beside) all.push_back(std::move(*beside));
+    }
+  }
+  /// Which of them has got so many packets; the others none. Empty: it is not so.
+  std::optional<std::size_t> taker(std::size_t packets) {
+    std::optional<std::size_t> found;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      std::size_t got = 0;
+      for (IpSocket& socket : all[i].all()) {
+        static_cast<void>(socket.receive(batch));
+        got += batch.packets().size();
+      }
+      if (got == packets && !found) {
+        found = i;
+      } else if (got != 0) {
+        return std::nullopt;
+      }
+    }
+    return found;
+  }
+
+  std::vector<UdpSockets> all;  ///< the control side's first
+  ReceiveBatch batch{65535};
+};
+
+ByteVec esp_packet(std::uint32_t spi, std::size_t size) {
+  ByteVec packet(size, std::byte{0x55});
+  base::store_be(packet.data(), spi);
+  return packet;
+}
+
+TEST_P(Sockets, esp_goes_to_the_worker_of_its_spi_and_all_else_to_the_control_side) {
+  Shared shared{loopback()};
+  ASSERT_EQ(shared.all.size(), 1u + Shared::workers);
+  const auto send_to = [&](std::uint16_t port, const std::vector<ByteVec>& packets) {
+    std::vector<Outgoing> batch;
+    for (const ByteVec& bytes : packets) {
+      Outgoing item = to_receiver(bytes);
+      item.path.remote.port = port;
+      batch.push_back(item);
+    }
+    EXPECT_EQ(sender_->send(batch).sent, packets.size());
+  };
+  for (const std::uint32_t spi : {256U, 257U, 258U, 0xffffffffU, 0x80000001U}) {
+    // Twenty of one size: the kernel has merged them by then.
+    send_to(7501, std::vector<ByteVec>(20, esp_packet(spi, 1000)));
+    EXPECT_EQ(shared.taker(20), 1 + worker_of(spi, Shared::workers)) << spi;
+  }
+  send_to(7501, {esp_packet(0, 100)});  // the non-ESP marker: IKE
+  EXPECT_EQ(shared.taker(1), 0u);
+  send_to(7501, {ByteVec(1, std::byte{0xff})});  // a NAT keepalive
+  EXPECT_EQ(shared.taker(1), 0u);
+  send_to(7501, {ByteVec{}});
+  EXPECT_EQ(shared.taker(1), 0u);
+  send_to(7500, {esp_packet(257, 100)});  // the IKE port has no marker
+  EXPECT_EQ(shared.taker(1), 0u);
+}
+
+TEST_P(Sockets, a_port_of_ours_is_not_shared_with_another_process_of_us) {
+  Shared first{loopback()};
+  ASSERT_EQ(first.all.size(), 1u + Shared::workers);
+  std::vector<std::string> notices;
+  const auto second = UdpSockets::open({{loopback()}, 7500, 7501, 0, 1}, notices);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().fault, IoFault::in_use);
+}
+
+TEST_P(Sockets, native_esp_and_ah_go_to_one_worker_each) {
+  std::vector<RawSockets> workers;
+  for (const unsigned index : {0U, 1U, 2U}) {
+    auto sockets = RawSockets::open({{loopback()}, 0, {index, 3}});
+    ASSERT_TRUE(sockets) << sockets.error().message;
+    workers.push_back(std::move(*sockets));
+  }
+  const auto received = [&](std::size_t index, IpSocketKind kind) {
+    std::vector<std::uint32_t> spis;
+    for (IpSocket& socket : workers[index].all()) {
+      if (socket.options().kind != kind) continue;
+      static_cast<void>(socket.receive(batch_));
+      for (const Received& item : batch_.packets()) {
+        // AH comes with its IP headers, which end 16 octets before the packet does.
+        const base::Bytes bytes = std::as_const(*item.packet).bytes();
+        const base::Bytes spi = kind == IpSocketKind::esp ? bytes : bytes.last(16).subspan(4);
+        spis.push_back(base::load_be<std::uint32_t>(spi.data()));
+      }
+    }
+    return spis;
+  };
+  IpSocket* const out = workers[0].find(loopback());
+  ASSERT_NE(out, nullptr);
+  std::vector<ByteVec> packets;
+  std::vector<Outgoing> batch;
+  for (std::uint32_t spi = 300; spi < 306; ++spi) packets.push_back(esp_packet(spi, 64));
+  for (const ByteVec& packet : packets) {
+    batch.push_back({packet, {{loopback(), 0}, {loopback(), 0}}, 0, 0, 0, false});
+  }
+  EXPECT_EQ(out->send(batch).sent, packets.size());
+  for (const std::uint32_t spi : {300U, 301U, 302U}) {
+    ByteVec ah = wire::make_ip_packet({loopback(), loopback(), wire::ip_protocol::ah}, 16);
+    base::store_be(ah.data() + ah.size() - 12, spi);
+    EXPECT_TRUE(workers[0].send_clear(ah));
+  }
+  for (const std::size_t index : {0u, 1u, 2u}) {
+    const auto own = static_cast<std::uint32_t>(300 + index);
+    EXPECT_EQ(received(index, IpSocketKind::esp), (std::vector<std::uint32_t>{own, own + 3}));
+    EXPECT_EQ(received(index, IpSocketKind::ah), (std::vector<std::uint32_t>{own}));
   }
 }
 

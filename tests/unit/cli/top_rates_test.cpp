@@ -9,7 +9,7 @@ constexpr std::uint64_t second = 1'000'000;
 const TunnelName branch{"branch", "branch"};
 
 Snapshot snapshot(std::uint64_t clock_us, std::map<TunnelName, TunnelCounters> tunnels) {
-  return {clock_us, 5 * second, 0, std::move(tunnels), {}};
+  return {clock_us, 5 * second, 0, {}, std::move(tunnels), {}};
 }
 
 Rates rates(const Snapshot& before, const Snapshot& after) {
@@ -66,6 +66,15 @@ TEST(TopRates, the_processor_share_is_of_the_same_time) {
   EXPECT_EQ(rates(before, after).cpu_percent, 50);
 }
 
+TEST(TopRates, each_worker_has_a_share_of_its_own) {
+  Snapshot before = snapshot(10 * second, {});
+  Snapshot after = snapshot(12 * second, {});
+  before.worker_cpu_us = {1 * second};
+  after.worker_cpu_us = {3 * second, 1 * second};
+  EXPECT_EQ(rates(before, after).worker_cpu_percent, (std::vector<double>{100, 50}))
+      << "the second began in between";
+}
+
 TEST(TopRates, a_counter_that_begins_anew_counts_from_zero) {
   const auto found = rates(snapshot(10 * second, {{branch, {1'000'000, 9'000'000, 500, 500, 9}}}),
                            snapshot(11 * second, {{branch, {7, 70, 600, 600, 2}}}));
@@ -100,6 +109,7 @@ TEST(TopRates, nothing_is_said_when_no_time_has_passed) {
 
 TEST(TopSnapshot, is_read_from_the_daemons_answer) {
   const auto document = Json::parse(R"({"clock_us":12,"started_us":3,"cpu_us":4,
+      "workers":[{"worker":0,"cpu_us":1},{"worker":1,"cpu_us":2}],
       "peers":[{"name":"branch","children":[{"name":"net","associations":1,"packets_in":1,
         "bytes_in":18446744073709551615,"packets_out":3,"bytes_out":4,
         "drops":{"esp_replay":2,"esp_bad_icv":3}}]},{"name":"idle","children":[]}],
@@ -108,6 +118,7 @@ TEST(TopSnapshot, is_read_from_the_daemons_answer) {
   EXPECT_EQ(found.clock_us, 12U);
   EXPECT_EQ(found.started_us, 3U);
   EXPECT_EQ(found.cpu_us, 4U);
+  EXPECT_EQ(found.worker_cpu_us, (std::vector<std::uint64_t>{1, 2}));
   ASSERT_EQ(found.tunnels.size(), 1U);
   const TunnelCounters& counters = found.tunnels.at({"branch", "net"});
   EXPECT_EQ(counters.packets_in, 1U);

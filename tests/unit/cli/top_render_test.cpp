@@ -42,6 +42,18 @@ TEST(TopText, shows_the_daemon_the_drops_the_total_and_each_tunnel) {
             "peer-1/net        1.0k       8.0M       2.0k      16.0M          0\n");
 }
 
+TEST(TopText, says_what_each_worker_takes_where_there_are_several) {
+  Rates rates = busy(0);
+  rates.worker_cpu_percent = {12.1};
+  EXPECT_EQ(lines_of(top_text(rates, {}))[0], "caponierd up 2h, 12.3 % of one CPU, mean of 1.0 s");
+  rates.worker_cpu_percent = {10.04, 2};
+  EXPECT_EQ(lines_of(top_text(rates, {}))[0],
+            "caponierd up 2h, 12.3 % of one CPU (workers 10.0 %, 2.0 %), mean of 1.0 s");
+  const Json document = top_json(rates);
+  EXPECT_EQ(document["workers"][1]["worker"], 1);
+  EXPECT_EQ(document["workers"][1]["cpu_percent"], 2);
+}
+
 TEST(TopText, a_child_called_as_its_peer_is_said_once) {
   Rates rates = busy(1);
   rates.tunnels[0].name = {"branch", "branch"};

@@ -37,6 +37,7 @@ TEST(ControlTraffic, tells_the_daemons_clock_and_what_it_has_used) {
   EXPECT_EQ(result["started_us"], 3'600'000'000);
   EXPECT_EQ(result["clock_us"], 3'607'000'000);
   EXPECT_EQ(result["cpu_us"], 2'000'000);
+  EXPECT_EQ(result["workers"][0]["cpu_us"], 1'000'000);
   EXPECT_EQ(result["drops"]["io_send_failed"], 3) << "the drivers' drops are counted in";
 }
 
