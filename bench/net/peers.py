@@ -82,11 +82,15 @@ local_nets = ["{near}"]
 remote_nets = ["{far}"]
 esp = ["aes128gcm16-x25519"]
 encap = "{self.encap}"
-""", {"peer": PSK}, self.options.bin).start()
+{self.extra()}""", {"peer": PSK}, self.options.bin).start()
             for host, there, near, far in ((self.gw_a, OUTER_B, NET_A, NET_B),
                                            (self.gw_b, OUTER_A, NET_B, NET_A))]
         for daemon in self.daemons:
             daemon.wait_up("peer")
+
+    def extra(self):
+        """Further keys of the tunnel."""
+        return ""
 
 
 class OursNative(Ours):

@@ -61,30 +61,30 @@ void Workers::set_policies(const std::vector<ipsec::Policy>& policies) {
   change([&](ipsec::Engine& engine) { engine.set_policies(policies); });
 }
 
+std::vector<std::unique_lock<base::Lock>> Workers::lock_all() const {
+  std::vector<std::unique_lock<base::Lock>> held;
+  for (const auto& worker : workers_) held.emplace_back(worker->lock());
+  return held;
+}
+
 std::expected<void, crypto::CryptoError> Workers::install(policy::InstallSa sa, base::Instant now) {
   const policy::ChildSaId id = sa.id;
   std::shared_ptr<ipsec::SaCommon> common;
+  // At the same instant everywhere: what one worker sends on it, the peer may answer to another.
+  const auto held = lock_all();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     policy::InstallSa own = i + 1 == workers_.size() ? std::move(sa) : copy_of(sa);
     // One worker fills the silence.
     if (i != 0) own.treatment.dummy_interval = {};
-    const auto installed = install_in(*workers_[i], std::move(own), common, now);
+    ipsec::Engine& engine = workers_[i]->engine();
+    const auto installed = engine.install_beside(std::move(own), common, now);
     if (!installed) {
-      remove(id);
+      for (const auto& worker : workers_) worker->engine().remove(id);
       return installed;
     }
+    if (i == 0 && workers_.size() > 1) common = engine.common_of(id);
   }
-  return {};
-}
-
-std::expected<void, crypto::CryptoError> Workers::install_in(
-    Worker& worker, policy::InstallSa sa, std::shared_ptr<ipsec::SaCommon>& common,
-    base::Instant now) {
-  const policy::ChildSaId id = sa.id;
-  const base::Guard guard{worker.lock()};
-  TRY_VOID(worker.engine().install_beside(std::move(sa), common, now));
-  if (common == nullptr && workers_.size() > 1) common = worker.engine().common_of(id);
-  worker.publish();
+  for (const auto& worker : workers_) worker->publish();
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -54,9 +55,8 @@ class Workers {
   [[nodiscard]] std::vector<base::DropCounters> drops() const;
 
  private:
-  [[nodiscard]] std::expected<void, crypto::CryptoError> install_in(
-      Worker& worker, policy::InstallSa sa, std::shared_ptr<ipsec::SaCommon>& common,
-      base::Instant now);
+  /// In their order, as everybody must who takes several.
+  [[nodiscard]] std::vector<std::unique_lock<base::Lock>> lock_all() const;
   /// Another worker has just said the same.
   [[nodiscard]] bool is_repeated(const Worker::News& news, base::Instant now);
   [[nodiscard]] const ipsec::Engine& first() const { return std::as_const(*workers_[0]).engine(); }
