@@ -59,11 +59,22 @@ def rekeys(tunnel):
     return sum(len(re.findall(r"Child SA .* is rekeyed", daemon.log)) for daemon in tunnel.daemons)
 
 
+def look_at(daemon):
+    """What an operator does meanwhile must not disturb."""
+    daemon.status()
+    daemon.cli("top", "--once")
+    daemon.cli("debug", "trace", "--sample", "1000", "--count", "5")
+    daemon.cli("ping", "peer")
+
+
 def watch(tunnel, minutes):
     """RSS of both daemons at the end of the first minute and of the last."""
-    pids, first = tunnel.gateway_pids(), None
+    pids, first, start = tunnel.gateway_pids(), None, time.monotonic()
     for minute in range(1, minutes + 1):
-        time.sleep(60)
+        while time.monotonic() < start + 60 * minute:
+            for daemon in tunnel.daemons:
+                look_at(daemon)
+            time.sleep(5)
         now = [resident_kib(pid) for pid in pids]
         first = first or now
         print(f"{minute} min: RSS {' and '.join(f'{kib / 1024:.1f}' for kib in now)} MiB", flush=True)
