@@ -152,6 +152,11 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
   const std::uint32_t mark =
       io::choose_route_table(options.run_dir + "/route-table", tun_->index(), *netlink_);
   std::vector<std::string> notices;
+  if (!tun_->keeps_order()) {
+    notices.push_back(
+        "without CAP_BPF the kernel may reorder a few packets when a flow begins; give the program "
+        "that capability, or set daemon.workers = 1");
+  }
   routes_.emplace(TRY(io::RouteTable::open(mark, tun_->index(), *netlink_)));
   clear_filter_.emplace(io::ClearFilterOptions{
       options.run_dir, tun_->index(), mark, {config.ike_port, config.natt_port}});

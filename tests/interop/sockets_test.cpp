@@ -1,22 +1,29 @@
 // Datagrams through real UDP sockets, in a network namespace of this program's own: the kernel
 // merges and splits them on the way, and each must arrive as it was sent.
 #include <gtest/gtest.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <deque>
+#include <map>
 
 #include "base/rng.h"
 #include "io/os/fd.h"
 #include "io/rawip/raw_sockets.h"
 #include "io/socket/ip_socket.h"
+#include "io/tun/flow_steering.h"
 #include "io/udp/udp_sockets.h"
 #include "wire/ip.h"
 #include "wire/ip_packet.h"
+#include "wire/udp.h"
 
 namespace caponier::io {
 namespace {
@@ -260,6 +267,52 @@ TEST_P(Sockets, native_esp_and_ah_go_to_one_worker_each) {
     EXPECT_EQ(received(index, IpSocketKind::esp), (std::vector<std::uint32_t>{own, own + 3}));
     EXPECT_EQ(received(index, IpSocketKind::ah), (std::vector<std::uint32_t>{own}));
   }
+}
+
+/// What the program that steers flows makes of an IP packet.
+std::uint32_t steered(int program, const ByteVec& packet) {
+  // A socket filter is tried with an Ethernet header in front that it does not see.
+  ByteVec frame(14);
+  frame[12] = std::byte{8};
+  base::append(frame, packet);
+  bpf_attr attributes{};
+  attributes.test.prog_fd = static_cast<std::uint32_t>(program);
+  attributes.test.data_in = reinterpret_cast<std::uint64_t>(frame.data());
+  attributes.test.data_size_in = static_cast<std::uint32_t>(frame.size());
+  attributes.test.repeat = 1;
+  EXPECT_EQ(::syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes), 0);
+  return attributes.test.retval;
+}
+
+TEST_P(Sockets, a_flow_stays_with_its_queue_and_many_flows_share_them) {
+  const auto program = load_flow_steering();
+  if (!program && program.error() == EPERM) GTEST_SKIP() << "skipped: needs CAP_BPF";
+  ASSERT_TRUE(program) << std::strerror(program.error());
+  const bool is_v4 = GetParam() == base::Family::v4;
+  const auto packet = [&](std::uint16_t port, std::size_t size) {
+    const auto at = [&](const char* v4, const char* v6) {
+      return *IpAddress::parse(is_v4 ? v4 : v6);
+    };
+    return wire::make_udp_packet({at("10.1.0.1", "fd01::1"), port}, {at("10.2.0.2", "fd02::2"), 53},
+                                 ByteVec(size));
+  };
+  std::map<std::uint32_t, int> queues;
+  for (std::uint16_t port = 1000; port < 2000; ++port) {
+    const std::uint32_t queue = steered(program->get(), packet(port, 30));
+    EXPECT_EQ(steered(program->get(), packet(port, 700)), queue);
+    ++queues[queue % 4];
+  }
+  ASSERT_EQ(queues.size(), 4u);
+  for (const auto& [queue, flows] : queues) EXPECT_GT(flows, 150);
+  if (!is_v4) return;
+  // Only the first fragment has ports: all must go where those without go.
+  const auto fragment = [&](std::uint16_t port, std::uint16_t offset) {
+    ByteVec bytes = packet(port, 100);
+    base::store_be(bytes.data() + 6, offset);
+    return bytes;
+  };
+  EXPECT_EQ(steered(program->get(), fragment(1000, 0x2000)),
+            steered(program->get(), fragment(9999, 0x0010)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Family, Sockets, testing::Values(base::Family::v4, base::Family::v6),

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "io/netlink/messages.h"
+#include "io/tun/flow_steering.h"
 #include "offload/virtio_header.h"
 
 namespace caponier::io {
@@ -65,6 +66,7 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, uns
     }
     tun.queues_.emplace_back(std::move(fd));
   }
+  if (queues > 1) tun.keeps_order_ = tun.steer();
   tun.name_ = request.ifr_name;
   tun.index_ = ::if_nametoindex(request.ifr_name);
   tun.mtu_ = std::clamp(mtu, tun_mtu_min, tun_mtu_max);
@@ -78,6 +80,13 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, uns
                                             "run as root or give the program CAP_NET_ADMIN")};
   }
   return tun;
+}
+
+bool TunDevice::steer() {
+  const auto program = load_flow_steering();
+  if (!program) return false;
+  int fd = program->get();
+  return ::ioctl(queues_.front().fd(), TUNSETSTEERINGEBPF, &fd) == 0;
 }
 
 std::expected<void, int> TunDevice::set_mtu(unsigned mtu, Netlink& netlink) {

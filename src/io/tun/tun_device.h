@@ -28,16 +28,20 @@ class TunDevice {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] unsigned index() const { return index_; }
   [[nodiscard]] unsigned mtu() const { return mtu_; }
+  /// False: packets of a flow may overtake each other once, when it begins.
+  [[nodiscard]] bool keeps_order() const { return keeps_order_; }
   /// Clamped to tun_mtu_min..max. The error is an errno.
   std::expected<void, int> set_mtu(unsigned mtu, Netlink& netlink);
 
  private:
   TunDevice() = default;
+  [[nodiscard]] bool steer();
 
   std::vector<TunQueue> queues_;
   std::string name_;
   unsigned index_ = 0;
   unsigned mtu_ = 0;
+  bool keeps_order_ = true;
 };
 
 }  // namespace caponier::io
