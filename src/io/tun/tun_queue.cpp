@@ -6,10 +6,7 @@
 
 #include <array>
 #include <cerrno>
-#include <optional>
 #include <utility>
-
-#include "offload/segments.h"
 
 namespace caponier::io {
 namespace {
@@ -22,63 +19,34 @@ constexpr unsigned long offload_uso6 = 0x40;
 
 }  // namespace
 
-/// A super-packet, and how far it has been cut up.
-struct TunQueue::Cutter {
-  ipsec::PacketBuffer packet{ipsec::PacketBuffer::payload_max};
-  std::optional<offload::Segments> segments;
-  std::size_t next = 0;
-};
-
-TunQueue::TunQueue(Fd fd) : fd_(std::move(fd)), cutter_(std::make_unique<Cutter>()) {
+TunQueue::TunQueue(Fd fd) : fd_(std::move(fd)) {
   constexpr unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   takes_udp_ = ::ioctl(fd_.get(), TUNSETOFFLOAD, tcp | offload_uso4 | offload_uso6) == 0;
   takes_tcp_ = takes_udp_ || ::ioctl(fd_.get(), TUNSETOFFLOAD, tcp) == 0;
 }
 
-TunQueue::TunQueue(TunQueue&&) noexcept = default;
-TunQueue& TunQueue::operator=(TunQueue&&) noexcept = default;
-TunQueue::~TunQueue() = default;
-
 std::size_t TunQueue::read(std::span<ipsec::PacketBuffer*> batch) {
-  Cutter& cutter = *cutter_;
   std::size_t count = 0;
   while (count < batch.size()) {
-    if (!cutter.segments && !read_one()) break;
-    if (!cutter.segments) continue;
-    ipsec::PacketBuffer& packet = *batch[count++];
-    if (cutter.segments->count() == 1) {
-      std::swap(packet, cutter.packet);
-      cutter.segments.reset();
-      continue;
-    }
-    packet.resize(cutter.segments->size_of(cutter.next));
-    cutter.segments->write(cutter.next, packet.bytes());
-    if (++cutter.next == cutter.segments->count()) cutter.segments.reset();
+    if (cutter_.is_empty() && !read_one()) break;
+    count += cutter_.give(batch.subspan(count));
   }
   return count;
 }
 
 bool TunQueue::read_one() {
-  Cutter& cutter = *cutter_;
   std::array<std::byte, VirtioHeader::size> bytes{};
-  const base::MutBytes area = cutter.packet.fill_area();
+  const base::MutBytes area = cutter_.fill_area();
   const std::array<iovec, 2> parts{iovec{bytes.data(), bytes.size()},
                                    iovec{area.data(), area.size()}};
   ssize_t size = -1;
   do size = ::readv(fd_.get(), parts.data(), 2);
   while (size < 0 && errno == EINTR);
   if (size < static_cast<ssize_t>(bytes.size())) return false;
-  cutter.packet.resize(static_cast<std::size_t>(size) - bytes.size());
-  cutter.next = 0;
-  const VirtioHeader header = VirtioHeader::decode(bytes);
-  const base::MutBytes packet = cutter.packet.bytes();
-  auto segments = offload::Segments::plan(header, packet, ipsec::PacketBuffer::payload_max);
-  const bool is_one = segments && segments->count() == 1;
-  if (!segments || (is_one && !offload::complete_checksum(header, packet))) {
+  const std::size_t packet_size = static_cast<std::size_t>(size) - bytes.size();
+  if (!cutter_.take(VirtioHeader::decode(bytes), packet_size)) {
     drops_.add(base::DropReason::clear_malformed);
-    return true;
   }
-  cutter.segments = *segments;
   return true;
 }
 

@@ -3,10 +3,10 @@
 // 64 kB, which are cut up here, and takes such from us (TSO, USO, and the reverse): one call for
 // dozens of packets. A flow stays with one queue.
 
-#include <memory>
 #include <span>
 
 #include "base/drops.h"
+#include "io/cutter/cutter.h"
 #include "io/os/fd.h"
 #include "ipsec/packet.h"
 #include "offload/coalescer.h"
@@ -17,9 +17,6 @@ class TunQueue {
  public:
   /// `fd`: attached, with virtio headers.
   explicit TunQueue(Fd fd);
-  TunQueue(TunQueue&&) noexcept;
-  TunQueue& operator=(TunQueue&&) noexcept;
-  ~TunQueue();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -36,14 +33,13 @@ class TunQueue {
   [[nodiscard]] const base::DropCounters& drops() const { return drops_; }
 
  private:
-  struct Cutter;
   /// False: nothing to read.
   [[nodiscard]] bool read_one();
 
   Fd fd_;
   bool takes_tcp_ = false;
   bool takes_udp_ = false;
-  std::unique_ptr<Cutter> cutter_;
+  Cutter cutter_;
   base::DropCounters drops_;
 };
 
