@@ -186,6 +186,12 @@ struct PolicyConfig {
 
 inline constexpr unsigned workers_max = 64;
 
+/// What carries clear packets between the networks behind us and the tunnels.
+enum class ClearSide : std::uint8_t {
+  tun,
+  packet,  ///< packet sockets on clear_interfaces, and the TUN for what they cannot
+};
+
 struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
@@ -195,8 +201,10 @@ struct DaemonConfig {
   std::string tun = "caponier%d";                 ///< kernel picks the number
   std::optional<unsigned> workers;  ///< threads that carry packets; empty: by the CPUs
   bool pin_workers = false;         ///< each to a CPU of its own
-  unsigned mtu = 0;                 ///< of the TUN; 0 = from the outer path and the overhead
-  bool allow_key_export = false;    ///< [debug] allow_key_export
+  ClearSide clear_side = ClearSide::tun;
+  std::vector<std::string> clear_interfaces;
+  unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
+  bool allow_key_export = false;  ///< [debug] allow_key_export
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;
   std::size_t redirect_above = 0;

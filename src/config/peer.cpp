@@ -9,6 +9,7 @@
 #include "base/event.h"
 #include "config/durations.h"
 #include "config/policy_section.h"
+#include "config/words.h"
 
 namespace caponier::config {
 
@@ -90,6 +91,8 @@ constexpr std::array daemon_keys = {
     optional("tun", "\"caponier%d\""),
     optional("workers", "4"),
     optional("pin_workers", "true"),
+    optional("clear_side", "\"packet\""),
+    optional("clear_interfaces", "[\"lan0\"]"),
     optional("mtu", "1400"),
     optional("redirect_to", "\"gw2.example.org\""),
     optional("redirect_above", "1000"),
@@ -326,6 +329,22 @@ void read_ports(Section& section, PeerConfig& peer) {
   }
 }
 
+/// "auto" has no way to know which firewall rules of the host packet sockets would pass by.
+void read_clear_side(Section& section, DaemonConfig& daemon) {
+  constexpr std::array<Word<ClearSide>, 3> words{
+      {{"auto", ClearSide::tun}, {"tun", ClearSide::tun}, {"packet", ClearSide::packet}}};
+  read_word(section, "clear_side", words, daemon.clear_side);
+  for (auto& name : section.list("clear_interfaces", parse_interface_name)) {
+    daemon.clear_interfaces.push_back(std::move(name.value));
+  }
+  if (daemon.clear_side == ClearSide::packet && !section.has("clear_interfaces")) {
+    section.errors().add(section.place_of("clear_side"),
+                         "clear_side: \"packet\" needs clear_interfaces",
+                         "name the interfaces of the networks behind us: clear_interfaces = "
+                         "[\"lan0\"]");
+  }
+}
+
 }  // namespace
 
 PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors& errors) {
@@ -404,6 +423,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
     daemon.workers = static_cast<unsigned>(*workers);
   }
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
+  read_clear_side(section, daemon);
   read_defence(section, daemon);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
     daemon.mtu = static_cast<unsigned>(*mtu);

@@ -403,6 +403,15 @@ Parsed<std::string> parse_tun_name(std::string_view text) {
   return std::string{text};
 }
 
+Parsed<std::string> parse_interface_name(std::string_view text) {
+  const bool is_pattern = text.find('%') != std::string_view::npos;
+  if (is_pattern || !parse_tun_name(text)) {
+    return fault(fmt::format("{} is not a name of an interface", quoted(text)),
+                 "write a name as ip link shows it, such as \"lan0\"");
+  }
+  return std::string{text};
+}
+
 Parsed<policy::Compat> parse_compat(std::string_view text) {
   if (text == "legacy") return policy::Compat::legacy;
   return fault(fmt::format("{} is no set of algorithms", quoted(text)),

@@ -164,12 +164,19 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
     loop_.on_readable(clear_filter_->fd(), [this] {
       if (clear_filter_->restore()) {
         warn("somebody has emptied the packet filter; what drops clear packets has been put back");
+        heed_taking(packet_side_->taking().renew());
       }
     });
   }
+  packet_side_ = TRY(
+      PacketSide::open({options.run_dir,
+                        config.clear_side == config::ClearSide::packet ? config.clear_interfaces
+                                                                       : std::vector<std::string>{},
+                        static_cast<unsigned>(gateway_.worker_count()), mark},
+                       *netlink_));
   plane_ = TRY(Plane::open({config.listen, config.ike_port, config.natt_port, config.tcp_ports,
                             mark, config.pin_workers},
-                           gateway_, loop_, *tun_, notices));
+                           gateway_, loop_, *tun_, *packet_side_, notices));
   addresses_.emplace(TRY(io::AddressMonitor::open(*netlink_, tun_->index(), mark)));
   loop_.on_readable(addresses_->fd(), [this] {
     if (addresses_->drain()) update_local_addresses(io::monotonic_now());
@@ -316,6 +323,7 @@ void App::settle() {
     leftovers_until_.reset();
     routes_->remove_leftovers();
   }
+  heed_taking(packet_side_->taking().settle());
   update_mtu();
   if (stop_at_ && (gateway_.is_idle() || now >= *stop_at_)) return loop_.stop();
   arm_timer();
@@ -339,12 +347,22 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
 
 void App::perform(gateway::AddRoute& action, base::Instant) {
   const auto done = routes_->add(action.prefix, action.source, action.local_nets);
-  if (!done) tell_fault(done.error());
+  if (!done) return tell_fault(done.error());
+  packet_side_->taking().add(action.prefix, action.local_nets);
 }
 
 void App::perform(gateway::RemoveRoute& action, base::Instant) {
+  packet_side_->taking().remove(action.prefix);
   const auto done = routes_->remove(action.prefix);
   if (!done) tell_fault(done.error());
+}
+
+void App::heed_taking(const std::expected<void, std::string>& done) {
+  if (done) return;
+  warn(
+      fmt::format("packets are not taken from the kernel's forwarding as clear_side wants it, the "
+                  "TUN carries them: {}; see that nft works, then restart caponierd",
+                  done.error()));
 }
 
 void App::perform(gateway::SetClearFilter& action, base::Instant) {

@@ -9,6 +9,7 @@
 #include "daemon/event_limiter.h"
 #include "daemon/log_sink.h"
 #include "daemon/options.h"
+#include "daemon/packet_side.h"
 #include "daemon/plane.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
@@ -101,6 +102,7 @@ class App final : public control::Daemon {
   void tell_fault(std::string text);
   /// The host or the configuration stands in the way of what is wanted; nothing has failed yet.
   void warn(std::string text);
+  void heed_taking(const std::expected<void, std::string>& done);
   void update_mtu();
   void arm_timer();
   void begin_shutdown();
@@ -129,6 +131,7 @@ class App final : public control::Daemon {
   std::optional<io::ClearFilter> clear_filter_;
   std::string clear_filter_fault_;  ///< empty while it stands
   std::optional<io::AddressMonitor> addresses_;
+  std::unique_ptr<PacketSide> packet_side_;
   std::unique_ptr<Plane> plane_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;

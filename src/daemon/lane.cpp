@@ -25,16 +25,17 @@ io::Outgoing outgoing_of(const ipsec::ProtectItem& item) {
 
 }  // namespace
 
-Lane::Lane(gateway::Worker& worker, io::TunQueue& tun, LanePorts ports, io::Wakeup& news)
+Lane::Lane(gateway::Worker& worker, ClearSide clear, LanePorts ports, io::Wakeup& news)
     : worker_(worker),
-      tun_(tun),
+      clear_(std::move(clear)),
       udp_(std::move(ports.udp)),
       raw_(std::move(ports.raw)),
       natt_port_(ports.natt_port),
       news_(news),
       received_(wire_packet_max),
-      coalescer_(io::ReceiveBatch::packets_max,
-                 tun.takes_udp() ? offload::UdpCoalescing::on : offload::UdpCoalescing::off),
+      coalescer_(io::ReceiveBatch::packets_max, clear_.tun().takes_udp()
+                                                    ? offload::UdpCoalescing::on
+                                                    : offload::UdpCoalescing::off),
       open_items_(io::ReceiveBatch::packets_max) {
   for (std::size_t i = 0; i < clear_batch_max; ++i) clear_buffers_.emplace_back(clear_packet_max);
   for (std::size_t i = 0; i < clear_batch_max; ++i) clear_batch_[i] = &clear_buffers_[i];
@@ -53,7 +54,10 @@ void Lane::start(unsigned number, std::optional<unsigned> cpu) {
 void Lane::run() {
   io::Loop loop;
   loop.on_readable(stop_.fd(), [&] { loop.stop(); });
-  loop.on_readable(tun_.fd(), [this] { pump_clear(); });
+  loop.on_readable(clear_.tun().fd(), [this] { pump_clear(clear_.tun()); });
+  for (io::PacketQueue& queue : clear_.packet_queues()) {
+    loop.on_readable(queue.fd(), [this, &queue] { pump_clear(queue); });
+  }
   for (io::IpSocket& socket : udp_.all()) {
     loop.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
   }
@@ -69,7 +73,7 @@ base::Duration Lane::cpu_time() const {
 
 base::DropCounters Lane::drops() const {
   base::DropCounters all = drops_;
-  all.add(tun_.drops());
+  all.add(clear_.drops());
   return all;
 }
 
@@ -89,10 +93,11 @@ void Lane::announce() {
   if (has_messages() || worker_.has_news()) news_.wake();
 }
 
-void Lane::pump_clear() {
+template <class Queue>
+void Lane::pump_clear(Queue& queue) {
   for (int round = 0; round < batches_per_round_max; ++round) {
     const base::Guard guard{worker_.lock()};
-    const std::size_t count = tun_.read(clear_batch_);
+    const std::size_t count = queue.read(clear_batch_);
     if (count == 0) return;
     protect(count);
     // Fragments that have become a packet.
@@ -256,21 +261,30 @@ void Lane::open_batch(std::span<ipsec::OpenItem> items) {
 }
 
 void Lane::write_clear(std::span<const ipsec::OpenItem> items) {
+  const base::Instant now = io::monotonic_now();
   coalescer_.clear();
   for (const ipsec::OpenItem& item : items) {
     if (item.verdict != ipsec::Verdict::forward) continue;
     const base::Bytes packet = std::as_const(*item.packet).bytes();
-    if (tun_.takes_tcp() && coalescer_.add(item.packet->bytes())) continue;
-    if (!tun_.write(packet)) drops_.add(base::DropReason::io_send_failed);
+    if (clear_.tun().takes_tcp() && coalescer_.add(item.packet->bytes())) continue;
+    if (!clear_.write(packet, now)) drops_.add(base::DropReason::io_send_failed);
   }
   for (const offload::Coalescer::Group& group : coalescer_.groups()) {
-    if (!tun_.write(group)) drops_.add(base::DropReason::io_send_failed, group.pieces.size());
+    if (!clear_.write(group, now)) {
+      drops_.add(base::DropReason::io_send_failed, group.pieces.size());
+    }
   }
+  while (const auto destination = clear_.poll_question()) tell(NextHopWanted{*destination});
 }
 
 void Lane::deliver_clear(base::Bytes packet) {
   const base::Guard guard{worker_.lock()};
-  if (!tun_.write(packet)) drops_.add(base::DropReason::io_send_failed);
+  if (!clear_.tun().write(packet)) drops_.add(base::DropReason::io_send_failed);
+}
+
+void Lane::set_next_hops(std::shared_ptr<const io::NextHops> hops) {
+  const base::Guard guard{worker_.lock()};
+  clear_.set_next_hops(std::move(hops));
 }
 
 }  // namespace caponier::daemon

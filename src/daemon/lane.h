@@ -1,6 +1,6 @@
 #pragma once
-// The path of packets of one worker, from its queue of the TUN to its sockets and back, in a thread
-// of its own. Nothing here allocates per packet. What is not ESP or AH it leaves to the control
+// The path of packets of one worker, from its clear side to its sockets and back, in a thread of
+// its own. Nothing here allocates per packet. What is not ESP or AH it leaves to the control
 // side.
 
 #include <array>
@@ -12,11 +12,11 @@
 
 #include "base/bounded.h"
 #include "base/drops.h"
+#include "daemon/clear_side.h"
 #include "gateway/gateway.h"
 #include "io/os/thread.h"
 #include "io/os/wakeup.h"
 #include "io/rawip/raw_sockets.h"
-#include "io/tun/tun_queue.h"
 #include "io/udp/udp_sockets.h"
 #include "offload/coalescer.h"
 
@@ -49,7 +49,11 @@ struct TooBigHeard {
   gateway::OuterTooBig error;  ///< quoting nothing
   base::ByteVec quoted;
 };
-using LaneMessage = std::variant<StrayIke, StreamEsp, TooBigHeard>;
+/// The TUN carries packets to this destination, which an Ethernet neighbour might take.
+struct NextHopWanted {
+  base::IpAddress destination;
+};
+using LaneMessage = std::variant<StrayIke, StreamEsp, TooBigHeard, NextHopWanted>;
 
 struct LanePorts {
   io::UdpSockets udp;
@@ -61,7 +65,7 @@ class Lane {
  public:
   /// All references must outlive the object. `news` is woken when take_message() or the worker has
   /// something for the control side.
-  Lane(gateway::Worker& worker, io::TunQueue& tun, LanePorts ports, io::Wakeup& news);
+  Lane(gateway::Worker& worker, ClearSide clear, LanePorts ports, io::Wakeup& news);
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
   /// Ends the thread.
@@ -79,10 +83,13 @@ class Lane {
   /// ESP that the control side received; verdicts come back in `items`.
   void open(std::span<ipsec::OpenItem> items);
   void deliver_clear(base::Bytes packet);
+  void set_next_hops(std::shared_ptr<const io::NextHops> hops);
 
  private:
   void run();
-  void pump_clear();
+  /// A TUN's or a packet socket's.
+  template <class Queue>
+  void pump_clear(Queue& queue);
   void protect(std::size_t count);
   void pump_udp(io::IpSocket& socket);
   /// ESP or AH.
@@ -100,7 +107,7 @@ class Lane {
   void announce();
 
   gateway::Worker& worker_;
-  io::TunQueue& tun_;
+  ClearSide clear_;
   io::UdpSockets udp_;
   io::RawSockets raw_;
   std::uint16_t natt_port_;

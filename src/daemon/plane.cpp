@@ -10,13 +10,13 @@
 namespace caponier::daemon {
 
 io::Io<std::unique_ptr<Plane>> Plane::open(const PlaneOptions& options, gateway::Gateway& gateway,
-                                           io::Loop& loop, io::TunDevice& tun,
+                                           io::Loop& loop, io::TunDevice& tun, PacketSide& packets,
                                            std::vector<std::string>& notices) {
   const auto workers = static_cast<unsigned>(gateway.worker_count());
   const io::UdpOptions udp{options.listen, options.ike_port, options.natt_port, options.mark,
                            workers};
   std::unique_ptr<Plane> plane{
-      new Plane{options, gateway, loop, TRY(io::UdpSockets::open(udp, notices))}};
+      new Plane{options, gateway, loop, packets.finder(), TRY(io::UdpSockets::open(udp, notices))}};
   plane->tcp_ = std::make_unique<io::TcpStreams>(
       io::TcpOptions{options.listen, options.tcp_ports, options.mark}, io::TcpLimits{}, loop,
       plane->stream_handler(), notices);
@@ -24,17 +24,19 @@ io::Io<std::unique_ptr<Plane>> Plane::open(const PlaneOptions& options, gateway:
     LanePorts ports{TRY(io::UdpSockets::open_beside(udp)),
                     TRY(io::RawSockets::open({options.listen, options.mark, {i, workers}})),
                     options.natt_port};
-    plane->lanes_.push_back(
-        std::make_unique<Lane>(gateway.worker(i), tun.queue(i), std::move(ports), plane->news_));
+    plane->lanes_.push_back(std::make_unique<Lane>(gateway.worker(i),
+                                                   ClearSide{tun.queue(i), packets.take_queues(i)},
+                                                   std::move(ports), plane->news_));
   }
   return plane;
 }
 
 Plane::Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& loop,
-             io::UdpSockets udp)
+             io::HopFinder* finder, io::UdpSockets udp)
     : options_(options),
       gateway_(gateway),
       loop_(loop),
+      finder_(finder),
       udp_(std::move(udp)),
       received_(wire_packet_max) {
   for (std::size_t i = 0; i < stream_batch_max; ++i) stream_buffers_.emplace_back(wire_packet_max);
@@ -42,11 +44,18 @@ Plane::Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& l
 
 Plane::~Plane() {
   loop_.forget(news_.fd());
+  if (finder_ != nullptr) loop_.forget(finder_->fd());
   for (const io::IpSocket& socket : udp_.all()) loop_.forget(socket.fd());
 }
 
 void Plane::start() {
   loop_.on_readable(news_.fd(), [this] { heed_lanes(); });
+  if (finder_ != nullptr) {
+    loop_.on_readable(finder_->fd(), [this] {
+      if (finder_->drain()) are_hops_spread_ = false;
+      spread_next_hops();
+    });
+  }
   for (io::IpSocket& socket : udp_.all()) {
     loop_.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
   }
@@ -65,8 +74,14 @@ void Plane::heed_lanes() {
       std::visit([this](auto& one) { heed(one); }, *message);
     }
   }
+  spread_next_hops();
   tcp_->flush();
   gateway_.handle_worker_news(io::monotonic_now());
+}
+
+void Plane::spread_next_hops() {
+  if (std::exchange(are_hops_spread_, true)) return;
+  for (const auto& lane : lanes_) lane->set_next_hops(finder_->hops());
 }
 
 void Plane::heed(StrayIke& stray) {
@@ -78,6 +93,10 @@ void Plane::heed(StreamEsp& esp) { tcp_->send(esp.path, esp.packet, io::TcpStrea
 void Plane::heed(TooBigHeard& heard) {
   heard.error.quoted = heard.quoted;
   gateway_.handle_too_big(heard.error, io::monotonic_now());
+}
+
+void Plane::heed(NextHopWanted& wanted) {
+  if (finder_->find(wanted.destination)) are_hops_spread_ = false;
 }
 
 void Plane::release_waiting() {

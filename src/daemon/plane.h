@@ -9,6 +9,7 @@
 
 #include "base/drops.h"
 #include "daemon/lane.h"
+#include "daemon/packet_side.h"
 #include "gateway/gateway.h"
 #include "io/loop/loop.h"
 #include "io/tcp/tcp_streams.h"
@@ -34,6 +35,7 @@ class Plane {
   [[nodiscard]] static io::Io<std::unique_ptr<Plane>> open(const PlaneOptions& options,
                                                            gateway::Gateway& gateway,
                                                            io::Loop& loop, io::TunDevice& tun,
+                                                           PacketSide& packets,
                                                            std::vector<std::string>& notices);
   Plane(const Plane&) = delete;
   Plane& operator=(const Plane&) = delete;
@@ -57,11 +59,14 @@ class Plane {
   [[nodiscard]] std::vector<base::Duration> worker_cpu_times() const;
 
  private:
-  Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& loop, io::UdpSockets udp);
+  Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& loop,
+        io::HopFinder* finder, io::UdpSockets udp);
   void heed_lanes();
   void heed(StrayIke& stray);
   void heed(StreamEsp& esp);
   void heed(TooBigHeard& heard);
+  void heed(NextHopWanted& wanted);
+  void spread_next_hops();
   void pump_udp(io::IpSocket& socket);
   void take_from_stream(const base::Path& path, base::Bytes message);
   void settle_streams();
@@ -74,6 +79,8 @@ class Plane {
   PlaneOptions options_;
   gateway::Gateway& gateway_;
   io::Loop& loop_;
+  io::HopFinder* finder_;        ///< none: the clear side is the TUN alone
+  bool are_hops_spread_ = true;  ///< the lanes know what finder_ does
   io::UdpSockets udp_;
   io::Wakeup news_;
   std::unique_ptr<io::TcpStreams> tcp_;

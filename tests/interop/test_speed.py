@@ -4,6 +4,7 @@
   test_speed.py CASE --bin DIR
 """
 import argparse
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from lab import Caponier, Lab, LabError, TwoGateways, wait_until  # noqa: E402
 TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 PYTHON = "/usr/bin/python3"
 PSK = "9cQ2vXn5RkTz8LwYbHf3MjPd6GsAe1Uo"
+ADDRESS_A = {4: "10.1.0.10", 6: "fd01::10"}
 ADDRESS_B = {4: "10.2.0.10", 6: "fd02::10"}
 
 
@@ -25,8 +27,8 @@ def expect(condition, message):
 class Pair:
     """Two gateways with one tunnel for both families."""
 
-    def __init__(self, lab, options, extra=""):
-        self.lab, self.net = lab, TwoGateways(lab)
+    def __init__(self, lab, options, extra="", daemon=""):
+        self.lab, self.net, self.numbers = lab, TwoGateways(lab), itertools.count()
         net = self.net
         for host, address in ((net.client_a, "fd01::10/64"), (net.gw_a, "fd01::1/64"),
                               (net.gw_b, "fd02::1/64"), (net.client_b, "fd02::10/64")):
@@ -35,7 +37,7 @@ class Pair:
         net.client_b.ip("-6", "route", "add", "default", "via", "fd02::1")
         nets_a, nets_b = (f'"10.{i}.0.0/24", "fd0{i}::/64"' for i in (1, 2))
         self.a, self.b = (
-            Caponier(lab, host, f'[site.office]\nremote = "{there}"\npsk = "@office"\n'
+            Caponier(lab, host, f'{daemon}[site.office]\nremote = "{there}"\npsk = "@office"\n'
                      f"local_nets = [{near}]\nremote_nets = [{far}]\n{extra}",
                      {"office": PSK}, options.bin).start()
             for host, there, near, far in ((net.gw_b, net.OUTER_A, nets_b, nets_a),
@@ -44,16 +46,18 @@ class Pair:
         for gateway in (self.a, self.b):
             gateway.wait_up("office")
 
-    def transfer(self, family, mebibytes):
-        """One TCP stream from A to B, compared by its hash."""
-        net, log = self.net, self.lab.folder / f"transfer-{family}.log"
-        receiver = net.client_b.start("receiver", [PYTHON, f"{TOOLS}/transfer.py", "serve",
-                                                   ADDRESS_B[family], "5001"], log)
+    def transfer(self, family, mebibytes, back=False, port=5001):
+        """One TCP stream from A to B, or back, compared by its hash."""
+        net = self.net
+        sender, receiver = (net.client_a, net.client_b)[::-1 if back else 1]
+        address = (ADDRESS_A if back else ADDRESS_B)[family]
+        log = self.lab.folder / f"transfer-{next(self.numbers)}.log"
+        serving = receiver.start("receiver", [PYTHON, f"{TOOLS}/transfer.py", "serve", address,
+                                              str(port)], log)
         # A sender that moves to another CPU lets the kernel's queues reorder what it sends.
-        sent = net.client_a.run("taskset", "-c", "0", PYTHON, f"{TOOLS}/transfer.py", "send",
-                                ADDRESS_B[family], "5001", str(mebibytes),
-                                timeout=120).stdout.split()
-        receiver.wait(10)
+        sent = sender.run("taskset", "-c", "0", PYTHON, f"{TOOLS}/transfer.py", "send", address,
+                          str(port), str(mebibytes), timeout=120).stdout.split()
+        serving.wait(10)
         got = log.read_text().split()
         expect(got == sent[:2], f"sent {sent}, received {got}")
 

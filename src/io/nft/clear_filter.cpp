@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "io/nft/nft_command.h"
+#include "io/nft/nft_text.h"
 
 namespace caponier::io {
 namespace {
@@ -34,15 +35,6 @@ constexpr unsigned mobility_header = 135;
 constexpr std::string_view with_ports = "{ 6, 17, 33, 132, 136 }";
 
 bool is_v4(const ClearRule& rule) { return rule.remote.front().first.is_v4(); }
-
-std::string set_of(const std::vector<AddressRange>& ranges) {
-  std::string out;
-  for (const AddressRange& range : ranges) {
-    out += fmt::format("{}{}", out.empty() ? "{ " : ", ", range.first.to_string());
-    if (range.first != range.last) out += "-" + range.last.to_string();
-  }
-  return out + " }";
-}
 
 std::string addresses_of(bool v4, const std::vector<AddressRange>& remote,
                          const std::vector<AddressRange>& local) {
@@ -165,12 +157,6 @@ int on_object_attribute(const nlattr* attribute, void* data) {
 }
 
 }  // namespace
-
-std::string table_name(const std::string& instance) {
-  std::uint32_t hash = 2166136261U;  // FNV-1a: two instances of one host shall differ, no more
-  for (const char c : instance) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return fmt::format("caponier-{:08x}", hash);
-}
 
 std::string make_commands(const ClearFilterOptions& options, const gateway::ClearRules& rules) {
   const std::string table = table_name(options.instance);

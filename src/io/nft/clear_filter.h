@@ -23,8 +23,6 @@ struct ClearFilterOptions {
   std::vector<std::uint16_t> ike_ports;  ///< of ours, which ICMP errors may quote
 };
 
-/// "caponier-1f2e3d4c", of the inet family.
-[[nodiscard]] std::string table_name(const std::string& instance);
 /// The commands that replace the table; without rules those that remove it.
 [[nodiscard]] std::string make_commands(const ClearFilterOptions& options,
                                         const gateway::ClearRules& rules);

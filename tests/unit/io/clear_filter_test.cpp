@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "io/nft/nft_text.h"
+
 namespace caponier::io {
 namespace {
 
