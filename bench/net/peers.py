@@ -71,10 +71,12 @@ class Routing(Peer):
 class Ours(Peer):
     name, title = "cp", "Caponier, AES-128-GCM"
     encap = "always"
+    daemon = ""  # of each gateway's configuration, with the name of its clear interface
 
     def start(self):
         self.daemons = [
             Caponier(self.lab, host, f"""
+{self.daemon.format(lan=lan)}
 [site.peer]
 remote = "{there}"
 psk = "@peer"
@@ -83,14 +85,22 @@ remote_nets = ["{far}"]
 esp = ["aes128gcm16-x25519"]
 encap = "{self.encap}"
 {self.extra()}""", {"peer": PSK}, self.options.bin).start()
-            for host, there, near, far in ((self.gw_a, OUTER_B, NET_A, NET_B),
-                                           (self.gw_b, OUTER_A, NET_B, NET_A))]
+            for host, there, near, far, lan in (
+                (self.gw_a, OUTER_B, NET_A, NET_B, "eth0"),
+                (self.gw_b, OUTER_A, NET_B, NET_A, "eth1"))]
         for daemon in self.daemons:
             daemon.wait_up("peer")
 
     def extra(self):
         """Further keys of the tunnel."""
         return ""
+
+
+class OursPacket(Ours):
+    """The clear side by packet sockets."""
+
+    name, title = "ca", "Caponier, AES-128-GCM, AF_PACKET"
+    daemon = '[daemon]\nclear_side = "packet"\nclear_interfaces = ["{lan}"]'
 
 
 class OursNative(Ours):
@@ -171,4 +181,4 @@ class OpenVpn(Peer):
                 "--disable-dco", "--verb", "3"])
 
 
-PEERS = [Routing, Ours, OursNative, StrongSwan, WireGuardGo, OpenVpn]
+PEERS = [Routing, Ours, OursPacket, OursNative, StrongSwan, WireGuardGo, OpenVpn]
