@@ -56,7 +56,8 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(child_up,             "child.up",              notice)               \
   X(child_down,           "child.down",            notice)               \
   X(child_failed,         "child.failed",          warning)              \
-  X(child_expiring,       "child.expiring",        info)
+  X(child_expiring,       "child.expiring",        info)                 \
+  X(audit,                "audit",                 notice)
 // clang-format on
 
 enum class EventKind : std::uint8_t {

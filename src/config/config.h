@@ -205,6 +205,7 @@ struct DaemonConfig {
   std::vector<std::string> clear_interfaces;
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
   bool allow_key_export = false;  ///< [debug] allow_key_export
+  bool audit = true;              ///< dropped packets are told as events (RFC 4301 s9)
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;
   std::size_t redirect_above = 0;

@@ -99,6 +99,7 @@ constexpr std::array daemon_keys = {
     optional("half_open_max", "1024"),
     optional("cookie_threshold", "100"),
     optional("puzzle_threshold", "512"),
+    optional("audit", "true"),
 };
 
 constexpr std::array debug_keys = {
@@ -424,6 +425,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   }
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_clear_side(section, daemon);
+  if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
   read_defence(section, daemon);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
     daemon.mtu = static_cast<unsigned>(*mtu);

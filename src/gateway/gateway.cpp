@@ -61,6 +61,8 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
   if (!endpoint_) make_endpoint(config_->daemon, now);
   endpoint_->set_export_keys(config_->daemon.allow_key_export);
   endpoint_->set_redirect(make_redirect_policy(config_->daemon));
+  //= rfc4303#4-1 rfc4302#4-1
+  workers_.change([&](ipsec::Engine& one) { one.set_audit(config_->daemon.audit); });
   if (!config_->daemon.allow_key_export) {
     keys_.reset();
   } else if (!keys_) {

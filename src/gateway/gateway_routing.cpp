@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/audit_event.h"
 #include "gateway/gateway_impl.h"
 
 namespace caponier::gateway {
@@ -191,6 +192,9 @@ void Gateway::Impl::route(Worker::News news, base::Instant now) {
       [&](const ipsec::PeerMoved& moved) { command(ike::PeerMoved{moved.id, moved.path}, now); },
       [&](ipsec::TooBig& too_big) { emit(DeliverClear{std::move(too_big.icmp_reply)}); },
       [&](const ipsec::PeerSends& heard) { command(ike::PeerHeard{heard.id}, now); },
+      [&](const ipsec::Audited& audited) {
+        emit(make_audit_event(audited, all_drops()[audited.reason]));
+      },
   };
   std::visit(Overloaded{
                  [&](ike::PeerHeard& heard) { command(heard, now); },

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ipsec/audit.h"
 #include "ipsec/esp_inbound.h"
 #include "ipsec/esp_outbound.h"
 #include "ipsec/notices.h"
@@ -18,18 +19,20 @@ class Engine::Impl {
   Impl(const EngineLimits& limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
       : spd(limits.spd),
         notices(limits),
+        audit(limits, notices),
         sad(limits, rng, crypto, notices),
         waiting(limits, drops),
         reassembly(limits.reassembly, drops),
         policy(spd),
-        outbound(limits, rng, spd, sad, notices, waiting, reassembly, drops),
-        inbound(limits.clamp_mss, policy, sad, notices, drops) {}
+        outbound(limits, rng, spd, sad, notices, waiting, reassembly, audit, drops),
+        inbound(limits.clamp_mss, policy, sad, notices, audit, drops) {}
 
   void release_waiting(const ChildName& child, base::Instant now);
 
   base::DropCounters drops;
   Spd spd;
   Notices notices;
+  Audit audit;
   Sad sad;
   WaitingPackets waiting;
   Reassembly reassembly;
@@ -64,6 +67,8 @@ void Engine::set_policies(std::vector<Policy> policies) {
   impl_->notices.keep_children(children);
   impl_->waiting.keep_children(children);
 }
+
+void Engine::set_audit(bool is_on) { impl_->audit.set(is_on); }
 
 std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, base::Instant now) {
   return install_beside(std::move(sa), nullptr, now);
@@ -134,18 +139,23 @@ void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
 }
 
 void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
+  impl_->audit.set_time(now);
   impl_->outbound.run(items, now);
 }
 
 std::span<const ProtectItem> Engine::made() const { return impl_->outbound.made(); }
 
-void Engine::open(std::span<OpenItem> items, base::Instant now) { impl_->inbound.run(items, now); }
+void Engine::open(std::span<OpenItem> items, base::Instant now) {
+  impl_->audit.set_time(now);
+  impl_->inbound.run(items, now);
+}
 
 std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
   return impl_->waiting.take(to);
 }
 
 void Engine::handle_deadline(base::Instant now) {
+  impl_->audit.set_time(now);
   impl_->sad.handle_deadline(now);
   impl_->waiting.handle_deadline(now);
   impl_->reassembly.handle_deadline(now);

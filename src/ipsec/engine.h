@@ -57,6 +57,9 @@ struct EngineLimits {
   /// At most `too_big_burst_max` TooBig notices are made within one `too_big_interval`.
   std::size_t too_big_burst_max = 32;
   base::Duration too_big_interval{std::chrono::seconds{1}};
+  /// Of packets dropped for one reason, so many become Audited notices within `audit_interval`.
+  std::size_t audit_burst_max = 8;
+  base::Duration audit_interval{std::chrono::seconds{10}};
   /// Packets that one protect() makes of those it splits, besides the first of each; and dummies
   /// at once.
   std::size_t made_packets_max = 1024;
@@ -102,7 +105,21 @@ struct TooBig {
 struct PeerSends {
   policy::ChildSaId id;
 };
-using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends>;
+/// An auditable event (RFC 4301 s9): a packet was dropped. What of it was not to be seen is empty.
+struct Audited {
+  base::DropReason reason{};
+  std::string connection;  ///< of the SA, as the three below
+  std::optional<base::Spi> spi;
+  policy::TrafficSelectors local;
+  policy::TrafficSelectors remote;
+  std::optional<std::uint64_t> sequence;
+  policy::SaProtocol protocol = policy::SaProtocol::esp;
+  bool is_outbound = false;
+  base::Path path;  ///< of the outer packet, and its flow label
+  std::optional<std::uint32_t> flow_label;
+  std::optional<wire::PacketSelectorFields> inner;
+};
+using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends, Audited>;
 
 /// What an SA sends towards until set_path_mtu() says otherwise.
 inline constexpr std::size_t path_mtu_default = 1500;
@@ -174,6 +191,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   void set_policies(std::vector<Policy> policies);
+  /// Whether there are Audited notices; at first there are none.
+  void set_audit(bool is_on);
   /// The newest SA of a child that sends and whose negotiated selectors match carries outbound
   /// traffic, one that receives only if there is no other; older ones keep receiving until removed.
   /// Keys are wiped once the ciphers exist. An `id` or `spi_in` in

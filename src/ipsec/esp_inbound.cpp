@@ -75,8 +75,13 @@ void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
 }  // namespace
 
 EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices,
-                       base::DropCounters& drops)
-    : clamp_mss_(clamp_mss), policy_(policy), sad_(sad), notices_(notices), drops_(drops) {}
+                       Audit& audit, base::DropCounters& drops)
+    : clamp_mss_(clamp_mss),
+      policy_(policy),
+      sad_(sad),
+      notices_(notices),
+      audit_(audit),
+      drops_(drops) {}
 
 void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
   while (!items.empty()) {
@@ -411,6 +416,7 @@ void EspInbound::drop(OpenItem& item, Sa* sa, DropReason reason) {
   item.verdict = Verdict::drop;
   item.drop = reason;
   drops_.add(reason);
+  audit_.note(item, sa, reason);
   if (sa == nullptr) return;
   item.sa = sa->id;
   sa->drops.add(reason);

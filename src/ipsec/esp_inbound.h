@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ipsec/ah.h"
+#include "ipsec/audit.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
@@ -24,7 +25,7 @@ class EspInbound {
   static constexpr std::uint32_t resync_failures = 64;
   static constexpr std::uint32_t resync_wraps_max = 16;
 
-  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices,
+  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices, Audit& audit,
              base::DropCounters& drops);
 
   void run(std::span<OpenItem> items, base::Instant now);
@@ -85,6 +86,7 @@ class EspInbound {
   InboundPolicy& policy_;
   Sad& sad_;
   Notices& notices_;
+  Audit& audit_;
   base::DropCounters& drops_;
   /// A packet as it came, in case its ICV fails too; one of a burst.
   const OpenItem* kept_item_ = nullptr;

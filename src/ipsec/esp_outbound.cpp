@@ -121,7 +121,7 @@ void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header)
 
 EspOutbound::EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& spd, Sad& sad,
                          Notices& notices, WaitingPackets& waiting, Reassembly& reassembly,
-                         base::DropCounters& drops)
+                         Audit& audit, base::DropCounters& drops)
     : clamp_mss_(limits.clamp_mss),
       made_(limits.made_packets_max),
       rng_(rng),
@@ -130,6 +130,7 @@ EspOutbound::EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& 
       notices_(notices),
       waiting_(waiting),
       reassembly_(reassembly),
+      audit_(audit),
       drops_(drops) {}
 
 void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
@@ -535,6 +536,7 @@ void EspOutbound::drop(ProtectItem& item, Sa* sa, DropReason reason) {
   item.verdict = Verdict::drop;
   item.drop = reason;
   drops_.add(reason);
+  audit_.note(item, sa, reason);
   if (sa == nullptr) return;
   item.sa = sa->id;
   sa->drops.add(reason);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ipsec/ah.h"
+#include "ipsec/audit.h"
 #include "ipsec/beet.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
@@ -24,7 +25,7 @@ namespace caponier::ipsec {
 class EspOutbound {
  public:
   EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& spd, Sad& sad,
-              Notices& notices, WaitingPackets& waiting, Reassembly& reassembly,
+              Notices& notices, WaitingPackets& waiting, Reassembly& reassembly, Audit& audit,
               base::DropCounters& drops);
 
   void run(std::span<ProtectItem> items, base::Instant now);
@@ -129,6 +130,7 @@ class EspOutbound {
   WaitingPackets& waiting_;
   Reassembly& reassembly_;
   const SpdEntry of_whole_packet_{{PolicyAction::discard, {}, {}, {}, {}}, {}};
+  Audit& audit_;
   base::DropCounters& drops_;
   FlowCache flows_;
   Stage<Chosen> chosen_;

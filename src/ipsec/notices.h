@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/bounded.h"
 #include "ipsec/acquire_times.h"
@@ -23,6 +24,8 @@ class Notices {
     return queue_.push(PeerMoved{id, path});
   }
   [[nodiscard]] bool peer_sends(policy::ChildSaId id) { return queue_.push(PeerSends{id}); }
+  /// Lost when the queue is full: the drop is counted all the same.
+  void audited(Audited event) { (void)queue_.push(std::move(event)); }
   /// At most once per acquire_interval and child, or exact trigger.
   void acquire(const ChildName& child, policy::Trigger trigger, base::Instant now);
   /// Makes the ICMP error about `offending`, which may carry `mtu` octets; at most
