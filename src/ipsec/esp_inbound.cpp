@@ -371,7 +371,12 @@ std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet
   if (known != nullptr && known->sa == &sa) return std::nullopt;
   const auto fields = wire::selector_fields(packet.bytes());
   if (!fields.has_value()) return DropReason::esp_bad_inner;
-  if (const auto reason = policy_.check(*fields, sa)) return reason;
+  if (const auto reason = policy_.check(*fields, sa)) {
+    // Never kept: the next error of this flow may quote something else.
+    return *reason == DropReason::esp_selector
+               ? policy_.check_icmp_error(packet.bytes(), *fields, sa)
+               : reason;
+  }
   flows_.insert(inner.flow, generation, {nullptr, &sa});
   return std::nullopt;
 }

@@ -76,6 +76,9 @@ class EspOutbound {
   Flow look_up(const Chosen& chosen);
   /// of_whole_packet_ for a fragment that cannot be judged by itself.
   [[nodiscard]] const SpdEntry* match(const wire::PacketSelectorFields& packet) const;
+  /// No policy names the packet: an ICMP error goes the way of the answer to what it quotes. Null:
+  /// it was dropped.
+  Sa* find_for_icmp_error(ProtectItem& item, base::Instant now);
   /// No SA yet: asks for one and holds the packet.
   void hold(ProtectItem& item, const SpdEntry& entry, base::Instant now);
   /// A fragment whose packet is needed whole: waits for the others.

@@ -1,6 +1,10 @@
 // What becomes of a packet whose flow is not in the cache, or whose SA has ended.
 #include "ipsec/esp_outbound.h"
 
+#include <utility>
+
+#include "wire/icmp.h"
+
 namespace caponier::ipsec {
 
 using base::DropReason;
@@ -12,10 +16,7 @@ Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
     gather(item, nullptr, now);
     return nullptr;
   }
-  if (flow.entry == nullptr) {
-    drop(item, nullptr, DropReason::clear_no_policy);
-    return nullptr;
-  }
+  if (flow.entry == nullptr) return find_for_icmp_error(item, now);
   switch (flow.entry->policy.action) {
     case PolicyAction::bypass: item.verdict = Verdict::bypass; return nullptr;
     case PolicyAction::discard:
@@ -33,6 +34,34 @@ Sa* EspOutbound::decide(const Chosen& chosen, base::Instant now) {
     return nullptr;
   }
   return flow.sa;
+}
+
+//= rfc4301#6.2-2..3
+Sa* EspOutbound::find_for_icmp_error(ProtectItem& item, base::Instant now) {
+  const base::Bytes packet = std::as_const(*item.packet).bytes();
+  const auto refuse = [&](Sa* sa, DropReason reason) -> Sa* {
+    drop(item, sa, reason);
+    return nullptr;
+  };
+  const auto fields = wire::selector_fields(packet);
+  const auto answer = wire::return_traffic_of(packet);
+  if (!fields.has_value() || !answer.has_value() || fields->destination != answer->destination) {
+    return refuse(nullptr, DropReason::clear_no_policy);
+  }
+  const SpdEntry* const entry = spd_.match_outbound(*answer);
+  if (entry == nullptr || entry->policy.action != PolicyAction::protect) {
+    return refuse(nullptr, DropReason::clear_no_policy);
+  }
+  // An error is no reason to negotiate.
+  Sa* const sa = sad_.find_outbound(entry->child, *answer);
+  if (sa == nullptr) return refuse(nullptr, DropReason::clear_no_sa);
+  // Only a tunnel carries a router's address.
+  if (sa->mode != policy::SaMode::tunnel && fields->source != answer->source) {
+    return refuse(sa, DropReason::clear_no_policy);
+  }
+  sad_.expire_by_time(*sa, now);
+  if (sa->is_expired) return refuse(sa, DropReason::clear_expired);
+  return sa;
 }
 
 void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant now) {

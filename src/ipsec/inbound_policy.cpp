@@ -1,5 +1,7 @@
 #include "ipsec/inbound_policy.h"
 
+#include "wire/icmp.h"
+
 namespace caponier::ipsec {
 
 using base::DropReason;
@@ -23,6 +25,22 @@ std::optional<DropReason> InboundPolicy::check(const wire::PacketSelectorFields&
                                                       : std::nullopt;
   }
   return std::nullopt;
+}
+
+//= rfc4301#6.2-1 rfc4301#6.2-4..5
+std::optional<DropReason> InboundPolicy::check_icmp_error(base::Bytes packet,
+                                                          const wire::PacketSelectorFields& fields,
+                                                          const Sa& sa) const {
+  if (is_inbound_match(sa.params.local, sa.params.remote, fields)) return DropReason::esp_selector;
+  const auto answer = wire::return_traffic_of(packet);
+  if (!answer.has_value() || answer->destination != fields.destination) {
+    return DropReason::esp_selector;
+  }
+  const SpdEntry* const entry = spd_.match_inbound(fields);
+  if (entry != nullptr && entry->policy.action == PolicyAction::discard) {
+    return DropReason::clear_policy_discard;
+  }
+  return check(*answer, sa);
 }
 
 }  // namespace caponier::ipsec

@@ -1,6 +1,7 @@
 #include "wire/icmp.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "wire/checksum.h"
 #include "wire/ip.h"
@@ -33,11 +34,18 @@ bool names_no_host(const IpAddress& address) {
   return address == IpAddress::highest(base::Family::v4);
 }
 
+/// That a packet did not arrive.
+bool is_failure(std::uint8_t protocol, std::uint8_t type) {
+  constexpr std::uint8_t icmp_failures[] = {3, 4, 11, 12};
+  if (protocol == ip_protocol::icmp) return std::ranges::count(icmp_failures, type) != 0;
+  return protocol == ip_protocol::icmpv6 && type < 128;
+}
+
 bool is_icmp_error(std::uint8_t protocol, std::uint8_t type) {
-  constexpr std::uint8_t icmp_errors[] = {3, 4, 5, 11, 12};
+  constexpr std::uint8_t icmp_redirect = 5;
   constexpr std::uint8_t icmpv6_redirect = 137;
-  if (protocol == ip_protocol::icmp) return std::ranges::count(icmp_errors, type) != 0;
-  return protocol == ip_protocol::icmpv6 && (type < 128 || type == icmpv6_redirect);
+  return is_failure(protocol, type) || (protocol == ip_protocol::icmp && type == icmp_redirect) ||
+         (protocol == ip_protocol::icmpv6 && type == icmpv6_redirect);
 }
 
 /// RFC 1122 s3.2.2, RFC 1812 s4.3.2.7, RFC 4443 s2.4(e).
@@ -53,6 +61,9 @@ bool may_answer_with_error(Bytes offending, base::Family family) {
   const auto type = static_cast<std::uint8_t>(fields->source_port >> 8);
   return !is_icmp_error(fields->protocol, type);
 }
+
+/// Enough for all headers of a quoted packet.
+constexpr std::size_t quoted_size_max = 576;
 
 /// Stores the checksum of the ICMP message that is the last `size` bytes of `packet`.
 void seal_icmp(ByteVec& packet, std::size_t size, const IpPacketFields& fields) {
@@ -91,6 +102,26 @@ ByteVec make_too_big(Bytes offending, std::uint32_t mtu, const IpAddress& from) 
   base::copy_into(message.subspan(icmp_header_size), quoted);
   seal_icmp(packet, size, fields);
   return packet;
+}
+
+std::optional<PacketSelectorFields> return_traffic_of(Bytes ip_packet) {
+  const auto upper = upper_layer(ip_packet);
+  const auto fields = selector_fields(ip_packet);
+  if (!upper || !fields || fields->is_fragment) return std::nullopt;
+  const auto icmp = IcmpView::checked(ip_packet.subspan(upper->offset, upper->end - upper->offset));
+  if (!icmp || !is_failure(upper->protocol, icmp->type())) return std::nullopt;
+  // Only its first octets are quoted, so that it is as long as it says no more.
+  ByteVec quoted = base::to_vec(icmp->body().first(std::min(icmp->body().size(), quoted_size_max)));
+  if (ip_version(quoted) != ip_version(ip_packet)) return std::nullopt;
+  const bool is_v4 = fields->source.is_v4();
+  if (quoted.size() < (is_v4 ? ipv4_header_size_min : ipv6_header_size)) return std::nullopt;
+  store_be(&quoted[is_v4 ? 2 : 4],
+           static_cast<std::uint16_t>(is_v4 ? quoted.size() : quoted.size() - ipv6_header_size));
+  auto back = selector_fields(quoted);
+  if (!back) return std::nullopt;
+  std::swap(back->source, back->destination);
+  std::swap(back->source_port, back->destination_port);
+  return *back;
 }
 
 ByteVec make_echo_packet(const IpAddress& source, const IpAddress& destination, const Echo& echo,

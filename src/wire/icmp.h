@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "wire/ip.h"
 
 namespace caponier::wire {
 
@@ -66,6 +68,11 @@ class IcmpView {
 /// s2.4(e)): not IP of `from`'s family, itself an ICMP error, a later fragment, from an address
 /// that names no single host, or IPv4 to a group.
 [[nodiscard]] ByteVec make_too_big(Bytes offending, std::uint32_t mtu, const IpAddress& from);
+
+/// Of an ICMP error (no redirect): what a packet back to the sender of the quoted one would look
+/// like, its addresses and ports exchanged (RFC 4301 s6.2). Empty for any other packet, and when
+/// the quotation ends too early.
+[[nodiscard]] std::optional<PacketSelectorFields> return_traffic_of(Bytes ip_packet);
 
 struct Echo {
   bool is_reply = false;
