@@ -59,6 +59,7 @@ namespace caponier::base {
   X(clear_expired,        packets,  "The outbound SA's hard lifetime has passed.")                 \
   X(clear_queue_full,     packets,  "Too many packets, or too old ones, wait for their SA.")       \
   X(clear_unprotected,    packets,  "A packet arrived in clear that policy wants protected.")      \
+  X(clear_unmatched,      packets,  "No policy names this clear packet, and unmatched = discard.") \
   /* drivers */                                                                                    \
   X(tcp_bad_framing,      packets,  "A TCP stream broke the framing of RFC 9329.")                 \
   X(tcp_limit,            packets,  "Too many TCP streams, or one is too far behind.")             \

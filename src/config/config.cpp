@@ -37,7 +37,8 @@ auto comparable(const PeerConfig& peer) {
                   peer.redirect_to, peer.resumption, peer.crash_detection);
 }
 
-/// Key export, redirection and auditing are read at each use, so that they need no restart.
+/// Key export, redirection, auditing and what becomes of unmatched packets are read at each use, so
+/// that they need no restart.
 auto needing_restart(const DaemonConfig& daemon) {
   return std::tie(daemon.listen, daemon.ike_port, daemon.natt_port, daemon.window, daemon.tcp_ports,
                   daemon.tun, daemon.workers, daemon.pin_workers, daemon.clear_side,

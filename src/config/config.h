@@ -191,6 +191,8 @@ enum class ClearSide : std::uint8_t {
   tun,
   packet,  ///< packet sockets on clear_interfaces, and the TUN for what they cannot
 };
+/// What becomes of a clear packet that no policy and no tunnel names (RFC 4301 s5).
+enum class Unmatched : std::uint8_t { pass, discard };
 
 struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
@@ -206,6 +208,7 @@ struct DaemonConfig {
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
   bool allow_key_export = false;  ///< [debug] allow_key_export
   bool audit = true;              ///< dropped packets are told as events (RFC 4301 s9)
+  Unmatched unmatched = Unmatched::pass;
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;
   std::size_t redirect_above = 0;

@@ -100,6 +100,12 @@ constexpr std::array daemon_keys = {
     optional("cookie_threshold", "100"),
     optional("puzzle_threshold", "512"),
     optional("audit", "true"),
+    optional("unmatched", "\"discard\""),
+};
+
+constexpr std::array unmatched_words = {
+    Word<Unmatched>{"pass", Unmatched::pass},
+    Word<Unmatched>{"discard", Unmatched::discard},
 };
 
 constexpr std::array debug_keys = {
@@ -426,6 +432,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_clear_side(section, daemon);
   if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
+  read_word(section, "unmatched", unmatched_words, daemon.unmatched);
   read_defence(section, daemon);
   if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
     daemon.mtu = static_cast<unsigned>(*mtu);

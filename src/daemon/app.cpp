@@ -366,7 +366,7 @@ void App::heed_taking(const std::expected<void, std::string>& done) {
 }
 
 void App::perform(gateway::SetClearFilter& action, base::Instant) {
-  const auto done = clear_filter_->set(action.rules);
+  const auto done = clear_filter_->set(action);
   clear_filter_fault_ = done || action.rules.empty()
                             ? std::string{}
                             : fmt::format(

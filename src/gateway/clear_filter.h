@@ -30,7 +30,8 @@ struct PortRange {
   friend constexpr auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
-enum class ClearVerdict : std::uint8_t { admit, unprotected, discard };
+/// `unmatched`: what no policy names.
+enum class ClearVerdict : std::uint8_t { admit, unprotected, discard, unmatched };
 
 /// A packet from one of `remote` to one of `local`, both sorted, disjoint and of one family.
 struct ClearRule {
@@ -49,11 +50,21 @@ using ClearRules = std::vector<ClearRule>;
 /// Replaces all rules at once; none: nothing is filtered any more.
 struct SetClearFilter {
   ClearRules rules;
+  /// For what leaves this host itself: a packet from one of `local` to one of `remote`.
+  ClearRules departing;
+  friend bool operator==(const SetClearFilter&, const SetClearFilter&) = default;
 };
+
+/// A later fragment shows no ports: it might belong to the packets that `rule` wants protected, and
+/// overlap theirs, so it matches without any (RFC 4301 s7.4). A filter that sees packets whole, as
+/// behind connection tracking, never meets one.
+[[nodiscard]] bool takes_later_fragments(const ClearRule& rule);
 
 /// Sorted, and without overlaps.
 [[nodiscard]] std::vector<AddressRange> merged(std::vector<AddressRange> ranges);
 [[nodiscard]] ClearRules make_clear_rules(const std::vector<ipsec::Policy>& policies);
+/// As RFC 4301 s5 has it: what no policy names does not pass, whichever way it goes.
+[[nodiscard]] SetClearFilter make_closed_filter(const std::vector<ipsec::Policy>& policies);
 
 /// What the rules say of a whole IP packet: the reason to drop it, or nothing. The twin of what the
 /// driver's filter does, for where there is none.

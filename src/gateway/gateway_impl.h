@@ -80,6 +80,10 @@ class Gateway::Impl {
 
   void pump_peers(base::Instant now);
   void refresh();
+  /// What no policy names does not pass.
+  [[nodiscard]] bool is_closed() const {
+    return !shutting_down_ && config_->daemon.unmatched == config::Unmatched::discard;
+  }
   void set_routes(std::map<base::Prefix, AddRoute> wanted);
   void set_policies(std::vector<ipsec::Policy> policies);
   void update_deadline();
@@ -119,7 +123,7 @@ class Gateway::Impl {
   std::set<std::string> touched_;
   std::map<base::Prefix, AddRoute> routes_;
   /// As last told; a driver may find those of a process before us in force.
-  std::optional<ClearRules> clear_rules_;
+  std::optional<SetClearFilter> clear_filter_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
   std::vector<base::IpAddress> local_addresses_;

@@ -86,7 +86,7 @@ void Gateway::Impl::refresh() {
     if (auto connection = peer.connection()) connections.push_back(std::move(connection));
     auto& list = peer.config().kind == config::PeerKind::host ? host_policies : site_policies;
     for (ipsec::Policy& policy : peer.policies()) list.push_back(std::move(policy));
-    if (!peer.is_off()) {
+    if (!peer.is_off() && !is_closed()) {
       for (ipsec::Policy& policy : make_rest(peer.config())) rest.push_back(std::move(policy));
     }
     for (AddRoute& route : peer.routes()) routes.try_emplace(route.prefix, std::move(route));
@@ -102,10 +102,11 @@ void Gateway::Impl::refresh() {
 }
 
 void Gateway::Impl::set_policies(std::vector<ipsec::Policy> policies) {
-  ClearRules rules = make_clear_rules(policies);
-  if (clear_rules_ != rules) {
-    clear_rules_ = rules;
-    emit(SetClearFilter{std::move(rules)});
+  SetClearFilter filter =
+      is_closed() ? make_closed_filter(policies) : SetClearFilter{make_clear_rules(policies), {}};
+  if (clear_filter_ != filter) {
+    clear_filter_ = filter;
+    emit(std::move(filter));
   }
   workers_.set_policies(policies);
 }

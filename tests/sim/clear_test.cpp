@@ -79,5 +79,31 @@ TEST(ClearTraffic, passes_again_after_a_shutdown) {
   EXPECT_TRUE(a.hear_clear(plain));
 }
 
+//= rfc4301#5-2 rfc4301#5.2-2 type=test
+TEST(ClearTraffic, that_no_policy_names_passes_or_not_as_configured) {
+  TestWorld w{seed_from_env(1)};
+  auto [a, b] = w.pair(psk_tunnel());
+  const auto foreign = clear_packet(*base::IpAddress::parse("203.0.113.9"), a.inner());
+  EXPECT_TRUE(a.hear_clear(foreign));
+  a.unmatched = config::Unmatched::discard;
+  a.reload();
+  EXPECT_FALSE(a.hear_clear(foreign));
+  EXPECT_EQ(a.refused_clear()[base::DropReason::clear_unmatched], 1u);
+  a.initiate();
+  w.run_until_idle();
+  Flow& flow = w.flow(b, a, 100ms);
+  w.run_for(1s);
+  flow.running = false;
+  w.run_for(1s);
+  EXPECT_EQ(flow.requests_sent, flow.replies_arrived);
+  a.unmatched = config::Unmatched::pass;
+  a.reload();
+  EXPECT_TRUE(a.hear_clear(foreign));
+  a.unmatched = config::Unmatched::discard;
+  a.reload();
+  a.shutdown();
+  EXPECT_TRUE(a.hear_clear(foreign));
+}
+
 }  // namespace
 }  // namespace caponier::sim

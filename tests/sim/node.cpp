@@ -45,6 +45,7 @@ std::shared_ptr<const config::Config> Node::make_config() const {
   auto config = std::make_shared<config::Config>();
   config->daemon.allow_key_export = allow_key_export;
   config->daemon.audit = audit;
+  config->daemon.unmatched = unmatched;
   config->daemon.tcp_ports = tcp_ports;
   config->peers = peers;
   std::sort(config->peers.begin(), config->peers.end(),

@@ -69,6 +69,7 @@ class Node {
   std::vector<config::PeerConfig> peers;
   bool allow_key_export = false;
   bool audit = true;
+  config::Unmatched unmatched = config::Unmatched::pass;
   std::size_t workers = 1;                        ///< of the next start()
   std::vector<std::uint16_t> tcp_ports = {4500};  ///< listened on; of the next start()
 

@@ -26,8 +26,10 @@ using gateway::ClearRule;
 using gateway::ClearRules;
 using gateway::ClearVerdict;
 using gateway::PortRange;
+using gateway::SetClearFilter;
 
-constexpr std::array counted{DropReason::clear_unprotected, DropReason::clear_policy_discard};
+constexpr std::array counted{DropReason::clear_unprotected, DropReason::clear_policy_discard,
+                             DropReason::clear_unmatched};
 constexpr unsigned icmp = 1;
 constexpr unsigned icmpv6 = 58;
 constexpr unsigned mobility_header = 135;
@@ -36,11 +38,14 @@ constexpr std::string_view with_ports = "{ 6, 17, 33, 132, 136 }";
 
 bool is_v4(const ClearRule& rule) { return rule.remote.front().first.is_v4(); }
 
-std::string addresses_of(bool v4, const std::vector<AddressRange>& remote,
-                         const std::vector<AddressRange>& local) {
+std::string addresses_of(bool v4, const std::vector<AddressRange>& source,
+                         const std::vector<AddressRange>& destination) {
   const std::string_view family = v4 ? "ip" : "ip6";
-  return fmt::format("{} saddr {} {} daddr {}", family, set_of(remote), family, set_of(local));
+  return fmt::format("{} saddr {} {} daddr {}", family, set_of(source), family,
+                     set_of(destination));
 }
+
+bool is_icmp(const ClearRule& rule) { return rule.protocol == icmp || rule.protocol == icmpv6; }
 
 /// The ports of one end; `bit` is where they lie in the transport header.
 std::string ports_of(const ClearRule& rule, const PortRange& ports, unsigned bit) {
@@ -48,8 +53,7 @@ std::string ports_of(const ClearRule& rule, const PortRange& ports, unsigned bit
   if (rule.protocol == mobility_header) {
     return fmt::format(" @th,16,8 {}-{}", ports.first >> 8, ports.last >> 8);
   }
-  const bool is_icmp = rule.protocol == icmp || rule.protocol == icmpv6;
-  return fmt::format(" @th,{},16 {}-{}", is_icmp ? 0 : bit, ports.first, ports.last);
+  return fmt::format(" @th,{},16 {}-{}", is_icmp(rule) ? 0 : bit, ports.first, ports.last);
 }
 
 std::string verdict_of(ClearVerdict verdict) {
@@ -60,11 +64,17 @@ std::string verdict_of(ClearVerdict verdict) {
     case ClearVerdict::admit: return "accept";
     case ClearVerdict::unprotected: return dropped(DropReason::clear_unprotected);
     case ClearVerdict::discard: return dropped(DropReason::clear_policy_discard);
+    case ClearVerdict::unmatched: return dropped(DropReason::clear_unmatched);
   }
   return "drop";
 }
 
-std::string lines_of(const ClearRule& rule) {
+std::string_view later_fragment(const ClearRule& rule) {
+  return is_v4(rule) ? "ip frag-off & 0x1fff != 0" : "frag frag-off != 0";
+}
+
+/// For packets from `remote` to `local`.
+std::string lines_of(const ClearRule& rule, const std::string& verdict) {
   std::string match = addresses_of(is_v4(rule), rule.remote, rule.local);
   const bool needs_ports = !ports_of(rule, rule.remote_ports, 0).empty() ||
                            !ports_of(rule, rule.local_ports, 16).empty();
@@ -73,19 +83,41 @@ std::string lines_of(const ClearRule& rule) {
   } else if (needs_ports) {
     match += fmt::format(" meta l4proto {}", with_ports);
   }
-  const std::string verdict = verdict_of(rule.verdict);
   if (rule.remote_ports.is_opaque() || rule.local_ports.is_opaque()) {
     if (needs_ports) return {};  // of one packet both are seen, or none
-    const std::string_view fragment =
-        is_v4(rule) ? "ip frag-off & 0x1fff != 0" : "frag frag-off != 0";
-    std::string lines = fmt::format("    {} {} {}\n", match, fragment, verdict);
+    std::string lines = fmt::format("    {} {} {}\n", match, later_fragment(rule), verdict);
     if (rule.protocol == 0) {
       lines += fmt::format("    {} meta l4proto != {} {}\n", match, with_ports, verdict);
     }
     return lines;
   }
-  return fmt::format("    {}{}{} {}\n", match, ports_of(rule, rule.remote_ports, 0),
-                     ports_of(rule, rule.local_ports, 16), verdict);
+  std::string lines;
+  if (gateway::takes_later_fragments(rule)) {
+    lines = fmt::format("    {} {} {}\n", match, later_fragment(rule), verdict);
+  }
+  return lines + fmt::format("    {}{}{} {}\n", match, ports_of(rule, rule.remote_ports, 0),
+                             ports_of(rule, rule.local_ports, 16), verdict);
+}
+
+std::string lines_of(const ClearRules& rules) {
+  std::string lines;
+  for (const ClearRule& rule : rules) lines += lines_of(rule, verdict_of(rule.verdict));
+  return lines;
+}
+
+/// What is written about ICMP itself also holds for errors about IKE, ESP and AH, which nobody
+/// vouches for.
+//= rfc4301#6.1.1-1..2
+std::string icmp_lines(const ClearRules& rules) {
+  std::string lines;
+  bool discards_any = false;
+  for (const ClearRule& rule : rules) {
+    if (!is_icmp(rule) || rule.verdict == ClearVerdict::unprotected) continue;
+    const bool discards = rule.verdict == ClearVerdict::discard;
+    discards_any = discards_any || discards;
+    lines += lines_of(rule, discards ? verdict_of(rule.verdict) : "return");
+  }
+  return discards_any ? lines : std::string{};
 }
 
 /// A short look for most packets: only those between addresses of any rule go on to all rules.
@@ -106,15 +138,19 @@ std::string entrance(const ClearRules& rules) {
   return lines;
 }
 
+/// What IPv6 finds its neighbours by.
+constexpr std::string_view neighbours =
+    "    icmpv6 type 133-137 ip6 hoplimit 255 accept\n"
+    "    icmpv6 type { 130-132, 143 } ip6 hoplimit 1 accept\n";
+
 /// What is no clear traffic: IKE, ESP and AH to this host, their later fragments, and the ICMP
-/// errors about them; and what IPv6 finds its neighbours by.
+/// errors about them.
 std::string exemptions(const ClearFilterOptions& options) {
   std::string ports;
   for (const std::uint16_t port : options.ike_ports) {
     ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port);
   }
   return fmt::format(
-      "    icmpv6 type 133-137 ip6 hoplimit 255 accept\n"
       "    fib daddr type local meta l4proto {{ 50, 51 }} accept\n"
       "    socket mark {} accept\n"
       "    fib daddr type local ip frag-off & 0x1fff != 0 accept\n"
@@ -125,6 +161,21 @@ std::string exemptions(const ClearFilterOptions& options) {
       "    fib daddr type local icmpv6 type {{ 1, 2, 3, 4 }} @th,112,8 17 @th,384,16 {{ {} }} "
       "accept\n",
       options.own_mark, ports, ports);
+}
+
+/// What this host sends itself and neither protects nor is told to let out.
+std::string departure(const ClearFilterOptions& options, const ClearRules& departing) {
+  if (departing.empty()) return {};
+  ClearRules turned;
+  for (const ClearRule& rule : departing) {
+    turned.push_back({rule.verdict, rule.protocol, rule.local_ports, rule.remote_ports, rule.local,
+                      rule.remote});
+  }
+  return fmt::format(
+      "  chain depart {{\n"
+      "    type filter hook output priority -99; policy accept;\n"
+      "    oif {} accept\n    oifname \"lo\" accept\n    meta mark {} accept\n{}{}  }}\n",
+      options.tun_index, options.own_mark, neighbours, lines_of(turned));
 }
 
 /// Hears of every change of the packet filter of this network namespace.
@@ -158,24 +209,27 @@ int on_object_attribute(const nlattr* attribute, void* data) {
 
 }  // namespace
 
-std::string make_commands(const ClearFilterOptions& options, const gateway::ClearRules& rules) {
+std::string make_commands(const ClearFilterOptions& options, const SetClearFilter& filter) {
   const std::string table = table_name(options.instance);
   // Adding first makes the deletion work where there is none.
   std::string commands = fmt::format("add table inet {0}\ndelete table inet {0}\n", table);
-  if (rules.empty()) return commands;
+  if (filter.rules.empty()) return commands;
   commands += fmt::format("table inet {} {{\n", table);
   for (const DropReason reason : counted) {
     commands += fmt::format("  counter {} {{}}\n", base::info_of(reason).name);
   }
-  commands += "  chain check {\n" + exemptions(options);
-  for (const ClearRule& rule : rules) commands += lines_of(rule);
+  commands += fmt::format(
+      "  chain unauthenticated {{\n{}  }}\n"
+      "  chain check {{\n{}    meta l4proto {{ {}, {} }} jump unauthenticated\n{}{}  }}\n",
+      icmp_lines(filter.rules), neighbours, icmp, icmpv6, exemptions(options),
+      lines_of(filter.rules));
   // Behind the translation of destinations: what counts is whom a packet will reach.
   commands += fmt::format(
-      "  }}\n  chain arrive {{\n"
+      "  chain arrive {{\n"
       "    type filter hook prerouting priority -99; policy accept;\n"
-      "    iif {} accept\n    iifname \"lo\" accept\n{}  }}\n}}\n",
-      options.tun_index, entrance(rules));
-  return commands;
+      "    iif {} accept\n    iifname \"lo\" accept\n{}  }}\n",
+      options.tun_index, entrance(filter.rules));
+  return commands + departure(options, filter.departing) + "}\n";
 }
 
 base::ByteVec make_counter_query(const std::string& table, const std::string& name) {
@@ -206,11 +260,11 @@ ClearFilter::ClearFilter(ClearFilterOptions options)
   if (auto netlink = Netlink::open(NetlinkFamily::netfilter)) netlink_.emplace(std::move(*netlink));
 }
 
-std::expected<void, std::string> ClearFilter::set(const gateway::ClearRules& rules) {
-  rules_ = rules;
+std::expected<void, std::string> ClearFilter::set(const SetClearFilter& filter) {
+  filter_ = filter;
   if (!netlink_) return std::unexpected{std::string{"the kernel has no netfilter"}};
   const auto before = standing();
-  TRY_VOID(run_nft(make_commands(options_, rules)));
+  TRY_VOID(run_nft(make_commands(options_, filter)));
   if (before) past_.add(*before);
   return {};
 }
@@ -219,7 +273,8 @@ bool ClearFilter::restore() {
   std::array<std::byte, 8192> buffer{};
   while (::recv(monitor_.get(), buffer.data(), buffer.size(), 0) > 0) {
   }
-  return !rules_.empty() && netlink_ && !standing() && set(gateway::ClearRules{rules_}).has_value();
+  return !filter_.rules.empty() && netlink_ && !standing() &&
+         set(SetClearFilter{filter_}).has_value();
 }
 
 std::optional<base::DropCounters> ClearFilter::standing() const {

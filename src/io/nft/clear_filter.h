@@ -25,7 +25,7 @@ struct ClearFilterOptions {
 
 /// The commands that replace the table; without rules those that remove it.
 [[nodiscard]] std::string make_commands(const ClearFilterOptions& options,
-                                        const gateway::ClearRules& rules);
+                                        const gateway::SetClearFilter& filter);
 /// A request for one named counter of a table, and the packets in its answer (empty: another
 /// message).
 [[nodiscard]] base::ByteVec make_counter_query(const std::string& table, const std::string& name);
@@ -40,7 +40,7 @@ class ClearFilter {
   ~ClearFilter() = default;
 
   /// The error says what is missing.
-  [[nodiscard]] std::expected<void, std::string> set(const gateway::ClearRules& rules);
+  [[nodiscard]] std::expected<void, std::string> set(const gateway::SetClearFilter& filter);
   [[nodiscard]] base::DropCounters drops() const;
 
   /// Readable when somebody, not only we, has changed the packet filter; -1 where there is none.
@@ -55,7 +55,7 @@ class ClearFilter {
 
   ClearFilterOptions options_;
   Fd monitor_;
-  gateway::ClearRules rules_;               ///< as last set
+  gateway::SetClearFilter filter_;          ///< as last set
   mutable std::optional<Netlink> netlink_;  ///< none where the kernel has no netfilter
   base::DropCounters past_;                 ///< of the tables before
 };

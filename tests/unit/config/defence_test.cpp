@@ -67,5 +67,17 @@ TEST(ConfigDefence, a_changed_redirection_needs_no_restart_a_changed_threshold_d
   EXPECT_TRUE(diff(before, after).daemon_changed);
 }
 
+TEST(ConfigDefence, auditing_is_on_and_unmatched_packets_pass_unless_told_otherwise) {
+  const auto config = loaded("[daemon]\n");
+  EXPECT_TRUE(config->daemon.audit);
+  EXPECT_EQ(config->daemon.unmatched, Unmatched::pass);
+  const auto other = loaded("[daemon]\naudit = false\nunmatched = \"discard\"\n");
+  EXPECT_FALSE(other->daemon.audit);
+  EXPECT_EQ(other->daemon.unmatched, Unmatched::discard);
+  EXPECT_FALSE(diff(*config, *other).daemon_changed);
+  EXPECT_NE(complaints("[daemon]\nunmatched = \"drop\"\n").find("none of pass and discard"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace caponier::config

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "gateway/translate.h"
 #include "unit/gateway/peers.h"
 #include "wire/ip.h"
@@ -126,6 +128,119 @@ TEST(ClearFilter, the_first_policy_that_matches_decides) {
   EXPECT_FALSE(judge(rules, {"10.2.0.9", "10.1.0.9"}));
   EXPECT_EQ(judge(rules, {"10.2.0.8", "10.1.0.9"}), DropReason::clear_policy_discard);
   EXPECT_EQ(judge(rules, {"10.3.0.8", "10.1.0.9"}), DropReason::clear_unprotected);
+}
+
+/// The later half of a datagram: it shows no ports.
+base::ByteVec later_fragment_of(const Sent& sent) {
+  base::ByteVec packet = packet_of(sent);
+  base::store_be<std::uint16_t>(packet.data() + 6, 1480 / 8);
+  return packet;
+}
+
+//= rfc4301#7.4-2 type=test
+TEST(ClearFilter, a_later_fragment_that_might_be_protected_traffic_is_not_bypassed) {
+  const auto net = [](const char* prefix, std::uint8_t protocol, std::uint16_t first,
+                      std::uint16_t last) {
+    return policy::TrafficSelector::from_prefix(*base::Prefix::parse(prefix), protocol, first,
+                                                last);
+  };
+  const auto tcp = wire::ip_protocol::tcp;
+  const auto here = net("10.1.0.0/16", tcp, 0, 0xffff);
+  const auto telnet = net("10.2.0.0/16", tcp, 23, 23);
+  const auto news = net("10.2.0.0/16", tcp, 119, 119);
+  const auto rules = make_clear_rules({{ipsec::PolicyAction::protect, "p", "p", {here}, {telnet}},
+                                       {ipsec::PolicyAction::bypass, {}, {}, {here}, {news}}});
+  const Sent bypassed{"10.2.0.9", "10.1.0.9", tcp, 119, 2000};
+  EXPECT_FALSE(judge(rules, bypassed));
+  EXPECT_EQ(judge_clear(rules, later_fragment_of(bypassed)), DropReason::clear_unprotected);
+  Sent elsewhere = bypassed;
+  elsewhere.from = "10.3.0.9";
+  EXPECT_FALSE(judge_clear(rules, later_fragment_of(elsewhere)));
+  Sent udp = bypassed;
+  udp.protocol = wire::ip_protocol::udp;
+  EXPECT_FALSE(judge_clear(rules, later_fragment_of(udp)));
+}
+
+TEST(ClearFilter, a_later_fragment_of_discarded_ports_may_pass_as_it_completes_nothing) {
+  const auto any = policy::TrafficSelector::any(base::Family::v4);
+  auto netbios = any;
+  netbios.protocol = wire::ip_protocol::udp;
+  netbios.first_port = netbios.last_port = 137;
+  const auto rules = make_clear_rules({{ipsec::PolicyAction::discard, {}, {}, {netbios}, {any}}});
+  EXPECT_FALSE(judge_clear(rules, later_fragment_of({"10.2.0.9", "10.1.0.9"})));
+}
+
+SetClearFilter closed_filter() {
+  auto policies = make_policies(site_between("10.1.0.0/16", "10.2.0.0/16"), {});
+  const auto of = [](const char* text) {
+    return policy::TrafficSelector::from_prefix(*base::Prefix::parse(text));
+  };
+  policies.push_back(
+      {ipsec::PolicyAction::bypass, {}, {}, {of("10.1.0.0/16")}, {of("8.8.8.8/32")}});
+  return make_closed_filter(policies);
+}
+
+//= rfc4301#4.4.1-4 rfc4301#5-1..2 rfc4301#5.2-2 type=test
+TEST(ClearFilter, when_closed_lets_nothing_in_that_no_policy_names) {
+  const auto rules = closed_filter().rules;
+  EXPECT_EQ(judge(rules, {"203.0.113.9", "10.1.0.9"}), DropReason::clear_unmatched);
+  EXPECT_EQ(judge(rules, {"203.0.113.9", "192.0.2.1"}), DropReason::clear_unmatched);
+  EXPECT_EQ(judge(rules, {"2001:db8::9", "2001:db8::1"}), DropReason::clear_unmatched);
+  EXPECT_EQ(judge(rules, {"10.2.0.9", "10.1.0.9"}), DropReason::clear_unprotected);
+  EXPECT_FALSE(judge(rules, {"8.8.8.8", "10.1.0.9"}));
+}
+
+//= rfc4301#5-1..2 type=test
+TEST(ClearFilter, when_closed_forwards_what_a_tunnel_or_a_bypass_takes_and_nothing_else) {
+  const auto rules = closed_filter().rules;
+  EXPECT_FALSE(judge(rules, {"10.1.0.9", "10.2.0.9"}));
+  EXPECT_FALSE(judge(rules, {"10.1.0.9", "8.8.8.8"}));
+  EXPECT_EQ(judge(rules, {"10.1.0.9", "203.0.113.9"}), DropReason::clear_unmatched);
+}
+
+//= rfc4301#5-1..2 type=test
+TEST(ClearFilter, when_closed_lets_nothing_out_that_no_policy_names) {
+  ClearRules turned;
+  for (ClearRule rule : closed_filter().departing) {
+    std::swap(rule.local, rule.remote);
+    turned.push_back(rule);
+  }
+  EXPECT_FALSE(judge(turned, {"10.1.0.1", "10.2.0.9"}));
+  EXPECT_FALSE(judge(turned, {"10.1.0.1", "8.8.8.8"}));
+  EXPECT_EQ(judge(turned, {"10.1.0.1", "203.0.113.9"}), DropReason::clear_unmatched);
+}
+
+TEST(ClearFilter, when_closed_leaves_neighbour_discovery_alone) {
+  const auto rules = closed_filter().rules;
+  const Sent solicitation{"fe80::1", "ff02::1", wire::ip_protocol::icmpv6, 135 << 8, 0, 255};
+  const Sent report{"fe80::1", "ff02::16", wire::ip_protocol::icmpv6, 143 << 8, 0, 1};
+  EXPECT_FALSE(judge(rules, solicitation));
+  EXPECT_FALSE(judge(rules, report));
+  Sent echo = solicitation;
+  echo.from_port = 128 << 8;
+  EXPECT_EQ(judge(rules, echo), DropReason::clear_unmatched);
+}
+
+//= rfc4301#6.1.1-1..2 type=test
+TEST(ClearFilter, unauthenticated_icmp_is_accepted_or_not_by_type_and_code) {
+  const auto icmp = [](std::uint16_t first, std::uint16_t last) {
+    auto selector = policy::TrafficSelector::any(base::Family::v4);
+    selector.protocol = wire::ip_protocol::icmp;
+    selector.first_port = first;
+    selector.last_port = last;
+    return selector;
+  };
+  const auto needed = icmp(0x0304, 0x0304);
+  const auto unreachable = icmp(0x0300, 0x03ff);
+  const auto rules =
+      make_clear_rules({{ipsec::PolicyAction::bypass, {}, {}, {needed}, {needed}},
+                        {ipsec::PolicyAction::discard, {}, {}, {unreachable}, {unreachable}}});
+  const auto judge_icmp = [&](std::uint16_t type_and_code) {
+    return judge(rules, {"203.0.113.9", "192.0.2.1", wire::ip_protocol::icmp, type_and_code, 0});
+  };
+  EXPECT_FALSE(judge_icmp(0x0304));
+  EXPECT_EQ(judge_icmp(0x0301), DropReason::clear_policy_discard);
+  EXPECT_FALSE(judge_icmp(0x0b00));
 }
 
 TEST(ClearFilter, many_sites_behind_one_net_are_one_rule_of_disjoint_ranges) {
