@@ -179,6 +179,17 @@ def goals(results, titles):
                f"goal {goal}: {word}")
 
 
+def clear_sides(results, titles):
+    """What packet sockets on the clear side are worth beside the TUN."""
+    for figure in ("tcp 1 there Gbit/s", "tcp 1 back Gbit/s", "tcp 4 there Gbit/s",
+                   "tcp 4 back Gbit/s", *(f"udp {size} kpps" for size in UDP_SIZES)):
+        found = "ca" in titles and "cp" in titles and ratio(results, titles["ca"], titles["cp"],
+                                                            figure)
+        if found:
+            median, low, high = found
+            yield f"- {figure}, AF_PACKET over TUN: {median:.2f} ({low:.2f}..{high:.2f})"
+
+
 def write_document(text):
     path = TOP / "docs" / "performance.md"
     begin, end = "<!-- ./dev bench net --write -->\n", "<!-- end of ./dev bench net -->\n"
@@ -219,7 +230,8 @@ def main():
         table = io.StringIO()
         report(results, table)
         titles = {peer.name: peer.title for peer in peers}
-        text = "\n".join([table.getvalue(), *goals(results, titles), ""])
+        text = "\n".join([table.getvalue(), *goals(results, titles),
+                          *clear_sides(results, titles), ""])
         print(text)
         if options.write:
             write_document(text)

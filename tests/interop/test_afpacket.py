@@ -5,10 +5,12 @@ behind. One case per call.
   test_afpacket.py CASE --bin DIR
 """
 import argparse
+import os
 import re
 import signal
 import sys
 import threading
+import time
 
 from test_speed import (ADDRESS_A, ADDRESS_B, PYTHON, RECEIVE, SEND, Pair, expect,
                         kernel_counters)
@@ -264,6 +266,33 @@ def emptied_filter(lab, options):
     expect_without_tun(pair, 20, lambda: pair.transfer(4, 32))
 
 
+def cpu_seconds(gateway):
+    fields = gateway.host.run("cat", f"/proc/{gateway.process.pid}/stat").stdout.rsplit(")", 1)[1]
+    return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def link_fails(lab, options):
+    """An interface that goes down and comes up again is used again; nobody spins meanwhile."""
+    pair = make_pair(lab, options)
+    warm(pair)
+    pair.net.gw_b.ip("link", "set", "eth0", "down")
+    before = cpu_seconds(pair.b)
+    time.sleep(1)
+    expect(cpu_seconds(pair.b) - before < 0.5, "busy without an interface")
+    pair.net.gw_b.ip("link", "set", "eth0", "up")
+    wait_until(lambda: ping(pair.net.client_a, ADDRESS_B[4], count=1)[0], 10, "the link")
+    pair.transfer(4, 1)
+    expect_without_tun(pair, 40, lambda: pair.transfer(4, 32))
+    # For good: what is left is the TUN, and with it the other interfaces.
+    pair.net.gw_b.ip("link", "del", "eth0")
+    before = cpu_seconds(pair.b)
+    time.sleep(1)
+    expect(cpu_seconds(pair.b) - before < 0.5, "busy without an interface")
+    expect(ping(pair.net.client_a, "10.1.0.1")[0] == 3, "the near gateway is gone")
+    expect(pair.b.stop() == 0, "it did not end well")
+    expect(not taken_tables(pair.b), f"left: {taken_tables(pair.b)}")
+
+
 def two_workers(lab, options):
     """Several flows at once, over two workers, each in order."""
     pair = make_pair(lab, options, workers=2)
@@ -311,7 +340,7 @@ def refused(lab, options):
 
 
 CASES = [both_ways(4), both_ways(6), datagrams(4), datagrams(6), hops, too_large, unknown_neighbour,
-         other_traffic, nothing_in_clear, cleanup, emptied_filter, two_workers, refused]
+         other_traffic, nothing_in_clear, cleanup, emptied_filter, link_fails, two_workers, refused]
 
 
 def main():

@@ -39,7 +39,7 @@ HopFinder::HopFinder(HopFinder&&) noexcept = default;
 HopFinder& HopFinder::operator=(HopFinder&&) noexcept = default;
 HopFinder::~HopFinder() = default;
 
-Io<HopFinder> HopFinder::open(Netlink& netlink, std::vector<unsigned> interfaces) {
+Io<HopFinder> HopFinder::open(Netlink& netlink, const std::vector<unsigned>& interfaces) {
   mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (socket == nullptr) {
     return std::unexpected{error_from_errno("cannot open a netlink socket", errno)};
@@ -61,8 +61,8 @@ void HopFinder::read_links() {
   for (auto& [interface, link] : links_) {
     link = {};
     auto question = make_link_query(interface);
-    static_cast<void>(netlink_->query(question, [&link = link](base::Bytes answer) {
-      if (const auto found = read_ethernet_link(answer)) link = *found;
+    static_cast<void>(netlink_->query(question, [&known = link](base::Bytes answer) {
+      if (const auto found = read_ethernet_link(answer)) known = *found;
     }));
   }
 }

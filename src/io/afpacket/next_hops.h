@@ -27,7 +27,8 @@ using NextHops = std::unordered_map<base::IpAddress, NextHop, AddressHash>;
 class HopFinder {
  public:
   /// Ways through other interfaces do not count. `netlink` must outlive the object.
-  [[nodiscard]] static Io<HopFinder> open(Netlink& netlink, std::vector<unsigned> interfaces);
+  [[nodiscard]] static Io<HopFinder> open(Netlink& netlink,
+                                          const std::vector<unsigned>& interfaces);
   HopFinder(HopFinder&&) noexcept;
   HopFinder& operator=(HopFinder&&) noexcept;
   ~HopFinder();
