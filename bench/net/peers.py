@@ -107,7 +107,7 @@ class OursNative(Ours):
     """Native ESP: no kernel merges that for us."""
 
     name, title = "cn", "Caponier, AES-128-GCM, native ESP"
-    encap = "auto"
+    encap = "native"
 
 
 class StrongSwan(Peer):

@@ -61,7 +61,8 @@ enum class PeerKind : std::uint8_t {
 };
 
 enum class Encap : std::uint8_t {
-  automatic,  ///< ESP in UDP when a NAT is found, native ESP otherwise
+  automatic,  ///< ESP in UDP when a NAT is found, or both ends are Caponier: it is faster
+  native,     ///< ESP in UDP when a NAT is found, native ESP otherwise
   always,     ///< always ESP in UDP
   never,      ///< a NAT in the path is an attack: no NAT traversal, native ESP
 };

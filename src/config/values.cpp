@@ -355,11 +355,12 @@ Parsed<PortRange> parse_type_range(std::string_view text, bool has_code) {
 
 Parsed<Encap> parse_encap(std::string_view text) {
   if (text == "auto") return Encap::automatic;
+  if (text == "native") return Encap::native;
   if (text == "always") return Encap::always;
   if (text == "never") return Encap::never;
-  constexpr std::array<std::string_view, 3> words = {"auto", "always", "never"};
+  constexpr std::array<std::string_view, 4> words = {"auto", "native", "always", "never"};
   return fault(fmt::format("{} is not a way to encapsulate", quoted(text)),
-               suggest(text, words, "write \"auto\", \"always\" or \"never\""));
+               suggest(text, words, "write \"auto\", \"native\", \"always\" or \"never\""));
 }
 
 Parsed<Tcp> parse_tcp(std::string_view text) {

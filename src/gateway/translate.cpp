@@ -209,6 +209,8 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->reauth_interval = peer.reauth;
   connection->auth_lifetime = peer.auth_lifetime;
   connection->force_encap = peer.encap == config::Encap::always;
+  // AH cannot travel in UDP.
+  connection->prefers_udp_encap = peer.encap == config::Encap::automatic && peer.ah.empty();
   set_exchange(*connection, peer.exchange);
   connection->nat_traversal = peer.encap != config::Encap::never;
   // Transport mode is bound to its addresses (RFC 4555 s1.2).

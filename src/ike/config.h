@@ -65,7 +65,9 @@ struct ConnectionConfig {
   policy::Offers offers;                      ///< IKE
   std::vector<ChildConfig> children;          ///< the first is negotiated in IKE_AUTH
   base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
-  bool force_encap = false;       ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
+  bool force_encap = false;  ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
+  /// ESP travels in UDP although there is no NAT, if the peer prefers that too.
+  bool prefers_udp_encap = false;
   bool follows_redirects = true;  ///< RFC 5685, as the initiator
   /// As the responder: its peer is sent there with IKE_AUTH, once it is known who it is.
   std::optional<GatewayName> redirect_to;

@@ -26,11 +26,29 @@ void append(Payloads& payloads, NotifyType type) { payloads.emplace_back(make_no
 constexpr std::array<std::uint8_t, 16> strongswan_vendor_id{
     0x88, 0x2f, 0xe5, 0x6d, 0x6f, 0xd2, 0x0d, 0xbc, 0x22, 0x51, 0x61, 0x3b, 0x2e, 0xbe, 0x5b, 0xeb};
 
-void append_vendor_id(Payloads& payloads, const ConnectionConfig& connection) {
+/// MD5("Caponier: ESP in UDP"): we would rather have ESP in UDP than by itself, NAT or not, because
+/// kernels carry many datagrams at once but packets of IP protocol 50 one by one. Agreed on when
+/// both have said so; every implementation takes either form at any time (RFC 7296 s2.23).
+constexpr std::array<std::uint8_t, 16> udp_preferred_vendor_id{
+    0x74, 0x1d, 0xcb, 0xe9, 0xa1, 0x5c, 0xd6, 0xaa, 0x4b, 0x29, 0x1b, 0x84, 0x32, 0x64, 0x4e, 0xa0};
+
+using VendorId = std::array<std::uint8_t, 16>;
+
+void append(Payloads& payloads, const VendorId& id) {
+  const base::Bytes bytes = std::as_bytes(std::span{id});
+  payloads.emplace_back(wire::VendorIdPayload{{bytes.begin(), bytes.end()}});
+}
+
+bool has(const Payloads& payloads, const VendorId& id) {
+  return std::ranges::any_of(payloads, [&](const wire::Payload& payload) {
+    const auto* const vendor = std::get_if<wire::VendorIdPayload>(&payload);
+    return vendor != nullptr && std::ranges::equal(vendor->data, std::as_bytes(std::span{id}));
+  });
+}
+
+void append_beet_vendor_id(Payloads& payloads, const ConnectionConfig& connection) {
   const auto is_beet = [](const ChildConfig& child) { return child.mode == policy::SaMode::beet; };
-  if (std::ranges::none_of(connection.children, is_beet)) return;
-  const base::Bytes id = std::as_bytes(std::span{strongswan_vendor_id});
-  payloads.emplace_back(wire::VendorIdPayload{{id.begin(), id.end()}});
+  if (std::ranges::any_of(connection.children, is_beet)) append(payloads, strongswan_vendor_id);
 }
 
 }  // namespace
@@ -39,8 +57,13 @@ void PeerSupport::note_init(const Payloads& payloads) {
   fragmentation = has(payloads, NotifyType::ikev2_fragmentation_supported);
   intermediate = has(payloads, NotifyType::intermediate_exchange_supported);
   childless = has(payloads, NotifyType::childless_ikev2_supported);
+  prefers_udp_encap = has(payloads, udp_preferred_vendor_id);
   redirect =
       has(payloads, NotifyType::redirect_supported) || has(payloads, NotifyType::redirected_from);
+}
+
+bool agrees_to_udp_encap(base::Bytes message) {
+  return has_vendor_id(message, std::as_bytes(std::span{udp_preferred_vendor_id}));
 }
 
 void PeerSupport::note_auth(const Payloads& payloads) {
@@ -64,7 +87,8 @@ void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& co
   if (!connection.intermediate.empty()) {
     append(payloads, NotifyType::intermediate_exchange_supported);
   }
-  append_vendor_id(payloads, connection);
+  append_beet_vendor_id(payloads, connection);
+  if (connection.prefers_udp_encap) append(payloads, udp_preferred_vendor_id);
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
@@ -73,7 +97,10 @@ void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& c
     append(payloads, NotifyType::ikev2_fragmentation_supported);
   }
   if (peer.intermediate) append(payloads, NotifyType::intermediate_exchange_supported);
-  append_vendor_id(payloads, connection);
+  append_beet_vendor_id(payloads, connection);
+  if (connection.prefers_udp_encap && peer.prefers_udp_encap) {
+    append(payloads, udp_preferred_vendor_id);
+  }
 }
 
 Payloads optional_init_response_notifies(const ConnectionConfig& connection,

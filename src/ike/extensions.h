@@ -13,10 +13,11 @@ namespace caponier::ike {
 /// What the peer has said. Whether we want it too is asked where it is used.
 struct PeerSupport {
   // IKE_SA_INIT
-  bool fragmentation = false;  ///< RFC 7383
-  bool intermediate = false;   ///< RFC 9242
-  bool childless = false;      ///< RFC 6023; only responders say so
-  bool redirect = false;       ///< RFC 5685; only initiators say so
+  bool fragmentation = false;      ///< RFC 7383
+  bool intermediate = false;       ///< RFC 9242
+  bool childless = false;          ///< RFC 6023; only responders say so
+  bool redirect = false;           ///< RFC 5685; only initiators say so
+  bool prefers_udp_encap = false;  ///< is Caponier, and may choose
   // IKE_AUTH
   bool mobike = false;               ///< RFC 4555
   bool message_id_sync = false;      ///< RFC 6311
@@ -27,6 +28,9 @@ struct PeerSupport {
   void note_auth(const std::vector<wire::Payload>& payloads);
   void note_window_size(const std::vector<wire::Payload>& payloads);
 };
+
+/// Whether our IKE_SA_INIT response `message` has agreed to ESP in UDP.
+[[nodiscard]] bool agrees_to_udp_encap(base::Bytes message);
 
 void append_init_request_notifies(std::vector<wire::Payload>& payloads,
                                   const ConnectionConfig& connection);

@@ -172,7 +172,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
                          : ""));
   if (path_.transport == base::Transport::tcp) {
     report(EventKind::ike_transport, fmt::format("{}: IKE and ESP travel in a TCP stream", who()));
-  } else if (uses_udp_encap()) {
+  } else if (local_behind_nat_ || remote_behind_nat_ || has_forced_encap_) {
     report(EventKind::ike_nat_detected,
            fmt::format("{}: {}; ESP travels in UDP", who(),
                        local_behind_nat_    ? "we are behind a NAT"

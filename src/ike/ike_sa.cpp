@@ -64,7 +64,7 @@ void IkeSa::report_early(EventKind kind, std::string text, Instant now) const {
 
 bool IkeSa::uses_udp_encap() const {
   return path_.transport == base::Transport::tcp || local_behind_nat_ || remote_behind_nat_ ||
-         has_forced_encap_;
+         has_forced_encap_ || support_.prefers_udp_encap;
 }
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {

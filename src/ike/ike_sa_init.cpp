@@ -296,6 +296,8 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   handshake_->ke.reset();
   handshake_->refusal.reset();
   support_.note_init(message.payloads);
+  // Who answers what was not asked has agreed to nothing.
+  support_.prefers_udp_encap = support_.prefers_udp_encap && connection_->prefers_udp_encap;
   note_fragmentation(*connection_);
   note_auth_methods(message.payloads, now);
   if (connection_->nat_traversal) {
@@ -435,6 +437,7 @@ bool IkeSa::continue_init(HalfOpen& half_open, Instant now) {
   support_.note_init(request->payloads);
   // What we have promised counts, whatever the configuration says by now.
   support_.fragmentation = has_notify(response, NotifyType::ikev2_fragmentation_supported);
+  support_.prefers_udp_encap = agrees_to_udp_encap(response);
   if (handshake_->candidates.empty()) {
     note_fragmentation(ConnectionConfig{});
   } else {

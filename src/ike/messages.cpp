@@ -113,6 +113,14 @@ bool has_notify(base::Bytes message, wire::NotifyType type) {
       .has_value();
 }
 
+bool has_vendor_id(base::Bytes message, base::Bytes id) {
+  return find_body(message,
+                   [id](wire::PayloadType found, base::Bytes body) {
+                     return found == wire::PayloadType::vendor_id && std::ranges::equal(body, id);
+                   })
+      .has_value();
+}
+
 ByteVec unprotected_answer(const wire::IkeHeader& request, const NotifyPayload& notify) {
   return unprotected_answer(request, std::vector{notify});
 }

@@ -36,6 +36,7 @@ namespace caponier::ike {
 /// payload of this type, and whether it has such a notify.
 [[nodiscard]] std::optional<base::Bytes> peek(base::Bytes message, wire::PayloadType type);
 [[nodiscard]] bool has_notify(base::Bytes message, wire::NotifyType type);
+[[nodiscard]] bool has_vendor_id(base::Bytes message, base::Bytes id);
 
 /// The unprotected answer to an IKE_SA_INIT request, or to another version: one notify.
 [[nodiscard]] base::ByteVec unprotected_answer(const wire::IkeHeader& request,

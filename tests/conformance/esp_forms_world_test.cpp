@@ -38,7 +38,7 @@ ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
   });
   w.flow(a, b, 100ms);
   EXPECT_TRUE(w.run_until([&] { return caught.has_value(); }, 10s));
-  EXPECT_EQ(was_native, encap == config::Encap::automatic);
+  EXPECT_EQ(was_native, encap == config::Encap::native);
   ipsec::PacketBuffer packet;
   packet.assign(*caught);
   ipsec::OpenItem item;
@@ -52,7 +52,7 @@ ipsec::Verdict verdict_on_the_other_form(config::Encap encap) {
 
 //= rfc7296#2.23-4 rfc7296#2.23-13 type=test
 TEST(EspForms, in_udp_are_opened_although_no_nat_was_found) {
-  EXPECT_EQ(verdict_on_the_other_form(config::Encap::automatic), ipsec::Verdict::forward);
+  EXPECT_EQ(verdict_on_the_other_form(config::Encap::native), ipsec::Verdict::forward);
 }
 
 //= rfc7296#2.23-4 type=test

@@ -468,7 +468,7 @@ def mixed_families(lab, options):
 
 def drops_by_name(lab, options):
     """Status tells drops by name: of each SA, of each worker, of all, with what they mean."""
-    pair = Pair(lab, options, extra_a="start = false\n", extra_b="start = false\n")
+    pair = Pair(lab, options, extra_a='start = false\nencap = "native"\n', extra_b="start = false\n")
     pair.b.start()
     pair.a.start()
     net = pair.net
@@ -515,7 +515,7 @@ def trace(lab, options):
     """`debug trace` follows packets through policy, SA, crypto and verdict."""
     pair = Pair(lab, options, extra_a='\n[site.other]\nremote = "198.51.100.77"\npsk = "@office"\n'
                 'local_nets = ["10.1.0.0/24"]\nremote_nets = ["10.9.0.0/24"]\n',
-                extra_b="start = false\n").up()
+                extra_b='start = false\nencap = "native"\n').up()
     net = pair.net
 
     def traced(name, *arguments):

@@ -137,7 +137,7 @@ def hosts6(lab, options, extra):
 def headers_outside(protocol):
     """IPv6 hop-by-hop options stay in front of ESP and AH, and arrive."""
     def case(lab, options):
-        pair = hosts6(lab, options, 'ah = ["sha256"]\n' if protocol == "ah" else "")
+        pair = hosts6(lab, options, 'ah = ["sha256"]\n' if protocol == "ah" else 'encap = "native"\n')
         hop_by_hop = 54  # IPV6_HOPOPTS
         router_alert = bytes([0, 0, 5, 2, 0, 0, 1, 0])
         with open_socket(pair.net.gw_b, socket.AF_INET6, socket.SOCK_DGRAM,
@@ -177,7 +177,7 @@ def beet(inner, outer):
         here, there = (("10.1.0.10", "10.2.0.10") if inner == 4 else ("fd01::10", "fd02::10"))
         outer_a, outer_b = ((TwoGateways.OUTER_A, TwoGateways.OUTER_B) if outer == 4
                             else (OUTER6_A, OUTER6_B))
-        extra = 'mode = "beet"\nesp = ["null-sha256"]\n'
+        extra = 'mode = "beet"\nesp = ["null-sha256"]\nencap = "native"\n'
         pair = Gateways(lab, options, site(outer_b, here, there, extra),
                         site(outer_a, there, here, extra)).up()
         expect(pair.child()["mode"] == "beet", pair.child())

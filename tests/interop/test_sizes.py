@@ -89,6 +89,8 @@ class Narrow:
                             else ("2001:db8:a::1", "2001:db8:b::1"))
         net_a, net_b = (("10.1.0.0/24", "10.2.0.0/24") if inner == 4
                         else ("fd01::/64", "fd02::/64"))
+        if "encap" not in extra:
+            extra += 'encap = "native"\n'
         text = ('[site.office]\nremote = "{}"\npsk = "@office"\nlocal_nets = ["{}"]\n'
                 'remote_nets = ["{}"]\n' + extra)
         self.a = Caponier(lab, self.gw_a, text.format(outer_b, net_a, net_b), {"office": PSK},

@@ -344,6 +344,9 @@ RunResult random_run(std::uint64_t seed, double loss_max) {
   world.verbose = std::getenv("CAPONIER_SIM_VERBOSE") != nullptr;
   Scene scene = draw_scene(world.rng(), loss_max);
   scene.workers = 1 + seed % 3;
+  if (scene.tunnel.encap == config::Encap::native && seed % 2 == 0) {
+    scene.tunnel.encap = config::Encap::automatic;
+  }
   result.scene = scene.to_string();
   Run run{world, scene};
   run.prepare();

@@ -72,6 +72,62 @@ TEST(Gateway, brings_a_tunnel_up_without_being_asked_and_carries_traffic) {
   EXPECT_FALSE(a.peer().children[0].sa.udp_encap);
 }
 
+TEST(Gateway, puts_esp_in_udp_where_both_ends_prefer_it) {
+  using config::Encap;
+  struct Case {
+    Encap a;
+    Encap b;
+    bool is_in_udp;
+  };
+  for (const Case& one :
+       {Case{Encap::automatic, Encap::automatic, true},
+        Case{Encap::automatic, Encap::native, false}, Case{Encap::native, Encap::automatic, false},
+        Case{Encap::automatic, Encap::never, false}}) {
+    for (const bool mobike : {true, false}) {
+      TestWorld w{seed_from_env(1)};
+      Node& a = w.add();
+      Node& b = w.add();
+      w.connect(a, b, started_by_a());
+      a.peers.front().encap = one.a;
+      b.peers.front().encap = one.b;
+      for (Node* node : {&a, &b}) {
+        node->peers.front().mobike = mobike;
+        node->start();
+      }
+      w.run_until_idle();
+      expect_traffic(w, a, b);
+      for (Node* node : {&a, &b}) {
+        const auto peer = node->peer();
+        ASSERT_EQ(peer.children.size(), 1u);
+        EXPECT_EQ(peer.children[0].sa.udp_encap, one.is_in_udp);
+        // Nobody takes the preference for a NAT, and encapsulated ESP never goes to port 500.
+        EXPECT_FALSE(peer.ike->local_behind_nat || peer.ike->remote_behind_nat);
+        if (one.is_in_udp) {
+          EXPECT_EQ(peer.ike->path.remote.port, 4500);
+        }
+        EXPECT_FALSE(node->has_event(base::EventKind::ike_nat_detected));
+      }
+    }
+  }
+}
+
+TEST(Gateway, keeps_esp_in_udp_when_keys_are_renewed) {
+  TestWorld w{seed_from_env(1)};
+  Tunnel tunnel = started_by_a();
+  tunnel.encap = config::Encap::automatic;
+  Node& a = w.add();
+  Node& b = w.add();
+  w.connect(a, b, tunnel);
+  a.peers.front().lifetime = 7s;
+  a.peers.front().ike_lifetime = 11s;
+  a.start();
+  b.start();
+  w.run_for(60s);
+  ASSERT_TRUE(a.is_up());
+  for (Node* node : {&a, &b}) EXPECT_TRUE(node->peer().children[0].sa.udp_encap);
+  expect_traffic(w, a, b);
+}
+
 TEST(Gateway, traffic_asks_for_a_tunnel_that_waits_for_it) {
   TestWorld w{seed_from_env(1)};
   auto [a, b] = w.pair(psk_tunnel());

@@ -42,7 +42,7 @@ struct Tunnel {
   bool by_name = false;       ///< `a` knows b's name only
   bool b_takes_any = false;   ///< `b` answers any address
   bool named_ids = false;     ///< identities are names, as behind a NAT
-  config::Encap encap = config::Encap::automatic;
+  config::Encap encap = config::Encap::native;
   std::string psk_a = "an excellent pre-shared key of the simulation";
   std::string psk_b = psk_a;
   base::Duration dpd = 30s;

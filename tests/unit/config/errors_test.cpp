@@ -374,7 +374,8 @@ TEST(ConfigErrors, encap_and_start_must_be_possible) {
       {"encap = \"alway\"",
        "9: encap: 'alway' is not a way to encapsulate\n  fix: did you mean 'always'?"},
       {"encap = \"x\"",
-       "9: encap: 'x' is not a way to encapsulate\n  fix: write \"auto\", \"always\" or \"never\""},
+       "9: encap: 'x' is not a way to encapsulate\n  fix: write \"auto\", \"native\", \"always\" "
+       "or \"never\""},
   });
   expect_file({{"[host.a]\nremote = \"any\"\npsk = \"@branch\"\nstart = true\n",
                 "4:9: start: a tunnel with remote = \"any\" cannot be started from here\n  fix: "
