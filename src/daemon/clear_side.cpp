@@ -32,13 +32,15 @@ base::IpAddress destination_of(base::Bytes packet) {
 }  // namespace
 
 void Questions::add(const base::IpAddress& destination, base::Instant now) {
-  if (now - asked_since_ >= interval) {
-    asked_since_ = now;
+  if (now - interval_began_ >= interval) {
+    interval_began_ = now;
+    asked_count_ = 0;
     reset();
   }
   auto& asked = asked_[io::AddressHash{}(destination) % asked_.size()];
-  if (asked == destination || open_count_ == open_max) return;
+  if (asked == destination || open_count_ == open_max || asked_count_ == per_interval_max) return;
   asked = destination;
+  ++asked_count_;
   open_[open_count_++] = destination;
 }
 

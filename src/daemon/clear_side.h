@@ -16,11 +16,12 @@
 
 namespace caponier::daemon {
 
-/// Destinations whose way is to be found: each is asked for once in a while, and not too many at
-/// once. They are few beside the packets, and nothing here allocates.
+/// Destinations whose way is to be found: each is asked for once in a while, and not too many: a
+/// peer that scans a network shall not keep the control side busy. Nothing here allocates.
 class Questions {
  public:
   static constexpr base::Duration interval{std::chrono::seconds{1}};
+  static constexpr std::size_t per_interval_max = 256;
   static constexpr std::size_t open_max = 64;
 
   void add(const base::IpAddress& destination, base::Instant now);
@@ -30,7 +31,8 @@ class Questions {
 
  private:
   std::array<std::optional<base::IpAddress>, 256> asked_;  ///< a place for each hash
-  base::Instant asked_since_{};
+  base::Instant interval_began_{};
+  std::size_t asked_count_ = 0;  ///< in this interval
   std::array<base::IpAddress, open_max> open_;
   std::size_t open_count_ = 0;
 };

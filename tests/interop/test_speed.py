@@ -27,7 +27,7 @@ def expect(condition, message):
 class Pair:
     """Two gateways with one tunnel for both families."""
 
-    def __init__(self, lab, options, extra="", daemon=""):
+    def __init__(self, lab, options, extra="", daemon="", extra_b=""):
         self.lab, self.net, self.numbers = lab, TwoGateways(lab), itertools.count()
         net = self.net
         for host, address in ((net.client_a, "fd01::10/64"), (net.gw_a, "fd01::1/64"),
@@ -38,10 +38,11 @@ class Pair:
         nets_a, nets_b = (f'"10.{i}.0.0/24", "fd0{i}::/64"' for i in (1, 2))
         self.a, self.b = (
             Caponier(lab, host, f'{daemon}[site.office]\nremote = "{there}"\npsk = "@office"\n'
-                     f"local_nets = [{near}]\nremote_nets = [{far}]\n{extra}",
+                     f"local_nets = [{near}]\nremote_nets = [{far}]\n{extra}{more}",
                      {"office": PSK}, options.bin).start()
-            for host, there, near, far in ((net.gw_b, net.OUTER_A, nets_b, nets_a),
-                                           (net.gw_a, net.OUTER_B, nets_a, nets_b)))
+            for host, there, near, far, more in (
+                (net.gw_b, net.OUTER_A, nets_b, nets_a, extra_b),
+                (net.gw_a, net.OUTER_B, nets_a, nets_b, "")))
         self.a, self.b = self.b, self.a
         for gateway in (self.a, self.b):
             gateway.wait_up("office")

@@ -71,10 +71,10 @@ bool HopFinder::drain() {
   bool is_changed = false;
   bool is_all_in_doubt = false;
   const std::function<void(base::Bytes)> handle = [&](base::Bytes message) {
-    if (const auto neighbour = read_neighbour(message)) {
-      is_changed = heed(*neighbour) || is_changed;
-    } else {
+    if (!is_about_neighbour(message)) {
       is_all_in_doubt = true;
+    } else if (const auto neighbour = read_neighbour(message)) {
+      is_changed = heed(*neighbour) || is_changed;
     }
   };
   const auto on_message = [](const nlmsghdr* header, void* data) {

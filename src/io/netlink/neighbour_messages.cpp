@@ -70,10 +70,16 @@ base::ByteVec make_neighbour_use(unsigned interface, const base::IpAddress& addr
                         address);
 }
 
+bool is_about_neighbour(base::Bytes message) {
+  return body_of<ndmsg>(message, RTM_NEWNEIGH) != nullptr ||
+         body_of<ndmsg>(message, RTM_DELNEIGH) != nullptr;
+}
+
 std::optional<Neighbour> read_neighbour(base::Bytes message) {
   const auto* known = body_of<ndmsg>(message, RTM_NEWNEIGH);
   const auto* body = known != nullptr ? known : body_of<ndmsg>(message, RTM_DELNEIGH);
   if (body == nullptr || (body->ndm_flags & NTF_PROXY) != 0) return std::nullopt;
+  if (body->ndm_family != AF_INET && body->ndm_family != AF_INET6) return std::nullopt;
   const auto address = find_address<ndmsg>(message, NDA_DST);
   if (!address) return std::nullopt;
   Neighbour neighbour{static_cast<unsigned>(body->ndm_ifindex), *address, std::nullopt, false};

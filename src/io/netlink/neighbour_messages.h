@@ -36,6 +36,8 @@ struct Neighbour {
 /// As if the kernel itself had a packet for the neighbour: it finds it, or asks whether it is
 /// there.
 [[nodiscard]] base::ByteVec make_neighbour_use(unsigned interface, const base::IpAddress& address);
+/// Also what is none of IP's: bridges tell of theirs in the same messages.
+[[nodiscard]] bool is_about_neighbour(base::Bytes message);
 /// Also from the notice that it was forgotten.
 [[nodiscard]] std::optional<Neighbour> read_neighbour(base::Bytes message);
 

@@ -30,6 +30,17 @@ TEST(Questions, are_few_at_once) {
   EXPECT_EQ(count, Questions::open_max);
 }
 
+TEST(Questions, a_scan_of_a_network_asks_few) {
+  Questions questions;
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    questions.add(base::IpAddress::v4(i), at(0));
+    if (questions.poll()) ++count;
+    questions.reset();
+  }
+  EXPECT_EQ(count, Questions::per_interval_max);
+}
+
 TEST(Questions, may_be_asked_again_after_an_answer) {
   const auto host = base::IpAddress::v4(0x0a01000a);
   Questions questions;

@@ -130,6 +130,15 @@ TEST(NeighbourMessage, proxies_are_no_neighbours) {
       Message{RTM_NEWNEIGH, body}.add(NDA_DST, address("10.1.0.10").bytes()).take()));
 }
 
+TEST(NeighbourMessage, what_a_bridge_has_learnt_is_none_of_ips) {
+  ndmsg body = neighbour_body(NUD_REACHABLE);
+  body.ndm_family = AF_BRIDGE;
+  const auto message = Message{RTM_NEWNEIGH, body}.add(NDA_LLADDR, mac).take();
+  EXPECT_TRUE(is_about_neighbour(message));
+  EXPECT_FALSE(read_neighbour(message));
+  EXPECT_FALSE(is_about_neighbour(Message{RTM_NEWROUTE, route_body()}.take()));
+}
+
 TEST(NeighbourMessage, to_use_one_asks_the_kernel_to_find_it) {
   const auto message = make_neighbour_use(3, address("10.1.0.10"));
   nlmsghdr header{};
