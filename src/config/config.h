@@ -14,7 +14,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "policy/child_sa.h"
-#include "policy/identity.h"
+#include "policy/identity_pattern.h"
 #include "policy/proposal.h"
 #include "policy/trigger.h"
 
@@ -127,9 +127,10 @@ struct PeerConfig {
   std::optional<base::IpAddress> remote_address;  ///< when `remote` is an address
   bool remote_any = false;                        ///< we only answer
   std::uint16_t remote_port = 500;
-  std::optional<base::IpAddress> local;       ///< our outer address, when fixed
-  std::optional<policy::Identity> local_id;   ///< default: our outer address
-  std::optional<policy::Identity> remote_id;  ///< null: any identity that proves the key
+  std::optional<base::IpAddress> local;      ///< our outer address, when fixed
+  std::optional<policy::Identity> local_id;  ///< default: our outer address
+  /// Null: any identity that proves the key.
+  std::optional<policy::IdentityPattern> remote_id;
   std::shared_ptr<const base::SecretBytes> psk;
   std::vector<base::Prefix> local_nets;  ///< site
   std::vector<base::Prefix> remote_nets;

@@ -146,7 +146,7 @@ void read_remote(Section& section, PeerDraft& draft) {
 
 void read_identities(Section& section, PeerDraft& draft) {
   auto local_id = section.text("local_id", parse_identity);
-  auto remote_id = section.text("remote_id", parse_identity);
+  auto remote_id = section.text("remote_id", parse_identity_pattern);
   draft.ids_known = local_id.has_value() == section.has("local_id") &&
                     remote_id.has_value() == section.has("remote_id");
   if (local_id) draft.peer.local_id = std::move(local_id->value);

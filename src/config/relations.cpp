@@ -105,7 +105,8 @@ std::string remote_key(const PeerConfig& peer) {
   return peer.remote_address ? peer.remote_address->to_string() : lower(peer.remote);
 }
 
-bool is_same(const std::optional<policy::Identity>& a, const std::optional<policy::Identity>& b) {
+template <class T>
+bool is_same(const std::optional<T>& a, const std::optional<T>& b) {
   return a && b ? policy::is_same(*a, *b) : a.has_value() == b.has_value();
 }
 

@@ -220,6 +220,23 @@ Parsed<policy::Identity> parse_identity(std::string_view text) {
   return policy::Identity::parse(text);
 }
 
+Parsed<policy::IdentityPattern> parse_identity_pattern(std::string_view text) {
+  const std::size_t end = text.find_first_of("-/");
+  if (end != std::string_view::npos && base::IpAddress::parse(text.substr(0, end))) {
+    const AddressRange range = TRY(parse_address_range(text));
+    return policy::IdentityPattern::range(range.first, range.last);
+  }
+  const bool is_below = text.starts_with("*.") || text.starts_with("*@");
+  const std::string_view name = is_below ? text.substr(1) : text;
+  if (name.size() < (is_below ? 2 : 0) || name.contains('*')) {
+    return fault(fmt::format("{} is no group of names", quoted(text)),
+                 "write *.example.org, *@example.org, or one whole name");
+  }
+  if (!is_below) return policy::IdentityPattern{TRY(parse_identity(text))};
+  const auto type = name.front() == '@' ? wire::IdType::rfc822_addr : wire::IdType::fqdn;
+  return policy::IdentityPattern::below({type, base::to_vec(base::as_bytes(name))});
+}
+
 namespace {
 
 struct ProtocolName {

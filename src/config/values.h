@@ -31,6 +31,8 @@ inline constexpr std::size_t identity_size_max = 255;
 /// An address, a DNS name, or "any".
 [[nodiscard]] Parsed<Remote> parse_remote(std::string_view text);
 [[nodiscard]] Parsed<policy::Identity> parse_identity(std::string_view text);
+/// The same, or "*.example.org", "*@example.org", a prefix, a range of addresses.
+[[nodiscard]] Parsed<policy::IdentityPattern> parse_identity_pattern(std::string_view text);
 [[nodiscard]] Parsed<PortRule> parse_port_rule(std::string_view text);
 /// First to last, both included. Ports: 65535 to 0 is OPAQUE (RFC 4301), as in traffic selectors.
 struct AddressRange {

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "ike/redirect.h"
 #include "policy/child_sa.h"
-#include "policy/identity.h"
+#include "policy/identity_pattern.h"
 #include "policy/proposal.h"
 #include "policy/traffic_selector.h"
 #include "wire/ike.h"
@@ -61,9 +61,9 @@ struct ConnectionConfig {
   /// source, and the connection is then responder-only.
   std::vector<base::IpAddress> remote_addresses;
   policy::Identity local_id;
-  std::optional<policy::Identity> remote_id;  ///< null: any identity that proves the key
-  policy::Offers offers;                      ///< IKE
-  std::vector<ChildConfig> children;          ///< the first is negotiated in IKE_AUTH
+  std::optional<policy::IdentityPattern> remote_id;  ///< null: any identity that proves the key
+  policy::Offers offers;                             ///< IKE
+  std::vector<ChildConfig> children;                 ///< the first is negotiated in IKE_AUTH
   base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
   bool force_encap = false;  ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
   /// ESP travels in UDP although there is no NAT, if the peer prefers that too.

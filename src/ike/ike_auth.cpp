@@ -214,7 +214,9 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
     //= rfc7296#2.4-3
     payloads.emplace_back(make_notify(NotifyType::initial_contact));
   }
-  if (connection.remote_id) payloads.emplace_back(connection.remote_id->to_wire(false));
+  const policy::Identity* const expected =
+      connection.remote_id ? connection.remote_id->only() : nullptr;
+  if (expected != nullptr) payloads.emplace_back(expected->to_wire(false));
   payloads.emplace_back(
       wire::AuthPayload{method_of(connection.local_auth), base::to_vec(auth.reveal())});
   append_gifts(payloads, nullptr, now);
@@ -283,7 +285,7 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   if (handshake_->is_resumed && *id != handshake_->resumes->state.id_r) {
     return distrust("the peer resumes under another identity", now);
   }
-  if (connection_->remote_id && !policy::is_same(*connection_->remote_id, *remote_id_)) {
+  if (connection_->remote_id && !connection_->remote_id->matches(*remote_id_)) {
     return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
                                 connection_->remote_id->to_string()),
                     now);
@@ -414,6 +416,7 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
   const wire::IdPayload* const wanted = wire::find_id(payloads, false);
   if (handshake_->is_resumed) return resumed_connection(payloads);
+  ConnectionPtr one_of_several;
   ConnectionPtr any_peer;
   for (const ConnectionPtr& candidate : handshake_->candidates) {
     // It may have been removed or changed since IKE_SA_INIT.
@@ -421,16 +424,17 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
     if (method_of(candidate->remote_auth) != method) continue;
     const auto& remote = candidate->remote_id;
     //= rfc7296#1.2-3
-    if (remote && !policy::is_same(*remote, peer)) continue;
+    if (remote && !remote->matches(peer)) continue;
     if (wanted != nullptr && candidate->local_auth != AuthKind::null &&
         !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
       continue;
     }
     if (!is_offered(session_->suite, candidate->offers)) continue;
-    if (remote) return candidate;
-    if (!any_peer) any_peer = candidate;
+    if (remote && remote->only() != nullptr) return candidate;
+    ConnectionPtr& less_exact = remote ? one_of_several : any_peer;
+    if (!less_exact) less_exact = candidate;
   }
-  return any_peer;
+  return one_of_several ? one_of_several : any_peer;
 }
 
 void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {

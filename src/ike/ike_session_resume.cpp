@@ -147,9 +147,8 @@ ConnectionPtr find_resumed(const Shared& shared, const Resumable& state) {
                             connection.credential_tag == state.credential_tag &&
                             connection.local_id.to_wire(false) == state.id_r &&
                             is_offered(state.suite, connection.offers);
-  const bool is_peer =
-      !connection.remote_id ||
-      policy::is_same(*connection.remote_id, policy::Identity::from_wire(state.id_i));
+  const bool is_peer = !connection.remote_id ||
+                       connection.remote_id->matches(policy::Identity::from_wire(state.id_i));
   return is_unchanged && is_peer ? *found : nullptr;
 }
 

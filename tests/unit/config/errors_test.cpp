@@ -297,6 +297,12 @@ TEST(ConfigErrors, identities_must_not_be_empty_or_broken) {
       {"remote_id = \"keyid:xyz\"",
        "13: remote_id: 'keyid:xyz' holds no hexadecimal bytes\n  fix: write an even number of "
        "digits 0-9 and a-f behind keyid:"},
+      {"remote_id = \"gw*.example.org\"",
+       "13: remote_id: 'gw*.example.org' is no group of names\n  fix: write *.example.org, "
+       "*@example.org, or one whole name"},
+      {"remote_id = \"*.\"",
+       "13: remote_id: '*.' is no group of names\n  fix: write *.example.org, *@example.org, or "
+       "one whole name"},
   });
 }
 

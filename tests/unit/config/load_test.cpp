@@ -1,5 +1,6 @@
 // What good configurations mean.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "memory_source.h"
@@ -71,6 +72,20 @@ TEST(ConfigLoad, when_tcp_is_used_and_how_often_is_tried_are_taken) {
   const auto silent = loaded(site_with("tcp = \"never\"\n[daemon]\ntcp_ports = []\n"));
   ASSERT_NE(silent, nullptr);
   EXPECT_TRUE(silent->daemon.tcp_ports.empty());
+}
+
+//= rfc4301#4.4.3.1-3 type=test
+TEST(ConfigLoad, a_remote_id_may_name_several) {
+  const auto remote_id = [](std::string_view text) {
+    const auto config = loaded(site_with(fmt::format("remote_id = \"{}\"\n", text)));
+    return config == nullptr ? std::string{} : config->peers.at(0).remote_id->to_string();
+  };
+  EXPECT_EQ(remote_id("*.example.org"), "*.example.org");
+  EXPECT_EQ(remote_id("*@example.org"), "*@example.org");
+  EXPECT_EQ(remote_id("192.0.2.0/30"), "192.0.2.0-192.0.2.3");
+  EXPECT_EQ(remote_id("2001:db8::1-2001:db8::9"), "2001:db8::1-2001:db8::9");
+  EXPECT_EQ(remote_id("my-host/1"), "my-host/1");
+  EXPECT_EQ(remote_id("192.0.2.7"), "192.0.2.7");
 }
 
 //= rfc7296#3.3.4-4 type=test

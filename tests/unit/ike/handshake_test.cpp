@@ -215,6 +215,47 @@ TEST(IkeHandshake, identities_choose_among_connections_of_the_same_address) {
   EXPECT_EQ(pair.b.endpoint.snapshot().at(0).connection, "to-a.example");
 }
 
+//= rfc4301#4.4.3.1-3 type=test
+TEST(IkeHandshake, the_connection_that_names_the_peer_most_exactly_is_chosen) {
+  const auto below = [](std::string_view domain) {
+    return policy::IdentityPattern::below(
+        {wire::IdType::fqdn, base::to_vec(base::as_bytes(domain))});
+  };
+  ConnectionConfig any = make_connection(end_b, end_a);
+  any.name = "any";
+  any.remote_id.reset();
+  ConnectionConfig elsewhere = any;
+  elsewhere.name = "elsewhere";
+  elsewhere.remote_id = below(".example.net");
+  ConnectionConfig domain = any;
+  domain.name = "domain";
+  domain.remote_id = below(".example");
+  ConnectionConfig exact = make_connection(end_b, end_a);
+  const auto chosen_of = [&](std::vector<ConnectionConfig> connections) {
+    Pair fresh;
+    fresh.b.set(std::move(connections));
+    fresh.initiate_a();
+    fresh.run();
+    const auto all = fresh.b.endpoint.snapshot();
+    return all.empty() ? std::string{} : all.front().connection;
+  };
+  EXPECT_EQ(chosen_of({any, elsewhere, domain, exact}), exact.name);
+  EXPECT_EQ(chosen_of({any, elsewhere, domain}), "domain");
+  EXPECT_EQ(chosen_of({elsewhere, any}), "any");
+  EXPECT_EQ(chosen_of({elsewhere}), "");
+}
+
+TEST(IkeHandshake, an_initiator_that_expects_one_of_several_names_none) {
+  Pair pair;
+  ConnectionConfig a = make_connection(end_a, end_b);
+  a.remote_id = policy::IdentityPattern::below(
+      {wire::IdType::fqdn, base::to_vec(base::as_bytes(".example"))});
+  pair.a.set(a);
+  pair.initiate_a();
+  pair.run();
+  EXPECT_TRUE(pair.is_up());
+}
+
 TEST(IkeHandshake, a_second_initiate_for_the_same_connection_is_ignored) {
   Pair pair;
   pair.initiate_a();
