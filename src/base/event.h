@@ -56,6 +56,7 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(child_up,             "child.up",              notice)               \
   X(child_down,           "child.down",            notice)               \
   X(child_failed,         "child.failed",          warning)              \
+  X(child_resource,       "child.resource",        info)                 \
   X(child_expiring,       "child.expiring",        info)                 \
   X(audit,                "audit",                 notice)
 // clang-format on

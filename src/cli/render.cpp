@@ -141,9 +141,12 @@ std::string_view carriage(const Json& child, const std::string& transport) {
 
 void add_child(std::string& out, const Json& child, const std::string& transport,
                const Json& meanings) {
-  out += fmt::format("  child {}: {}, {}, {}, {} old\n", text(child, "name"), text(child, "mode"),
+  const std::string worker = at(child, "worker").is_number()
+                                 ? fmt::format(", for worker {:.0f}", number(child, "worker"))
+                                 : "";
+  out += fmt::format("  child {}: {}, {}, {}, {} old{}\n", text(child, "name"), text(child, "mode"),
                      text(child, "suite"), carriage(child, transport),
-                     age_or_dash(child, "established_seconds"));
+                     age_or_dash(child, "established_seconds"), worker);
   out += fmt::format("    {} === {}\n", joined(at(child, "local")), joined(at(child, "remote")));
   out += fmt::format("    in   spi {}  {}\n", text(child, "spi_in"),
                      traffic_text(child, "packets_in", "bytes_in", "last_in_seconds"));

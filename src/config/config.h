@@ -143,7 +143,9 @@ struct PeerConfig {
   Tcp tcp = Tcp::fallback;
   Start start = Start::at_once;  ///< on_command by default for "any"
   policy::PfpFlags pfp;          ///< an SA of its own for each value of these
-  bool mobike = true;            ///< site: RFC 4555
+  /// RFC 9611: at most so many workers have an SA of their own besides the first, which is for all.
+  unsigned per_cpu_sas = 0;
+  bool mobike = true;  ///< site: RFC 4555
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration keepalive{std::chrono::seconds{20}};  ///< of NAT mappings
   base::Duration lifetime{std::chrono::hours{1}};      ///< soft lifetime of a Child SA

@@ -37,6 +37,7 @@ constexpr std::array common_keys = {
     optional("tcp", "\"fallback\""),
     optional("start", "true"),
     optional("pfp", "[\"remote_address\"]"),
+    optional("per_cpu_sas", "true"),
     optional("dpd", "\"30s\""),
     optional("keepalive", "\"20s\""),
     optional("lifetime", "\"1h\""),
@@ -262,6 +263,28 @@ void read_start(Section& section, const Node& table, PeerConfig& peer) {
   }
 }
 
+void read_per_cpu_sas(Section& section, const Node& table, PeerConfig& peer) {
+  const Entry* const entry = table.find("per_cpu_sas");
+  if (entry == nullptr) return;
+  if (entry->value.kind == NodeKind::integer) {
+    const auto count = section.integer("per_cpu_sas", 0, workers_max);
+    if (count) peer.per_cpu_sas = static_cast<unsigned>(*count);
+  } else if (const auto wanted = section.boolean("per_cpu_sas")) {
+    peer.per_cpu_sas = wanted->value ? workers_max : 0;
+  }
+  if (peer.per_cpu_sas == 0) return;
+  if (peer.remote_any) {
+    // RFC 9611 s7: whoever may come could have as many as he likes.
+    section.note(entry->value.where, "per_cpu_sas",
+                 {"a tunnel with remote = \"any\" has one SA for each peer",
+                  "name the remote, or remove per_cpu_sas"});
+  } else if (peer.pfp.any()) {
+    section.note(entry->value.where, "per_cpu_sas",
+                 {"with pfp the packets say which SAs there are, not the CPUs",
+                  "remove per_cpu_sas or pfp"});
+  }
+}
+
 Parsed<RedirectTarget> parse_redirect_target(std::string_view text) {
   auto remote = TRY(parse_remote(text));
   if (remote.any) {
@@ -375,6 +398,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
   read_retry(section, peer);
   read_start(section, entry.value, peer);
+  read_per_cpu_sas(section, entry.value, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
   read_recovery(section, peer);

@@ -80,6 +80,7 @@ Json child_json(const gateway::ChildStatus& child, base::Instant now) {
   out["remote"] = list_json(child.sa.remote);
   out["established_seconds"] = seconds_json(now - child.sa.established_at);
   out["inner_mtu_bytes"] = child.inner_mtu;
+  if (child.sa.resource) out["worker"] = child.sa.resource->value;
   add_counters(out, counters);
   out["last_in_seconds"] = ago_json(counters.last_in, now);
   out["last_out_seconds"] = ago_json(counters.last_out, now);

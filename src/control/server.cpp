@@ -51,6 +51,7 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::child_rekeyed:
     case base::EventKind::child_up:
     case base::EventKind::child_down:
+    case base::EventKind::child_resource:
     case base::EventKind::child_expiring:
     case base::EventKind::audit: return std::nullopt;
   }

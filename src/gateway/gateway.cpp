@@ -20,6 +20,7 @@ void Gateway::Impl::make_endpoint(const config::DaemonConfig& daemon, base::Inst
   ike::EndpointConfig endpoint;
   endpoint.ike_port = daemon.ike_port;
   endpoint.natt_port = daemon.natt_port;
+  endpoint.workers = static_cast<std::uint32_t>(workers_.size());
   endpoint.limits = options_.ike_limits;
   endpoint.limits.peer_window_size = std::max(endpoint.limits.peer_window_size, daemon.window);
   if (daemon.half_open_max) {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -79,7 +81,9 @@ void Gateway::Impl::refresh() {
     const auto peer = peers_.find(policy.peer);
     if (peer != peers_.end() && peer->second.is_off()) continue;
     policies.push_back(make_policy(policy));
-    if (peer != peers_.end()) policies.back().pfp = peer->second.config().pfp;
+    if (peer == peers_.end()) continue;
+    policies.back().pfp = peer->second.config().pfp;
+    policies.back().resources = peer->second.config().per_cpu_sas;
   }
   std::map<base::Prefix, AddRoute> routes;
   for (const auto& [name, peer] : peers_) {
@@ -184,7 +188,7 @@ void Gateway::Impl::route(Worker::News news, base::Instant now) {
   const Overloaded handle_notice{
       [&](ipsec::Acquire& acquire) {
         if (Peer* peer = find(acquire.connection)) {
-          peer->handle_acquire(std::move(acquire.trigger), now);
+          peer->handle_acquire(std::move(acquire), now);
         }
       },
       [&](const ipsec::Expired& expired) {
@@ -271,6 +275,10 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   const bool is_first = peer->state() != PeerState::idle;
   peer->handle(up, now);
   if (up.replaces) return;  // the endpoint says all there is to say
+  if (up.resource) {
+    return emit(base::EventKind::child_resource, up.connection,
+                fmt::format("one more SA, for worker {}", up.resource->value));
+  }
   emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, is_first, now));
 }
 

@@ -271,6 +271,10 @@ void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   if (wish_ == Wish::down) return;
   children_.insert(up.child_sa);
   had_child_ = true;
+  if (up.resource) {
+    resource_sas_.insert(up.child_sa);
+    return reconcile(now);
+  }
   trigger_.reset();
   child_pending_until_.reset();
   child_retry_at_.reset();
@@ -282,6 +286,7 @@ void Peer::handle(const ike::ChildUp& up, base::Instant now) {
 
 void Peer::handle(const ike::ChildDown& down, base::Instant now) {
   const bool was_ours = children_.erase(down.child_sa) > 0;
+  if (resource_sas_.erase(down.child_sa) > 0) return reconcile(now);
   if (was_ours) {
     child_retry_at_ = now + back_off(1);
   } else if (down.child_sa.value == 0) {
@@ -308,12 +313,19 @@ void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
   }
   requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
   children_.erase(id);
+  if (resource_sas_.erase(id) > 0) return;
   child_retry_at_.reset();
   reconcile(now);
 }
 
-void Peer::handle_acquire(policy::Trigger trigger, base::Instant now) {
+void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
   if (wish_ == Wish::down) return;
+  if (acquire.resource) {
+    requests_.emplace_back(
+        ike::Command{ike::InitiateChild{config_.name, config_.name, {}, acquire.resource}});
+    return;
+  }
+  policy::Trigger trigger = std::move(acquire.trigger);
   if (wish_ == Wish::on_demand && config_.start == config::Start::on_command && ikes_.empty()) {
     return;
   }
@@ -341,7 +353,7 @@ void Peer::handle_failure_text(const std::string& text) {
 }
 
 std::optional<base::Instant> Peer::child_due() const {
-  if (!is_wanted() || !children_.empty()) return std::nullopt;
+  if (!is_wanted() || has_first_child()) return std::nullopt;
   if (child_pending_until_) return child_pending_until_;
   return child_retry_at_.value_or(base::Instant{});
 }

@@ -77,8 +77,9 @@ class Peer {
   void handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
-  /// Traffic wants an SA: of the tunnel, or one more when those there are do not cover it.
-  void handle_acquire(policy::Trigger trigger, base::Instant now);
+  /// Traffic wants an SA: of the tunnel, or one more when those there are do not cover it, or when
+  /// they are not its worker's own.
+  void handle_acquire(ipsec::Acquire acquire, base::Instant now);
   /// A failure the endpoint has explained; shown until the next success.
   void handle_failure_text(const std::string& text);
 
@@ -112,6 +113,8 @@ class Peer {
   [[nodiscard]] bool lacks_addresses() const;
   [[nodiscard]] base::Duration back_off(unsigned failures);
   [[nodiscard]] std::optional<base::Instant> child_due() const;
+  /// The SA that is for everybody; those of resources (RFC 9611) come and go beside it.
+  [[nodiscard]] bool has_first_child() const { return children_.size() > resource_sas_.size(); }
 
   void reconcile(base::Instant now);
   void reconcile_child(base::Instant now);
@@ -157,6 +160,7 @@ class Peer {
   std::set<ike::IkeSaId> ikes_;
   std::map<ike::IkeSaId, base::IpAddress> guests_;  ///< who has come to `remote = "any"`
   std::set<policy::ChildSaId> children_;
+  std::set<policy::ChildSaId> resource_sas_;  ///< of children_
 
   Ladder ladder_;
   unsigned rungs_out_ = 0;  ///< IKE SAs being negotiated beside each other

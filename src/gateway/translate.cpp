@@ -69,6 +69,7 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
   child.lifetime = lifetime_of(peer);
   child.replay_window = peer.replay_window;
   child.treatment = peer.treatment;
+  child.resources = peer.per_cpu_sas;
   switch (peer.kind) {
     case config::PeerKind::site:
       child.mode = peer.mode;
@@ -136,6 +137,7 @@ ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
   ipsec::Policy policy{ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local),
                        std::move(remote)};
   policy.pfp = peer.pfp;
+  policy.resources = peer.per_cpu_sas;
   return policy;
 }
 

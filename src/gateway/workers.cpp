@@ -31,7 +31,8 @@ policy::InstallSa copy_of(const policy::InstallSa& sa) {
           .remote = sa.remote,
           .lifetime = sa.lifetime,
           .replay_window = sa.replay_window,
-          .receives_only = sa.receives_only};
+          .receives_only = sa.receives_only,
+          .resource = sa.resource};
 }
 
 }  // namespace
@@ -53,6 +54,9 @@ Workers::Workers(const ipsec::EngineLimits& limits, std::span<const WorkerPorts>
   ipsec::EngineLimits each = limits;
   each.shares_associations = limits.shares_associations || ports.size() > 1;
   for (const WorkerPorts& port : ports) {
+    if (ports.size() > 1) {
+      each.resource = policy::ResourceId{static_cast<std::uint32_t>(workers_.size())};
+    }
     workers_.push_back(std::make_unique<Worker>(each, port, crypto, inspection));
   }
 }
@@ -117,9 +121,8 @@ bool Workers::is_repeated(const Worker::News& news, base::Instant now) {
   const auto* const notice = std::get_if<ipsec::Notice>(&news);
   const auto* const acquire = notice == nullptr ? nullptr : std::get_if<ipsec::Acquire>(notice);
   if (acquire == nullptr || workers_.size() == 1) return false;
-  const ipsec::ChildName child{acquire->connection, acquire->child};
-  if (!acquires_.is_due(child, acquire->trigger, now)) return true;
-  acquires_.note(child, acquire->trigger, now);
+  if (!acquires_.is_due(*acquire, now)) return true;
+  acquires_.note(*acquire, now);
   return false;
 }
 

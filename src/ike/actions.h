@@ -110,7 +110,8 @@ struct ChildUp {
   policy::ChildSaId child_sa;
   std::string connection;
   std::string child;
-  std::optional<policy::ChildSaId> replaces{};  ///< a rekey: that one receives until it is deleted
+  std::optional<policy::ChildSaId> replaces{};   ///< a rekey: that one receives until it is deleted
+  std::optional<policy::ResourceId> resource{};  ///< one more SA, for this one alone (RFC 9611)
 };
 /// A child that could not be negotiated has no child_sa (value 0). The IKE SA lives on.
 struct ChildDown {
@@ -161,6 +162,9 @@ struct InitiateChild {
   std::string connection;
   std::string child;
   std::optional<policy::Trigger> trigger{};
+  /// One more SA of a child that is up, for this resource alone (RFC 9611). Ignored when there is
+  /// one, or the peer wants none; what fails is no ChildDown.
+  std::optional<policy::ResourceId> resource{};
 };
 struct DeleteIke {
   std::string connection;  ///< all its IKE SAs

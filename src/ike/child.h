@@ -23,6 +23,8 @@ struct Child {
   std::optional<base::Instant> overdue_at;       ///< the peer should have deleted it by then
   std::optional<base::Instant> lingers_until;    ///< deleted, but still receives
   unsigned failed_rekeys = 0;
+  bool is_grouped = false;        ///< both ends have said that there may be more (RFC 9611)
+  bool is_group_full = false;     ///< but the peer wants no more
   base::Path path;                ///< of its ESP
   bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
 };

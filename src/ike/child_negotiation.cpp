@@ -42,6 +42,22 @@ policy::Offers possible_offers(const ChildConfig& child, const ChildScene& scene
   return offers;
 }
 
+/// What of `offers` gives the suite, whatever its key exchange.
+policy::Offers narrowed(policy::Offers offers, const Model::Joined& joined) {
+  const crypto::CipherSuite& cipher = joined.suite.cipher;
+  const policy::Encryption encryption{cipher.encr, cipher.key_bits};
+  const auto keep = [](auto& list, const auto& value) {
+    const bool is_there = std::ranges::find(list, value) != list.end();
+    if (is_there) list = {value};
+    return is_there || list.empty();
+  };
+  std::erase_if(offers, [&](policy::Offer& offer) {
+    return offer.protocol != protocol_id(joined.protocol) || !keep(offer.encryption, encryption) ||
+           !keep(offer.integrity, cipher.integ) || !keep(offer.esn, joined.suite.esn);
+  });
+  return offers;
+}
+
 /// BEET has one address inside at each end.
 bool is_host(const TrafficSelectors& selectors) {
   return !selectors.empty() && std::ranges::all_of(selectors, [&](const auto& selector) {
@@ -103,7 +119,7 @@ using CandidateVerdict = std::expected<Candidate, ChildRefusal>;
 
 CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_group,
                            const ChildConfigPtr& child, const ChildScene& scene,
-                           const Replaced* replaced) {
+                           const Model* replaced) {
   const bool is_transport = child->mode == SaMode::transport;
   const Seen asked = as_seen(policy::from_wire(*request.ts_r), policy::from_wire(*request.ts_i),
                              is_transport && request.wants_transport, scene);
@@ -166,6 +182,7 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
   agreement.spi_out = *spi;
   agreement.protocol = sa_protocol(choice->answer.protocol);
   agreement.may_pad = !request.refuses_tfc;
+  agreement.is_grouped = request.is_grouped && child->resources > 0;
   agreement.answer = std::move(choice->answer);
   return candidate;
 }
@@ -186,13 +203,14 @@ ChildPayloads ChildPayloads::of(const std::vector<wire::Payload>& payloads) {
           wire::find_ts(payloads, false),
           wire::find_notify(payloads, NotifyType::use_transport_mode) != nullptr,
           beet != nullptr && beet->data.empty(),
-          wire::find_notify(payloads, NotifyType::esp_tfc_padding_not_supported) != nullptr};
+          wire::find_notify(payloads, NotifyType::esp_tfc_padding_not_supported) != nullptr,
+          wire::find_notify(payloads, NotifyType::sa_resource_info) != nullptr};
 }
 
 ChildVerdict choose_child_sa(const ChildPayloads& request, crypto::KeGroup ke_group,
                              const ConnectionConfig& connection,
                              const std::shared_ptr<const ConnectionConfig>& owner,
-                             const ChildScene& scene, const Replaced* replaced) {
+                             const ChildScene& scene, const Model* replaced) {
   std::optional<Candidate> best;
   ChildRefusal refusal = refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
                                 "the connection has no children");
@@ -220,9 +238,13 @@ std::optional<std::string> find_obstacle(const ChildConfig& child, const ChildSc
 }
 
 ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGroup ke_group,
-                            const ChildScene& scene, const Replaced* replaced,
+                            const ChildScene& scene, const Model* replaced,
                             const std::optional<policy::Trigger>& trigger) {
   ChildOffer offer;
+  offer.offers = possible_offers(*child, scene);
+  if (replaced != nullptr && replaced->joined) {
+    offer.offers = narrowed(std::move(offer.offers), *replaced->joined);
+  }
   offer.spi_in = spi_in;
   offer.ke_group = ke_group;
   offer.local = child->local;
@@ -237,18 +259,23 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
   } else if (replaced != nullptr) {
     offer.local = replaced->local;
     offer.remote = replaced->remote;
-    offer.is_rekey = true;
+    offer.is_in_use = true;
   } else if (trigger) {
     offer.local = policy::offer_for(trigger->local, trigger->is_exact, child->local);
     offer.remote = policy::offer_for(trigger->remote, trigger->is_exact, child->remote);
     offer.trigger = trigger;
   }
-  offer.payloads.emplace_back(policy::to_wire(possible_offers(*child, scene), to_bytes(spi_in),
-                                              ke_group != crypto::KeGroup::none));
+  offer.payloads.emplace_back(
+      policy::to_wire(offer.offers, to_bytes(spi_in), ke_group != crypto::KeGroup::none));
   offer.payloads.emplace_back(policy::to_wire(offer.local, true));
   offer.payloads.emplace_back(policy::to_wire(offer.remote, false));
   if (const auto notify = notify_of(child->mode)) {
     offer.payloads.emplace_back(make_notify(*notify));
+  }
+  // RFC 9611 s3: a rekey keeps its resource without a word.
+  const bool is_rekey = replaced != nullptr && !replaced->joined;
+  if (child->resources > 0 && !is_rekey) {
+    offer.payloads.emplace_back(make_notify(NotifyType::sa_resource_info));
   }
   offer.child = std::move(child);
   return offer;
@@ -257,8 +284,7 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
 ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& offer,
                              const ChildScene& scene) {
   const ChildConfig& child = *offer.child;
-  auto choice =
-      policy::accept_child(*response.sa, possible_offers(child, scene), scene.in_ike_auth);
+  auto choice = policy::accept_child(*response.sa, offer.offers, scene.in_ike_auth);
   if (!choice) {
     return std::unexpected{
         refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
@@ -291,8 +317,8 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
                            policy::to_string(offer.local), policy::to_string(offer.remote),
                            policy::to_string(answered.local), policy::to_string(answered.remote)))};
   }
-  if (offer.is_rekey && !(policy::contains(answered.local, offer.local) &&
-                          policy::contains(answered.remote, offer.remote))) {
+  if (offer.is_in_use && !(policy::contains(answered.local, offer.local) &&
+                           policy::contains(answered.remote, offer.remote))) {
     return std::unexpected{
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("{} === {} is in use, the peer narrows it to {} === {}",
@@ -312,7 +338,8 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
                         *spi,
                         std::move(choice->answer),
                         std::move(answered.local),
-                        std::move(answered.remote)};
+                        std::move(answered.remote),
+                        response.is_grouped && child.resources > 0};
 }
 
 std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement, base::Spi spi_in) {
@@ -324,6 +351,7 @@ std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement, ba
   payloads.emplace_back(policy::to_wire(agreement.remote, true));
   payloads.emplace_back(policy::to_wire(agreement.local, false));
   if (const auto notify = notify_of(agreement.mode)) payloads.emplace_back(make_notify(*notify));
+  if (agreement.is_grouped) payloads.emplace_back(make_notify(NotifyType::sa_resource_info));
   return payloads;
 }
 

@@ -34,6 +34,7 @@ struct ChildPayloads {
   bool wants_transport = false;
   bool wants_beet = false;   ///< draft-nikander-esp-beet-mode, as strongSwan negotiates it
   bool refuses_tfc = false;  ///< RFC 7296 s1.3.1
+  bool is_grouped = false;   ///< SA_RESOURCE_INFO (RFC 9611); what it says is for people
 
   [[nodiscard]] static ChildPayloads of(const std::vector<wire::Payload>& payloads);
   [[nodiscard]] bool is_complete() const { return sa && ts_i && ts_r; }
@@ -48,6 +49,7 @@ struct ChildAgreement {
   base::Spi spi_out;
   wire::Proposal answer;  ///< the responder's, still with the initiator's SPI
   policy::TrafficSelectors local, remote;
+  bool is_grouped = false;  ///< both ends would have more of the same (RFC 9611)
 };
 
 /// Why there will be no Child SA, with the notify that tells the peer.
@@ -57,10 +59,17 @@ struct ChildRefusal {
   std::string sentence;
 };
 
-/// The SA a rekey replaces, as far as negotiation cares (s2.9.2).
-struct Replaced {
+/// An SA that the new one shall be like: of the same child and selectors, as it replaces it
+/// (s2.9.2).
+struct Model {
   std::string child;
   policy::TrafficSelectors local, remote;
+  /// Of the same algorithms too, as it is not replaced but joined (RFC 9611 s3).
+  struct Joined {
+    policy::SaProtocol protocol{};
+    policy::ChildSuite suite;
+  };
+  std::optional<Joined> joined{};
 };
 
 using ChildVerdict = std::expected<ChildAgreement, ChildRefusal>;
@@ -71,7 +80,7 @@ using ChildVerdict = std::expected<ChildAgreement, ChildRefusal>;
                                            const ConnectionConfig& connection,
                                            const std::shared_ptr<const ConnectionConfig>& owner,
                                            const ChildScene& scene,
-                                           const Replaced* replaced = nullptr);
+                                           const Model* replaced = nullptr);
 
 /// Why the child cannot be had there at all: AH does not survive a NAT, nor has it a place in UDP.
 [[nodiscard]] std::optional<std::string> find_obstacle(const ChildConfig& child,
@@ -82,14 +91,15 @@ struct ChildOffer {
   ChildConfigPtr child;
   base::Spi spi_in;
   crypto::KeGroup ke_group = crypto::KeGroup::none;
-  std::vector<wire::Payload> payloads;     ///< SA, TSi, TSr, and the mode's notify
+  std::vector<wire::Payload> payloads;  ///< SA, TSi, TSr, and notifies
+  policy::Offers offers;
   policy::TrafficSelectors local, remote;  ///< as offered
-  bool is_rekey = false;                   ///< then they must not be narrowed (s2.9.2)
+  bool is_in_use = false;                  ///< then they must not be narrowed (s2.9.2)
   std::optional<policy::Trigger> trigger;
 };
 [[nodiscard]] ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in,
                                           crypto::KeGroup ke_group, const ChildScene& scene,
-                                          const Replaced* replaced = nullptr,
+                                          const Model* replaced = nullptr,
                                           const std::optional<policy::Trigger>& trigger = {});
 
 /// The initiator's check of the answer.

@@ -97,6 +97,9 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   info.local = agreement.local;
   info.remote = agreement.remote;
   info.established_at = now;
+  info.resource = replacement.resource;
+  const Child* const replaced = find_child(replacement.replaces);
+  child.is_grouped = replaced != nullptr ? replaced->is_grouped : agreement.is_grouped;
 
   policy::InstallSa action;
   action.id = info.id;
@@ -122,6 +125,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.lifetime = shortened(config.lifetime, shared_);
   action.replay_window = config.replay_window;
   action.receives_only = !child.sends;
+  action.resource = info.resource;
   shared_.emit(std::move(action));
   if (child.is_announced) announce_child(info, replacement);
   shared_.child_owner[info.id] = id_;
@@ -137,7 +141,8 @@ void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacem
                      policy::name_of(child.mode), is_rekey ? "rekeyed" : "up",
                      policy::to_string(child.local), policy::to_string(child.remote),
                      policy::to_string(child.suite), carriage(child.protocol)));
-  shared_.emit(ChildUp{id_, child.id, name(), child.name, replacement.replaces});
+  shared_.emit(
+      ChildUp{id_, child.id, name(), child.name, replacement.replaces, replacement.resource});
 }
 
 void IkeSa::switch_child(Child& child, bool sends) {
@@ -170,7 +175,8 @@ void IkeSa::delete_child(policy::ChildSaId id, Instant now) {
   Child* const child = find_child(id);
   if (child == nullptr || child->is_closing || state_ != IkeState::established) return;
   // s2.8: an SA that ends because nothing could replace it takes the IKE SA along.
-  if (child->failed_rekeys > 0 && !child->replaced_by) return close(EndReason::expired, now);
+  const bool is_irreplaceable = child->failed_rekeys > 0 && !child->info.resource;
+  if (is_irreplaceable && !child->replaced_by) return close(EndReason::expired, now);
   child->is_closing = true;
   child->overdue_at.reset();
   drop_wishes([&](const Wish& wish) {

@@ -29,6 +29,9 @@ struct ChildConfig {
   policy::Lifetime lifetime;
   std::uint32_t replay_window = 4096;
   policy::SaTreatment treatment{};
+  /// RFC 9611: for so many resources there may be an SA besides the first; 0: neither asked for nor
+  /// given.
+  std::uint32_t resources = 0;
 };
 
 /// How one side proves who it is.
@@ -122,6 +125,9 @@ struct IkeLimits {
   std::size_t tickets_used_max = 16384;                        ///< remembered until they expire
   base::Duration half_open_timeout{std::chrono::seconds{30}};
   std::size_t children_per_ike_max = 64;
+  /// Both ends may ask for the same resource's at once, and RFC 9611 s6 wants room for that.
+  std::size_t sas_per_resource_max = 2;
+  unsigned resource_retries_max = 3;  ///< while the peer cannot just now; then traffic asks again
   std::size_t ike_sas_per_peer_max = 8;  ///< of one identity; the oldest goes
   std::size_t ike_sas_max = 16384;       ///< all of them, half-open ones included
   std::size_t message_size_max = 65535;
@@ -185,6 +191,9 @@ struct EndpointConfig {
   std::uint16_t ike_port = 500;
   std::uint16_t natt_port = 4500;
   IkeLimits limits;
+  /// SPIs of ours are spread over so many workers (base::worker_of); each is a resource of RFC
+  /// 9611.
+  std::uint32_t workers = 1;
   /// Newest first; they must outlive the process. Without any, no crash token is given (RFC 6290).
   std::vector<std::shared_ptr<const base::SecretBytes>> crash_secrets;
   std::optional<RedirectPolicy> redirect;

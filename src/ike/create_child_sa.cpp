@@ -9,6 +9,7 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/resource_sas.h"
 
 namespace caponier::ike {
 
@@ -48,12 +49,13 @@ void IkeSa::create_child(const std::string& child, Instant now,
   const auto exact = exact_of(trigger);
   const auto is_same = [&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
-    return wanted != nullptr && wanted->name == child && exact_of(wanted->trigger) == exact;
+    return wanted != nullptr && wanted->name == child && !wanted->resource &&
+           exact_of(wanted->trigger) == exact;
   };
   if (is_wanted(is_same)) return;
   const auto is_under_way = [&](const auto& entry) {
     const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
-    return creation != nullptr && creation->offer.child->name == child &&
+    return creation != nullptr && creation->offer.child->name == child && !creation->resource &&
            exact_of(creation->offer.trigger) == exact;
   };
   if (std::ranges::any_of(own_.all(), is_under_way)) return;
@@ -70,6 +72,13 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   }
   const Child* const old = find_child(wanted.replaces);
   if (wanted.replaces && (old == nullptr || old->is_closing || old->replaced_by)) return;
+  std::optional<Model> model;
+  if (old != nullptr) {
+    model = Model{old->info.name, old->info.local, old->info.remote};
+  } else if (wanted.resource) {
+    model = ResourceSas{*this}.model(wanted.name);
+    if (!model || living_children() >= shared_.limits().children_per_ike_max) return;
+  }
   if (!old && living_children() >= shared_.limits().children_per_ike_max) {
     return fail_child(wanted.name, EndReason::local_fault, "the IKE SA has too many children");
   }
@@ -79,6 +88,7 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   ChildCreation creation;
   creation.retries = wanted.retries;
   creation.replaces = wanted.replaces;
+  creation.resource = old != nullptr ? old->info.resource : wanted.resource;
   const auto groups = groups_of(config->offers);
   crypto::KeGroup group = wanted.group;
   if (group == crypto::KeGroup::none && old != nullptr) group = old->info.suite.ke;
@@ -95,11 +105,9 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
     creation.ke = std::move(*ke);
   }
   creation.nonce = shared_.new_nonce(nonce_size);
-  std::optional<Replaced> replaced;
-  if (old != nullptr) replaced = Replaced{old->info.name, old->info.local, old->info.remote};
-  creation.offer =
-      make_child_offer(ChildConfigPtr{connection_, &*config}, shared_.allocate_spi(), group,
-                       scene(false), replaced ? &*replaced : nullptr, wanted.trigger);
+  creation.offer = make_child_offer(ChildConfigPtr{connection_, &*config},
+                                    shared_.allocate_spi(creation.resource), group, scene(false),
+                                    model ? &*model : nullptr, wanted.trigger);
   Payloads payloads;
   if (old != nullptr) {
     payloads.emplace_back(
@@ -125,7 +133,7 @@ bool IkeSa::retry_child(const ChildCreation& creation, const wire::NotifyPayload
     return false;
   }
   wishes_.push_front(WantChild{creation.offer.child->name, *group, creation.retries + 1,
-                               creation.replaces, creation.offer.trigger});
+                               creation.replaces, creation.offer.trigger, creation.resource});
   return true;
 }
 
@@ -136,6 +144,7 @@ void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::Noti
   if (state_ != IkeState::established) return;
   if (creation.replaces) return fail_rekey(creation, error, now);
   if (retry_child(creation, error)) return;
+  if (creation.is_additional()) return ResourceSas{*this}.handle_refusal(creation, error, now);
   if (error.type == NotifyType::temporary_failure) {
     return postpone(
         WantChild{offer.child->name, offer.ke_group, creation.retries, {}, offer.trigger}, now);
@@ -156,6 +165,7 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
     shared_.release(offer.spi_in);
     report(EventKind::child_failed,
            fmt::format("{}: no Child SA {}: {}", who(), offer.child->name, why));
+    if (creation.is_additional()) return ResourceSas{*this}.note_full(offer.child->name);
     if (find_child(creation.replaces) != nullptr) return;
     shared_.emit(ChildDown{id_, {}, name(), offer.child->name, reason});
   };
@@ -211,7 +221,9 @@ std::optional<ChildRefusal> IkeSa::obstacle(const Payloads& payloads) {
   const wire::NotifyPayload* const rekey = wire::find_notify(payloads, NotifyType::rekey_sa);
   if (rekey != nullptr) return rekey_obstacle(*rekey);
   if (living_children() < shared_.limits().children_per_ike_max) return std::nullopt;
-  return ChildRefusal{make_notify(NotifyType::no_additional_sas), EndReason::local_fault,
+  const bool is_of_group = wire::find_notify(payloads, NotifyType::sa_resource_info) != nullptr;
+  const auto notify = is_of_group ? NotifyType::ts_max_queue : NotifyType::no_additional_sas;
+  return ChildRefusal{make_notify(notify), EndReason::local_fault,
                       fmt::format("the IKE SA has {} children already", living_children())};
 }
 
@@ -227,9 +239,9 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
   if (const auto refusal = obstacle(payloads)) return refuse_child(*refusal);
   const auto* const ke = wire::find<wire::KePayload>(payloads);
   const crypto::KeGroup group{ke == nullptr ? std::uint16_t{0} : ke->group};
-  Child* const old = find_rekeyed(payloads);
-  std::optional<Replaced> replaced;
-  if (old != nullptr) replaced = Replaced{old->info.name, old->info.local, old->info.remote};
+  const Child* const old = find_rekeyed(payloads);
+  std::optional<Model> replaced;
+  if (old != nullptr) replaced = Model{old->info.name, old->info.local, old->info.remote};
   auto verdict = choose_child_sa(ChildPayloads::of(payloads), group, *connection_, connection_,
                                  scene(false), replaced ? &*replaced : nullptr);
   if (!verdict) return refuse_child(verdict.error());
@@ -239,20 +251,31 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
                          fmt::format("the peer came with {}, we want {}", name_of(group),
                                      name_of(verdict->suite.ke))});
   }
-  answer_child(*verdict, payloads, old, now);
+  Replacement replacement;
+  if (old != nullptr) {
+    replacement = {old->info.id, false, old->info.resource};
+  } else {
+    const auto place = ResourceSas{*this}.place(*verdict, payloads);
+    if (!place) return refuse_child(place.error());
+    replacement.resource = *place;
+  }
+  answer_child(*verdict, payloads, replacement, now);
 }
 
 void IkeSa::refuse_child(const ChildRefusal& refusal) {
   const bool is_put_off = refusal.notify.type == NotifyType::temporary_failure;
-  report(is_put_off ? EventKind::ike_collision : EventKind::child_failed,
+  const bool is_one_more = refusal.notify.type == NotifyType::ts_max_queue;
+  report(is_put_off    ? EventKind::ike_collision
+         : is_one_more ? EventKind::child_resource
+                       : EventKind::child_failed,
          fmt::format("{}: refused {} with {}: {}", who(),
                      is_put_off ? "a request for now" : "a Child SA", describe(refusal.notify),
                      refusal.sentence));
   respond(refusal.notify);
 }
 
-void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloads, Child* replaced,
-                         Instant now) {
+void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloads,
+                         const Replacement& replacement, Instant now) {
   base::SecretBytes g_ir;
   std::optional<wire::KePayload> our_ke;
   if (agreement.suite.ke != crypto::KeGroup::none) {
@@ -270,11 +293,9 @@ void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloa
     our_ke = wire::KePayload{static_cast<std::uint16_t>(agreement.suite.ke),
                              base::to_vec((*ke)->public_value())};
   }
-  const base::Spi spi_in = shared_.allocate_spi();
+  const base::Spi spi_in = shared_.allocate_spi(replacement.resource);
   const base::ByteVec nonce = shared_.new_nonce(nonce_size);
   const auto& peer_nonce = wire::find<wire::NoncePayload>(payloads)->data;
-  Replacement replacement;
-  if (replaced != nullptr) replacement.replaces = replaced->info.id;
   Child* const child =
       install(agreement, spi_in, g_ir.reveal(), peer_nonce, nonce, false, now, replacement);
   if (child == nullptr) {
@@ -283,7 +304,7 @@ void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloa
                          "the keys cannot be made"});
   }
   base::ByteVec lowest_nonce = std::min(base::to_vec(peer_nonce), nonce);
-  if (replaced != nullptr) {
+  if (Child* const replaced = find_child(replacement.replaces)) {
     note_rekeyed_by_peer(*replaced, *child, std::move(lowest_nonce), now);
   } else {
     note_made_by_peer(*child, std::move(lowest_nonce));

@@ -7,6 +7,7 @@
 
 #include "ike/endpoint_impl.h"
 #include "ike/messages.h"
+#include "ike/resource_sas.h"
 #include "ike/uniqueness.h"
 
 namespace caponier::ike {
@@ -46,6 +47,7 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
 
 void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
   IkeSa* const sa = find_established(command.connection);
+  if (sa == nullptr && command.resource) return;
   if (sa == nullptr) {
     shared.report({EventKind::child_failed,
                    command.connection,
@@ -54,7 +56,11 @@ void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
     shared.emit(ChildDown{{}, {}, command.connection, command.child, EndReason::local_fault});
     return;
   }
-  sa->create_child(command.child, now, command.trigger);
+  if (command.resource) {
+    ResourceSas{*sa}.want(command.child, *command.resource, now);
+  } else {
+    sa->create_child(command.child, now, command.trigger);
+  }
   settle(sa->id(), now);
 }
 

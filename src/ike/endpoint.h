@@ -41,6 +41,7 @@ struct ChildSaInfo {
   bool udp_encap = false;
   policy::TrafficSelectors local, remote;
   base::Instant established_at;
+  std::optional<policy::ResourceId> resource;  ///< RFC 9611
 };
 
 /// A snapshot for status; values only.

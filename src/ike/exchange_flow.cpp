@@ -70,7 +70,7 @@ void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams, bool do
 void IkeSa::want(Wish wish, Instant now) {
   const bool is_full = wishes_.size() >= shared_.limits().own_requests_queue_max;
   const auto* const child = std::get_if<WantChild>(&wish);
-  if (is_full && child != nullptr && !child->replaces) {
+  if (is_full && child != nullptr && !child->replaces && !child->resource) {
     return fail_child(child->name, EndReason::local_fault, "too many requests are waiting");
   }
   if (is_full) return;
@@ -184,6 +184,7 @@ void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Inst
 void IkeSa::give_back(InFlight request, EndReason reason) {
   if (auto* const creation = std::get_if<ChildCreation>(&request.what)) {
     shared_.release(creation->offer.spi_in);
+    if (creation->is_additional()) return;
     shared_.emit(ChildDown{id_, {}, name(), creation->offer.child->name, reason});
   } else if (const auto* const rekey = std::get_if<IkeCreation>(&request.what)) {
     shared_.by_spi.erase(rekey->spi);

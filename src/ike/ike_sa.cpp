@@ -105,7 +105,7 @@ void IkeSa::announce_down(EndReason reason) {
 void IkeSa::drop_all_wishes(EndReason reason) {
   const auto tell = [&](const Wish& wish) {
     const auto* const child = std::get_if<WantChild>(&wish);
-    if (child == nullptr || child->replaces) return;
+    if (child == nullptr || child->replaces || child->resource) return;
     shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
   };
   for (const Wish& wish : std::exchange(wishes_, {})) tell(wish);

@@ -41,6 +41,7 @@ namespace caponier::ike {
 struct Replacement {
   std::optional<policy::ChildSaId> replaces{};
   bool is_redundant = false;  ///< it lost a collision: never used, deleted at once
+  std::optional<policy::ResourceId> resource{};
 };
 
 class IkeSa {
@@ -135,6 +136,7 @@ class IkeSa {
   [[nodiscard]] IkeSaInfo info() const;
 
  private:
+  friend class ResourceSas;
   friend class Twins;
   /// How long both twins of a simultaneous initiation, or both of a reauthentication, carry traffic
   /// (no RFC number).
@@ -377,7 +379,7 @@ class IkeSa {
   [[nodiscard]] std::optional<ChildRefusal> obstacle(const std::vector<wire::Payload>& payloads);
   void refuse_child(const ChildRefusal& refusal);
   void answer_child(const ChildAgreement& agreement, const std::vector<wire::Payload>& payloads,
-                    Child* replaced, base::Instant now);
+                    const Replacement& replacement, base::Instant now);
   void handle_child_response(ChildCreation creation, const std::vector<wire::Payload>& payloads,
                              base::Instant now);
   void handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,

@@ -47,9 +47,9 @@ void IkeSa::rekey_child(policy::ChildSaId id, Instant now) {
   };
   const bool has_twin = std::ranges::any_of(children_, [&](const auto& entry) {
     const Child& other = entry.second;
-    return other.info.name == child->info.name && !other.is_closing && !other.replaced_by &&
-           !other.lingers_until && order(*child) < order(other) &&
-           policy::contains(other.info.local, child->info.local) &&
+    return other.info.name == child->info.name && !child->info.resource && !other.info.resource &&
+           !other.is_closing && !other.replaced_by && !other.lingers_until &&
+           order(*child) < order(other) && policy::contains(other.info.local, child->info.local) &&
            policy::contains(other.info.remote, child->info.remote);
   });
   if (has_twin) return delete_child(id, now);
@@ -64,7 +64,7 @@ bool IkeSa::conclude_child(const ChildCreation& creation, const ChildAgreement& 
   //= rfc7296#2.8.1-3
   const bool has_lost = rival != nullptr && lowest < creation.rival->lowest_nonce;
   Child* const child = install(agreement, creation.offer.spi_in, g_ir, creation.nonce, nonce_r,
-                               true, now, {creation.replaces, has_lost});
+                               true, now, {creation.replaces, has_lost, creation.resource});
   if (child == nullptr) return false;
   if (creation.rival) {
     report(EventKind::ike_collision,
@@ -122,10 +122,13 @@ void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload&
                      who(), name, describe(error), policy::to_string(creation.offer.local),
                      policy::to_string(creation.offer.remote), name_of(creation.offer.ke_group)));
   if (error.type == NotifyType::child_sa_not_found) {
+    const bool is_first = !old->info.resource;
     remove_child(old->info.id, EndReason::peer_deleted, now);
-    return create_child(name, now);
+    // Traffic asks again for those of resources.
+    return is_first ? create_child(name, now) : void();
   }
-  if (error.type == NotifyType::no_additional_sas) shared_.reauthentications.push_back(id_);
+  const bool is_over = error.type == NotifyType::no_additional_sas && !old->info.resource;
+  if (is_over) shared_.reauthentications.push_back(id_);
   retry_rekey(old->info.id, now);
 }
 
@@ -182,7 +185,8 @@ void IkeSa::note_made_by_peer(const Child& made, base::ByteVec lowest_nonce) {
   // What we were about to ask for is there.
   drop_wishes([&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
-    return wanted != nullptr && !wanted->replaces && wanted->name == made.info.name;
+    return wanted != nullptr && !wanted->replaces && wanted->name == made.info.name &&
+           wanted->resource == made.info.resource;
   });
   note_rival(made, std::nullopt, std::move(lowest_nonce));
 }
@@ -193,8 +197,8 @@ void IkeSa::note_rival(const Child& made, std::optional<policy::ChildSaId> repla
     auto* const creation = std::get_if<ChildCreation>(&request.what);
     if (creation == nullptr || creation->replaces != replaces) continue;
     const ChildOffer& offer = creation->offer;
-    const bool is_same = offer.child->name == made.info.name &&
-                         policy::contains(made.info.local, offer.local) &&
+    const bool is_same = offer.child->name == made.info.name && !creation->resource &&
+                         !made.info.resource && policy::contains(made.info.local, offer.local) &&
                          policy::contains(made.info.remote, offer.remote);
     // What replaces the same SA is a rival whatever it was narrowed to.
     if (!replaces && !is_same) continue;

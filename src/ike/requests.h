@@ -25,6 +25,7 @@ struct WantChild {
   unsigned retries = 0;
   std::optional<policy::ChildSaId> replaces{};  ///< a rekey (s1.3.3)
   std::optional<policy::Trigger> trigger{};
+  std::optional<policy::ResourceId> resource{};  ///< besides the first (RFC 9611)
 };
 struct WantIkeRekey {
   crypto::KeGroup group = crypto::KeGroup::none;
@@ -78,6 +79,9 @@ struct ChildCreation {
   std::optional<Rival<policy::ChildSaId>> rival;
   /// SPIs we do not know that the peer has deleted meanwhile: of an SA whose making is late.
   std::vector<base::Spi> deleted{};
+  std::optional<policy::ResourceId> resource{};  ///< of what it makes
+  /// One more SA of a child, not a rekey of one.
+  [[nodiscard]] bool is_additional() const { return resource && !replaces; }
 };
 /// The same for a new IKE SA.
 struct IkeCreation {

@@ -91,9 +91,12 @@ base::ByteVec Shared::new_nonce(std::size_t size) {
   return nonce;
 }
 
-base::Spi Shared::allocate_spi() {
+base::Spi Shared::allocate_spi(std::optional<policy::ResourceId> resource) {
+  const std::uint32_t worker = (resource ? resource->value : next_worker_++) % config.workers;
   for (;;) {
-    const base::Spi spi{rng.public_u32()};
+    const base::Spi drawn{rng.public_u32()};
+    // At the upper end the sum starts anew from zero, where SPIs are reserved.
+    const base::Spi spi{drawn.value - base::worker_of(drawn, config.workers) + worker};
     if (spi.value >= 256 && inbound_spis_.insert(spi).second) return spi;
   }
 }

@@ -76,8 +76,9 @@ class Shared {
   [[nodiscard]] policy::ChildSaId new_child_id() { return policy::ChildSaId{++last_child_id_}; }
   [[nodiscard]] std::uint64_t new_request() { return ++last_request_; }
   [[nodiscard]] base::ByteVec new_nonce(std::size_t size);
-  /// Random, unique among ours, not reserved; given back with release().
-  [[nodiscard]] base::Spi allocate_spi();
+  /// Random, unique among ours, not reserved; given back with release(). Leads to the worker that
+  /// is the resource, or to each in turn.
+  [[nodiscard]] base::Spi allocate_spi(std::optional<policy::ResourceId> resource = {});
   void release(base::Spi spi) { inbound_spis_.erase(spi); }
   [[nodiscard]] base::IkeSpi allocate_ike_spi(IkeSaId owner);
   /// For a half-open SA: not entered anywhere yet.
@@ -140,6 +141,7 @@ class Shared {
   std::uint64_t last_sa_id_ = 0;
   std::uint64_t last_child_id_ = 0;
   std::uint64_t last_request_ = 0;
+  std::uint32_t next_worker_ = 0;
   std::set<base::Spi> inbound_spis_;
 };
 

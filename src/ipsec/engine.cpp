@@ -55,7 +55,8 @@ void Engine::Impl::release_waiting(const ChildName& child, base::Instant now) {
     const SpdEntry* const entry = spd.match_outbound(packet);
     if (entry == nullptr || entry->child != child) return;
     const Policy& wanted = entry->policy;
-    notices.acquire(child, policy::make_trigger(packet, wanted.pfp, wanted.local, wanted.remote),
+    notices.acquire({child.first, child.second,
+                     policy::make_trigger(packet, wanted.pfp, wanted.local, wanted.remote)},
                     now);
   };
   waiting.release(child, can_go, ask);

@@ -38,6 +38,8 @@ struct Policy {
   policy::TrafficSelectors remote;
   PolicyDirection direction = PolicyDirection::both;
   policy::PfpFlags pfp{};  ///< of the SAs that this entry asks for
+  /// RFC 9611: so many of the workers ask for an SA of their own, the first ones.
+  std::uint32_t resources = 0;
 };
 
 /// What the index of the policies may take. Beyond it lookups are as right and slower.
@@ -69,6 +71,8 @@ struct EngineLimits {
   bool clamp_mss = true;
   /// Other workers' engines, in threads of their own, may have the same associations.
   bool shares_associations = false;
+  /// Which of the workers this one is; empty: there are no others.
+  std::optional<policy::ResourceId> resource{};
   SpdLimits spd{};
   /// Packets that wait for their SA: of one child, and of all. Zero packets: none waits.
   std::size_t waiting_packets_max = 64;
@@ -84,7 +88,8 @@ struct EngineLimits {
 struct Acquire {
   std::string connection;
   std::string child;
-  policy::Trigger trigger;
+  policy::Trigger trigger{};
+  std::optional<policy::ResourceId> resource{};  ///< there is an SA, but none of this one's own
 };
 /// Replace this SA (soft), or it has just stopped working (hard).
 struct Expired {
@@ -193,8 +198,10 @@ class Engine {
   void set_policies(std::vector<Policy> policies);
   /// Whether there are Audited notices; at first there are none.
   void set_audit(bool is_on);
-  /// The newest SA of a child that sends and whose negotiated selectors match carries outbound
-  /// traffic, one that receives only if there is no other; older ones keep receiving until removed.
+  /// Of the SAs of a child whose negotiated selectors match, outbound traffic is carried by one
+  /// that sends, or one that receives only if there is no other; of those, by one for this worker's
+  /// resource, else for no resource, else for another; of those, by the newest. All receive until
+  /// they are removed.
   /// Keys are wiped once the ciphers exist. An `id` or `spi_in` in
   /// use, and more than associations_max, are refused as backend_failure.
   std::expected<void, crypto::CryptoError> install(policy::InstallSa sa, base::Instant now);

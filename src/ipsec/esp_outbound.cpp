@@ -123,6 +123,7 @@ EspOutbound::EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& 
                          Notices& notices, WaitingPackets& waiting, Reassembly& reassembly,
                          Audit& audit, base::DropCounters& drops)
     : clamp_mss_(limits.clamp_mss),
+      resource_(limits.resource),
       made_(limits.made_packets_max),
       rng_(rng),
       spd_(spd),
@@ -137,7 +138,7 @@ void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
   made_.clear();
   while (!items.empty()) {
     const std::size_t count = std::min(items.size(), burst_packets_max);
-    choose(items.first(count));
+    choose(items.first(count), now);
     prepare_all(now);
     seal_all();
     complete(now);
@@ -156,7 +157,7 @@ void EspOutbound::run_dummies(base::Instant now) {
   if (!made_.items().empty()) seal_made(now);
 }
 
-void EspOutbound::choose(std::span<ProtectItem> items) {
+void EspOutbound::choose(std::span<ProtectItem> items, base::Instant now) {
   chosen_.clear();
   for (ProtectItem& item : items) {
     Chosen& chosen = chosen_.add();
@@ -173,7 +174,7 @@ void EspOutbound::choose(std::span<ProtectItem> items) {
   chosen_at_ = generation();
   for (Chosen& chosen : chosen_.all()) {
     const Flow* const flow = flows_.find(chosen.packet.flow, chosen.hash, chosen_at_);
-    chosen.sa = flow == nullptr ? look_up(chosen).sa : flow->sa;
+    chosen.sa = flow == nullptr ? look_up(chosen, now).sa : flow->sa;
     if (chosen.sa != nullptr) chosen.sa->prefetch_out();
   }
 }

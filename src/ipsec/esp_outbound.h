@@ -65,7 +65,7 @@ class EspOutbound {
 
   // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
   // and trailers, the ciphers do their work, and what came of it is counted.
-  void choose(std::span<ProtectItem> items);
+  void choose(std::span<ProtectItem> items, base::Instant now);
   void prepare_all(base::Instant now);
   void seal_all();
   void complete(base::Instant now);
@@ -73,7 +73,9 @@ class EspOutbound {
   /// The SA that shall carry the packet; null when its verdict has been reached.
   Sa* decide(const Chosen& chosen, base::Instant now);
   Flow find_living_flow(const Chosen& chosen, base::Instant now);
-  Flow look_up(const Chosen& chosen);
+  Flow look_up(const Chosen& chosen, base::Instant now);
+  /// Asks for an SA of this worker's own where `found` is not and `policy` wants it.
+  void ask_for_own(const Policy& policy, const Sa& found, base::Instant now);
   /// of_whole_packet_ for a fragment that cannot be judged by itself.
   [[nodiscard]] const SpdEntry* match(const wire::PacketSelectorFields& packet) const;
   /// No policy names the packet: an ICMP error goes the way of the answer to what it quotes. Null:
@@ -125,6 +127,7 @@ class EspOutbound {
   [[nodiscard]] std::uint64_t generation() const { return spd_.generation() + sad_.generation(); }
 
   bool clamp_mss_;
+  std::optional<policy::ResourceId> resource_;
   MadePackets made_;
   base::Rng& rng_;
   const Spd& spd_;

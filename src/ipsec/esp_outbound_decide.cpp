@@ -68,8 +68,9 @@ void EspOutbound::hold(ProtectItem& item, const SpdEntry& entry, base::Instant n
   const auto fields = wire::selector_fields(item.packet->bytes());
   if (!fields.has_value()) return drop(item, nullptr, DropReason::clear_malformed);
   const Policy& policy = entry.policy;
-  notices_.acquire(entry.child,
-                   policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote), now);
+  notices_.acquire({policy.connection, policy.child,
+                    policy::make_trigger(*fields, policy.pfp, policy.local, policy.remote)},
+                   now);
   if (!waiting_.is_on()) return drop(item, nullptr, DropReason::clear_no_sa);
   if (!waiting_.hold(entry.child, *fields, *item.packet, now)) {
     return drop(item, nullptr, DropReason::clear_queue_full);
@@ -87,11 +88,11 @@ void EspOutbound::gather(ProtectItem& item, Sa* sa, base::Instant now) {
 }
 
 Flow EspOutbound::find_living_flow(const Chosen& chosen, base::Instant now) {
-  Flow flow = look_up(chosen);
+  Flow flow = look_up(chosen, now);
   while (flow.sa != nullptr && !flow.sa->is_expired) {
     sad_.expire_by_time(*flow.sa, now);
     if (!flow.sa->is_expired) break;
-    flow = look_up(chosen);  // an older SA may still live; each turn ends one, so this ends
+    flow = look_up(chosen, now);  // an older SA may still live; each turn ends one, so this ends
   }
   return flow;
 }
@@ -105,13 +106,24 @@ const SpdEntry* EspOutbound::match(const wire::PacketSelectorFields& packet) con
   return spd_.match_outbound(packet);
 }
 
-Flow EspOutbound::look_up(const Chosen& chosen) {
+/// RFC 9611 s6. What carries the packet meanwhile is remembered for its flow: the next SA, or the
+/// next flow, asks again.
+void EspOutbound::ask_for_own(const Policy& policy, const Sa& found, base::Instant now) {
+  if (!resource_ || resource_->value >= policy.resources || found.params.resource == resource_) {
+    return;
+  }
+  notices_.acquire({.connection = policy.connection, .child = policy.child, .resource = resource_},
+                   now);
+}
+
+Flow EspOutbound::look_up(const Chosen& chosen, base::Instant now) {
   if (const Flow* known = flows_.find(chosen.packet.flow, generation())) return *known;
   const auto fields = wire::selector_fields(chosen.item->packet->bytes());
   if (!fields.has_value()) return {};
   Flow flow{match(*fields), nullptr};
   if (flow.entry != nullptr && flow.entry->policy.action == PolicyAction::protect) {
     flow.sa = sad_.find_outbound(flow.entry->child, *fields);
+    if (flow.sa != nullptr) ask_for_own(flow.entry->policy, *flow.sa, now);
   }
   flows_.insert(chosen.packet.flow, generation(), flow);
   return flow;

@@ -5,9 +5,9 @@
 
 namespace caponier::ipsec {
 
-void Notices::acquire(const ChildName& child, policy::Trigger trigger, base::Instant now) {
-  if (!acquires_.is_due(child, trigger, now)) return;
-  if (queue_.push(Acquire{child.first, child.second, trigger})) acquires_.note(child, trigger, now);
+void Notices::acquire(Acquire acquire, base::Instant now) {
+  if (!acquires_.is_due(acquire, now)) return;
+  if (queue_.push(acquire)) acquires_.note(acquire, now);
 }
 
 void Notices::too_big(base::Bytes offending, std::size_t mtu, base::Instant now) {

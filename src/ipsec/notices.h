@@ -26,8 +26,8 @@ class Notices {
   [[nodiscard]] bool peer_sends(policy::ChildSaId id) { return queue_.push(PeerSends{id}); }
   /// Lost when the queue is full: the drop is counted all the same.
   void audited(Audited event) { (void)queue_.push(std::move(event)); }
-  /// At most once per acquire_interval and child, or exact trigger.
-  void acquire(const ChildName& child, policy::Trigger trigger, base::Instant now);
+  /// At most as often as AcquireTimes says.
+  void acquire(Acquire acquire, base::Instant now);
   /// Makes the ICMP error about `offending`, which may carry `mtu` octets; at most
   /// too_big_burst_max in too_big_interval.
   void too_big(base::Bytes offending, std::size_t mtu, base::Instant now);

@@ -26,6 +26,7 @@ std::set<base::Prefix> prefixes_of(const Sa& sa) {
 
 /// What has been found so far; each kind by its own rule of age.
 struct Found {
+  std::optional<policy::ResourceId> own;
   Sa* sending = nullptr;
   Sa* receiving = nullptr;
   Sa* stopped = nullptr;
@@ -35,9 +36,14 @@ struct Found {
       if (stopped == nullptr || sa.rank > stopped->rank) stopped = &sa;
     } else if (!sa.sends) {
       if (receiving == nullptr || sa.rank < receiving->rank) receiving = &sa;
-    } else if (sending == nullptr || sa.rank > sending->rank) {
+    } else if (sending == nullptr || order(sa) > order(*sending)) {
       sending = &sa;
     }
+  }
+  /// The higher, the better.
+  [[nodiscard]] std::pair<int, std::uint64_t> order(const Sa& sa) const {
+    const auto& resource = sa.params.resource;
+    return {resource ? (resource == own ? 2 : 0) : 1, sa.rank};
   }
   [[nodiscard]] Sa* best() const {
     if (sending != nullptr) return sending;
@@ -59,6 +65,7 @@ std::size_t OutboundIndex::HashAddress::operator()(const base::IpAddress& addres
 
 void OutboundIndex::add(Sa& sa) {
   sa.rank = ++added_;
+  if (sa.params.resource) ++bound_;
   Child& child = children_[{sa.params.connection, sa.params.child}];
   for (const base::Prefix& prefix : prefixes_of(sa)) {
     child[{prefix.address.family(), prefix.length}][prefix.address].push_back(&sa);
@@ -66,6 +73,7 @@ void OutboundIndex::add(Sa& sa) {
 }
 
 void OutboundIndex::remove(const Sa& sa) {
+  if (sa.params.resource) --bound_;
   const auto child = children_.find({sa.params.connection, sa.params.child});
   if (child == children_.end()) return;
   for (const base::Prefix& prefix : prefixes_of(sa)) {
@@ -83,7 +91,7 @@ void OutboundIndex::remove(const Sa& sa) {
 Sa* OutboundIndex::find(const ChildName& child, const wire::PacketSelectorFields& packet) const {
   const auto found_child = children_.find(child);
   if (found_child == children_.end()) return nullptr;
-  Found found;
+  Found found{.own = own_};
   for (const auto& [length, by_prefix] : found_child->second) {
     if (length.first != packet.destination.family()) continue;
     const auto sas = by_prefix.find(packet.destination.with_low_bits(length.second, false));
@@ -91,7 +99,7 @@ Sa* OutboundIndex::find(const ChildName& child, const wire::PacketSelectorFields
     for (Sa* const sa : std::views::reverse(sas->second)) {
       if (!is_outbound_match(sa->params.local, sa->params.remote, packet)) continue;
       found.consider(*sa);
-      if (found.sending == sa) break;
+      if (found.sending == sa && bound_ == 0) break;
     }
   }
   return found.best();
@@ -107,7 +115,8 @@ bool OutboundIndex::has_successor(const Sa& sa) const {
   if (sas == of_length->second.end()) return false;
   return std::ranges::any_of(sas->second, [&](const Sa* other) {
     return other->rank > sa.rank && other->sends && !other->is_expired &&
-           other->params.local == sa.params.local && other->params.remote == sa.params.remote;
+           other->params.resource == sa.params.resource && other->params.local == sa.params.local &&
+           other->params.remote == sa.params.remote;
   });
 }
 

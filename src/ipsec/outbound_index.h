@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,14 +23,16 @@ namespace caponier::ipsec {
 /// Borrows the SAs: each must be removed before it ends.
 class OutboundIndex {
  public:
+  /// `own`: the resource whose traffic this is about.
+  explicit OutboundIndex(std::optional<policy::ResourceId> own = std::nullopt) : own_(own) {}
   void add(Sa& sa);
   void remove(const Sa& sa);
 
-  /// The newest SA of the child whose selectors match: sending ones first, then of those that only
-  /// receive the oldest, to install which the peer has had the most time, then stopped ones. Null
-  /// when there is none.
+  /// The SA of the child whose selectors match: sending ones first, of these as Engine::install()
+  /// says, then of those that only receive the oldest, to install which the peer has had the most
+  /// time, then stopped ones. Null when there is none.
   [[nodiscard]] Sa* find(const ChildName& child, const wire::PacketSelectorFields& packet) const;
-  /// Whether a newer SA of the same selectors sends in place of this one.
+  /// Whether a newer SA of the same selectors and resource sends in place of this one.
   [[nodiscard]] bool has_successor(const Sa& sa) const;
 
  private:
@@ -48,7 +51,9 @@ class OutboundIndex {
   using Child = std::map<std::pair<base::Family, unsigned>, ByPrefix>;
 
   std::unordered_map<ChildName, Child, HashChildName> children_;
+  std::optional<policy::ResourceId> own_;
   std::uint64_t added_ = 0;
+  std::size_t bound_ = 0;  ///< SAs that are for a resource
 };
 
 }  // namespace caponier::ipsec

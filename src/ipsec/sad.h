@@ -22,7 +22,11 @@ class Sad {
  public:
   Sad(const EngineLimits& limits, base::Rng& rng, const crypto::CryptoProvider& crypto,
       Notices& notices)
-      : limits_(limits), rng_(rng), crypto_(crypto), notices_(notices) {}
+      : limits_(limits),
+        rng_(rng),
+        crypto_(crypto),
+        notices_(notices),
+        by_child_(limits.resource) {}
 
   /// `common`: of the same SA in another worker's engine; null when this is the first.
   std::expected<void, crypto::CryptoError> install(policy::InstallSa params,

@@ -18,6 +18,9 @@ namespace caponier::policy {
 /// Names one Child SA (both directions) for the life of the process; never reused.
 using ChildSaId = base::Strong<struct ChildSaIdTag, std::uint64_t>;
 
+/// One of the resources that may each have an SA of its own (RFC 9611): a worker of the data plane.
+using ResourceId = base::Strong<struct ResourceIdTag, std::uint32_t>;
+
 /// BEET (draft-nikander-esp-beet-mode) carries the payload alone, as transport mode does, between
 /// two fixed inner addresses, as tunnel mode would.
 enum class SaMode : std::uint8_t { tunnel, transport, beet };
@@ -101,6 +104,8 @@ struct InstallSa {
   std::uint32_t replay_window = 4096;  ///< packets; 0 switches the check off
   /// The peer may not have its half yet: another SA of the child goes on sending, if there is one.
   bool receives_only = false;
+  /// Whose outbound traffic this SA is for; empty: everybody's who has none of his own.
+  std::optional<ResourceId> resource{};
 };
 
 struct RemoveSa {

@@ -36,6 +36,7 @@ constexpr auto notify_names = std::to_array<Named<NotifyType>>({
     {NotifyType::unexpected_nat_detected, "UNEXPECTED_NAT_DETECTED"},
     {NotifyType::temporary_failure, "TEMPORARY_FAILURE"},
     {NotifyType::child_sa_not_found, "CHILD_SA_NOT_FOUND"},
+    {NotifyType::ts_max_queue, "TS_MAX_QUEUE"},
     {NotifyType::initial_contact, "INITIAL_CONTACT"},
     {NotifyType::set_window_size, "SET_WINDOW_SIZE"},
     {NotifyType::additional_ts_possible, "ADDITIONAL_TS_POSSIBLE"},

@@ -90,6 +90,7 @@ enum class NotifyType : std::uint16_t {
   unexpected_nat_detected = 41,
   temporary_failure = 43,
   child_sa_not_found = 44,
+  ts_max_queue = 48,  ///< RFC 9611
   // Status
   initial_contact = 16384,
   set_window_size = 16385,

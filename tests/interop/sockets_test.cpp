@@ -16,6 +16,7 @@
 #include <map>
 
 #include "base/rng.h"
+#include "base/strong.h"
 #include "io/os/fd.h"
 #include "io/rawip/raw_sockets.h"
 #include "io/socket/ip_socket.h"
@@ -206,7 +207,7 @@ TEST_P(Sockets, esp_goes_to_the_worker_of_its_spi_and_all_else_to_the_control_si
   for (const std::uint32_t spi : {256U, 257U, 258U, 0xffffffffU, 0x80000001U}) {
     // Twenty of one size: the kernel has merged them by then.
     send_to(7501, std::vector<ByteVec>(20, esp_packet(spi, 1000)));
-    EXPECT_EQ(shared.taker(20), 1 + worker_of(spi, Shared::workers)) << spi;
+    EXPECT_EQ(shared.taker(20), 1 + base::worker_of(base::Spi{spi}, Shared::workers)) << spi;
   }
   send_to(7501, {esp_packet(0, 100)});  // the non-ESP marker: IKE
   EXPECT_EQ(shared.taker(1), 0u);

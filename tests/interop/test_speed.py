@@ -38,11 +38,10 @@ class Pair:
         nets_a, nets_b = (f'"10.{i}.0.0/24", "fd0{i}::/64"' for i in (1, 2))
         self.a, self.b = (
             Caponier(lab, host, f'{daemon}[site.office]\nremote = "{there}"\npsk = "@office"\n'
-                     f"local_nets = [{near}]\nremote_nets = [{far}]\n{extra}{more}",
+                     f"local_nets = [{near}]\nremote_nets = [{far}]\n{more}{extra}",
                      {"office": PSK}, options.bin).start()
-            for host, there, near, far, more in (
-                (net.gw_b, net.OUTER_A, nets_b, nets_a, extra_b),
-                (net.gw_a, net.OUTER_B, nets_a, nets_b, "")))
+            for host, there, near, far, more in ((net.gw_b, net.OUTER_A, nets_b, nets_a, extra_b),
+                                                 (net.gw_a, net.OUTER_B, nets_a, nets_b, "")))
         self.a, self.b = self.b, self.a
         for gateway in (self.a, self.b):
             gateway.wait_up("office")
@@ -190,7 +189,70 @@ def datagrams(family):
     return case
 
 
-CASES = [order(4), order(6), system_calls, datagrams(4), datagrams(6)]
+SINK = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 7012))
+print("ready", flush=True)
+while True:
+    s.recv(65535)
+"""
+FLOWS = """
+import socket, sys
+for port in range(20000, 20064):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("", port))
+        s.sendto(b"flow", (sys.argv[1], 7012))
+"""
+
+
+def per_cpu_sas(lab, options):
+    """Besides the first SA each of two workers has one (RFC 9611), and sends and receives on it."""
+    # One IKE SA, and at first one end that asks: what crosses may be more than is needed.
+    pair = Pair(lab, options, 'encap = "always"\nper_cpu_sas = true\n',
+                daemon="[daemon]\nworkers = 2\n", extra_b='start = "trap"\n')
+    net = pair.net
+    net.client_b.start("sink", [PYTHON, "-c", SINK], lab.folder / "sink.log")
+    wait_until(lambda: "ready" in (lab.folder / "sink.log").read_text(), 10, "the sink")
+
+    def flows(back=True):
+        net.client_a.run(PYTHON, "-c", FLOWS, "10.2.0.10")
+        if back:
+            net.client_b.run(PYTHON, "-c", FLOWS, "10.1.0.10")
+
+    def children():
+        """Of each gateway by worker, once there are as many as there shall be."""
+        every = [gateway.status("office")["children"] for gateway in (pair.a, pair.b)]
+        by_worker = [{child.get("worker"): child for child in of_one} for of_one in every]
+        has_each = all(set(found) == {None, 0, 1} and len(of_one) == 3
+                       for found, of_one in zip(by_worker, every))
+        return by_worker if has_each else None
+
+    def uses_own():
+        """Flows both ways: the SAs of the workers carry them, and the first one nothing."""
+        before = children()
+        flows()
+        after = children()
+        if not before or not after:
+            return False
+        for then, now in zip(before, after):
+            for worker in now:
+                for count in ("packets_in", "packets_out"):
+                    if (now[worker][count] > then[worker][count]) != (worker is not None):
+                        return False
+        return True
+
+    wait_until(lambda: flows(back=False) or children(), 20, "three SAs on both gateways")
+    # Whoever answered sends on an SA once it has heard the other end on it.
+    wait_until(uses_own, 20, "each worker to use its own")
+    pair.transfer(4, 64)
+    expect(children(), "three SAs are enough")
+    for gateway in (pair.a, pair.b):
+        print(gateway.cli("status", "office").stdout)
+    pair.expect_no_drops()
+
+
+CASES = [order(4), order(6), system_calls, datagrams(4), datagrams(6), per_cpu_sas]
 
 
 def main():

@@ -27,6 +27,13 @@ Given create_child(bool at_a) {
     if (!end.has_child("more")) end.command(ike::InitiateChild{end.connection(), "more"});
   };
 }
+/// Of the first child, for a worker.
+Given create_another(bool at_a) {
+  return [at_a](ExploredPair& pair) {
+    ExploredEnd& end = at_a ? pair.a : pair.b;
+    end.command(ike::InitiateChild{end.connection(), "net", {}, policy::ResourceId{0}});
+  };
+}
 Given delete_ike(bool at_a) {
   return [at_a](ExploredPair& pair) {
     ExploredEnd& end = at_a ? pair.a : pair.b;
@@ -58,6 +65,7 @@ enum class Does : std::uint8_t {
   rekey_child,
   delete_child,
   create_child,
+  create_another,
   rekey_ike,
   delete_ike,
   reauthenticate,
@@ -69,6 +77,7 @@ std::string_view name_of(Does what) {
     case Does::rekey_child: return "rekey-child";
     case Does::delete_child: return "delete-child";
     case Does::create_child: return "create-child";
+    case Does::create_another: return "create-another";
     case Does::rekey_ike: return "rekey-ike";
     case Does::delete_ike: return "delete-ike";
     case Does::reauthenticate: return "reauthenticate";
@@ -82,6 +91,7 @@ Given given(Does what, bool at_a) {
     case Does::rekey_child: return rekey_child(at_a);
     case Does::delete_child: return delete_child(at_a);
     case Does::create_child: return create_child(at_a);
+    case Does::create_another: return create_another(at_a);
     case Does::rekey_ike: return rekey_ike(at_a);
     case Does::delete_ike: return delete_ike(at_a);
     case Does::reauthenticate: return reauthenticate(at_a);
@@ -111,8 +121,17 @@ Collision collide(Does first, Does second, const PairSetup& setup) {
   // Refused while the IKE SA is being replaced; asking again is for whoever wants the child.
   if (has(Does::create_child) && (has(Does::rekey_ike) || has(Does::reauthenticate)))
     c.more_min = 0;
+  if (has(Does::create_another)) {
+    c.setup.resources = 2;
+    // What both ask for at once is for a worker each; the second to ask may have been served.
+    c.child_min = 2;
+    c.child_max = first == second ? 3 : 2;
+    if (has(Does::rekey_ike) || has(Does::reauthenticate)) c.child_min = 1;
+  }
   if (has(Does::delete_child)) {
     c.child_min = c.child_max = 0;
+    // It goes on without the first, unless that went before.
+    if (has(Does::create_another)) c.child_max = 1;
     // The one that is deleted may have been replaced before.
     if (has(Does::rekey_child) || has(Does::reauthenticate)) c.child_max = 1;
   }
@@ -135,6 +154,13 @@ std::vector<Collision> make_collisions() {
       {delete_ike, delete_ike},
       {create_child, create_child},
       {create_child, delete_child},
+      {create_another, create_another},
+      {create_another, create_child},
+      {create_another, rekey_child},
+      {create_another, delete_child},
+      {create_another, delete_ike},
+      {create_another, rekey_ike},
+      {create_another, reauthenticate},
       {create_child, delete_ike},
       {delete_child, delete_ike},
       {rekey_child, rekey_child},

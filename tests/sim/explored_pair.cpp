@@ -47,7 +47,14 @@ ike::ChildConfig make_child(std::string name, bool of_a, std::string_view at_a,
   child.offers = offers(setup.pfs ? "aes128gcm16-ecp256" : "aes128gcm16", wire::ProtocolId::esp);
   child.local = net(of_a ? at_a : at_b);
   child.remote = net(of_a ? at_b : at_a);
+  child.resources = setup.resources;
   return child;
+}
+
+ike::EndpointConfig config_of(const PairSetup& setup) {
+  ike::EndpointConfig config;
+  config.workers = std::max(setup.resources, config.workers);
+  return config;
 }
 
 /// Nothing but the commands and lost messages makes anything happen.
@@ -65,12 +72,12 @@ std::string OnWire::describe() const {
                      header->spi_i.value >> 48);
 }
 
-ExploredEnd::ExploredEnd(ExploredPair& pair, bool is_a, std::uint64_t dice)
+ExploredEnd::ExploredEnd(ExploredPair& pair, bool is_a, const PairSetup& setup)
     : addresses{ip(is_a ? "192.0.2.1" : "192.0.2.2")},
       pair_(&pair),
       is_a_(is_a),
-      rng_(dice),
-      endpoint_(ike::EndpointConfig{}, rng_, crypto_, pair.now),
+      rng_(is_a ? setup.dice_a : setup.dice_b),
+      endpoint_(config_of(setup), rng_, crypto_, pair.now),
       engine_({}, rng_, crypto_) {}
 
 void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
@@ -172,8 +179,7 @@ std::optional<base::Instant> ExploredEnd::next_deadline() const {
   return next;
 }
 
-ExploredPair::ExploredPair(const PairSetup& setup)
-    : a(*this, true, setup.dice_a), b(*this, false, setup.dice_b) {
+ExploredPair::ExploredPair(const PairSetup& setup) : a(*this, true, setup), b(*this, false, setup) {
   const bool is_mobile = setup.mobile != PairSetup::Mobile::nobody;
   ExploredEnd& mobile = end(setup.mobile == PairSetup::Mobile::a);
   if (is_mobile) mobile.addresses.push_back(ip("198.51.100.1"));

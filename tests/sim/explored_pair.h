@@ -27,6 +27,7 @@ struct PairSetup {
   std::uint64_t dice_a = 1, dice_b = 2;
   /// Who has a second address, and MOBIKE.
   enum class Mobile : std::uint8_t { nobody, a, b } mobile = Mobile::nobody;
+  std::uint32_t resources = 0;  ///< that may have Child SAs of their own (RFC 9611)
 };
 
 struct OnWire {
@@ -40,7 +41,7 @@ class ExploredPair;
 
 class ExploredEnd {
  public:
-  ExploredEnd(ExploredPair& pair, bool is_a, std::uint64_t dice);
+  ExploredEnd(ExploredPair& pair, bool is_a, const PairSetup& setup);
 
   void command(const ike::Command& command);
   /// The Child SA "net" that came up with the IKE SA.

@@ -27,6 +27,10 @@ policy::TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
   return selectors;
 }
 
+std::ptrdiff_t firsts(const gateway::PeerStatus& peer) {
+  return std::ranges::count_if(peer.children, [](const auto& child) { return !child.sa.resource; });
+}
+
 bool are_single_hosts(const policy::TrafficSelectors& selectors) {
   return std::ranges::all_of(selectors, [](const auto& ts) { return ts.first == ts.last; });
 }
@@ -149,13 +153,17 @@ std::string difference(const gateway::PeerStatus& a, const gateway::PeerStatus& 
   if (a.ike->spi_i != b.ike->spi_i || a.ike->spi_r != b.ike->spi_r) {
     return fmt::format("IKE SPIs {:016x} and {:016x}", a.ike->spi_i.value, b.ike->spi_i.value);
   }
-  if (a.children.size() != 1 || b.children.size() != 1) {
-    return fmt::format("{} and {} Child SAs", a.children.size(), b.children.size());
+  if (a.children.size() != b.children.size() || firsts(a) != 1 || firsts(b) != 1) {
+    return fmt::format("{} and {} Child SAs, {} and {} of them for everybody", a.children.size(),
+                       b.children.size(), firsts(a), firsts(b));
   }
-  const ike::ChildSaInfo& at_a = a.children.front().sa;
-  const ike::ChildSaInfo& at_b = b.children.front().sa;
-  if (at_a.spi_in != at_b.spi_out || at_a.spi_out != at_b.spi_in) {
-    return fmt::format("inbound SPIs {:08x} and {:08x}", at_a.spi_in.value, at_b.spi_in.value);
+  for (const gateway::ChildStatus& child : a.children) {
+    const bool is_there = std::ranges::any_of(b.children, [&](const auto& other) {
+      return child.sa.spi_in == other.sa.spi_out && child.sa.spi_out == other.sa.spi_in;
+    });
+    if (!is_there) {
+      return fmt::format("inbound SPI {:08x} is unknown to {}", child.sa.spi_in.value, a.name);
+    }
   }
   return {};
 }

@@ -75,7 +75,8 @@ class StateChecker {
   std::map<std::pair<HostId, base::IkeSpi>, std::pair<Process, ike::IkeSaId>> ike_spis_;
 };
 
-/// Empty when both have one IKE SA between them, the same, with one Child SA whose SPIs cross.
+/// Empty when both have one IKE SA between them, the same, and the same Child SAs, whose SPIs
+/// cross: one that is for everybody, and what there is for workers.
 [[nodiscard]] std::string difference(const gateway::PeerStatus& a, const gateway::PeerStatus& b);
 
 /// The time in which a tunnel must be up again unaided after the last fault: a dead SA is found out

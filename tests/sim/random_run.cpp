@@ -104,6 +104,7 @@ std::string Scene::to_string() const {
       100 * quality.loss, 100 * quality.duplicate, 100 * quality.reorder,
       1000 * base::seconds_of(quality.delay), 1000 * base::seconds_of(quality.jitter), mtu);
   if (workers != 1) text += fmt::format(", {} workers", workers);
+  if (tunnel.per_cpu_sas > 0) text += fmt::format(", an SA for each of {}", tunnel.per_cpu_sas);
   if (from_a) text += fmt::format(", from a loss {:.1f} %", 100 * from_a->loss);
   if (nat) text += fmt::format(", NAT ({:.0f} s)", base::seconds_of(nat_timeout));
   if (tunnel.b_starts) text += ", both start";
@@ -347,6 +348,9 @@ RunResult random_run(std::uint64_t seed, double loss_max) {
   if (scene.tunnel.encap == config::Encap::native && seed % 2 == 0) {
     scene.tunnel.encap = config::Encap::automatic;
   }
+  // A peer that may come from anywhere has none of these.
+  const bool has_own = scene.workers > 1 && !scene.tunnel.b_takes_any && seed % 2 == 0;
+  if (has_own) scene.tunnel.per_cpu_sas = 1 + static_cast<unsigned>(seed / 6 % 3);
   result.scene = scene.to_string();
   Run run{world, scene};
   run.prepare();

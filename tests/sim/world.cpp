@@ -44,6 +44,7 @@ config::PeerConfig side_of(const Node& us, const Node& them, const Tunnel& tunne
   peer.dpd = tunnel.dpd;
   peer.lifetime = tunnel.lifetime;
   peer.replay_window = tunnel.replay_window;
+  peer.per_cpu_sas = tunnel.per_cpu_sas;
   return peer;
 }
 
@@ -331,7 +332,9 @@ bool World::spis_match(std::string* difference) const {
 std::string World::disagreement(const Node& a, const Node& b) const {
   for (const Node* node : {&a, &b}) {
     const gateway::Status status = node->status();
-    if (status.ike_sas != 1 || status.associations != 1) {
+    const Node& other = node == &a ? b : a;
+    const std::size_t children = node->peer("to-" + other.name()).children.size();
+    if (status.ike_sas != 1 || status.associations != children) {
       return fmt::format("{} has {} IKE SAs and {} associations", node->name(), status.ike_sas,
                          status.associations);
     }

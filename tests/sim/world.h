@@ -48,6 +48,7 @@ struct Tunnel {
   base::Duration dpd = 30s;
   base::Duration lifetime = std::chrono::hours{1};
   std::uint32_t replay_window = 4096;
+  unsigned per_cpu_sas = 0;
 };
 [[nodiscard]] inline Tunnel psk_tunnel() { return {}; }
 
@@ -216,7 +217,8 @@ class World {
   /// Every wanted tunnel is up, and each side's inbound SPIs are the other's outbound ones.
   [[nodiscard]] bool is_settled() const;
   [[nodiscard]] bool spis_match(std::string* difference = nullptr) const;
-  /// Why a and b, and nobody else here, do not hold the same SAs, one usable pair; or empty.
+  /// Why a and b, and nobody else here, do not hold the same SAs, one usable pair and those of
+  /// their workers; or empty.
   [[nodiscard]] std::string disagreement(const Node& a, const Node& b) const;
   void after(base::Duration delay, std::function<void()> what);
   /// Onto the network as `node` sends it; nothing but the network looks at it.

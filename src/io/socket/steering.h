@@ -1,6 +1,6 @@
 #pragma once
 // Which of our sockets gets a packet, decided in the kernel by classic BPF: ESP goes to the worker
-// that its SPI names, everything else to the control side.
+// that its SPI names (base::worker_of), everything else to the control side.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,11 +14,6 @@ struct WorkerShare {
   unsigned index = 0;
   unsigned count = 1;
 };
-
-/// The worker of an SPI that we have chosen.
-[[nodiscard]] constexpr unsigned worker_of(std::uint32_t spi, unsigned workers) {
-  return spi % workers;
-}
 
 /// For a group of UDP sockets of one port that share it: the first belongs to the control side, the
 /// next to the workers in their order. Set once, on any of them. False: the kernel refused.

@@ -55,7 +55,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
        "local, local_id, remote_id, remote_port, ike, esp, ah, compat, encap, tcp, start, pfp, "
-       "dpd, keepalive, lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, reauth, "
+       "per_cpu_sas, dpd, keepalive, lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, "
+       "reauth, "
        "auth_lifetime, "
        "replay_window, retry_min, retry_max, fragmentation, fragment_size, "
        "auth, remote_auth, childless, unique, redirect, redirect_to, resumption, "

@@ -142,6 +142,42 @@ TEST(ConfigStart, values_from_the_packet_need_a_packet) {
             "  fix: did you mean 'remote_address'?\n");
 }
 
+TEST(ConfigPerCpuSas, are_as_many_as_there_are_workers_or_as_are_written) {
+  const auto sas_of = [](std::string_view keys) {
+    const auto config = config_of(site_and("", keys));
+    return config ? config->peers.front().per_cpu_sas : 999;
+  };
+  EXPECT_EQ(sas_of(""), 0U);  // RFC 9611 s7: not unless somebody says so
+  EXPECT_EQ(sas_of("per_cpu_sas = false"), 0U);
+  EXPECT_EQ(sas_of("per_cpu_sas = true"), workers_max);
+  EXPECT_EQ(sas_of("per_cpu_sas = 4"), 4U);
+  EXPECT_EQ(sas_of("per_cpu_sas = 0"), 0U);
+}
+
+TEST(ConfigPerCpuSas, mistakes_are_told_with_their_cure) {
+  EXPECT_EQ(complaints(site_and("", "per_cpu_sas = 65")),
+            "caponier.toml:6:15: per_cpu_sas: 65 is outside 0 to 64\n"
+            "  fix: write a number from 0 to 64\n");
+  EXPECT_EQ(complaints(site_and("", "per_cpu_sas = \"yes\"")),
+            "caponier.toml:6:15: per_cpu_sas: expected a boolean, got a string\n"
+            "  fix: write for example per_cpu_sas = true\n");
+  EXPECT_EQ(
+      complaints(site_and("", "pfp = [\"protocol\"]\nper_cpu_sas = true")),
+      "caponier.toml:7:15: per_cpu_sas: with pfp the packets say which SAs there are, not the "
+      "CPUs\n  fix: remove per_cpu_sas or pfp\n");
+  EXPECT_EQ(complaints("[site.branch]\nremote = \"any\"\npsk = \"@branch\"\n"
+                       "local_nets = [\"10.1.0.0/16\"]\nremote_nets = [\"10.2.0.0/16\"]\n"
+                       "per_cpu_sas = 2\n"),
+            "caponier.toml:6:15: per_cpu_sas: a tunnel with remote = \"any\" has one SA for each "
+            "peer\n  fix: name the remote, or remove per_cpu_sas\n");
+}
+
+TEST(ConfigPerCpuSas, a_change_is_a_change_of_the_tunnel) {
+  const auto before = config_of(site_and(""));
+  const auto after = config_of(site_and("", "per_cpu_sas = true"));
+  EXPECT_EQ(diff(*before, *after).changed.size(), 1U);
+}
+
 TEST(ConfigNets, everything_is_everything_else) {
   const auto config = config_of(
       "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\n"

@@ -232,7 +232,7 @@ TEST(Peer, traffic_that_asks_is_offered_first) {
   config.start = config::Start::trap;
   Driven d{config};
   const policy::Trigger trigger{{policy::TrafficSelector::any(base::Family::v4)}, {}, false};
-  d.peer.handle_acquire(trigger, d.now);
+  d.peer.handle_acquire({"", "", trigger}, d.now);
   const auto initiate = d.command<ike::Initiate>();
   ASSERT_TRUE(initiate.has_value());
   EXPECT_EQ(initiate->trigger, trigger);
@@ -315,6 +315,35 @@ TEST(Peer, a_missing_child_is_asked_for_again_with_back_off) {
   }
   EXPECT_EQ(d.peer.note(), "no common networks with the peer (TS_UNACCEPTABLE)");
   EXPECT_EQ(d.peer.state(), PeerState::down);
+}
+
+// RFC 9611
+TEST(Peer, a_worker_without_an_sa_of_its_own_gets_one_and_its_end_asks_for_nothing) {
+  Driven d{site_peer()};
+  d.establish();
+  constexpr policy::ResourceId worker{1};
+  d.peer.handle_acquire({"", "", {}, worker}, d.now);
+  EXPECT_EQ(d.command<ike::InitiateChild>()->resource, worker);
+  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch", {}, worker}, d.now);
+  d.peer.handle(ike::ChildDown{sa, second_child, "branch", "branch", ike::EndReason::peer_deleted},
+                d.now);
+  EXPECT_FALSE(d.peer.poll_request().has_value());
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
+}
+
+TEST(Peer, the_sas_of_workers_do_not_stand_for_the_first) {
+  Driven d{site_peer()};
+  d.establish();
+  d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch", {}, policy::ResourceId{0}},
+                d.now);
+  d.peer.handle(ike::ChildDown{sa, first_child, "branch", "branch", ike::EndReason::peer_deleted},
+                d.now);
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
+  d.advance();
+  const auto initiate = d.command<ike::InitiateChild>();
+  ASSERT_TRUE(initiate.has_value());
+  EXPECT_FALSE(initiate->resource.has_value());
 }
 
 //= rfc7296#4-8 type=test

@@ -11,6 +11,14 @@
 namespace caponier::ipsec::test {
 namespace {
 
+constexpr policy::ResourceId own{1};
+
+/// Our own, then what is for everybody, then what is for others.
+int preference(const Sa& sa) {
+  if (!sa.params.resource) return 1;
+  return sa.params.resource == own ? 2 : 0;
+}
+
 /// The SAs of one child as a list, the oldest first, and what RFC 7296 s2.8 says of them: the
 /// newest one that sends, else the oldest that receives, else the newest that has stopped.
 Sa* choose_plainly(const std::vector<Sa*>& sas, const wire::PacketSelectorFields& packet) {
@@ -23,7 +31,7 @@ Sa* choose_plainly(const std::vector<Sa*>& sas, const wire::PacketSelectorFields
     if (sa->is_expired) {
       stopped = sa;
     } else if (sa->sends) {
-      sending = sa;
+      if (sending == nullptr || preference(*sa) >= preference(*sending)) sending = sa;
     } else if (receiving == nullptr) {
       receiving = sa;
     }
@@ -59,7 +67,8 @@ policy::TrafficSelectors some_selectors(base::Rng& rng) {
 TEST(OutboundIndex, answers_as_comparing_all_sas_of_the_child_would) {
   base::SeededRng rng{7};
   const crypto::NullProvider null{nullptr};
-  const EngineLimits limits;
+  EngineLimits limits;
+  limits.resource = own;
   Notices notices{limits};
   Sad sad{limits, rng, null, notices};
   std::map<std::string, std::vector<Sa*>> model;
@@ -76,6 +85,9 @@ TEST(OutboundIndex, answers_as_comparing_all_sas_of_the_child_would) {
       spec.child = child;
       spec.a_nets = some_selectors(rng);
       spec.b_nets = some_selectors(rng);
+      if (rng.public_below(2) == 0) {
+        spec.resource = policy::ResourceId{static_cast<std::uint32_t>(rng.public_below(3))};
+      }
       ASSERT_TRUE(sad.install(install_for_a(spec), nullptr, {}));
       sas.push_back(sad.find({spec.id}));
     } else if (what == 2 && !sas.empty()) {

@@ -55,6 +55,7 @@ struct Spec {
   policy::TrafficSelectors b_nets{prefix("10.2.0.0/16"), prefix("2001:db8:2::/48")};
   policy::Lifetime lifetime{};
   std::string child = "net";
+  std::optional<policy::ResourceId> resource{};
 };
 
 inline policy::DirectionKeys make_keys(const crypto::CipherSuite& suite, std::uint8_t fill) {
@@ -96,6 +97,7 @@ inline policy::InstallSa install_for_a(const Spec& spec) {
   sa.remote = spec.b_nets;
   sa.lifetime = spec.lifetime;
   sa.replay_window = spec.window;
+  sa.resource = spec.resource;
   return sa;
 }
 

@@ -77,6 +77,91 @@ TEST(Workers, never_send_the_same_sequence_number) {
   EXPECT_EQ(*seen.rbegin(), 8000u);
 }
 
+/// Two SAs for everybody's traffic and for that of resource 1, in the engine of resource `own`.
+class OfResource {
+ public:
+  explicit OfResource(std::uint32_t own, std::uint32_t resources = 2)
+      : engine_(limits_of(own), rng_, null_) {
+    engine_.set_policies({{.connection = "site",
+                           .child = "net",
+                           .local = Spec{}.a_nets,
+                           .remote = Spec{}.b_nets,
+                           .resources = resources}});
+  }
+  void install(std::uint64_t id, std::optional<std::uint32_t> resource) {
+    Spec spec;
+    spec.id = id;
+    if (resource) spec.resource = policy::ResourceId{*resource};
+    EXPECT_TRUE(engine_.install(install_for_a(spec), now).has_value());
+  }
+  /// The SA that carries a packet.
+  std::uint64_t send(std::uint16_t port = 7) {
+    return protect_one(engine_, udp_packet("10.1.0.5", "10.2.0.9", 100, port), now).item.sa.value;
+  }
+  /// The resources that have been asked for since.
+  std::vector<std::optional<policy::ResourceId>> asked() {
+    std::vector<std::optional<policy::ResourceId>> resources;
+    while (auto notice = engine_.poll_notice()) {
+      if (const auto* acquire = std::get_if<Acquire>(&*notice))
+        resources.push_back(acquire->resource);
+    }
+    return resources;
+  }
+  Engine& engine() { return engine_; }
+  Instant now = at_seconds(100);
+
+ private:
+  static EngineLimits limits_of(std::uint32_t own) {
+    EngineLimits limits = shared();
+    limits.resource = policy::ResourceId{own};
+    return limits;
+  }
+  base::SeededRng rng_{4};
+  crypto::NullProvider null_{nullptr};
+  Engine engine_;
+};
+
+using Asked = std::vector<std::optional<policy::ResourceId>>;
+
+// RFC 9611 s4, s6
+TEST(Workers, send_on_the_first_sa_and_ask_for_one_of_their_own_until_they_have_it) {
+  OfResource worker{1};
+  worker.install(1, std::nullopt);
+  EXPECT_EQ(worker.send(), 1u);
+  EXPECT_EQ(worker.asked(), Asked{policy::ResourceId{1}});
+  EXPECT_EQ(worker.send(8), 1u);
+  EXPECT_EQ(worker.asked(), Asked{});  // so soon again
+  worker.install(2, 0);
+  EXPECT_EQ(worker.send(), 1u);
+  worker.now = at_seconds(102);
+  EXPECT_EQ(worker.send(9), 1u);
+  EXPECT_EQ(worker.asked(), Asked{policy::ResourceId{1}});
+  worker.install(3, 1);
+  EXPECT_EQ(worker.send(), 3u);
+  worker.install(4, std::nullopt);
+  worker.now = at_seconds(104);
+  EXPECT_EQ(worker.send(10), 3u);
+  EXPECT_EQ(worker.asked(), Asked{});
+  worker.engine().remove({3});
+  EXPECT_EQ(worker.send(), 4u);
+  EXPECT_EQ(worker.asked(), Asked{policy::ResourceId{1}});
+}
+
+TEST(Workers, beyond_as_many_as_are_wanted_ask_for_nothing) {
+  OfResource worker{2, 2};
+  worker.install(1, std::nullopt);
+  worker.install(2, 1);
+  EXPECT_EQ(worker.send(), 1u);
+  EXPECT_EQ(worker.asked(), Asked{});
+}
+
+TEST(Workers, send_on_anothers_sa_when_there_is_no_first) {
+  OfResource worker{0};
+  worker.install(1, 1);
+  EXPECT_EQ(worker.send(), 1u);
+  EXPECT_EQ(worker.asked(), Asked{policy::ResourceId{0}});
+}
+
 TEST(Workers, deliver_each_packet_once_when_both_get_all_of_them) {
   Spec spec;
   spec.window = 65536;

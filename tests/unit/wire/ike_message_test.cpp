@@ -235,6 +235,7 @@ TEST(HostileBytes, every_single_bit_flip_of_the_inner_chain_decodes_stably_or_no
 TEST(Names, are_the_registrys_or_the_bare_number) {
   EXPECT_EQ(name_of(NotifyType::no_proposal_chosen), "NO_PROPOSAL_CHOSEN");
   EXPECT_EQ(name_of(NotifyType::sa_resource_info), "SA_RESOURCE_INFO");
+  EXPECT_EQ(name_of(NotifyType::ts_max_queue), "TS_MAX_QUEUE");
   EXPECT_EQ(name_of(NotifyType{40000}), "40000");
   EXPECT_EQ(name_of(ExchangeType::ike_auth), "IKE_AUTH");
   EXPECT_EQ(name_of(ExchangeType{200}), "200");
