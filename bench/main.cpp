@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "bench/engine_bench.h"
+#include "bench/engine_stages.h"
 #include "bench/ike_bench.h"
 #include "bench/policy_bench.h"
 
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
   bool is_ike = false;
   bool is_engine = false;
   bool is_policy = false;
+  bool is_stages = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument{argv[i]};
     if (argument == "--sas" && i + 1 < argc) {
@@ -42,16 +44,19 @@ int main(int argc, char** argv) {
       is_ike = true;
     } else if (argument == "engine") {
       is_engine = true;
+    } else if (argument == "stages") {
+      is_stages = true;
     } else if (argument == "policy") {
       is_policy = true;
     } else {
-      std::fputs("usage: caponier_bench [ike|engine|policy]... [--sas COUNT]\n", stderr);
+      std::fputs("usage: caponier_bench [ike|engine|stages|policy]... [--sas COUNT]\n", stderr);
       return 2;
     }
   }
-  const bool is_all = !is_ike && !is_engine && !is_policy;
+  const bool is_all = !is_ike && !is_engine && !is_stages && !is_policy;
   if (is_ike || is_all) measure_ike(count);
   if (is_engine || is_all) measure_engine();
+  if (is_engine || is_stages || is_all) caponier::bench::engine_stages();
   if (is_policy || is_all) caponier::bench::policies(policy_repetitions);
   return 0;
 }

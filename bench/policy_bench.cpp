@@ -19,8 +19,8 @@ using base::IpAddress;
 using ipsec::Policy;
 using policy::TrafficSelector;
 
-/// More flows than the cache has slots, so that none is found again.
-constexpr std::size_t flow_count = 4 * ipsec::FlowCache::pairs_max;
+/// More flows than the cache has places, so that none is found again.
+constexpr std::size_t flow_count = 2 * ipsec::FlowCache::places_max;
 constexpr std::size_t passes = 4;
 constexpr std::array<std::size_t, 3> counts = {1, 100, 10'000};
 constexpr double growth_max = 2;

@@ -3,50 +3,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "ipsec/audit.h"
-#include "ipsec/esp_inbound.h"
-#include "ipsec/esp_outbound.h"
-#include "ipsec/notices.h"
-#include "ipsec/reassembly.h"
-#include "ipsec/sad.h"
-#include "ipsec/spd.h"
-#include "ipsec/waiting.h"
+#include "ipsec/engine_parts.h"
 
 namespace caponier::ipsec {
 
-class Engine::Impl {
- public:
-  Impl(const EngineLimits& limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
-      : spd(limits.spd),
-        notices(limits),
-        audit(limits, notices),
-        sad(limits, rng, crypto, notices),
-        waiting(limits, drops),
-        reassembly(limits.reassembly, drops),
-        policy(spd),
-        outbound(limits, rng, spd, sad, notices, waiting, reassembly, audit, drops),
-        inbound(limits.clamp_mss, policy, sad, notices, audit, drops) {}
-
-  void release_waiting(const ChildName& child, base::Instant now);
-
-  base::DropCounters drops;
-  Spd spd;
-  Notices notices;
-  Audit audit;
-  Sad sad;
-  WaitingPackets waiting;
-  Reassembly reassembly;
-  InboundPolicy policy;
-  EspOutbound outbound;
-  EspInbound inbound;
-};
-
 Engine::Engine(EngineLimits limits, base::Rng& rng, const crypto::CryptoProvider& crypto)
-    : impl_(std::make_unique<Impl>(limits, rng, crypto)) {}
+    : parts_(std::make_unique<EngineParts>(limits, rng, crypto)) {}
 
 Engine::~Engine() = default;
 
-void Engine::Impl::release_waiting(const ChildName& child, base::Instant now) {
+void EngineParts::release_waiting(const ChildName& child, base::Instant now) {
   const auto can_go = [&](const wire::PacketSelectorFields& packet) {
     return sad.find_outbound(child, packet) != nullptr;
   };
@@ -63,13 +29,13 @@ void Engine::Impl::release_waiting(const ChildName& child, base::Instant now) {
 }
 
 void Engine::set_policies(std::vector<Policy> policies) {
-  impl_->spd.set(std::move(policies));
-  const std::set<ChildName> children = impl_->spd.children();
-  impl_->notices.keep_children(children);
-  impl_->waiting.keep_children(children);
+  parts_->spd.set(std::move(policies));
+  const std::set<ChildName> children = parts_->spd.children();
+  parts_->notices.keep_children(children);
+  parts_->waiting.keep_children(children);
 }
 
-void Engine::set_audit(bool is_on) { impl_->audit.set(is_on); }
+void Engine::set_audit(bool is_on) { parts_->audit.set(is_on); }
 
 std::expected<void, crypto::CryptoError> Engine::install(policy::InstallSa sa, base::Instant now) {
   return install_beside(std::move(sa), nullptr, now);
@@ -80,24 +46,24 @@ std::expected<void, crypto::CryptoError> Engine::install_beside(policy::InstallS
                                                                 base::Instant now) {
   CAPONIER_ASSERT(common == nullptr || common->shared);
   const ChildName child{sa.connection, sa.child};
-  TRY_VOID(impl_->sad.install(std::move(sa), std::move(common), now));
-  impl_->release_waiting(child, now);
+  TRY_VOID(parts_->sad.install(std::move(sa), std::move(common), now));
+  parts_->release_waiting(child, now);
   return {};
 }
 
 std::shared_ptr<SaCommon> Engine::common_of(policy::ChildSaId id) const {
-  const Sa* const sa = impl_->sad.find(id);
-  return sa == nullptr ? nullptr : sa->common;
+  const Sa* const sa = parts_->sad.find(id);
+  return sa == nullptr ? nullptr : sa->common_owner;
 }
 
-void Engine::remove(policy::ChildSaId id) { impl_->sad.remove(id); }
+void Engine::remove(policy::ChildSaId id) { parts_->sad.remove(id); }
 
 void Engine::switch_outbound(const policy::SwitchSa& choice) {
-  impl_->sad.switch_outbound(choice.id, choice.sends);
+  parts_->sad.switch_outbound(choice.id, choice.sends);
 }
 
 void Engine::move(const policy::MoveSa& move) {
-  Sa* const sa = impl_->sad.find(move.id);
+  Sa* const sa = parts_->sad.find(move.id);
   if (sa == nullptr) return;
   sa->params.path = move.path;
   sa->params.udp_encap = move.udp_encap;
@@ -107,7 +73,7 @@ void Engine::move(const policy::MoveSa& move) {
 }
 
 void Engine::skip(const policy::SkipSa& skip) {
-  const Sa* const sa = impl_->sad.find(skip.id);
+  const Sa* const sa = parts_->sad.find(skip.id);
   if (sa == nullptr) return;
   const std::uint64_t used = sa->common->sequence_out.get();
   if (used >= sa->sequence_out_max) return;
@@ -115,7 +81,7 @@ void Engine::skip(const policy::SkipSa& skip) {
 }
 
 void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu, std::size_t proven_mtu) {
-  Sa* const sa = impl_->sad.find(id);
+  Sa* const sa = parts_->sad.find(id);
   if (sa == nullptr) return;
   sa->path_mtu = path_mtu;
   sa->proven_mtu = proven_mtu;
@@ -123,7 +89,7 @@ void Engine::set_path_mtu(policy::ChildSaId id, std::size_t path_mtu, std::size_
 }
 
 bool Engine::has_sent(policy::ChildSaId id, base::Spi spi, std::uint32_t sequence) const {
-  const Sa* const sa = impl_->sad.find(id);
+  const Sa* const sa = parts_->sad.find(id);
   if (sa == nullptr || sa->spi_out != spi) return false;
   const std::uint64_t last = sa->common->sequence_out.get();
   const std::uint32_t behind = static_cast<std::uint32_t>(last) - sequence;
@@ -131,7 +97,7 @@ bool Engine::has_sent(policy::ChildSaId id, base::Spi spi, std::uint32_t sequenc
 }
 
 void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
-  Sa* const sa = impl_->sad.find(id);
+  Sa* const sa = parts_->sad.find(id);
   if (sa == nullptr) return;
   const std::uint64_t used = sa->common->sequence_out.get();
   const std::uint64_t target = std::min(at_least, sa->sequence_out_max);
@@ -140,74 +106,74 @@ void Engine::advance_sequence(policy::ChildSaId id, std::uint64_t at_least) {
 }
 
 void Engine::protect(std::span<ProtectItem> items, base::Instant now) {
-  impl_->audit.set_time(now);
-  impl_->outbound.run(items, now);
+  parts_->audit.set_time(now);
+  parts_->outbound.run(items, now);
 }
 
-std::span<const ProtectItem> Engine::made() const { return impl_->outbound.made(); }
+std::span<const ProtectItem> Engine::made() const { return parts_->outbound.made(); }
 
 void Engine::open(std::span<OpenItem> items, base::Instant now) {
-  impl_->audit.set_time(now);
-  impl_->inbound.run(items, now);
+  parts_->audit.set_time(now);
+  parts_->inbound.run(items, now);
 }
 
 std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
-  return impl_->waiting.take(to);
+  return parts_->waiting.take(to);
 }
 
 void Engine::handle_deadline(base::Instant now) {
-  impl_->audit.set_time(now);
-  impl_->sad.handle_deadline(now);
-  impl_->waiting.handle_deadline(now);
-  impl_->reassembly.handle_deadline(now);
-  impl_->outbound.run_dummies(now);
+  parts_->audit.set_time(now);
+  parts_->sad.handle_deadline(now);
+  parts_->waiting.handle_deadline(now);
+  parts_->reassembly.handle_deadline(now);
+  parts_->outbound.run_dummies(now);
 }
 
 std::optional<base::Deadline> Engine::poll_deadline() const {
-  auto earliest = impl_->sad.poll_deadline();
-  const auto waiting = impl_->waiting.poll_deadline();
+  auto earliest = parts_->sad.poll_deadline();
+  const auto waiting = parts_->waiting.poll_deadline();
   if (waiting && (!earliest || *waiting < earliest->at)) {
     earliest = base::Deadline{*waiting, "packets that wait for their SA"};
   }
-  const auto fragments = impl_->reassembly.poll_deadline();
+  const auto fragments = parts_->reassembly.poll_deadline();
   if (fragments && (!earliest || fragments->at < earliest->at)) earliest = fragments;
   return earliest;
 }
 
-std::optional<Notice> Engine::poll_notice() { return impl_->notices.poll(); }
+std::optional<Notice> Engine::poll_notice() { return parts_->notices.poll(); }
 
-bool Engine::has_notice() const { return !impl_->notices.is_empty(); }
+bool Engine::has_notice() const { return !parts_->notices.is_empty(); }
 
-bool Engine::has_released() const { return impl_->waiting.has_released(); }
+bool Engine::has_released() const { return parts_->waiting.has_released(); }
 
 std::string_view Engine::connection_of(policy::ChildSaId id) const {
-  const Sa* const sa = impl_->sad.find(id);
+  const Sa* const sa = parts_->sad.find(id);
   return sa == nullptr ? std::string_view{} : std::string_view{sa->params.connection};
 }
 
 std::size_t Engine::inner_mtu(policy::ChildSaId id, std::size_t path_mtu) const {
-  const Sa* const sa = impl_->sad.find(id);
+  const Sa* const sa = parts_->sad.find(id);
   return sa == nullptr ? 0 : inner_mtu_of(*sa, path_mtu);
 }
 
 std::optional<SaCounters> Engine::counters(policy::ChildSaId id) const {
-  const Sa* const sa = impl_->sad.find(id);
+  const Sa* const sa = parts_->sad.find(id);
   if (sa == nullptr) return std::nullopt;
   return sa->counters();
 }
 
 const Policy* Engine::find_outbound_policy(const wire::PacketSelectorFields& packet) const {
-  const SpdEntry* const entry = impl_->spd.match_outbound(packet);
+  const SpdEntry* const entry = parts_->spd.match_outbound(packet);
   return entry == nullptr ? nullptr : &entry->policy;
 }
 
 const Policy* Engine::find_inbound_policy(const wire::PacketSelectorFields& packet) const {
-  const SpdEntry* const entry = impl_->spd.match_inbound(packet);
+  const SpdEntry* const entry = parts_->spd.match_inbound(packet);
   return entry == nullptr ? nullptr : &entry->policy;
 }
 
-const base::DropCounters& Engine::drops() const { return impl_->drops; }
+const base::DropCounters& Engine::drops() const { return parts_->drops; }
 
-std::size_t Engine::association_count() const { return impl_->sad.size(); }
+std::size_t Engine::association_count() const { return parts_->sad.size(); }
 
 }  // namespace caponier::ipsec

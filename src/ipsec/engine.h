@@ -183,6 +183,8 @@ struct SaCounters {
 
 /// The part of an SA that the engines of several workers must have in common.
 struct SaCommon;
+/// What an engine is made of; ipsec/engine_parts.h.
+struct EngineParts;
 
 /// One worker's; used by one thread at a time. While another thread protects or opens, the one that
 /// installs and removes may call inner_mtu(), counters(), connection_of(), has_sent(), common_of(),
@@ -267,8 +269,7 @@ class Engine {
   [[nodiscard]] std::size_t association_count() const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<EngineParts> parts_;
 };
 
 }  // namespace caponier::ipsec

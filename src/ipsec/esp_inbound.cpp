@@ -5,6 +5,7 @@
 
 #include "ipsec/ah_mask.h"
 #include "ipsec/beet.h"
+#include "ipsec/esp_job.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/outer_header.h"
@@ -23,24 +24,30 @@ using base::DropReason;
 constexpr std::size_t ipv4_checksum_at = 10;
 
 struct Trailer {
-  std::size_t size = 0;  ///< padding, Pad Length and Next Header
+  std::size_t size = 0;  ///< padding, Pad Length and Next Header; 0: they contradict each other
   std::uint8_t next_header = 0;
 };
 
-/// `text` is at least esp_trailer_size long. Empty unless the padding counts 1, 2, 3 ... (RFC 4303
-/// s2.4).
-std::optional<Trailer> read_trailer(base::Bytes text) {
-  const std::size_t padding = std::to_integer<std::size_t>(text[text.size() - 2]);
-  const Trailer trailer{padding + esp_trailer_size,
-                        std::to_integer<std::uint8_t>(text[text.size() - 1])};
-  if (trailer.size > text.size()) return std::nullopt;
-  const base::Bytes pad = text.last(trailer.size).first(padding);
-  unsigned difference = 0;
+/// `text` is at least esp_trailer_size long. The padding must count 1, 2, 3 ... (RFC 4303 s2.4).
+Trailer read_trailer(base::Bytes text) {
+  const std::byte* const end = text.data() + text.size();
+  const std::size_t padding = std::to_integer<std::size_t>(end[-2]);
+  const Trailer trailer{padding + esp_trailer_size, std::to_integer<std::uint8_t>(end[-1])};
+  if (trailer.size > text.size()) return {};
+  const std::byte* const pad = end - trailer.size;
   for (std::size_t i = 0; i < padding; ++i) {
-    difference |= std::to_integer<unsigned>(pad[i]) ^ static_cast<unsigned>((i + 1) & 0xff);
+    if (pad[i] != static_cast<std::byte>(i + 1)) return {};
   }
-  if (difference != 0) return std::nullopt;
   return trailer;
+}
+
+/// The packet that tunnel mode carries, behind which the sender may have added what it likes (RFC
+/// 4303 s2.7); false when there is none.
+bool read_tunnelled(PacketBuffer& packet, std::uint8_t next_header, IpSummary& to) {
+  if (!summarize(packet.bytes(), to)) return false;
+  if (next_header != (to.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6)) return false;
+  packet.shrink_back(packet.size() - to.size);
+  return true;
 }
 
 /// Of a valid one, as it says itself.
@@ -83,92 +90,129 @@ EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices&
       audit_(audit),
       drops_(drops) {}
 
-void EspInbound::run(std::span<OpenItem> items, base::Instant now) {
-  while (!items.empty()) {
-    const std::size_t count = std::min(items.size(), burst_packets_max);
-    find_all(items.first(count));
-    prepare_all(now);
-    open_all();
-    complete(now);
-    items = items.subspan(count);
-  }
-}
-
-void EspInbound::find_all(std::span<OpenItem> items) {
+void EspInbound::read_all(std::span<OpenItem> items) {
   found_.clear();
   wholes_.clear();
   headers_.clear();
+  base::Spi before;
   for (OpenItem& item : items) {
-    Pending& found = found_.add();
-    found = {};
-    found.item = &item;
-    const bool is_whole = item.is_whole || item.protocol == policy::SaProtocol::ah;
-    const bool has_headers = !is_whole || read_headers(found);
+    const Whole* whole = nullptr;
+    if (item.is_whole || item.protocol == policy::SaProtocol::ah) [[unlikely]] {
+      whole = read_headers(item);
+      if (whole == nullptr) {
+        drop(item, nullptr, DropReason::esp_malformed);
+        continue;
+      }
+      if (item.protocol == policy::SaProtocol::ah) {
+        found_.add() = {&item, nullptr, whole->spi, whole};
+        continue;
+      }
+    }
     const auto esp = wire::EspView::checked(item.packet->bytes());
-    if (!has_headers || !esp.has_value()) {
-      found_.remove_last();
+    if (!esp.has_value()) {
       drop(item, nullptr, DropReason::esp_malformed);
       continue;
     }
-    if (item.protocol == policy::SaProtocol::ah) continue;
-    sad_.prefetch_inbound(esp->spi());
-    found.spi = esp->spi();
+    if (esp->spi() != before) sad_.prefetch_inbound(esp->spi());
+    before = esp->spi();
+    found_.add() = {&item, nullptr, esp->spi(), whole};
   }
-  for (Pending& found : found_.all()) {
-    found.sa = sad_.find_inbound(found.item->protocol, found.spi);
+}
+
+void EspInbound::find_all() {
+  const Found* before = nullptr;
+  for (Found& found : found_.all()) {
+    const policy::SaProtocol protocol = found.item->protocol;
+    if (before != nullptr && before->spi == found.spi && before->item->protocol == protocol) {
+      found.sa = before->sa;
+      continue;
+    }
+    before = &found;
+    found.sa = sad_.find_inbound(protocol, found.spi);
     if (found.sa != nullptr) found.sa->prefetch_in();
   }
 }
 
-bool EspInbound::read_headers(Pending& found) {
-  PacketBuffer& packet = *found.item->packet;
-  const bool is_ah = found.item->protocol == policy::SaProtocol::ah;
+const EspInbound::Whole* EspInbound::read_headers(OpenItem& item) {
+  PacketBuffer& packet = *item.packet;
+  const bool is_ah = item.protocol == policy::SaProtocol::ah;
   const auto headers =
       headers_before(packet.bytes(), is_ah ? wire::ip_protocol::ah : wire::ip_protocol::esp);
-  if (!headers.has_value()) return false;
+  if (!headers.has_value()) return nullptr;
   packet.shrink_back(packet.size() - ip_packet_size(packet.bytes()));
   Whole& whole = wholes_.add();
-  whole = {*headers, headers_.save(packet.bytes().first(headers->size)), {}};
-  found.whole = &whole;
+  whole = {*headers, headers_.save(packet.bytes().first(headers->size)), {}, {}};
   if (!is_ah) {
     packet.shrink_front(headers->size);
-    return true;
+    return &whole;
   }
   const auto ah = wire::AhView::checked(packet.bytes().subspan(headers->size));
-  if (!ah.has_value()) return false;
+  if (!ah.has_value()) return nullptr;
   whole.ah = {headers->size, ah->size()};
-  found.spi = ah->spi();
-  return true;
+  whole.spi = ah->spi();
+  return &whole;
 }
 
 void EspInbound::prepare_all(base::Instant now) {
   kept_item_ = nullptr;
   jobs_.clear();
   pending_.clear();
-  for (std::size_t i = 0; i < found_.size(); ++i) {
-    Pending& found = found_[i];
-    if (i + key_distance < found_.size()) {
-      const Sa* const later = found_[i + key_distance].sa;
-      if (later != nullptr) __builtin_prefetch(&later->common->replay);
+  const Sa* last = nullptr;
+  const std::span<const Found> all = found_.all();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Found& found = all[i];
+    if (i + common_distance < all.size()) {
+      const Sa* const later = all[i + common_distance].sa;
+      if (later != nullptr && later != found.sa) __builtin_prefetch(&later->common->replay);
     }
     //= rfc4303#3.4.2-1 rfc4302#3.4.2-1
     if (found.sa == nullptr) {
       drop(*found.item, nullptr, DropReason::esp_no_sa);
     } else {
+      if (found.sa != last) found.sa->opener_lines.prefetch(found.item->packet->size());
+      last = found.sa;
       prepare(found, now);
     }
   }
 }
 
-std::optional<std::uint64_t> EspInbound::read_sequence(const Sa& sa, const std::byte* field) {
-  const ReplayWindow& replay = sa.common->replay;
-  //= rfc4303#3.4.3-5..6 rfc4302#3.4.3-4..5
-  const auto sequence = replay.infer(base::load_be<std::uint32_t>(field));
-  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) return std::nullopt;
-  return sequence;
+void EspInbound::keep(OpenItem& item, base::Bytes packet) {
+  if (kept_item_ != nullptr) return;
+  kept_item_ = &item;
+  kept_.assign(packet.begin(), packet.end());
 }
 
-void EspInbound::prepare_ah(Pending& found) {
+inline void EspInbound::prepare(const Found& found, base::Instant now) {
+  OpenItem& item = *found.item;
+  Sa& sa = *found.sa;
+  sad_.expire_by_time(sa, now);
+  if (sa.is_expired) {
+    sad_.announce_hard(sa);
+    return drop(item, &sa, DropReason::esp_expired);
+  }
+  if (item.protocol == policy::SaProtocol::ah) [[unlikely]]
+    return prepare_ah(found);
+  const base::MutBytes esp = item.packet->bytes();
+  const EspShape shape = sa.shape;
+  const std::size_t fixed = wire::esp_header_size + shape.iv + shape.icv;
+  const std::size_t misaligned = (esp.size() - fixed) & (std::size_t{shape.alignment} - 1);
+  if (esp.size() < fixed + shape.alignment || misaligned != 0) {
+    return drop(item, &sa, DropReason::esp_malformed);
+  }
+  const ReplayWindow& replay = sa.common->replay;
+  //= rfc4303#3.4.3-5..6 rfc4302#3.4.3-4..5
+  const auto sequence = replay.infer(base::load_be<std::uint32_t>(esp.data() + 4));
+  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
+    return drop(item, &sa, DropReason::esp_replay);
+  }
+  replay.prefetch(*sequence);
+  if (sa.esn && sa.failures >= resync_failures) [[unlikely]]
+    keep(item, esp);
+  set_esp_job(jobs_.add(), esp.data(), esp.size() - fixed, sa, *sequence);
+  pending_.add() = {&item, &sa, *sequence, found.whole};
+}
+
+void EspInbound::prepare_ah(const Found& found) {
   OpenItem& item = *found.item;
   Sa& sa = *found.sa;
   PacketBuffer& packet = *item.packet;
@@ -180,53 +224,21 @@ void EspInbound::prepare_ah(Pending& found) {
   if (!fits || packet.size() > ah_packet_max || packet.back_space() < sa.shape.icv) {
     return drop(item, &sa, DropReason::esp_malformed);
   }
-  const auto sequence = read_sequence(sa, packet.bytes().data() + ah.at + 8);
-  if (!sequence.has_value()) return drop(item, &sa, DropReason::esp_replay);
+  const ReplayWindow& replay = sa.common->replay;
+  //= rfc4303#3.4.3-5..6 rfc4302#3.4.3-4..5
+  const auto sequence =
+      replay.infer(base::load_be<std::uint32_t>(packet.bytes().data() + ah.at + 8));
+  if (!sequence.has_value() || !replay.is_acceptable(*sequence)) {
+    return drop(item, &sa, DropReason::esp_replay);
+  }
   if (!mask_mutable_fields(packet.bytes().first(ah.at), AhEnd::receiver)) {
     return drop(item, &sa, DropReason::esp_malformed);
   }
-  if (sa.esn && sa.failures >= resync_failures && kept_item_ == nullptr) {
-    kept_item_ = &item;
-    kept_.clear();  // computing an ICV changes nothing
-  }
+  // Computing an ICV changes nothing.
+  if (sa.esn && sa.failures >= resync_failures) keep(item, {});
   lift_icv(packet, ah, sa);
   set_ah_job(jobs_.add(), packet, ah, sa, *sequence);
-  found.sequence = *sequence;
-  pending_.add() = found;
-}
-
-void EspInbound::prepare(Pending& found, base::Instant now) {
-  OpenItem& item = *found.item;
-  Sa& sa = *found.sa;
-  sad_.expire_by_time(sa, now);
-  if (sa.is_expired) {
-    sad_.announce_hard(sa);
-    return drop(item, &sa, DropReason::esp_expired);
-  }
-  if (item.protocol == policy::SaProtocol::ah) [[unlikely]]
-    return prepare_ah(found);
-  const base::MutBytes esp = item.packet->bytes();
-  const std::size_t fixed = wire::esp_header_size + sa.shape.iv + sa.shape.icv;
-  if (esp.size() < fixed + sa.shape.alignment ||
-      ((esp.size() - fixed) & (sa.shape.alignment - 1)) != 0) {
-    return drop(item, &sa, DropReason::esp_malformed);
-  }
-  const auto sequence = read_sequence(sa, esp.data() + 4);
-  if (!sequence.has_value()) return drop(item, &sa, DropReason::esp_replay);
-  if (sa.esn && sa.failures >= resync_failures && kept_item_ == nullptr) {
-    kept_item_ = &item;
-    kept_ = base::to_vec(esp);
-  }
-  crypto::PacketJob& job = jobs_.add();
-  job.header = esp.first(wire::esp_header_size);
-  job.esn_high.reset();
-  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(*sequence >> 32);
-  job.iv = esp.subspan(wire::esp_header_size, sa.shape.iv);
-  job.text = esp.subspan(wire::esp_header_size + sa.shape.iv, esp.size() - fixed);
-  job.icv = esp.last(sa.shape.icv);
-  job.ok = false;
-  found.sequence = *sequence;
-  pending_.add() = found;
+  pending_.add() = {&item, &sa, *sequence, found.whole};
 }
 
 void EspInbound::open_all() {
@@ -245,13 +257,38 @@ void EspInbound::open_all() {
   sad_.finish_crypto();
 }
 
-void EspInbound::complete(base::Instant now) {
-  for (std::size_t i = 0; i < jobs_.size(); ++i) {
-    OpenItem& item = *pending_[i].item;
-    Sa& sa = *pending_[i].sa;
-    if (const auto reason = finish(pending_[i], jobs_[i], now)) {
-      drop(item, &sa, *reason);
-      continue;
+void EspInbound::unwrap_all(base::Instant now) {
+  opened_.clear();
+  const Opened* before = nullptr;
+  const std::span<crypto::PacketJob> jobs = jobs_.all();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    Pending& pending = pending_[i];
+    crypto::PacketJob& job = jobs[i];
+    Opened& opened = opened_.next();
+    if (!accept(pending, job, now) || !unwrap(pending, job.text, opened.inner)) continue;
+    opened_.take();
+    opened.item = pending.item;
+    opened.sa = pending.sa;
+    opened.follows =
+        before != nullptr && before->sa == opened.sa && before->inner.flow == opened.inner.flow;
+    before = &opened;
+    if (!opened.follows) flows_.prefetch(opened.inner.flow.hash());
+  }
+}
+
+void EspInbound::deliver_all() {
+  // Both only grow, so their sum never repeats.
+  const std::uint64_t generation = sad_.generation() + policy_.generation();
+  bool is_flow_known = false;
+  for (const Opened& opened : opened_.all()) {
+    if (!check_fragment(opened)) continue;
+    is_flow_known = (is_flow_known && opened.follows) || is_known(opened, generation);
+    if (!is_flow_known && !check_new_flow(opened, generation)) continue;
+    if (!merge_headers(opened)) continue;
+    OpenItem& item = *opened.item;
+    Sa& sa = *opened.sa;
+    if (opened.inner.is_syn && clamp_mss_ && sa.clamp_mss) {
+      clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
     }
     item.verdict = Verdict::forward;
     item.sa = sa.id;
@@ -259,130 +296,128 @@ void EspInbound::complete(base::Instant now) {
   }
 }
 
-std::optional<DropReason> EspInbound::finish(Pending& pending, crypto::PacketJob& job,
-                                             base::Instant now) {
+inline bool EspInbound::accept(Pending& pending, crypto::PacketJob& job, base::Instant now) {
+  OpenItem& item = *pending.item;
   Sa& sa = *pending.sa;
   ReplayWindow& replay = sa.common->replay;
   //= rfc4303#3.4.3-8 rfc4303#3.4.4.1-1 rfc4303#3.4.4.1-5 rfc4303#3.4.4.2-1 rfc4302#3.4.3-7
   //= rfc4302#3.4.4-1
-  if (!job.ok && !resynchronise(pending, job)) return DropReason::esp_bad_icv;
+  if (!job.ok && !resynchronise(pending, job)) return refuse(item, sa, DropReason::esp_bad_icv);
   if (sa.failures != 0) sa.failures = 0;
   const bool is_newest = pending.sequence > replay.highest();
-  if (!replay.accept(pending.sequence)) return DropReason::esp_replay;
-  if (sa.is_expired) return DropReason::esp_expired;  // by an earlier packet of this burst
+  if (!replay.accept(pending.sequence)) return refuse(item, sa, DropReason::esp_replay);
+  // By an earlier packet of this burst.
+  if (sa.is_expired) return refuse(item, sa, DropReason::esp_expired);
   sa.in.touch(now);
-  if (is_newest && (sa.follows_peer || pending.item->path.transport == base::Transport::tcp)) {
-    note_path(*pending.item, sa);
+  if (is_newest && (sa.follows_peer || item.path.transport == base::Transport::tcp)) {
+    note_path(item, sa);
   }
   if (!sa.sends && !sa.heard_announced) sa.heard_announced = notices_.peer_sends(sa.params.id);
   sad_.count_in(sa, job.text.size());
+  return true;
+}
+
+inline bool EspInbound::unwrap(const Pending& pending, base::Bytes text, IpSummary& inner) {
+  OpenItem& item = *pending.item;
+  Sa& sa = *pending.sa;
   if (sa.shape.ah != 0) [[unlikely]]
-    return unwrap_ah(pending, sa);
-
-  const auto trailer = read_trailer(job.text);
-  if (!trailer.has_value()) return DropReason::esp_bad_padding;
+    return unwrap_ah(pending, inner);
+  const Trailer trailer = read_trailer(text);
+  if (trailer.size == 0) return refuse(item, sa, DropReason::esp_bad_padding);
   //= rfc4303#2.6-2
-  if (trailer->next_header == wire::ip_protocol::no_next_header) return DropReason::esp_dummy;
-  PacketBuffer& packet = *pending.item->packet;
-  packet.shrink_front(wire::esp_header_size + sa.shape.iv);
-  packet.shrink_back(sa.shape.icv + trailer->size);
-  switch (sa.mode) {
-    case policy::SaMode::tunnel: return unwrap_tunnel(*pending.item, sa, trailer->next_header);
-    case policy::SaMode::beet:
-      if (trailer->next_header == wire::ip_protocol::fragment ||
-          !unwrap_beet(packet, sa.params, trailer->next_header, pending.item->outer_tos)) {
-        return DropReason::esp_bad_inner;
-      }
-      return check_transport(packet, sa);
-    case policy::SaMode::transport: return unwrap_transport(pending, sa, trailer->next_header);
+  if (trailer.next_header == wire::ip_protocol::no_next_header) {
+    return refuse(item, sa, DropReason::esp_dummy);
   }
-  return DropReason::esp_bad_inner;
+  item.packet->shrink(wire::esp_header_size + sa.shape.iv, sa.shape.icv + trailer.size);
+  const bool is_inner = sa.mode == policy::SaMode::tunnel
+                            ? read_tunnelled(*item.packet, trailer.next_header, inner)
+                            : rebuild(pending, trailer.next_header, inner);
+  return is_inner || refuse(item, sa, DropReason::esp_bad_inner);
 }
 
-std::optional<DropReason> EspInbound::unwrap_tunnel(OpenItem& item, Sa& sa,
-                                                    std::uint8_t next_header) {
-  IpSummary inner;
-  if (!summarize(item.packet->bytes(), inner)) return DropReason::esp_bad_inner;
-  const std::uint8_t expected = inner.is_v4 ? wire::ip_protocol::ipv4 : wire::ip_protocol::ipv6;
-  if (next_header != expected) return DropReason::esp_bad_inner;
-  // The sender may add what it likes behind the packet (RFC 4303 s2.7).
-  item.packet->shrink_back(item.packet->size() - inner.size);
-  if (const auto reason = check_selectors(*item.packet, inner, sa)) return reason;
-  const auto tos = tos_inward(sa.outer, inner.tos, item.outer_tos);
-  if (!tos.has_value()) return DropReason::esp_congestion;
-  if (*tos != inner.tos) set_tos(item.packet->bytes(), *tos);
-  clamp(*item.packet, inner, sa);
-  return std::nullopt;
-}
-
-std::optional<DropReason> EspInbound::unwrap_transport(const Pending& pending, Sa& sa,
-                                                       std::uint8_t next_header) {
-  PacketBuffer& packet = *pending.item->packet;
-  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
-  if (pending.whole == nullptr) {
-    if (!rebuild_ip_header(packet, transport_addresses(sa.params), next_header,
-                           pending.item->outer_tos)) {
-      return DropReason::esp_bad_inner;
-    }
-  } else {
-    const IpHeaders& headers = pending.whole->headers;
-    packet.grow_front(headers.size);
-    headers_.restore(pending.whole->saved_at, packet.bytes().first(headers.size));
-    adjust_headers(packet.bytes(), headers, next_header);
-  }
-  return check_transport(packet, sa);
-}
-
-std::optional<DropReason> EspInbound::unwrap_ah(const Pending& pending, Sa& sa) {
+bool EspInbound::unwrap_ah(const Pending& pending, IpSummary& inner) {
+  Sa& sa = *pending.sa;
   PacketBuffer& packet = *pending.item->packet;
   const AhPlace& ah = pending.whole->ah;
   packet.shrink_back(sa.shape.icv);
   const auto next_header = std::to_integer<std::uint8_t>(packet.bytes()[ah.at]);
+  bool is_inner = false;
   if (sa.mode == policy::SaMode::tunnel) {
     packet.shrink_front(ah.at + ah.size);
-    return unwrap_tunnel(*pending.item, sa, next_header);
+    is_inner = read_tunnelled(packet, next_header, inner);
+  } else if (next_header != wire::ip_protocol::fragment) {
+    packet.shrink_front(ah.size);
+    headers_.restore(pending.whole->saved_at, packet.bytes().first(ah.at));
+    adjust_headers(packet.bytes(), pending.whole->headers, next_header);
+    is_inner = summarize(packet.bytes(), inner);
   }
-  if (next_header == wire::ip_protocol::fragment) return DropReason::esp_bad_inner;
-  packet.shrink_front(ah.size);
-  headers_.restore(pending.whole->saved_at, packet.bytes().first(ah.at));
-  adjust_headers(packet.bytes(), pending.whole->headers, next_header);
-  return check_transport(packet, sa);
+  return is_inner || refuse(*pending.item, sa, DropReason::esp_bad_inner);
 }
 
-std::optional<DropReason> EspInbound::check_transport(PacketBuffer& packet, Sa& sa) {
-  IpSummary inner;
-  if (!summarize(packet.bytes(), inner)) return DropReason::esp_bad_inner;
-  if (const auto reason = check_selectors(packet, inner, sa)) return reason;
-  // BEET's addresses are those that the sender's stack knows too.
-  if (sa.params.udp_encap && sa.mode == policy::SaMode::transport)
-    fix_transport_checksum(packet.bytes());
-  clamp(packet, inner, sa);
-  return std::nullopt;
+bool EspInbound::rebuild(const Pending& pending, std::uint8_t next_header, IpSummary& inner) {
+  if (next_header == wire::ip_protocol::fragment) return false;
+  const Sa& sa = *pending.sa;
+  PacketBuffer& packet = *pending.item->packet;
+  const bool is_rebuilt = sa.mode == policy::SaMode::beet
+                              ? unwrap_beet(packet, sa.params, next_header, pending.item->outer_tos)
+                              : rebuild_transport(pending, next_header);
+  return is_rebuilt && summarize(packet.bytes(), inner);
 }
 
-std::optional<DropReason> EspInbound::check_selectors(const PacketBuffer& packet,
-                                                      const IpSummary& inner, Sa& sa) {
+bool EspInbound::rebuild_transport(const Pending& pending, std::uint8_t next_header) {
+  PacketBuffer& packet = *pending.item->packet;
+  if (pending.whole == nullptr) {
+    return rebuild_ip_header(packet, transport_addresses(pending.sa->params), next_header,
+                             pending.item->outer_tos);
+  }
+  const IpHeaders& headers = pending.whole->headers;
+  packet.grow_front(headers.size);
+  headers_.restore(pending.whole->saved_at, packet.bytes().first(headers.size));
+  adjust_headers(packet.bytes(), headers, next_header);
+  return true;
+}
+
+inline bool EspInbound::check_fragment(const Opened& opened) {
+  OpenItem& item = *opened.item;
   //= rfc4301#7.2-2
-  if (sa.is_for_fragments && is_early_fragment(packet.bytes())) [[unlikely]]
-    return DropReason::esp_bad_inner;
-  // Both only grow, so their sum never repeats.
-  const std::uint64_t generation = sad_.generation() + policy_.generation();
-  const Flow* const known = flows_.find(inner.flow, generation);
-  if (known != nullptr && known->sa == &sa) return std::nullopt;
-  const auto fields = wire::selector_fields(packet.bytes());
-  if (!fields.has_value()) return DropReason::esp_bad_inner;
-  if (const auto reason = policy_.check(*fields, sa)) {
-    // Never kept: the next error of this flow may quote something else.
-    return *reason == DropReason::esp_selector
-               ? policy_.check_icmp_error(packet.bytes(), *fields, sa)
-               : reason;
-  }
-  flows_.insert(inner.flow, generation, {nullptr, &sa});
-  return std::nullopt;
+  const bool may_overlap = opened.sa->is_for_fragments && is_early_fragment(item.packet->bytes());
+  return !may_overlap || refuse(item, *opened.sa, DropReason::esp_bad_inner);
 }
 
-void EspInbound::clamp(PacketBuffer& packet, const IpSummary& inner, const Sa& sa) const {
-  if (clamp_mss_ && inner.is_syn && sa.clamp_mss) clamp_packet_mss(packet.bytes(), sa.inner_mtu);
+inline bool EspInbound::is_known(const Opened& opened, std::uint64_t generation) const {
+  const Flow* const known = flows_.find(opened.inner.flow, generation);
+  return known != nullptr && known->sa == opened.sa;
+}
+
+bool EspInbound::check_new_flow(const Opened& opened, std::uint64_t generation) {
+  OpenItem& item = *opened.item;
+  Sa& sa = *opened.sa;
+  const auto fields = wire::selector_fields(item.packet->bytes());
+  if (!fields.has_value()) return refuse(item, sa, DropReason::esp_bad_inner);
+  if (auto reason = policy_.check(*fields, sa)) {
+    // Never kept: the next error of this flow may quote something else.
+    if (*reason == DropReason::esp_selector) {
+      reason = policy_.check_icmp_error(item.packet->bytes(), *fields, sa);
+    }
+    return !reason.has_value() || refuse(item, sa, *reason);
+  }
+  flows_.insert(opened.inner.flow, generation, {nullptr, &sa});
+  return true;
+}
+
+inline bool EspInbound::merge_headers(const Opened& opened) {
+  OpenItem& item = *opened.item;
+  Sa& sa = *opened.sa;
+  if (sa.mode == policy::SaMode::tunnel) {
+    if ((item.outer_tos & ecn_mask) == 0 && !sa.outer.copy_dscp_inward) return true;
+    const auto tos = tos_inward(sa.outer, opened.inner.tos, item.outer_tos);
+    if (!tos.has_value()) return refuse(item, sa, DropReason::esp_congestion);
+    if (*tos != opened.inner.tos) set_tos(item.packet->bytes(), *tos);
+  } else if (sa.mode == policy::SaMode::transport && sa.params.udp_encap) {
+    // Not in BEET, whose addresses are those that the sender's stack knows too.
+    fix_transport_checksum(item.packet->bytes());
+  }
+  return true;
 }
 
 bool EspInbound::resynchronise(Pending& pending, crypto::PacketJob& job) {

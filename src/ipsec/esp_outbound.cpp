@@ -1,8 +1,11 @@
 #include "ipsec/esp_outbound.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "ipsec/ah_mask.h"
+#include "ipsec/esp_job.h"
 #include "ipsec/esp_size.h"
 #include "ipsec/mss.h"
 #include "ipsec/outer_header.h"
@@ -109,10 +112,14 @@ void limit_size(ProtectItem& item, const Sa& sa) {
   }
 }
 
-/// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4).
+/// Padding 1, 2, 3 ..., its length and the next header (RFC 4303 s2.4); an ICV of at least two
+/// octets is yet to be written behind.
 //= rfc4303#2.4-2..3
 void write_trailer(std::byte* to, std::size_t padding, std::uint8_t next_header) {
-  for (std::size_t i = 0; i < padding; ++i) to[i] = static_cast<std::byte>(i + 1);
+  // Without a loop as much as ciphers that need no whole blocks ever want.
+  constexpr std::array<std::byte, 4> first{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  std::memcpy(to, first.data(), first.size());
+  for (std::size_t i = first.size(); i < padding; ++i) to[i] = static_cast<std::byte>(i + 1);
   to[padding] = static_cast<std::byte>(padding);
   to[padding + 1] = std::byte{next_header};
 }
@@ -134,19 +141,6 @@ EspOutbound::EspOutbound(const EngineLimits& limits, base::Rng& rng, const Spd& 
       audit_(audit),
       drops_(drops) {}
 
-void EspOutbound::run(std::span<ProtectItem> items, base::Instant now) {
-  made_.clear();
-  while (!items.empty()) {
-    const std::size_t count = std::min(items.size(), burst_packets_max);
-    choose(items.first(count), now);
-    prepare_all(now);
-    seal_all();
-    complete(now);
-    items = items.subspan(count);
-  }
-  if (!made_.items().empty()) seal_made(now);
-}
-
 void EspOutbound::run_dummies(base::Instant now) {
   made_.clear();
   while (made_.has_room(1)) {
@@ -157,25 +151,38 @@ void EspOutbound::run_dummies(base::Instant now) {
   if (!made_.items().empty()) seal_made(now);
 }
 
-void EspOutbound::choose(std::span<ProtectItem> items, base::Instant now) {
+void EspOutbound::read_all(std::span<ProtectItem> items) {
   chosen_.clear();
+  const Chosen* before = nullptr;
   for (ProtectItem& item : items) {
-    Chosen& chosen = chosen_.add();
+    Chosen& chosen = chosen_.next();
     if (!summarize(item.packet->bytes(), chosen.packet)) {
-      chosen_.remove_last();
       drop(item, nullptr, DropReason::clear_malformed);
       continue;
     }
+    chosen_.take();
     if (item.packet->is_reassembled()) chosen.packet.dont_fragment = false;
     chosen.item = &item;
+    chosen.follows = before != nullptr && before->packet.flow == chosen.packet.flow;
+    before = &chosen;
+    if (chosen.follows) continue;
     chosen.hash = chosen.packet.flow.hash();
     flows_.prefetch(chosen.hash);
   }
+}
+
+void EspOutbound::choose_all(base::Instant now) {
   chosen_at_ = generation();
+  Sa* before = nullptr;
   for (Chosen& chosen : chosen_.all()) {
+    if (chosen.follows) {
+      chosen.sa = before;
+      continue;
+    }
     const Flow* const flow = flows_.find(chosen.packet.flow, chosen.hash, chosen_at_);
     chosen.sa = flow == nullptr ? look_up(chosen, now).sa : flow->sa;
     if (chosen.sa != nullptr) chosen.sa->prefetch_out();
+    before = chosen.sa;
   }
 }
 
@@ -193,108 +200,114 @@ inline std::uint64_t EspOutbound::next_sequence(ProtectItem& item, Sa& sa) {
   return 0;
 }
 
-inline EspOutbound::Fit EspOutbound::fit(ProtectItem& item, const Sa& sa,
-                                         const Inner& inner) const {
-  if (item.packet->size() < sa.pad_to) [[unlikely]]
-    pad(*item.packet, sa.pad_to);
-  const std::size_t payload = item.packet->size() - inner.stripped - inner.outside.size;
-  const std::size_t headers = inner.outside.size != 0 ? inner.outside.size : sa.outer_headers;
-  const std::size_t outer = headers + sa.shape.protected_size(payload);
-  if (outer > sa.path_mtu) {
-    if (inner.packet.dont_fragment && inner.packet.size > mtu_min(inner.packet)) {
-      return Fit::too_big;
-    }
-    if (may_split(sa, inner.packet, item.packet->bytes())) return Fit::pieces;
-  }
-  set_outer_header(item, sa, inner.packet, outer);
-  const PacketBuffer& packet = *item.packet;
-  if (is_whole(sa, inner)) [[unlikely]] {
-    return has_room_whole(packet, sa, inner, outer) ? Fit::whole : Fit::impossible;
-  }
-  const bool has_room =
-      outer <= PacketBuffer::payload_max &&
-      packet.front_space() + inner.stripped >= wire::esp_header_size + sa.shape.iv &&
-      packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
-  return has_room ? Fit::whole : Fit::impossible;
+inline void EspOutbound::add_esp_job(Sa& sa, std::uint64_t sequence, std::byte* esp,
+                                     std::size_t text) {
+  wire::write_esp_header({esp, wire::esp_header_size}, sa.spi_out,
+                         static_cast<std::uint32_t>(sequence));
+  set_esp_job(jobs_.add(), esp, text, sa, sequence);
+  sad_.count_out(sa, sequence, text);
 }
 
-inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const Inner& inner) {
-  if (is_whole(sa, inner)) [[unlikely]]
-    return encapsulate_whole(item, sa, inner);
+inline void EspOutbound::encapsulate(ProtectItem& item, Sa& sa, const IpSummary& packet,
+                                     std::uint8_t next_header, const EspFrame& frame) {
   const std::uint64_t sequence = next_sequence(item, sa);
   if (sequence == 0) return;
-  PacketBuffer& packet = *item.packet;
-  const EspShape& shape = sa.shape;
-  if (inner.beet.options != 0) [[unlikely]]
-    write_pseudo_header(packet.bytes(), inner.beet);
-  packet.shrink_front(inner.stripped);
-  const std::size_t payload = packet.size();
-  std::byte* const esp = packet.surround(wire::esp_header_size + shape.iv,
-                                         shape.padding(payload) + esp_trailer_size + shape.icv);
-  add_esp_job(item, sa, inner, sequence, {esp, payload});
-}
-
-inline void EspOutbound::add_esp_job(ProtectItem& item, Sa& sa, const Inner& inner,
-                                     std::uint64_t sequence, EspPlace place) {
-  const EspShape& shape = sa.shape;
-  const auto [esp, payload] = place;
-  const std::size_t padding = shape.padding(payload);
-  const std::size_t front = wire::esp_header_size + shape.iv;
-  const std::size_t text = payload + padding + esp_trailer_size;
-  wire::write_esp_header({esp, front}, sa.spi_out, static_cast<std::uint32_t>(sequence));
-  write_trailer(esp + front + payload, padding, inner.next_header);
-  crypto::PacketJob& job = jobs_.add();
-  job.header = {esp, wire::esp_header_size};
-  job.esn_high.reset();
-  if (sa.esn) job.esn_high = static_cast<std::uint32_t>(sequence >> 32);
-  job.iv = {esp + wire::esp_header_size, shape.iv};
-  job.text = {esp + front, text};
-  job.icv = {esp + front + text, shape.icv};
-  job.iv_counter = sequence;
-  job.ok = false;
-  pending_.add() = {&item, &sa, inner.packet.size, nullptr,
-                    inner.next_header == wire::ip_protocol::no_next_header};
-  sad_.count_out(sa, sequence, text);
+  const std::size_t payload = item.packet->size();
+  std::byte* const esp = item.packet->surround(frame.front, frame.back);
+  write_trailer(esp + frame.front + payload, frame.padding, next_header);
+  pending_.add() = {&item, &sa, packet.size, nullptr,
+                    next_header == wire::ip_protocol::no_next_header};
+  add_esp_job(sa, sequence, esp, payload + frame.padding + esp_trailer_size);
 }
 
 inline void EspOutbound::prepare(const Chosen& chosen, Sa& sa, base::Instant now) {
   ProtectItem& item = *chosen.item;
-  const IpSummary& packet = chosen.packet;
-  Inner inner{packet, next_header_of(packet), 0};
-  item.packet->shrink_back(item.packet->size() - packet.size);
-  if (sa.mode != policy::SaMode::tunnel && !choose_payload(item, sa, inner, now)) return;
-  if (clamp_mss_ && packet.is_syn && sa.clamp_mss) {
-    clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+  PacketBuffer& packet = *item.packet;
+  const std::size_t size = chosen.packet.size;
+  packet.shrink_back(packet.size() - size);
+  const EspFrame frame = sa.shape.around(size);
+  const std::size_t outer = sa.outer_headers + frame.front + size + frame.back;
+  const bool has_room = outer <= PacketBuffer::payload_max && packet.front_space() >= frame.front &&
+                        packet.back_space() >= frame.back;
+  if (sa.mode != policy::SaMode::tunnel || sa.shape.ah != 0 || chosen.packet.is_syn ||
+      size < sa.pad_to || outer > sa.path_mtu || !has_room) [[unlikely]] {
+    return prepare_special(chosen, sa, now);
   }
-  const Fit how = fit(item, sa, inner);
-  if (how != Fit::whole) return treat_size(item, sa, inner, how, now);
-  encapsulate(item, sa, inner);
+  set_outer_header(item, sa, chosen.packet, outer);
+  encapsulate(item, sa, chosen.packet, next_header_of(chosen.packet), frame);
 }
 
-bool EspOutbound::choose_payload(ProtectItem& item, Sa& sa, Inner& inner, base::Instant now) {
-  const auto refuse = [&](DropReason reason) {
-    reason == DropReason::clear_fragment ? gather(item, &sa, now) : drop(item, &sa, reason);
-    return false;
-  };
-  if (sa.mode == policy::SaMode::beet) {
-    const auto payload = beet_payload(item.packet->bytes());
-    if (!payload.has_value()) return refuse(payload.error());
-    inner.next_header = payload->next_header;
-    inner.stripped = payload->stripped;
-    inner.beet = *payload;
-    return true;
+void EspOutbound::prepare_special(const Chosen& chosen, Sa& sa, base::Instant now) {
+  switch (sa.mode) {
+    case policy::SaMode::tunnel:
+      return prepare_inner(*chosen.item, sa, {chosen.packet, next_header_of(chosen.packet)}, now);
+    case policy::SaMode::beet: return prepare_beet(chosen, sa, now);
+    case policy::SaMode::transport: return prepare_transport(chosen, sa, now);
   }
+}
+
+void EspOutbound::prepare_inner(ProtectItem& item, Sa& sa, const Inner& inner, base::Instant now) {
+  if (inner.packet.is_syn && clamp_mss_ && sa.clamp_mss) {
+    clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
+  }
+  const Fit how = pack(item, sa, inner);
+  if (how != Fit::whole) treat_size(item, sa, inner, how, now);
+}
+
+EspOutbound::Fit EspOutbound::pack(ProtectItem& item, Sa& sa, const Inner& inner) {
+  PacketBuffer& packet = *item.packet;
+  if (packet.size() < sa.pad_to) pad(packet, sa.pad_to);
+  if (sa.shape.ah != 0 || inner.outside != nullptr) return pack_whole(item, sa, inner);
+  const std::size_t payload = packet.size() - inner.stripped;
+  const EspFrame frame = sa.shape.around(payload);
+  const std::size_t outer = sa.outer_headers + frame.front + payload + frame.back;
+  if (outer > sa.path_mtu) {
+    if (const Fit how = judge_size(item, sa, inner); how != Fit::whole) return how;
+  }
+  set_outer_header(item, sa, inner.packet, outer);
+  if (outer > PacketBuffer::payload_max || packet.back_space() < frame.back ||
+      packet.front_space() + inner.stripped < frame.front) {
+    return Fit::impossible;
+  }
+  if (inner.beet != nullptr) write_pseudo_header(packet.bytes(), *inner.beet);
+  packet.shrink_front(inner.stripped);
+  encapsulate(item, sa, inner.packet, inner.next_header, frame);
+  return Fit::whole;
+}
+
+EspOutbound::Fit EspOutbound::judge_size(const ProtectItem& item, const Sa& sa,
+                                         const Inner& inner) {
+  if (inner.packet.dont_fragment && inner.packet.size > mtu_min(inner.packet)) return Fit::too_big;
+  return may_split(sa, inner.packet, item.packet->bytes()) ? Fit::pieces : Fit::whole;
+}
+
+void EspOutbound::prepare_beet(const Chosen& chosen, Sa& sa, base::Instant now) {
+  ProtectItem& item = *chosen.item;
+  const auto payload = beet_payload(item.packet->bytes());
+  if (!payload.has_value()) return refuse(item, sa, payload.error(), now);
+  Inner inner{chosen.packet, payload->next_header, payload->stripped};
+  if (payload->options != 0) inner.beet = &*payload;
+  prepare_inner(item, sa, inner, now);
+}
+
+void EspOutbound::prepare_transport(const Chosen& chosen, Sa& sa, base::Instant now) {
+  ProtectItem& item = *chosen.item;
   const auto outside = headers_outside(item.packet->bytes());
-  if (!outside.has_value()) return refuse(outside.error());
-  inner.next_header = outside->protocol;
-  const bool is_bare = outside->size == ip_header_size_of(inner.packet);
+  if (!outside.has_value()) return refuse(item, sa, outside.error(), now);
+  Inner inner{chosen.packet, outside->protocol};
+  const bool is_bare = outside->size == ip_header_size_of(chosen.packet);
   if (is_bare && sa.shape.ah == 0) {
     inner.stripped = outside->size;
-    return true;
+  } else if (sa.params.udp_encap) {
+    return refuse(item, sa, DropReason::clear_headers, now);
+  } else {
+    inner.outside = &*outside;
   }
-  if (sa.params.udp_encap) return refuse(DropReason::clear_headers);
-  inner.outside = *outside;
-  return true;
+  prepare_inner(item, sa, inner, now);
+}
+
+void EspOutbound::refuse(ProtectItem& item, Sa& sa, DropReason reason, base::Instant now) {
+  reason == DropReason::clear_fragment ? gather(item, &sa, now) : drop(item, &sa, reason);
 }
 
 void EspOutbound::prepare_all(base::Instant now) {
@@ -302,13 +315,23 @@ void EspOutbound::prepare_all(base::Instant now) {
   pending_.clear();
   masked_.clear();
   headers_.clear();
-  for (const Chosen& chosen : chosen_.all()) {
+  const Sa* last = nullptr;
+  const std::span<const Chosen> all = chosen_.all();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Chosen& chosen = all[i];
     Sa* sa = chosen.sa;
+    if (i + common_distance < all.size()) {
+      const Sa* const later = all[i + common_distance].sa;
+      if (later != nullptr && later != sa) __builtin_prefetch(later->common);
+    }
     // Time may have ended it, or an earlier packet.
     if (sa == nullptr || generation() != chosen_at_ || now >= sa->ends_at || sa->is_expired) {
       sa = decide(chosen, now);
+      if (sa == nullptr) continue;
     }
-    if (sa != nullptr) prepare(chosen, *sa, now);
+    if (sa != last) sa->sealer_lines.prefetch(chosen.packet.size);
+    last = sa;
+    prepare(chosen, *sa, now);
   }
 }
 
@@ -356,9 +379,7 @@ bool EspOutbound::split(ProtectItem& item, Sa& sa, const Inner& inner,
     packet.assign(piece);
   }
   const Inner piece{first, inner.next_header, 0};
-  if (fit(item, sa, piece) != Fit::whole) return false;
-  encapsulate(item, sa, piece);
-  return true;
+  return pack(item, sa, piece) == Fit::whole;
 }
 
 // Nobody reads what is in it, but for the fields that the outer header may copy.
@@ -414,9 +435,7 @@ void EspOutbound::seal_made(base::Instant now) {
       const Inner inner{
           summary, origin.is_dummy ? wire::ip_protocol::no_next_header : next_header_of(summary),
           0};
-      if (is_ip && fit(items[at], sa, inner) == Fit::whole) {
-        encapsulate(items[at], sa, inner);
-      } else {
+      if (!is_ip || pack(items[at], sa, inner) != Fit::whole) {
         drop(items[at], &sa, DropReason::clear_too_big);
       }
     }
@@ -441,14 +460,28 @@ void EspOutbound::seal_all() {
   sad_.finish_crypto();
 }
 
+EspOutbound::Fit EspOutbound::pack_whole(ProtectItem& item, Sa& sa, const Inner& inner) {
+  const std::size_t outside = inner.outside == nullptr ? 0 : inner.outside->size;
+  const std::size_t headers = outside != 0 ? outside : sa.outer_headers;
+  const std::size_t payload = item.packet->size() - inner.stripped - outside;
+  const std::size_t outer = headers + sa.shape.protected_size(payload);
+  if (outer > sa.path_mtu) {
+    if (const Fit how = judge_size(item, sa, inner); how != Fit::whole) return how;
+  }
+  set_outer_header(item, sa, inner.packet, outer);
+  if (!has_room_whole(*item.packet, sa, inner, outer)) return Fit::impossible;
+  encapsulate_whole(item, sa, inner);
+  return Fit::whole;
+}
+
 bool EspOutbound::has_room_whole(const PacketBuffer& packet, const Sa& sa, const Inner& inner,
                                  std::size_t outer_size) {
   if (sa.shape.ah != 0) {
-    const std::size_t front = inner.outside.size != 0 ? 0 : sa.outer_headers;
+    const std::size_t front = inner.outside != nullptr ? 0 : sa.outer_headers;
     return outer_size <= ah_packet_max && packet.front_space() >= front + sa.shape.ah &&
            packet.back_space() >= sa.shape.icv;
   }
-  const std::size_t payload = inner.packet.size - inner.outside.size;
+  const std::size_t payload = inner.packet.size - inner.outside->size;
   return outer_size <= PacketBuffer::payload_max &&
          packet.front_space() >= wire::esp_header_size + sa.shape.iv &&
          packet.back_space() >= sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv;
@@ -473,10 +506,11 @@ void EspOutbound::encapsulate_whole(ProtectItem& item, Sa& sa, const Inner& inne
 void EspOutbound::encapsulate_in_ah(ProtectItem& item, Sa& sa, const Inner& inner,
                                     std::uint64_t sequence) {
   PacketBuffer& packet = *item.packet;
-  AhPlace ah{inner.outside.size, sa.shape.ah};
-  if (inner.outside.size != 0) {
-    insert_behind(packet, inner.outside, ah.size);
-    finish_headers(packet.bytes(), inner.outside, wire::ip_protocol::ah, item, sequence);
+  AhPlace ah{0, sa.shape.ah};
+  if (inner.outside != nullptr) {
+    ah.at = inner.outside->size;
+    insert_behind(packet, *inner.outside, ah.size);
+    finish_headers(packet.bytes(), *inner.outside, wire::ip_protocol::ah, item, sequence);
   } else {
     ah.at = sa.outer_headers;
     packet.grow_front(ah.at + ah.size);
@@ -502,24 +536,31 @@ void EspOutbound::encapsulate_in_ah(ProtectItem& item, Sa& sa, const Inner& inne
 void EspOutbound::encapsulate_behind_headers(ProtectItem& item, Sa& sa, const Inner& inner,
                                              std::uint64_t sequence) {
   PacketBuffer& packet = *item.packet;
-  const std::size_t payload = packet.size() - inner.outside.size;
-  insert_behind(packet, inner.outside, wire::esp_header_size + sa.shape.iv);
-  packet.grow_back(sa.shape.padding(payload) + esp_trailer_size + sa.shape.icv);
-  finish_headers(packet.bytes(), inner.outside, wire::ip_protocol::esp, item, sequence);
+  const IpHeaders& outside = *inner.outside;
+  const std::size_t payload = packet.size() - outside.size;
+  const EspFrame frame = sa.shape.around(payload);
+  insert_behind(packet, outside, frame.front);
+  packet.grow_back(frame.back);
+  finish_headers(packet.bytes(), outside, wire::ip_protocol::esp, item, sequence);
   limit_size(item, sa);
-  const base::MutBytes esp = packet.bytes().subspan(inner.outside.size);
-  add_esp_job(item, sa, inner, sequence, {esp.data(), payload});
+  std::byte* const esp = packet.bytes().data() + outside.size;
+  write_trailer(esp + frame.front + payload, frame.padding, inner.next_header);
+  pending_.add() = {&item, &sa, inner.packet.size, nullptr,
+                    inner.next_header == wire::ip_protocol::no_next_header};
+  add_esp_job(sa, sequence, esp, payload + frame.padding + esp_trailer_size);
 }
 
 void EspOutbound::complete(base::Instant now) {
-  for (std::size_t i = 0; i < jobs_.size(); ++i) {
-    ProtectItem& item = *pending_[i].item;
-    Sa& sa = *pending_[i].sa;
-    if (!jobs_[i].ok) {
+  const std::span<const crypto::PacketJob> jobs = jobs_.all();
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const Pending& pending = pending_[i];
+    ProtectItem& item = *pending.item;
+    Sa& sa = *pending.sa;
+    if (!jobs[i].ok) {
       drop(item, &sa, DropReason::clear_seal_failed);
       continue;
     }
-    if (const Masked* const masked = pending_[i].masked; masked != nullptr) {
+    if (const Masked* const masked = pending.masked; masked != nullptr) {
       place_icv(*item.packet, masked->ah, sa);
       headers_.restore(masked->saved_at, item.packet->bytes().first(masked->ah.at));
     }
@@ -527,8 +568,8 @@ void EspOutbound::complete(base::Instant now) {
     item.sa = sa.id;
     item.path = sa.params.path;
     item.udp_encap = sa.params.udp_encap;
-    if (pending_[i].is_dummy) continue;  // no traffic
-    sa.out.add(pending_[i].inner_size);
+    if (pending.is_dummy) continue;  // no traffic
+    sa.out.add(pending.inner_size);
     sa.out.touch(now);
   }
 }

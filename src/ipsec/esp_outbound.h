@@ -1,6 +1,7 @@
 #pragma once
 // From the clear side to ESP and AH (RFC 4301 s5.1, RFC 4302 s3.3, RFC 4303 s3.3).
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,7 +29,8 @@ class EspOutbound {
               Notices& notices, WaitingPackets& waiting, Reassembly& reassembly, Audit& audit,
               base::DropCounters& drops);
 
-  void run(std::span<ProtectItem> items, base::Instant now);
+  template <class Watch = Unwatched>
+  void run(std::span<ProtectItem> items, base::Instant now, Watch watch = {});
   /// Makes the dummy packets that are due; made() has them.
   void run_dummies(base::Instant now);
   [[nodiscard]] std::span<const ProtectItem> made() const { return made_.items(); }
@@ -38,16 +40,17 @@ class EspOutbound {
   struct Chosen {
     ProtectItem* item = nullptr;
     Sa* sa = nullptr;
-    std::uint64_t hash = 0;  ///< of packet.flow
+    bool follows = false;    ///< its flow is that of the packet before
+    std::uint64_t hash = 0;  ///< of packet.flow; not when it follows
     IpSummary packet;
   };
   /// What becomes the payload of ESP or AH.
   struct Inner {
     const IpSummary& packet;
-    std::uint8_t next_header = 0;  ///< in the ESP trailer or in AH
-    std::size_t stripped = 0;      ///< the IP header that transport mode takes off
-    IpHeaders outside{};           ///< or that it leaves in front, and more than that
-    BeetPayload beet{};
+    std::uint8_t next_header = 0;        ///< in the ESP trailer or in AH
+    std::size_t stripped = 0;            ///< the IP header that transport mode takes off
+    const IpHeaders* outside = nullptr;  ///< or that it leaves in front, and more than that
+    const BeetPayload* beet = nullptr;   ///< whose pseudo-header has yet to be written
   };
   /// A packet with AH, whose headers are masked as long as its ICV is computed.
   struct Masked {
@@ -63,9 +66,10 @@ class EspOutbound {
     bool is_dummy = false;
   };
 
-  // The stages of a burst: each SA is found and fetched into the cache, packets get their headers
-  // and trailers, the ciphers do their work, and what came of it is counted.
-  void choose(std::span<ProtectItem> items, base::Instant now);
+  // The stages of a burst: packets are read, each SA is found and fetched into the cache, packets
+  // get their headers and trailers, the ciphers do their work, and what came of it is counted.
+  void read_all(std::span<ProtectItem> items);
+  void choose_all(base::Instant now);
   void prepare_all(base::Instant now);
   void seal_all();
   void complete(base::Instant now);
@@ -85,13 +89,21 @@ class EspOutbound {
   void hold(ProtectItem& item, const SpdEntry& entry, base::Instant now);
   /// A fragment whose packet is needed whole: waits for the others.
   void gather(ProtectItem& item, Sa* sa, base::Instant now);
-  /// Appends a job, or drops the packet.
+  // Append a job, or drop the packet.
+  /// Does by itself what most packets need, which is ESP around them.
   void prepare(const Chosen& chosen, Sa& sa, base::Instant now);
-  /// What becomes of the packet's own header; false: it was dropped, or waits as a fragment.
-  [[nodiscard]] bool choose_payload(ProtectItem& item, Sa& sa, Inner& inner, base::Instant now);
+  void prepare_special(const Chosen& chosen, Sa& sa, base::Instant now);
+  void prepare_inner(ProtectItem& item, Sa& sa, const Inner& inner, base::Instant now);
+  // What becomes of a packet's own header where it does not go through a tunnel.
+  void prepare_beet(const Chosen& chosen, Sa& sa, base::Instant now);
+  void prepare_transport(const Chosen& chosen, Sa& sa, base::Instant now);
+  /// Such a packet must not go through: dropped, or a fragment that waits.
+  void refuse(ProtectItem& item, Sa& sa, base::DropReason reason, base::Instant now);
   enum class Fit : std::uint8_t { whole, pieces, too_big, impossible };
-  /// Whether the packet may leave as it is; sets the outer header.
-  [[nodiscard]] Fit fit(ProtectItem& item, const Sa& sa, const Inner& inner) const;
+  /// Appends the job of a packet that may leave as it is, with what its outer header shall say.
+  [[nodiscard]] Fit pack(ProtectItem& item, Sa& sa, const Inner& inner);
+  /// What may be done about one that exceeds the path MTU; whole: it leaves in fragments.
+  [[nodiscard]] static Fit judge_size(const ProtectItem& item, const Sa& sa, const Inner& inner);
   /// Splits the packet or refuses it; a sender that must not have it split is told what would fit.
   void treat_size(ProtectItem& item, Sa& sa, const Inner& inner, Fit how, base::Instant now);
   /// Sends the first fragment and leaves the later ones in made_. False: it cannot be split.
@@ -102,17 +114,13 @@ class EspOutbound {
   void make_dummy(Sa& sa);
   /// The fragments of all packets that were split, and dummies, through the same stages.
   void seal_made(base::Instant now);
-  void encapsulate(ProtectItem& item, Sa& sa, const Inner& inner);
-  struct EspPlace {
-    std::byte* esp;  ///< where the SPI belongs
-    std::size_t payload;
-  };
-  void add_esp_job(ProtectItem& item, Sa& sa, const Inner& inner, std::uint64_t sequence,
-                   EspPlace place);
+  /// Puts ESP around all of the item's packet, which has room for it.
+  void encapsulate(ProtectItem& item, Sa& sa, const IpSummary& packet, std::uint8_t next_header,
+                   const EspFrame& frame);
+  /// SPI and sequence number are written to `esp`; `text` octets are to be sealed behind the IV.
+  void add_esp_job(Sa& sa, std::uint64_t sequence, std::byte* esp, std::size_t text);
   // The same for packets that keep or get their IP headers here.
-  [[nodiscard]] static bool is_whole(const Sa& sa, const Inner& inner) {
-    return sa.shape.ah != 0 || inner.outside.size != 0;
-  }
+  [[nodiscard]] Fit pack_whole(ProtectItem& item, Sa& sa, const Inner& inner);
   [[nodiscard]] static bool has_room_whole(const PacketBuffer& packet, const Sa& sa,
                                            const Inner& inner, std::size_t outer_size);
   void encapsulate_whole(ProtectItem& item, Sa& sa, const Inner& inner);
@@ -146,5 +154,25 @@ class EspOutbound {
   Stage<Masked> masked_;
   HeaderStore headers_;
 };
+
+template <class Watch>
+void EspOutbound::run(std::span<ProtectItem> items, base::Instant now, Watch watch) {
+  made_.clear();
+  while (!items.empty()) {
+    const std::size_t count = std::min(items.size(), burst_packets_max);
+    read_all(items.first(count));
+    watch.passed(BurstStage::parse);
+    choose_all(now);
+    watch.passed(BurstStage::policy);
+    prepare_all(now);
+    watch.passed(BurstStage::headers);
+    seal_all();
+    watch.passed(BurstStage::crypto);
+    complete(now);
+    watch.passed(BurstStage::count);
+    items = items.subspan(count);
+  }
+  if (!made_.items().empty()) seal_made(now);
+}
 
 }  // namespace caponier::ipsec

@@ -25,7 +25,7 @@ class FlatTable {
   [[nodiscard]] bool contains(Key key) const { return static_cast<bool>(find(key)); }
 
   /// Brings what find(key) reads into the cache.
-  void prefetch(Key key) const {
+  [[gnu::always_inline]] void prefetch(Key key) const {
     if (!slots_.empty()) __builtin_prefetch(&slots_[home_of(key)]);
   }
 

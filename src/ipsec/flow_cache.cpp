@@ -1,18 +1,26 @@
 #include "ipsec/flow_cache.h"
 
+#include <bit>
+
 namespace caponier::ipsec {
 
 void FlowCache::insert(const FlowKey& key, std::uint64_t generation, const Flow& flow) {
-  if (evicted_ >= pairs_.size() && pairs_.size() < pairs_max) {
-    pairs_ = std::vector<Pair>(2 * pairs_.size());
-    first_pair_ = pairs_.data();
-    mask_ = pairs_.size() - 1;
+  if (evicted_ >= places_.size() / 4 && places_.size() < places_max) {
+    places_ = std::vector<Place>(2 * places_.size());
+    begin_ = places_.data();
+    mask_ = places_.size() - 1;
     evicted_ = 0;
   }
-  Pair& pair = pairs_[index_of(key.hash())];
-  if (pair.slots[1].generation == generation) ++evicted_;
-  if (pair.slots[0].generation == generation) pair.slots[1] = pair.slots[0];
-  pair.slots[0] = {key, generation, flow};
+  const std::uint64_t hash = key.hash();
+  std::size_t at = first_of(hash);
+  if (places_[at].generation == generation) {
+    const std::size_t other = second_of(hash);
+    const bool is_free = places_[other].generation != generation;
+    if (!is_free) ++evicted_;
+    // Which of two gives way is a coin, or flows that come in turns would go round in circles.
+    if (is_free || std::popcount(evicted_ ^ (hash & 0xffff)) % 2 == 0) at = other;
+  }
+  places_[at] = {key, generation, flow};
 }
 
 }  // namespace caponier::ipsec

@@ -50,16 +50,29 @@ struct IpSummary {
 /// Of any packet; false when wire::selector_fields() would fail.
 [[nodiscard]] bool summarize_any(base::Bytes packet, IpSummary& to);
 
-/// The same, faster where it can be.
-[[nodiscard]] inline bool summarize(base::Bytes packet, IpSummary& to) {
-  constexpr std::size_t ports_size = 4;
+inline constexpr std::size_t ports_size = 4;
+
+/// What stands behind an IP header of `header` octets; `to` has the rest. `flags` of the key.
+[[nodiscard]] inline bool summarize_upper(base::Bytes packet, std::size_t header, unsigned protocol,
+                                          std::uint64_t flags, IpSummary& to) {
   constexpr std::size_t tcp_flags_at = 13;
+  const std::byte* const upper = packet.data() + header;
+  const bool is_tcp = protocol == wire::ip_protocol::tcp;
+  if (to.size > packet.size()) return false;
+  if (!is_tcp && protocol != wire::ip_protocol::udp) return summarize_any(packet, to);
+  if (to.size < header + ports_size) return false;
+  to.flow.meta =
+      FlowKey::make_meta(base::load_be<std::uint32_t>(upper), protocol, flags | FlowKey::has_ports);
+  to.is_syn = is_tcp && to.size > header + tcp_flags_at &&
+              (std::to_integer<unsigned>(upper[tcp_flags_at]) & wire::TcpView::flag_syn) != 0;
+  return true;
+}
+
+/// The same as summarize_any(), faster where it can be.
+[[nodiscard]] inline bool summarize(base::Bytes packet, IpSummary& to) {
   const std::byte* const at = packet.data();
   const auto octet = [&](std::size_t i) { return std::to_integer<unsigned>(at[i]); };
-  std::size_t header = wire::ipv4_header_size_min;
-  std::uint64_t flags = FlowKey::has_ports;
-  if (packet.size() < header + ports_size) return summarize_any(packet, to);
-  unsigned protocol = octet(9);
+  if (packet.size() < wire::ipv4_header_size_min + ports_size) return summarize_any(packet, to);
   if (octet(0) == 0x45) {
     const unsigned fragmentation = base::load_be<std::uint16_t>(at + 6);
     if ((fragmentation & 0x3fff) != 0) return summarize_any(packet, to);
@@ -70,28 +83,20 @@ struct IpSummary {
     to.flow.source = base::load_be<std::uint32_t>(at + 12);
     to.flow.destination = base::load_be<std::uint32_t>(at + 16);
     to.flow.source_low = to.flow.destination_low = 0;
-  } else {
-    header = wire::ipv6_header_size;
-    if (octet(0) >> 4 != 6 || packet.size() < header + ports_size) return summarize_any(packet, to);
-    protocol = octet(6);
-    flags |= FlowKey::is_v6;
-    to.size = header + base::load_be<std::uint16_t>(at + 4);
-    to.tos = static_cast<std::uint8_t>(base::load_be<std::uint16_t>(at) >> 4);
-    to.is_v4 = false;
-    to.dont_fragment = true;
-    to.flow.source = base::load_be<std::uint64_t>(at + 8);
-    to.flow.source_low = base::load_be<std::uint64_t>(at + 16);
-    to.flow.destination = base::load_be<std::uint64_t>(at + 24);
-    to.flow.destination_low = base::load_be<std::uint64_t>(at + 32);
+    return summarize_upper(packet, wire::ipv4_header_size_min, octet(9), 0, to);
   }
-  const bool is_tcp = protocol == wire::ip_protocol::tcp;
-  if (to.size > packet.size()) return false;
-  if (!is_tcp && protocol != wire::ip_protocol::udp) return summarize_any(packet, to);
-  if (to.size < header + ports_size) return false;
-  to.flow.meta = FlowKey::make_meta(base::load_be<std::uint32_t>(at + header), protocol, flags);
-  to.is_syn = is_tcp && to.size > header + tcp_flags_at &&
-              (octet(header + tcp_flags_at) & wire::TcpView::flag_syn) != 0;
-  return true;
+  if (octet(0) >> 4 != 6 || packet.size() < wire::ipv6_header_size + ports_size) {
+    return summarize_any(packet, to);
+  }
+  to.size = wire::ipv6_header_size + base::load_be<std::uint16_t>(at + 4);
+  to.tos = static_cast<std::uint8_t>(base::load_be<std::uint16_t>(at) >> 4);
+  to.is_v4 = false;
+  to.dont_fragment = true;
+  to.flow.source = base::load_be<std::uint64_t>(at + 8);
+  to.flow.source_low = base::load_be<std::uint64_t>(at + 16);
+  to.flow.destination = base::load_be<std::uint64_t>(at + 24);
+  to.flow.destination_low = base::load_be<std::uint64_t>(at + 32);
+  return summarize_upper(packet, wire::ipv6_header_size, octet(6), FlowKey::is_v6, to);
 }
 
 }  // namespace caponier::ipsec

@@ -77,6 +77,11 @@ class PacketBuffer {
     CAPONIER_ASSERT(count <= size_);
     size_ -= count;
   }
+  void shrink(std::size_t front, std::size_t back) {
+    CAPONIER_ASSERT(front + back <= size_);
+    begin_ += front;
+    size_ -= front + back;
+  }
 
  private:
   std::unique_ptr<std::byte[]> storage_;

@@ -24,8 +24,8 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
        std::shared_ptr<crypto::PacketCipher> sealer_in,
        std::shared_ptr<crypto::PacketCipher> opener_in, std::shared_ptr<SaCommon> common_in,
        base::Instant now)
-    : common(std::move(common_in)),
-      shape{sealer_in->iv_size(), sealer_in->icv_size(), esp_alignment(sealer_in->block_size()), 0},
+    : common(common_in.get()),
+      shape(sealer_in->iv_size(), sealer_in->icv_size(), sealer_in->block_size()),
       id(params_in.id),
       mode(params_in.mode),
       esn(params_in.suite.esn),
@@ -33,21 +33,24 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
       clamp_mss(params_in.treatment.clamp_mss),
       outer(params_in.treatment.outer),
       flow_label(flow_label_of(params_in.spi_out)),
-      sequence_out_max(params_in.suite.esn ? UINT64_MAX : UINT32_MAX),
-      sealer(std::move(sealer_in)),
-      sealer_lines(sealer->key_memory()),
       spi_out(params_in.spi_out),
-      opener(std::move(opener_in)),
+      sequence_out_max(params_in.suite.esn ? UINT64_MAX : UINT32_MAX),
+      sealer(sealer_in.get()),
+      sealer_lines(sealer->key_memory()),
+      opener(opener_in.get()),
       opener_lines(opener->key_memory()),
-      params(std::move(params_in)) {
+      params(std::move(params_in)),
+      common_owner(std::move(common_in)),
+      sealer_owner(std::move(sealer_in)),
+      opener_owner(std::move(opener_in)) {
   params.keys_in = {};
   params.keys_out = {};
   const policy::Lifetime& lifetime = params.lifetime;
   hard_packets = std::min(lifetime.hard_packets.value_or(no_limit), encr.packets_max);
   soft_packets = std::min({lifetime.soft_packets.value_or(no_limit), soft_of(encr.packets_max),
-                           soft_of(sequence_out_max)});
+                           soft_of(sequence_out_max), hard_packets});
   hard_bytes = lifetime.hard_bytes.value_or(no_limit);
-  soft_bytes = lifetime.soft_bytes.value_or(no_limit);
+  soft_bytes = std::min(lifetime.soft_bytes.value_or(no_limit), hard_bytes);
   if (lifetime.soft_time.has_value()) soft_at = now + *lifetime.soft_time;
   if (lifetime.hard_time.has_value()) hard_at = now + *lifetime.hard_time;
   ends_at = hard_at.value_or(never);
@@ -58,7 +61,9 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
 void Sa::update_path() {
   const base::Family family = params.path.remote.address.family();
   outer_headers = outer_header_size(family, params.udp_encap);
-  if (params.protocol == policy::SaProtocol::ah) shape.ah = ah_size(shape.iv, shape.icv, family);
+  if (params.protocol == policy::SaProtocol::ah) {
+    shape.set_ah(ah_size(shape.iv, shape.icv, family));
+  }
   inner_mtu = inner_mtu_of(*this, path_mtu);
   const bool can_pad =
       params.mode == policy::SaMode::tunnel && params.protocol == policy::SaProtocol::esp;

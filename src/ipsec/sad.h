@@ -39,7 +39,7 @@ class Sad {
   /// By SPI and protocol (RFC 4301 s4.1).
   [[nodiscard]] Sa* find_inbound(policy::SaProtocol protocol, base::Spi spi) const;
   /// Brings what find_inbound() reads for ESP into the cache.
-  void prefetch_inbound(base::Spi spi) const { esp_by_spi_.prefetch(spi); }
+  [[gnu::always_inline]] void prefetch_inbound(base::Spi spi) const { esp_by_spi_.prefetch(spi); }
   /// As OutboundIndex::find() says.
   [[nodiscard]] Sa* find_outbound(const ChildName& child,
                                   const wire::PacketSelectorFields& packet) const {
@@ -54,8 +54,9 @@ class Sad {
   }
   void count_in(Sa& sa, std::size_t bytes) {
     SaCommon& common = *sa.common;
-    const std::uint64_t packets = common.packets_in.add(1, common.shared);
-    check_use(sa, packets, common.bytes_in.add(bytes, common.shared));
+    const bool shared = common.replay.is_shared();
+    const std::uint64_t packets = common.packets_in.add(1, shared);
+    check_use(sa, packets, common.bytes_in.add(bytes, shared));
   }
   /// Announces the end of an SA and stops it.
   void expire(Sa& sa);
@@ -86,8 +87,7 @@ class Sad {
     return protocol == policy::SaProtocol::esp ? esp_by_spi_ : ah_by_spi_;
   }
   void check_use(Sa& sa, std::uint64_t packets, std::uint64_t bytes) {
-    if (packets >= sa.soft_packets || bytes >= sa.soft_bytes || packets >= sa.hard_packets ||
-        bytes >= sa.hard_bytes) {
+    if (packets >= sa.soft_packets || bytes >= sa.soft_bytes) [[unlikely]] {
       announce_use(sa, packets >= sa.hard_packets || bytes >= sa.hard_bytes);
     }
   }

@@ -60,57 +60,68 @@ policy::InstallSa make_sa(std::uint32_t number, const crypto::CipherSuite& suite
   return sa;
 }
 
-EnginePair::EnginePair(const crypto::CryptoProvider& provider, const crypto::CipherSuite& suite,
-                       std::size_t packet_size, std::uint32_t sa_count)
-    : sender_({}, rng_, provider),
-      receiver_({}, rng_, provider),
-      items_(burst),
-      arrived_(burst),
-      sas_(burst) {
+std::vector<ipsec::Policy> make_policies(std::uint32_t sa_count, bool is_mirror) {
   std::vector<ipsec::Policy> policies;
-  std::vector<ipsec::Policy> mirrored;
   for (std::uint32_t i = 0; i < sa_count; ++i) {
-    policies.push_back(policy_for(make_sa(i, suite, false)));
-    mirrored.push_back(policy_for(make_sa(i, suite, true)));
-    is_ready_ = sender_.install(make_sa(i, suite, false), now_).has_value() &&
-                receiver_.install(make_sa(i, suite, true), now_).has_value() && is_ready_;
-    packets_.push_back(wire::make_udp_packet({local_address(i), 1000}, {remote_address(i), 2000},
-                                             base::ByteVec(packet_size - headers_size)));
+    policies.push_back(policy_for(make_sa(i, {}, is_mirror)));
   }
-  sender_.set_policies(std::move(policies));
-  receiver_.set_policies(std::move(mirrored));
-  for (std::size_t i = 0; i < burst; ++i) buffers_.emplace_back();
+  return policies;
 }
 
-std::span<const std::uint32_t> EnginePair::choose_sas() {
+PacketBurst::PacketBurst(std::size_t packet_size, std::uint32_t sa_count)
+    : leaving_(size), arrived_(size), sas_(size) {
+  const base::ByteVec payload(packet_size - headers_size);
+  for (std::uint32_t i = 0; i < sa_count; ++i) {
+    packets_.push_back(
+        wire::make_udp_packet({local_address(i), 1000}, {remote_address(i), 2000}, payload));
+  }
+  for (std::size_t i = 0; i < size; ++i) buffers_.emplace_back();
+}
+
+std::span<const std::uint32_t> PacketBurst::choose_sas() {
   for (std::uint32_t& sa : sas_) {
     sa = static_cast<std::uint32_t>(rng_.public_below(packets_.size()));
   }
   return sas_;
 }
 
-void EnginePair::write_packets() {
+void PacketBurst::write() {
   const auto sas = choose_sas();
-  for (std::size_t i = 0; i < burst; ++i) {
+  for (std::size_t i = 0; i < size; ++i) {
     buffers_[i].assign(packets_[sas[i]]);
-    items_[i] = {};
-    items_[i].packet = &buffers_[i];
+    leaving_[i] = {};
+    leaving_[i].packet = &buffers_[i];
   }
 }
 
-void EnginePair::deliver() {
-  for (std::size_t i = 0; i < burst; ++i) {
+void PacketBurst::deliver() {
+  for (std::size_t i = 0; i < size; ++i) {
     arrived_[i] = {};
     arrived_[i].packet = &buffers_[i];
-    arrived_[i].path = {items_[i].path.remote, items_[i].path.local};
+    arrived_[i].path = {leaving_[i].path.remote, leaving_[i].path.local};
   }
+}
+
+bool PacketBurst::is_open() const {
+  return std::ranges::all_of(arrived_, [](const ipsec::OpenItem& item) {
+    return item.verdict == ipsec::Verdict::forward;
+  });
+}
+
+EnginePair::EnginePair(const crypto::CryptoProvider& provider, const crypto::CipherSuite& suite,
+                       std::size_t packet_size, std::uint32_t sa_count)
+    : sender_({}, rng_, provider), receiver_({}, rng_, provider), burst_(packet_size, sa_count) {
+  for (std::uint32_t i = 0; i < sa_count; ++i) {
+    is_ready_ = sender_.install(make_sa(i, suite, false), now_).has_value() &&
+                receiver_.install(make_sa(i, suite, true), now_).has_value() && is_ready_;
+  }
+  sender_.set_policies(make_policies(sa_count, false));
+  receiver_.set_policies(make_policies(sa_count, true));
 }
 
 bool EnginePair::is_sound() const {
   return is_ready_ && sender_.drops().total() == 0 && receiver_.drops().total() == 0 &&
-         std::ranges::all_of(arrived_, [](const ipsec::OpenItem& item) {
-           return item.verdict == ipsec::Verdict::forward;
-         });
+         burst_.is_open();
 }
 
 }  // namespace caponier::measure

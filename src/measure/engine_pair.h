@@ -18,23 +18,52 @@ namespace caponier::measure {
 [[nodiscard]] base::IpAddress local_address(std::uint32_t number);
 [[nodiscard]] base::IpAddress remote_address(std::uint32_t number);
 
+/// As many packets as go through an engine together, each of one of these SAs.
+class PacketBurst {
+ public:
+  static constexpr std::size_t size = 64;
+
+  /// Inner packets of `packet_size` bytes.
+  PacketBurst(std::size_t packet_size, std::uint32_t sa_count);
+
+  /// New packets, of SAs at random.
+  void write();
+  /// What protect() made of them arrives.
+  void deliver();
+  [[nodiscard]] std::span<ipsec::ProtectItem> leaving() { return leaving_; }
+  [[nodiscard]] std::span<ipsec::OpenItem> arrived() { return arrived_; }
+
+  /// Which SA each packet belongs to; chosen anew.
+  [[nodiscard]] std::span<const std::uint32_t> choose_sas();
+  /// All have been opened.
+  [[nodiscard]] bool is_open() const;
+
+ private:
+  base::SeededRng rng_{1};
+  std::vector<base::ByteVec> packets_;
+  std::vector<ipsec::PacketBuffer> buffers_;
+  std::vector<ipsec::ProtectItem> leaving_;
+  std::vector<ipsec::OpenItem> arrived_;
+  std::vector<std::uint32_t> sas_;
+};
+
+/// The sender's policies, one for each of these SAs, or the receiver's.
+[[nodiscard]] std::vector<ipsec::Policy> make_policies(std::uint32_t sa_count, bool is_mirror);
+
 class EnginePair {
  public:
-  static constexpr std::size_t burst = 64;
+  static constexpr std::size_t burst = PacketBurst::size;
 
   /// `provider` must outlive this object. Inner packets of `packet_size` bytes.
   EnginePair(const crypto::CryptoProvider& provider, const crypto::CipherSuite& suite,
              std::size_t packet_size, std::uint32_t sa_count);
 
-  /// A new burst, of SAs at random.
-  void write_packets();
-  void protect() { sender_.protect(items_, now_); }
-  /// What protect() made arrives.
-  void deliver();
-  void open() { receiver_.open(arrived_, now_); }
+  void write_packets() { burst_.write(); }
+  void protect() { sender_.protect(burst_.leaving(), now_); }
+  void deliver() { burst_.deliver(); }
+  void open() { receiver_.open(burst_.arrived(), now_); }
 
-  /// Which SA each packet of a burst belongs to; chosen anew.
-  [[nodiscard]] std::span<const std::uint32_t> choose_sas();
+  [[nodiscard]] std::span<const std::uint32_t> choose_sas() { return burst_.choose_sas(); }
   /// Everything that was sent has arrived.
   [[nodiscard]] bool is_sound() const;
 
@@ -44,11 +73,7 @@ class EnginePair {
   bool is_ready_ = true;
   ipsec::Engine sender_;
   ipsec::Engine receiver_;
-  std::vector<base::ByteVec> packets_;
-  std::vector<ipsec::PacketBuffer> buffers_;
-  std::vector<ipsec::ProtectItem> items_;
-  std::vector<ipsec::OpenItem> arrived_;
-  std::vector<std::uint32_t> sas_;
+  PacketBurst burst_;
 };
 
 }  // namespace caponier::measure
