@@ -19,6 +19,15 @@ using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
 namespace {
+
+/// What takes the place of an SA leads to the same worker, so that flows keep their order.
+base::Spi spi_for(Shared& shared, std::optional<policy::ResourceId> resource,
+                  const Child* replaced) {
+  if (replaced != nullptr) {
+    resource = policy::ResourceId{base::worker_of(replaced->info.spi_in, shared.config.workers)};
+  }
+  return shared.allocate_spi(resource);
+}
 constexpr std::size_t nonce_size = 32;
 constexpr unsigned group_retries_max = 3;
 
@@ -106,7 +115,7 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   }
   creation.nonce = shared_.new_nonce(nonce_size);
   creation.offer = make_child_offer(ChildConfigPtr{connection_, &*config},
-                                    shared_.allocate_spi(creation.resource), group, scene(false),
+                                    spi_for(shared_, creation.resource, old), group, scene(false),
                                     model ? &*model : nullptr, wanted.trigger);
   Payloads payloads;
   if (old != nullptr) {
@@ -293,7 +302,7 @@ void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloa
     our_ke = wire::KePayload{static_cast<std::uint16_t>(agreement.suite.ke),
                              base::to_vec((*ke)->public_value())};
   }
-  const base::Spi spi_in = shared_.allocate_spi(replacement.resource);
+  const base::Spi spi_in = spi_for(shared_, replacement.resource, find_child(replacement.replaces));
   const base::ByteVec nonce = shared_.new_nonce(nonce_size);
   const auto& peer_nonce = wire::find<wire::NoncePayload>(payloads)->data;
   Child* const child =

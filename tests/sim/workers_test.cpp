@@ -47,8 +47,16 @@ TEST(SeveralWorkers, renew_keys_by_time_without_losing_a_packet) {
     peer.lifetime = 5s;
     peer.ike_lifetime = 17s;
   });
+  const auto worker_at = [](const Node& node) {
+    return base::worker_of(node.peer().children.at(0).sa.spi_in,
+                           static_cast<std::uint32_t>(node.workers));
+  };
+  ASSERT_TRUE(w.run_until([&] { return a.is_up() && b.is_up(); }, 10s));
+  const auto before = std::pair{worker_at(a), worker_at(b)};
   expect_no_loss(w, a, b, 60s);
   EXPECT_GE(count(a, base::EventKind::child_rekeyed), 10u);
+  // What two workers opened would come out in another order.
+  EXPECT_EQ((std::pair{worker_at(a), worker_at(b)}), before);
 }
 
 TEST(SeveralWorkers, count_packets_together_and_renew_keys_once) {

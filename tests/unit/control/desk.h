@@ -37,6 +37,7 @@ inline config::PeerConfig make_peer(std::string name, const char* local, const c
   peer.psk = std::make_shared<const base::SecretBytes>(base::as_bytes("a secret of some length"));
   peer.ike = policy::default_ike_offers();
   peer.esp = policy::default_esp_offers();
+  peer.encap = config::Encap::native;
   return peer;
 }
 

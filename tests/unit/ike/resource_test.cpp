@@ -383,15 +383,30 @@ TEST(ResourceSas, an_end_that_is_put_off_asks_again_a_few_times) {
 
 TEST(ResourceSas, spis_of_everybody_lead_to_each_worker_in_turn) {
   Pair pair{config_of()};
-  pair.initiate_a();
-  pair.run();
   std::map<std::uint32_t, unsigned> counts;
   for (int i = 0; i < 8; ++i) {
+    pair.initiate_a();
+    pair.run();
     ++counts[base::worker_of(pair.a.live().back()->spi_in, workers)];
-    pair.command_a(RekeyChild{pair.a.endpoint.snapshot().at(0).children.at(0).id});
-    pair.advance(60s);
+    pair.command_a(DeleteIke{"to-b.example"});
+    pair.run();
   }
   for (std::uint32_t worker = 0; worker < workers; ++worker) EXPECT_EQ(counts[worker], 2u);
+}
+
+TEST(ResourceSas, what_replaces_an_sa_leads_to_the_same_worker) {
+  Pair pair{config_of()};
+  pair.initiate_a();
+  pair.run();
+  const auto worker_at = [](const auto& side) {
+    return base::worker_of(side.live().back()->spi_in, workers);
+  };
+  const auto before = std::pair{worker_at(pair.a), worker_at(pair.b)};
+  for (int i = 0; i < 8; ++i) {
+    pair.command_a(RekeyChild{pair.a.endpoint.snapshot().at(0).children.at(0).id});
+    pair.advance(60s);
+    EXPECT_EQ((std::pair{worker_at(pair.a), worker_at(pair.b)}), before);
+  }
 }
 
 }  // namespace
