@@ -111,6 +111,7 @@ void Lane::release_waiting() {
   if (!worker_.has_released()) return;
   const base::Guard guard{worker_.lock()};
   while (const std::size_t count = worker_.take_waiting(clear_batch_)) protect(count);
+  announce();
 }
 
 /// The first `count` packets of clear_batch_.
@@ -131,6 +132,7 @@ void Lane::handle_deadline(base::Instant now) {
   const base::Guard guard{worker_.lock()};
   worker_.handle_deadline(now);
   send(worker_.made());
+  announce();
 }
 
 io::IpSocket* Lane::socket_for(const ipsec::ProtectItem& item) {
@@ -252,6 +254,7 @@ void Lane::pump_raw(io::IpSocket& socket) {
 void Lane::open(std::span<ipsec::OpenItem> items) {
   const base::Guard guard{worker_.lock()};
   open_batch(items);
+  announce();
 }
 
 void Lane::open_batch(std::span<ipsec::OpenItem> items) {
