@@ -336,9 +336,9 @@ def fails_closed(lab, options):
     expect(ping(net.client_a, "10.2.0.10", 3)[0] == 3, "`down` must take the wish back")
 
 
-def trap(lab, options):
+def trap(lab, options, extra=""):
     """start = "trap": the first packet brings the tunnel up, waits for it and is delivered."""
-    pair = Pair(lab, options, extra_a='start = "trap"\n', extra_b="start = false\n")
+    pair = Pair(lab, options, extra_a='start = "trap"\n' + extra, extra_b="start = false\n")
     pair.b.start()
     pair.a.start()
     expect(pair.a.status("office")["state"] == "off", str(pair.a.status("office")))
@@ -348,6 +348,11 @@ def trap(lab, options):
         name for name, count in pair.a.status()["drops"].items() if count}
     expect(not lost, f"dropped: {lost}")
     pair.expect_traffic()
+
+
+def trap_tcp(lab, options):
+    """The same where it leaves in a TCP stream, and no second packet comes after it."""
+    trap(lab, options, 'tcp = "always"\n')
 
 
 def shunts(lab, options):
@@ -599,7 +604,7 @@ CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
          command_line,
-         tcp_fallback, back_to_udp, tcp_https, tcp_always, port_500_dead, address_change]
+         tcp_fallback, back_to_udp, tcp_https, tcp_always, trap_tcp, port_500_dead, address_change]
 
 
 def skip(why):
