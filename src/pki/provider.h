@@ -1,0 +1,94 @@
+#pragma once
+// The interface of everything that reads ASN.1: keys, certificates, names. Its back end is
+// pki/openssl; pure modules are given one.
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/secret.h"
+#include "pki/certificate.h"
+#include "pki/trust.h"
+
+namespace caponier::pki {
+
+/// The octets of a file with its name, which errors tell.
+struct NamedFile {
+  std::string name;
+  Bytes content;
+};
+
+struct LoadError {
+  std::string file;
+  std::string message;  ///< what is wrong
+  std::string fix;      ///< what to do instead
+  /// "/etc/caponier/gw.pem: the key is RSA of 1024 bits\n  fix: make one of 3072 bits: ..."
+  [[nodiscard]] std::string to_string() const;
+};
+
+template <class T>
+using Loaded = std::expected<T, LoadError>;
+
+inline constexpr std::size_t file_size_max = std::size_t{1024} * 1024;
+inline constexpr std::size_t certificates_per_file_max = 512;
+
+/// A key with its certificates, as configured.
+struct CredentialFiles {
+  /// PEM or DER: PKCS #8 (plain or encrypted), PKCS #1, SEC 1; or PKCS #12, which may hold the
+  /// certificates too.
+  NamedFile key;
+  Bytes passphrase;  ///< empty when there is none
+  /// PEM bundles or DER: the leaf, which is found by its key, and intermediates in any order.
+  std::vector<NamedFile> certificates;
+  /// Where the root may be found, so that a peer's CERTREQ that names it leads here.
+  std::vector<NamedFile> anchors;
+};
+
+struct StoreFiles {
+  /// PEM bundles or DER of certificates that are trusted. One that is no authority is trusted for
+  /// itself alone: a pinned certificate of a peer.
+  std::vector<NamedFile> anchors;
+  std::vector<NamedFile> intermediates;  ///< for peers that do not send theirs
+  std::vector<NamedFile> crls;           ///< PEM or DER
+};
+
+class PkiProvider {
+ public:
+  virtual ~PkiProvider() = default;
+
+  /// With neither certificate nor PKCS #12 it is a raw public key.
+  [[nodiscard]] virtual Loaded<Credential> load_credential(const CredentialFiles& files) const = 0;
+  /// Every mistake, not only the first.
+  [[nodiscard]] virtual std::expected<std::unique_ptr<CertificateStore>, std::vector<LoadError>>
+  make_store(const StoreFiles& files) const = 0;
+  /// All certificates of a PEM bundle or DER file, in their order.
+  [[nodiscard]] virtual Loaded<std::vector<Certificate>> load_certificates(
+      const NamedFile& file) const = 0;
+
+  /// A SubjectPublicKeyInfo, checked as PublicKey promises; a sentence when it is not fit.
+  [[nodiscard]] virtual std::expected<PublicKey, std::string> public_key(Bytes spki) const = 0;
+  /// "cv1:BASE64": see raw_key_text().
+  [[nodiscard]] virtual std::expected<PublicKey, std::string> raw_key(
+      std::string_view text) const = 0;
+
+  /// Whether the owner of the key signed the octets; the scheme it did it with.
+  [[nodiscard]] virtual std::expected<SignatureScheme, SignatureError> verify(
+      const SignatureClaim& claim) const = 0;
+
+  /// "C=CH, O=Example, CN=gw" as an ID_DER_ASN1_DN: attributes in the certificate's order, "+"
+  /// joins those of one RDN, a backslash escapes one character or two hexadecimal digits; a type is
+  /// its short name or a dotted OID. A sentence when it is not that.
+  [[nodiscard]] virtual std::expected<policy::Identity, std::string> parse_name(
+      std::string_view text) const = 0;
+  /// The inverse; hexadecimal when it is not a Name.
+  [[nodiscard]] virtual std::string name_text(Bytes name) const = 0;
+  /// RFC 5280 s7.1: without regard to case, encoding and repeated spaces.
+  [[nodiscard]] virtual bool is_same_name(Bytes a, Bytes b) const = 0;
+  /// RFC 4945 s3.1.5: whether each attribute of `pattern` (Name, DER) is in `name` with the same
+  /// value; a value "*" is any.
+  [[nodiscard]] virtual bool matches_name(Bytes pattern, Bytes name) const = 0;
+};
+
+}  // namespace caponier::pki
