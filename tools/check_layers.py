@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Third-party header prefix -> modules that may include it.
 HOMES = {
-    "openssl/": {"crypto/openssl", "pki/openssl"},
+    "openssl/": {"crypto/openssl", "eap/openssl", "pki/openssl"},
     "intel-ipsec-mb.h": {"crypto/ipsecmb"},
     "boost/": {"io"},
     "libmnl/": {"io"},

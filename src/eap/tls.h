@@ -1,0 +1,73 @@
+#pragma once
+// TLS as EAP sees it: octets in, octets out, no sockets. The back end is eap/openssl.
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+
+namespace caponier::eap {
+
+using base::Bytes;
+using base::ByteVec;
+
+enum class TlsRole : std::uint8_t { client, server };
+enum class TlsVersion : std::uint8_t { tls12, tls13 };
+enum class TlsState : std::uint8_t { handshaking, established, failed };
+
+class TlsSession {
+ public:
+  virtual ~TlsSession() = default;
+  /// What the peer sent, in pieces of any size. A client's first call has nothing to give: it makes
+  /// the ClientHello.
+  virtual TlsState handle(Bytes records) = 0;
+  /// What is to be sent, alerts included; empty when there is nothing.
+  [[nodiscard]] virtual ByteVec take_output() = 0;
+  /// What the peer said inside, all of it that has come; may hold passwords.
+  [[nodiscard]] virtual base::SecretBytes take_received() = 0;
+  /// Says something inside; only when established. False when the back end failed.
+  [[nodiscard]] virtual bool send(Bytes data) = 0;
+
+  [[nodiscard]] virtual TlsState state() const = 0;
+  [[nodiscard]] virtual TlsVersion version() const = 0;  ///< once established
+  /// RFC 5705 and RFC 8446 s7.5; empty when the back end failed or it is too early. No context is
+  /// not the same as an empty one in TLS 1.2.
+  [[nodiscard]] virtual base::SecretBytes export_key(std::string_view label,
+                                                     std::optional<Bytes> context,
+                                                     std::size_t size) const = 0;
+  /// DER, the peer's own first; empty unless verified.
+  [[nodiscard]] virtual const std::vector<ByteVec>& peer_chain() const = 0;
+  /// What CertificateVerifier proved; empty when the peer has shown no certificate.
+  [[nodiscard]] virtual const std::vector<std::string>& peer_names() const = 0;
+  /// Why it failed: our own view, or the alert the peer sent.
+  [[nodiscard]] virtual std::string failure() const = 0;
+};
+
+/// Judges a chain while the handshake waits, so that the peer gets an alert.
+class CertificateVerifier {
+ public:
+  virtual ~CertificateVerifier() = default;
+  /// `chain`: DER as the peer sent it, its own first, never empty. The names that it proves, the
+  /// most telling first (a user's e-mail or UPN, a server's DNS name), or a sentence why it proves
+  /// nothing. For a server's chain the implementation also decides whether it is the right server.
+  [[nodiscard]] virtual std::expected<std::vector<std::string>, std::string> verify(
+      std::span<const ByteVec> chain, TlsRole peer) const = 0;
+};
+
+/// Our certificate, versions and verifier; makes the sessions of one role.
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+  /// `peer_certificate`: a server demands one (a client always does). Null when the back end
+  /// failed, or when our own certificate is needed and there is none.
+  [[nodiscard]] virtual std::unique_ptr<TlsSession> make_session(bool peer_certificate) const = 0;
+};
+
+}  // namespace caponier::eap
