@@ -178,13 +178,16 @@ base::ByteVec make_no_ipv6_addresses(unsigned interface) {
   return out.take();
 }
 
-base::ByteVec make_link_up(unsigned interface, unsigned mtu) {
+base::ByteVec make_link_up(unsigned interface, unsigned mtu, unsigned queue_length) {
   ifinfomsg body{};
   body.ifi_family = AF_UNSPEC;
   body.ifi_index = static_cast<int>(interface);
   body.ifi_flags = IFF_UP;
   body.ifi_change = IFF_UP;
-  return Builder{RTM_NEWLINK, NLM_F_ACK, body}.u32(IFLA_MTU, mtu).take();
+  return Builder{RTM_NEWLINK, NLM_F_ACK, body}
+      .u32(IFLA_MTU, mtu)
+      .u32(IFLA_TXQLEN, queue_length)
+      .take();
 }
 
 }  // namespace caponier::io

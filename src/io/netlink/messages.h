@@ -75,6 +75,6 @@ struct LinkState {
 /// Keeps the kernel from inventing a link-local address; to be sent before the link goes up.
 [[nodiscard]] base::ByteVec make_no_ipv6_addresses(unsigned interface);
 /// Link up, with an MTU.
-[[nodiscard]] base::ByteVec make_link_up(unsigned interface, unsigned mtu);
+[[nodiscard]] base::ByteVec make_link_up(unsigned interface, unsigned mtu, unsigned queue_length);
 
 }  // namespace caponier::io

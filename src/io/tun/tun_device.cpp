@@ -73,7 +73,7 @@ Io<TunDevice> TunDevice::open(const std::string& name_pattern, unsigned mtu, uns
   // Refused by a kernel without IPv6, which invents no addresses either.
   auto no_addresses = make_no_ipv6_addresses(tun.index_);
   static_cast<void>(netlink.request(no_addresses));
-  auto link_up = make_link_up(tun.index_, tun.mtu_);
+  auto link_up = make_link_up(tun.index_, tun.mtu_, tun_queue_length);
   if (const auto done = netlink.request(link_up); !done) {
     return std::unexpected{error_from_errno(fmt::format("cannot bring {} up", tun.name_),
                                             done.error(),
@@ -92,7 +92,7 @@ bool TunDevice::steer() {
 std::expected<void, int> TunDevice::set_mtu(unsigned mtu, Netlink& netlink) {
   mtu = std::clamp(mtu, tun_mtu_min, tun_mtu_max);
   if (mtu == mtu_) return {};
-  auto setup = make_link_up(index_, mtu);
+  auto setup = make_link_up(index_, mtu, tun_queue_length);
   TRY_VOID(netlink.request(setup));
   mtu_ = mtu;
   return {};

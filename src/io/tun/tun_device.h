@@ -12,6 +12,9 @@ namespace caponier::io {
 
 inline constexpr unsigned tun_mtu_max = 9216;
 inline constexpr unsigned tun_mtu_min = 576;
+/// Packets that wait in each queue of the device, as many as an Ethernet interface has. With the
+/// 500 that are usual for a TUN, a third of what small packets can be had without loss is lost.
+inline constexpr unsigned tun_queue_length = 1000;
 
 class TunDevice {
  public:
