@@ -226,22 +226,4 @@ Json errors_json(const std::vector<config::ConfigError>& errors) {
   return out;
 }
 
-std::string to_base64(base::Bytes bytes) {
-  constexpr std::string_view alphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - at);
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      group = group << 8 | (i < count ? std::to_integer<std::uint32_t>(bytes[at + i]) : 0U);
-    }
-    for (std::size_t i = 0; i < 4; ++i) {
-      out += i <= count ? alphabet[group >> (18 - 6 * i) & 0x3fU] : '=';
-    }
-  }
-  return out;
-}
-
 }  // namespace caponier::control

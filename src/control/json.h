@@ -31,6 +31,4 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json diff_json(const config::ConfigDiff& diff);
 [[nodiscard]] Json errors_json(const std::vector<config::ConfigError>& errors);
 
-[[nodiscard]] std::string to_base64(base::Bytes bytes);
-
 }  // namespace caponier::control

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/base64.h"
 #include "control/server_impl.h"
 
 namespace caponier::control {
@@ -133,7 +134,7 @@ void Server::Impl::fetch_capture(ClientId id) {
       base::append(chunk, *block);
     }
     if (chunk.empty()) return;
-    say(id, {{"v", protocol_version}, {"capture", to_base64(chunk)}});
+    say(id, {{"v", protocol_version}, {"capture", base::to_base64(chunk)}});
     if (clients_[id].closing) return;
   }
 }

@@ -17,7 +17,7 @@ namespace caponier::pki {
 /// The octets of a file with its name, which errors tell.
 struct NamedFile {
   std::string name;
-  Bytes content;
+  Bytes content{};
 };
 
 struct LoadError {
@@ -39,19 +39,19 @@ struct CredentialFiles {
   /// PEM or DER: PKCS #8 (plain or encrypted), PKCS #1, SEC 1; or PKCS #12, which may hold the
   /// certificates too.
   NamedFile key;
-  Bytes passphrase;  ///< empty when there is none
+  Bytes passphrase{};  ///< empty when there is none
   /// PEM bundles or DER: the leaf, which is found by its key, and intermediates in any order.
-  std::vector<NamedFile> certificates;
+  std::vector<NamedFile> certificates{};
   /// Where the root may be found, so that a peer's CERTREQ that names it leads here.
-  std::vector<NamedFile> anchors;
+  std::vector<NamedFile> anchors{};
 };
 
 struct StoreFiles {
   /// PEM bundles or DER of certificates that are trusted. One that is no authority is trusted for
   /// itself alone: a pinned certificate of a peer.
-  std::vector<NamedFile> anchors;
-  std::vector<NamedFile> intermediates;  ///< for peers that do not send theirs
-  std::vector<NamedFile> crls;           ///< PEM or DER
+  std::vector<NamedFile> anchors{};
+  std::vector<NamedFile> intermediates{};  ///< for peers that do not send theirs
+  std::vector<NamedFile> crls{};           ///< PEM or DER
 };
 
 class PkiProvider {
