@@ -41,6 +41,9 @@ enum class FailureReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(FailureReason reason);
 
+/// A name from the wire, fit for a log line.
+[[nodiscard]] std::string printable(std::string_view text);
+
 /// What a back end allows the user, as it said; nothing of it is checked here.
 struct Authorization {
   std::vector<std::string> filter_ids;  ///< RFC 2865 s5.11, groups by custom
@@ -85,7 +88,7 @@ struct Success {
   Outcome outcome;
 };
 struct Failure {
-  ByteVec packet;  ///< EAP-Failure; empty on the client
+  ByteVec packet;  ///< EAP-Failure; a client's last word (a TLS alert), or empty
   FailureReason reason{};
   std::string sentence;  ///< for our own log: may name the user, never a secret
 };

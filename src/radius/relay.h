@@ -19,6 +19,9 @@ struct NasAttributes {
   std::string calling_station_id;          ///< the peer's
 };
 
+/// All that are there, with NAS-Port-Type (virtual) and Service-Type (framed).
+void add_nas_attributes(std::vector<RequestAttribute>& to, const NasAttributes& nas);
+
 struct RelaySettings {
   NasAttributes nas;
   /// Framed-MTU: how large EAP packets may become (RFC 3579 s2.4).
@@ -48,6 +51,8 @@ class EapRelay final : public eap::Authenticator {
 
  private:
   [[nodiscard]] eap::Step ask(Bytes eap_packet, Instant now);
+  [[nodiscard]] eap::Step challenge(const PacketView& packet);
+  [[nodiscard]] eap::Step reject(const PacketView& packet);
   [[nodiscard]] eap::Step accept(const Answer& answer, const PacketView& packet);
   [[nodiscard]] eap::Step fail(eap::FailureReason reason, std::string sentence);
 
