@@ -5,6 +5,7 @@
 
 and leaves a tunnel between the two gateways that carries 10.1.0.0/24 and 10.2.0.0/24."""
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,18 +126,28 @@ class StrongSwan(Peer):
         ends[0].initiate()
 
 
+def wireguard_keys(host):
+    """(private, public)."""
+    private = host.run("wg", "genkey").stdout.strip()
+    return private, host.run("wg", "pubkey", text_input=private + "\n").stdout.strip()
+
+
+def wireguard_conf(private, public, there, far):
+    return (f"[Interface]\nPrivateKey = {private}\nListenPort = 51820\n"
+            f"[Peer]\nPublicKey = {public}\n"
+            f"Endpoint = {there}:51820\nAllowedIPs = {far}, 10.9.0.0/24\n")
+
+
 class WireGuardGo(Peer):
     name, title, program = "wg", "wireguard-go, ChaCha20-Poly1305", "wireguard-go"
 
     def start(self):
-        keys = [self.key() for _ in range(2)]
+        keys = [wireguard_keys(self.client_a) for _ in range(2)]
         for i, (host, address, there, far) in enumerate(
                 ((self.gw_a, "10.9.0.1/24", OUTER_B, NET_B),
                  (self.gw_b, "10.9.0.2/24", OUTER_A, NET_A))):
             conf = self.lab.folder / f"{host.name}.conf"
-            conf.write_text(f"[Interface]\nPrivateKey = {keys[i][0]}\nListenPort = 51820\n"
-                            f"[Peer]\nPublicKey = {keys[1 - i][1]}\n"
-                            f"Endpoint = {there}:51820\nAllowedIPs = {far}, 10.9.0.0/24\n")
+            conf.write_text(wireguard_conf(keys[i][0], keys[1 - i][1], there, far))
             ready = self.lab.folder / f"{host.name}.ready"
             # The program's socket is in /run: each gets its own.
             host.start(f"wg-{host.name}", ["unshare", "-m", "sh", "-c", f"""
@@ -148,10 +159,80 @@ class WireGuardGo(Peer):
             host.ip("link", "set", "wg0", "up")
             host.ip("route", "add", far, "dev", "wg0")
 
-    def key(self):
-        private = self.client_a.run("wg", "genkey").stdout.strip()
-        public = self.client_a.run("wg", "pubkey", text_input=private + "\n").stdout.strip()
-        return private, public
+
+def kernel_lacks(command):
+    """What the kernel says against `command` in a namespace of its own, or None."""
+    done = subprocess.run(["unshare", "-n", *command], capture_output=True, text=True)
+    said = done.stderr.strip() or f"{' '.join(command)} ended with {done.returncode}"
+    return said.splitlines()[0] if done.returncode else None
+
+
+def esp_state(source, destination, spi, key):
+    return ["ip", "xfrm", "state", "add", "src", source, "dst", destination, "proto", "esp",
+            "spi", spi, "reqid", "1", "mode", "tunnel", "replay-window", "1024", "flag", "esn",
+            "aead", "rfc4106(gcm(aes))", f"0x{key}", "128"]
+
+
+class KernelEsp(Peer):
+    """Native ESP by the kernel alone, with static keys. esp4_offload lets TCP's super-packets stay
+    whole up to the outer link, also where no device helps."""
+
+    name, title = "ke", "kernel ESP, AES-128-GCM"
+    KEYS = ("5c1d0b8e3f7a4962d0e1b2c3a4f59687d4c3b2a1", "9a8b7c6d5e4f30211203f4e5d6c7b8a9a1b2c3d4")
+
+    @classmethod
+    def missing(cls):
+        return kernel_lacks(esp_state(OUTER_A, OUTER_B, "0x100", cls.KEYS[0]))
+
+    def start(self):
+        subprocess.run(["modprobe", "-q", "esp4_offload"], capture_output=True)
+        for host, near, far, here, there in ((self.gw_a, NET_A, NET_B, OUTER_A, OUTER_B),
+                                             (self.gw_b, NET_B, NET_A, OUTER_B, OUTER_A)):
+            host.run(*esp_state(OUTER_A, OUTER_B, "0x100", self.KEYS[0]))
+            host.run(*esp_state(OUTER_B, OUTER_A, "0x200", self.KEYS[1]))
+            for way, source, destination, ends in (("out", near, far, (here, there)),
+                                                   ("in", far, near, (there, here)),
+                                                   ("fwd", far, near, (there, here))):
+                host.ip("xfrm", "policy", "add", "src", source, "dst", destination, "dir", way,
+                        "tmpl", "src", ends[0], "dst", ends[1], "proto", "esp", "reqid", "1",
+                        "mode", "tunnel")
+            host.ip("route", "add", far, "via", there)
+
+
+class KernelEspMerging(KernelEsp):
+    """What arrives on the outer link is merged into super-packets before it is decrypted."""
+
+    name, title = "kg", "kernel ESP, AES-128-GCM, GRO on its link"
+
+    @classmethod
+    def missing(cls):
+        return super().missing() or (None if shutil.which("ethtool") else "no ethtool")
+
+    def start(self):
+        super().start()
+        for host, device in ((self.gw_a, "eth1"), (self.gw_b, "eth0")):
+            host.run("ethtool", "-K", device, "gro", "on")
+
+
+class KernelWireGuard(Peer):
+    name, title = "wk", "kernel WireGuard, ChaCha20-Poly1305"
+    program = "wg"
+
+    @classmethod
+    def missing(cls):
+        return super().missing() or kernel_lacks(["ip", "link", "add", "wg0", "type", "wireguard"])
+
+    def start(self):
+        keys = [wireguard_keys(self.client_a) for _ in range(2)]
+        for i, (host, there, far) in enumerate(((self.gw_a, OUTER_B, NET_B),
+                                                (self.gw_b, OUTER_A, NET_A))):
+            conf = self.lab.folder / f"{host.name}.conf"
+            conf.write_text(wireguard_conf(keys[i][0], keys[1 - i][1], there, far))
+            host.ip("link", "add", "wg0", "type", "wireguard")
+            host.run("wg", "setconf", "wg0", str(conf))
+            host.ip("addr", "add", f"10.9.0.{i + 1}/24", "dev", "wg0")
+            host.ip("link", "set", "wg0", "up")
+            host.ip("route", "add", far, "dev", "wg0")
 
 
 class OpenVpn(Peer):
@@ -181,4 +262,5 @@ class OpenVpn(Peer):
                 "--disable-dco", "--verb", "3"])
 
 
-PEERS = [Routing, Ours, OursPacket, OursNative, StrongSwan, WireGuardGo, OpenVpn]
+PEERS = [Routing, Ours, OursPacket, OursNative, KernelEsp, KernelEspMerging, KernelWireGuard,
+         StrongSwan, WireGuardGo, OpenVpn]

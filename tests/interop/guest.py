@@ -53,11 +53,18 @@ nc -ll -p PORT -e /bin/sh
 class Image:
     """What a guest is made of: `programs` are paths in the guest, taken from this host or, if it
     has the path, from the folder `peer` of build/peers; their libraries come along, `libraries`
-    are more that are loaded by name. `boot` is the shell text that starts the daemon."""
+    are more that are loaded by name, `trees` folders of this host, `more_modules` further modules
+    of the kernel. `boot` is the shell text that starts the daemon."""
 
-    def __init__(self, name, programs, boot, peer=None, more_libraries=(), accounts=()):
+    def __init__(self, name, programs, boot, peer=None, more_libraries=(), accounts=(), trees=(),
+                 more_modules=()):
         self.name, self.programs, self.boot, self.peer = name, programs, boot, peer
         self.more_libraries, self.accounts = more_libraries, accounts
+        self.trees, self.more_modules = trees, more_modules
+
+    def tree_files(self):
+        for tree in self.trees:
+            yield from (path for path in sorted(Path(tree).rglob("*")) if path.is_file())
 
     def source(self, path):
         own = PEERS / self.peer / path.lstrip("/") if self.peer else None
@@ -73,8 +80,10 @@ class Image:
         return f"no {absent[0]} (./dev fetches it)" if absent else None
 
     def digest(self):
-        parts = [Path(__file__).read_text(), self.boot, *self.more_libraries, *self.accounts]
-        parts += [f"{path} {Path(self.source(path)).stat().st_mtime_ns}" for path in self.programs]
+        parts = [Path(__file__).read_text(), self.boot, *self.more_libraries, *self.accounts,
+                 *self.more_modules]
+        parts += [f"{path} {Path(self.source(path)).stat().st_mtime_ns}"
+                  for path in [*self.programs, *map(str, self.tree_files())]]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -86,7 +95,7 @@ def libraries(program):
     return {match for match in re.findall(r"(/\S+\.so[.\d]*)", text)}
 
 
-def module_order(modules):
+def module_order(modules, names):
     """The named modules and what they depend on, dependencies first; built-in ones left out."""
     depends = {}
     for line in (modules / "modules.dep").read_text().splitlines():
@@ -101,7 +110,7 @@ def module_order(modules):
         if path not in order:
             order.append(path)
 
-    for name in MODULES:
+    for name in names:
         if name in by_name:
             visit(by_name[name])
     return order
@@ -134,7 +143,12 @@ def build_base(image):
         put(library)
         for needed in libraries(library):
             put(needed)
-    put_modules(put, tree)
+    for path in image.tree_files():
+        put(str(path))
+        if path.suffix == ".so":
+            for library in libraries(str(path)):
+                put(library)
+    put_modules(put, tree, [*MODULES, *image.more_modules])
     (tree / "init").write_text(INIT)
     (tree / "init").chmod(0o755)
     (tree / "boot.sh").write_text(image.boot)
@@ -152,12 +166,12 @@ def build_base(image):
     return kernel, archive
 
 
-def put_modules(put, tree):
+def put_modules(put, tree, wanted):
     modules = next(CACHE.glob("root/lib/modules/*"))
     if not (modules / "modules.dep").exists():
         run(["depmod", "-b", str(CACHE / "root"), modules.name])
     names = []
-    for path in module_order(modules):
+    for path in module_order(modules, wanted):
         put(str(modules / path), f"/modules/{Path(path).name}")
         names.append(Path(path).name)
     (tree / "modules" / "order").write_text("\n".join(names) + "\n")
@@ -171,9 +185,10 @@ def pack(tree):
 
 class Guest:
     """`address` "198.51.100.1/24" on a tap device of `host`, which has `gateway` there; `files` are
-    more files, by path, readable by root only."""
+    more files, by path, readable by root only; `machine` are qemu's words for the processor."""
 
-    def __init__(self, lab, host, name, image, address, gateway, files, inner=""):
+    def __init__(self, lab, host, name, image, address, gateway, files, inner="",
+                 machine=("-m", "256", "-smp", "1")):
         self.lab, self.host, self.address = lab, host, address.split("/")[0]
         kernel, base = build_base(image)
         tree = lab.folder / f"guest-{name}"
@@ -192,7 +207,7 @@ class Guest:
         host.ip("addr", "add", f"{gateway}/{prefix}", "dev", "tap0")
         host.ip("link", "set", "tap0", "up")
         self.process = host.start(f"guest-{name}", [
-            "qemu-system-x86_64", "-m", "256", "-smp", "1",
+            "qemu-system-x86_64", *machine,
             "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
             "-kernel", str(kernel), "-initrd", str(image),
             "-append", "console=ttyS0 panic=-1",
