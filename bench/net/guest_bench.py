@@ -32,14 +32,14 @@ DEFAULT_JSON = TOP / "build" / "guest-bench.json"
 PYTHON = "/usr/bin/python3"
 MODULES = ["veth", "tun", "esp4_offload", "wireguard", "aesni_intel", "ghash_clmulni_intel",
            "chacha_x86_64", "poly1305_x86_64", "curve25519_x86_64", "crc32c_intel", "libcrc32c",
-           "nf_tables"]
+           "nf_tables", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet", "nft_fib_netdev"]
 # One repetition of one peer is about this many times --seconds, and a constant.
 LENGTHS, CONSTANT_SECONDS = 6, 90
 
 
 def image(binaries):
-    tools = ["/bin/ping", "/usr/sbin/nft", "/usr/bin/iperf3", "/usr/bin/wg", "/sbin/ethtool",
-             "/usr/bin/unshare", PYTHON]
+    tools = ["/bin/ping", "/usr/sbin/nft", "/usr/bin/iperf3", "/usr/bin/wg", "/usr/sbin/ethtool",
+             "/bin/unshare", PYTHON]
     ours = [f"{binaries}/{name}" for name in ("caponierd", "caponier", "caponier_udp_load")]
     trees = [TOP / "bench" / "net", TOP / "tools", TOP / "tests" / "interop",
              sysconfig.get_path("stdlib")]
