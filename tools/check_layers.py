@@ -18,13 +18,14 @@ HOMES = {
     "boost/": {"io"},
     "libmnl/": {"io"},
     "toml++/": {"config"},
-    "nlohmann/": {"control", "cli"},
+    "nlohmann/": {"control", "cli", "profile"},
     "CLI/": {"cli", "daemon"},
     "spdlog/": {"daemon"},
     "sys/socket.h": {"io", "daemon", "cli"},
     "thread": {"io", "daemon"},
     "fstream": {"io", "daemon", "cli"},
     "iostream": {"cli", "daemon"},
+    "qrencode.h": {"cli"},
     "random": set(),
 }
 CASTS_ALLOWED = ("io", "crypto/openssl", "crypto/ipsecmb")
