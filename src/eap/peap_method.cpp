@@ -147,7 +147,7 @@ class PeapClient final : public ClientMethod {
       if (TlsCarrier::is_start(data)) return handshake_.begin_client();
       return Failed{FailureReason::out_of_place, "PEAP that does not begin with Start"};
     }
-    if (auto step = handshake_.advance(data)) return std::move(*step);
+    if (auto step = handshake_.advance(data)) return to_client_step(std::move(*step));
     const base::SecretBytes said = handshake_.session().take_received();
     if (said.empty()) {
       if (!std::exchange(is_finished_, true)) return handshake_.say();

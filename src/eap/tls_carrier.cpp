@@ -181,4 +181,11 @@ ServerStep to_server_step(ClientStep step) {
   return std::move(failed);
 }
 
+ClientStep to_client_step(ClientStep step) {
+  if (auto* failed = std::get_if<Failed>(&step); failed && !failed->last_word) {
+    failed->last_word = ByteVec{std::byte{0}};
+  }
+  return step;
+}
+
 }  // namespace caponier::eap

@@ -82,5 +82,7 @@ class TlsHandshake {
 
 /// A server's alert is a request like any other; that it has failed is said after the answer.
 [[nodiscard]] ServerStep to_server_step(ClientStep step);
+/// A client acknowledges even the alert that ends it (RFC 5216 s2.1.3), or the server would wait.
+[[nodiscard]] ClientStep to_client_step(ClientStep step);
 
 }  // namespace caponier::eap

@@ -74,7 +74,7 @@ class TlsClient final : public ClientMethod {
       if (TlsCarrier::is_start(data)) return handshake_.begin_client();
       return Failed{FailureReason::out_of_place, "EAP-TLS that does not begin with Start"};
     }
-    if (auto step = handshake_.advance(data)) return std::move(*step);
+    if (auto step = handshake_.advance(data)) return to_client_step(std::move(*step));
     TlsSession& session = handshake_.session();
     const base::SecretBytes said = session.take_received();
     if (session.version() == TlsVersion::tls12) {

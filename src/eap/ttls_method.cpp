@@ -211,7 +211,7 @@ class TtlsClient final : public ClientMethod {
       if (TlsCarrier::is_start(data)) return handshake_.begin_client();
       return Failed{FailureReason::out_of_place, "TTLS that does not begin with Start"};
     }
-    if (auto step = handshake_.advance(data)) return std::move(*step);
+    if (auto step = handshake_.advance(data)) return to_client_step(std::move(*step));
     const base::SecretBytes said = handshake_.session().take_received();
     if (!said.empty()) {
       const auto avps = read_avps(said.reveal());

@@ -55,15 +55,15 @@ std::unique_ptr<EapClient> Pair::make_client() {
                                      ClientPorts{legacy, rng, &password, client_tls});
 }
 
-Talk talk(Authenticator& server, EapClient& client, Alter alter) {
+Talk talk(Authenticator& server, EapClient& client, const Alter& alter) {
   Talk said;
   ByteVec next = note(server.start(no_time), said.server_success, said.server_failure);
   for (std::size_t round = 0; round < packets_max && !next.empty(); ++round) {
-    if (alter != nullptr) alter(round, true, next);
+    if (alter) alter(round, true, next);
     said.to_client.push_back(next);
     next = note(client.handle(next, no_time), said.client_success, said.client_failure);
     if (next.empty() || said.server_success || said.server_failure) break;
-    if (alter != nullptr) alter(round, false, next);
+    if (alter) alter(round, false, next);
     said.to_server.push_back(next);
     next = note(server.handle(next, no_time), said.server_success, said.server_failure);
     if (said.client_failure || said.client_success) break;
@@ -71,7 +71,7 @@ Talk talk(Authenticator& server, EapClient& client, Alter alter) {
   return said;
 }
 
-Talk talk(Pair& pair, Alter alter) {
+Talk talk(Pair& pair, const Alter& alter) {
   const auto server = pair.make_server();
   const auto client = pair.make_client();
   return talk(*server, *client, alter);

@@ -1,6 +1,7 @@
 #pragma once
 // What the EAP tests share: a client and a server in one process, and a server's users.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,9 +61,9 @@ struct Talk {
 };
 /// Until both sides are done, or nobody has anything to say. `alter` may change any packet on its
 /// way.
-using Alter = void (*)(std::size_t round, bool to_client, ByteVec& packet);
-[[nodiscard]] Talk talk(Authenticator& server, EapClient& client, Alter alter = nullptr);
-[[nodiscard]] Talk talk(Pair& pair, Alter alter = nullptr);
+using Alter = std::function<void(std::size_t round, bool to_client, ByteVec& packet)>;
+[[nodiscard]] Talk talk(Authenticator& server, EapClient& client, const Alter& alter = {});
+[[nodiscard]] Talk talk(Pair& pair, const Alter& alter = {});
 
 /// A packet from its parts.
 [[nodiscard]] ByteVec packet(Code code, std::uint8_t identifier, Type type = Type::none,

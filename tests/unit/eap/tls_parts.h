@@ -1,0 +1,50 @@
+#pragma once
+// Certificates and TLS contexts for the tests of TLS methods.
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "eap/openssl/tls_context.h"
+#include "unit/eap/talk.h"
+
+namespace caponier::eap::test {
+
+/// Self-signed, on P-256.
+struct TestIdentity {
+  ByteVec certificate;
+  base::SecretBytes private_key;
+};
+[[nodiscard]] TestIdentity make_identity(const std::string& common_name);
+
+/// Trusts the certificates it was told of, and no others.
+class TestVerifier final : public CertificateVerifier {
+ public:
+  void trust(const TestIdentity& identity, std::vector<std::string> names) {
+    trusted_[identity.certificate] = std::move(names);
+  }
+  [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify(
+      std::span<const ByteVec> chain, TlsRole peer) const override;
+
+ private:
+  std::map<ByteVec, std::vector<std::string>> trusted_;
+};
+
+[[nodiscard]] std::unique_ptr<TlsContext> make_context(TlsRole role, const TestIdentity* identity,
+                                                       const TestVerifier& verifier,
+                                                       TlsVersion version_min = TlsVersion::tls12,
+                                                       TlsVersion version_max = TlsVersion::tls13);
+
+/// A Pair whose ends trust each other's certificates; the client's proves "alice".
+struct TlsPair : Pair {
+  TestIdentity server_identity = make_identity("vpn.example.org");
+  TestIdentity client_identity = make_identity("alice");
+  TestVerifier verifier;
+  std::unique_ptr<TlsContext> server_context;
+  std::unique_ptr<TlsContext> client_context;
+
+  TlsPair(Type type, TlsVersion version);
+  void use(std::unique_ptr<TlsContext> server, std::unique_ptr<TlsContext> client);
+};
+
+}  // namespace caponier::eap::test
