@@ -222,18 +222,8 @@ struct DaemonConfig {
   std::optional<std::size_t> puzzle_threshold;
 };
 
-/// [server]: clients of users, who are those of our own authority and those that have a password.
-struct ServerConfig {
-  Place where;
-  std::string name;                ///< by which clients reach us, and which our certificate says
-  std::vector<base::Prefix> pool;  ///< addresses for clients
-  std::vector<base::IpAddress> dns;
-  std::vector<base::Prefix> local_nets;  ///< that clients reach; empty: everything
-};
-
 struct Config {
   DaemonConfig daemon;
-  std::optional<ServerConfig> server;
   std::vector<PeerConfig> peers;       ///< ordered by name
   std::vector<PolicyConfig> policies;  ///< in the order of the files
 };

@@ -11,14 +11,13 @@
 #include "config/errors.h"
 #include "config/peer.h"
 #include "config/policy_section.h"
-#include "config/server_section.h"
 
 namespace caponier::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> section_names = {"site",   "host",   "server",
-                                                           "policy", "daemon", "debug"};
+constexpr std::array<std::string_view, 5> section_names = {"site", "host", "policy", "daemon",
+                                                           "debug"};
 
 constexpr std::size_t fragments_max = 1024;
 constexpr std::size_t policies_max = 16384;
@@ -31,7 +30,6 @@ struct Loader {
   std::map<std::string, Place> tables;                   ///< defined so far, by path
   std::map<std::string, Place> peer_names;
   DaemonDraft daemon;
-  std::optional<ServerConfig> server;
   std::vector<PolicyDraft> policies;  ///< in the order of the files
 
   void read_file(const std::string& path);
@@ -82,8 +80,8 @@ void Loader::read_section(const Entry& entry) {
   if (!is_known) {
     errors.add(entry.where, fmt::format("unknown section [{}]", base::printable(entry.key)),
                suggest(entry.key, section_names,
-                       "the sections are [site.NAME], [host.NAME], [server], [[policy]], "
-                       "[daemon] and [debug]"));
+                       "the sections are [site.NAME], [host.NAME], [[policy]], [daemon] and "
+                       "[debug]"));
     return;
   }
   if (entry.key == "policy") return read_policies(entry);
@@ -99,9 +97,7 @@ void Loader::read_section(const Entry& entry) {
     return;
   }
   if (!define(fmt::format("[{}]", entry.key), entry.value.where)) return;
-  if (entry.key == "server") {
-    server = read_server(entry.value, errors);
-  } else if (entry.key == "daemon") {
+  if (entry.key == "daemon") {
     read_daemon(entry.value, daemon, errors);
   } else {
     read_debug(entry.value, daemon, errors);
@@ -153,7 +149,7 @@ void Loader::read_peers(PeerKind kind, const Entry& section) {
 
 std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(const std::string& path,
                                                                             Source& source) {
-  Loader loader{source, {}, {}, {}, {}, {}, {}, {}, {}};
+  Loader loader{source, {}, {}, {}, {}, {}, {}, {}};
   loader.read_file(path);
   std::vector<std::string> fragments = source.list_fragments(path);
   std::ranges::sort(fragments);
@@ -183,7 +179,6 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
 
   auto config = std::make_shared<Config>();
   config->daemon = std::move(loader.daemon.daemon);
-  config->server = std::move(loader.server);
   for (PeerDraft& draft : drafts) config->peers.push_back(std::move(draft.peer));
   for (PolicyDraft& draft : loader.policies) config->policies.push_back(std::move(draft.policy));
   std::ranges::sort(config->peers, {}, &PeerConfig::name);

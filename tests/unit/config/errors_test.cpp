@@ -87,9 +87,9 @@ TEST(ConfigErrors, a_misspelt_required_key_is_one_mistake) {
 TEST(ConfigErrors, unknown_sections_and_loose_keys_are_refused) {
   expect_file({
       {"[sit.a]", "1:2: unknown section [sit]\n  fix: did you mean 'site'?"},
-      {"\n[gateway]\nname = \"x\"",
-       "2:2: unknown section [gateway]\n  fix: the sections are [site.NAME], [host.NAME], "
-       "[server], [[policy]], [daemon] and [debug]"},
+      {"\n[server]\nname = \"x\"",
+       "2:2: unknown section [server]\n  fix: the sections are [site.NAME], [host.NAME], "
+       "[[policy]], [daemon] and [debug]"},
       {"remote = \"x\"",
        "1:1: key 'remote' stands outside any section\n  fix: put it below a header such as "
        "[site.NAME]"},
