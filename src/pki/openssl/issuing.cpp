@@ -3,6 +3,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <openssl/conf.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 
@@ -40,6 +41,9 @@ const EVP_MD* hash_for(EVP_PKEY* key, const EVP_MD* wanted) {
 }
 
 Issued<ExtensionPtr> make_extension(const ExtensionText& text, X509V3_CTX& ctx) {
+  // Some extensions are only made with a database at hand, although it may be empty.
+  const std::unique_ptr<CONF, Freed<NCONF_free>> database{NCONF_new(nullptr)};
+  X509V3_set_nconf(&ctx, database.get());
   ExtensionPtr extension{X509V3_EXT_nconf(nullptr, &ctx, text.name.c_str(), text.value.c_str())};
   if (extension == nullptr) {
     return failure(fmt::format("the extension {} = {} cannot be made", text.name, text.value));
