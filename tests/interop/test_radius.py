@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Our EAP client and RADIUS relay against FreeRADIUS, without IKE: one case per call.
+
+  test_radius.py CASE --driver PROGRAM
+
+CASE is a method of tests/interop/radius_driver.cpp, or one of those below. Exit code 77 with
+"skipped: why" when the machine lacks something.
+"""
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
+from freeradius import FREERADIUS, SECRET, FreeRadius  # noqa: E402
+from lab import Lab, LabError  # noqa: E402
+
+USERS = {"alice": "correct horse"}
+METHODS = ["md5", "mschapv2", "tls+12", "tls+13", "ttls-pap+12", "ttls-pap+13",
+           "ttls-mschapv2+12", "ttls-mschapv2+13", "ttls-eap+12", "ttls-eap+13", "peap+12",
+           "peap+13"]
+
+
+def expect(condition, what):
+    if not condition:
+        raise LabError(what)
+
+
+class Setting:
+    """A gateway's side and the server's, one link between them."""
+
+    def __init__(self, lab, options, **more):
+        self.options = options
+        self.nas, radius = lab.host("nas"), lab.host("radius")
+        lab.link(self.nas, "192.0.2.1/24", radius, "192.0.2.2/24")
+        self.server = FreeRadius(lab, radius, "192.0.2.2", "192.0.2.0/24", USERS, **more)
+
+    def speak(self, method, user="alice", password="correct horse", secret=SECRET, port=1812,
+              server_certificate="server", timeout=60):
+        folder = self.server.folder
+        files = [f"{folder}/{server_certificate}.der"]
+        if method.startswith("tls"):
+            files += [f"{folder}/alice.der", f"{folder}/alice.key.der"]
+        return self.nas.run(self.options.driver, "192.0.2.2", str(port), secret, method, user,
+                            password, *files, check=False, timeout=timeout)
+
+
+def method(lab, options, name):
+    """The method succeeds with the same keys on both sides, says what the user may, and is billed;
+    a wrong password, and a server that is not the right one, fail."""
+    setting = Setting(lab, options)
+    setting.server.start()
+    done = setting.speak(name)
+    log = setting.server.log
+    expect(done.returncode == 0, f"{done.stdout}{done.stderr}\n{log[-6000:]}")
+    kind = name.partition("+")[0].partition("-")[0]
+    for part in (f"success {kind} alice", "filter=staff", "address=10.9.0.7", "timeout=3600",
+                 "accounting=3"):
+        expect(part in done.stdout, f"no {part!r} in {done.stdout}")
+    billed = setting.server.accounting
+    for part in ("Acct-Status-Type = Start", "Acct-Status-Type = Interim-Update",
+                 "Acct-Status-Type = Stop", "Acct-Input-Gigawords = 5", "Class = 0x0102030405",
+                 'Acct-Session-Id = "0001-interop"', "Acct-Terminate-Cause = User-Request"):
+        expect(part in billed, f"no {part!r} in {billed}")
+    if kind != "tls":
+        done = setting.speak(name, password="battery staple")
+        expect(done.returncode == 1 and "failure" in done.stdout, done.stdout)
+    if kind in ("tls", "ttls", "peap"):
+        done = setting.speak(name, server_certificate="alice")
+        expect(done.returncode == 1 and "failure client tls" in done.stdout, done.stdout)
+
+
+def small_fragments(lab, options):
+    """TLS in many small pieces, both ways."""
+    setting = Setting(lab, options, default="tls", fragment=200)
+    setting.server.start()
+    done = setting.speak("tls+13")
+    expect(done.returncode == 0, f"{done.stdout}\n{setting.server.log[-4000:]}")
+
+
+def wrong_secret(lab, options):
+    """The server ignores what it cannot verify; we end with its silence."""
+    setting = Setting(lab, options)
+    setting.server.start()
+    done = setting.speak("mschapv2", secret="another secret")
+    expect(done.returncode == 1 and "backend_silent" in done.stdout, done.stdout)
+
+
+def nobody_there(lab, options):
+    """A port on which nobody listens is silence too."""
+    setting = Setting(lab, options)
+    done = setting.speak("mschapv2")
+    expect(done.returncode == 1 and "backend_silent" in done.stdout, done.stdout)
+
+
+CASES = {case.__name__: case for case in (small_fragments, wrong_secret, nobody_there)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=[*METHODS, *CASES])
+    parser.add_argument("--driver", required=True)
+    options = parser.parse_args()
+    if not Path(FREERADIUS).exists():
+        print("skipped: no freeradius here")
+        return 77
+    with Lab("capr") as lab:
+        try:
+            if options.case in CASES:
+                CASES[options.case](lab, options)
+            else:
+                method(lab, options, options.case)
+        except (LabError, subprocess.TimeoutExpired) as error:
+            print(error)
+            return 1
+    print("passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
