@@ -122,11 +122,12 @@ class Lab:
     def host(self, name):
         return Host(self, name)
 
-    def link(self, a, address_a, b, address_b, mtu=1500):
+    def link(self, a, address_a, b, address_b, mtu=1500, queues=1):
         """A veth pair between two hosts; addresses as "10.1.0.1/24" or a list of them."""
         self._links += 1
         names = [f"{self.prefix[-9:]}l{self._links}{side}" for side in "ab"]
-        run(["ip", "link", "add", names[0], "type", "veth", "peer", "name", names[1]])
+        each = ["numtxqueues", str(queues), "numrxqueues", str(queues)]
+        run(["ip", "link", "add", names[0], *each, "type", "veth", "peer", "name", names[1], *each])
         ends = []
         for host, name, address in ((a, names[0], address_a), (b, names[1], address_b)):
             final = f"eth{sum(1 for _ in host.ip('-o', 'link').stdout.splitlines()) - 1}"

@@ -195,6 +195,12 @@ enum class ClearSide : std::uint8_t {
   tun,
   packet,  ///< packet sockets on clear_interfaces, and the TUN for what they cannot
 };
+/// What carries protected packets between us and the peers.
+enum class OuterSide : std::uint8_t {
+  socket,
+  xdp,        ///< XDP sockets on outer_interfaces, and sockets for what they cannot
+  automatic,  ///< the same on those of them where they are faster
+};
 /// What becomes of a clear packet that no policy and no tunnel names (RFC 4301 s5).
 enum class Unmatched : std::uint8_t { pass, discard };
 
@@ -209,6 +215,8 @@ struct DaemonConfig {
   bool pin_workers = false;         ///< each to a CPU of its own
   ClearSide clear_side = ClearSide::tun;
   std::vector<std::string> clear_interfaces;
+  OuterSide outer_side = OuterSide::socket;
+  std::vector<std::string> outer_interfaces;
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
   bool allow_key_export = false;  ///< [debug] allow_key_export
   bool audit = true;              ///< dropped packets are told as events (RFC 4301 s9)

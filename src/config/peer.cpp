@@ -94,6 +94,8 @@ constexpr std::array daemon_keys = {
     optional("pin_workers", "true"),
     optional("clear_side", "\"packet\""),
     optional("clear_interfaces", "[\"lan0\"]"),
+    optional("outer_side", "\"xdp\""),
+    optional("outer_interfaces", "[\"eth0\"]"),
     optional("mtu", "1400"),
     optional("redirect_to", "\"gw2.example.org\""),
     optional("redirect_above", "1000"),
@@ -359,19 +361,34 @@ void read_ports(Section& section, PeerConfig& peer) {
   }
 }
 
+void read_interfaces(Section& section, std::string_view key, std::vector<std::string>& to) {
+  for (auto& name : section.list(key, parse_interface_name)) to.push_back(std::move(name.value));
+}
+
 /// "auto" has no way to know which firewall rules of the host packet sockets would pass by.
 void read_clear_side(Section& section, DaemonConfig& daemon) {
   constexpr std::array<Word<ClearSide>, 3> words{
       {{"auto", ClearSide::tun}, {"tun", ClearSide::tun}, {"packet", ClearSide::packet}}};
   read_word(section, "clear_side", words, daemon.clear_side);
-  for (auto& name : section.list("clear_interfaces", parse_interface_name)) {
-    daemon.clear_interfaces.push_back(std::move(name.value));
-  }
+  read_interfaces(section, "clear_interfaces", daemon.clear_interfaces);
   if (daemon.clear_side == ClearSide::packet && !section.has("clear_interfaces")) {
     section.errors().add(section.place_of("clear_side"),
                          "clear_side: \"packet\" needs clear_interfaces",
                          "name the interfaces of the networks behind us: clear_interfaces = "
                          "[\"lan0\"]");
+  }
+}
+
+void read_outer_side(Section& section, DaemonConfig& daemon) {
+  constexpr std::array<Word<OuterSide>, 3> words{
+      {{"socket", OuterSide::socket}, {"xdp", OuterSide::xdp}, {"auto", OuterSide::automatic}}};
+  read_word(section, "outer_side", words, daemon.outer_side);
+  read_interfaces(section, "outer_interfaces", daemon.outer_interfaces);
+  if (daemon.outer_side != OuterSide::socket && !section.has("outer_interfaces")) {
+    section.errors().add(section.place_of("outer_side"),
+                         fmt::format("outer_side: \"{}\" needs outer_interfaces",
+                                     daemon.outer_side == OuterSide::xdp ? "xdp" : "auto"),
+                         "name the interfaces towards the peers: outer_interfaces = [\"eth0\"]");
   }
 }
 
@@ -455,6 +472,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   }
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_clear_side(section, daemon);
+  read_outer_side(section, daemon);
   if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
   read_word(section, "unmatched", unmatched_words, daemon.unmatched);
   read_defence(section, daemon);

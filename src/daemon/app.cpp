@@ -44,6 +44,12 @@ std::size_t worker_count(const config::DaemonConfig& config) {
   return config.workers ? *config.workers : std::min(io::usable_cpus().size(), workers_unasked_max);
 }
 
+bool is_native(const std::vector<config::PeerConfig>& peers) {
+  return !peers.empty() && std::ranges::all_of(peers, [](const config::PeerConfig& peer) {
+    return peer.encap == config::Encap::native || peer.encap == config::Encap::never;
+  });
+}
+
 }  // namespace
 
 std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path) {
@@ -114,13 +120,15 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
     return std::unexpected{std::move(failure)};
   }
   app->lock_.emplace(std::move(*lock));
-  const auto opened = app->open_drivers(options, config->daemon);
+  const auto opened = app->open_drivers(options, *config);
   if (!opened) return std::unexpected{failure_of(opened.error())};
-  app->emit({base::EventKind::daemon_started,
-             {},
-             fmt::format("caponierd {} on {}, cryptography by {}", CAPONIER_VERSION,
-                         app->tun_->name(), app->crypto_.provider().name()),
-             {}});
+  const std::string xdp = app->xdp_side_->to_string();
+  app->emit(
+      {base::EventKind::daemon_started,
+       {},
+       fmt::format("caponierd {} on {}, cryptography by {}{}", CAPONIER_VERSION, app->tun_->name(),
+                   app->crypto_.provider().name(), xdp.empty() ? xdp : ", XDP sockets on " + xdp),
+       {}});
   app->load_crash_secret();
   app->apply(std::move(config), io::monotonic_now());
   app->leftovers_until_ = io::monotonic_now() + leftover_patience;
@@ -144,7 +152,8 @@ void App::load_crash_secret() {
         {}});
 }
 
-io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfig& config) {
+io::Io<void> App::open_drivers(const Options& options, const config::Config& all) {
+  const config::DaemonConfig& config = all.daemon;
   netlink_.emplace(TRY(io::Netlink::open()));
   const auto mtu = config.mtu != 0 ? config.mtu : static_cast<unsigned>(gateway_.tunnel_mtu());
   tun_.emplace(TRY(io::TunDevice::open(config.tun, mtu,
@@ -174,9 +183,12 @@ io::Io<void> App::open_drivers(const Options& options, const config::DaemonConfi
                                                                        : std::vector<std::string>{},
                         static_cast<unsigned>(gateway_.worker_count()), mark},
                        *netlink_));
+  xdp_side_ = TRY(XdpSide::open(
+      {config.outer_side, config.outer_interfaces, config.natt_port, mark, is_native(all.peers)},
+      *netlink_, notices));
   plane_ = TRY(Plane::open({config.listen, config.ike_port, config.natt_port, config.tcp_ports,
                             mark, config.pin_workers},
-                           gateway_, loop_, *tun_, *packet_side_, notices));
+                           gateway_, loop_, *tun_, *packet_side_, *xdp_side_, notices));
   addresses_.emplace(TRY(io::AddressMonitor::open(*netlink_, tun_->index(), mark)));
   loop_.on_readable(addresses_->fd(), [this] {
     if (addresses_->drain()) update_local_addresses(io::monotonic_now());
@@ -294,6 +306,7 @@ void App::update_local_addresses(base::Instant now) {
       return std::find(listen.begin(), listen.end(), address) == listen.end();
     });
   }
+  xdp_side_->set_addresses(usable);
   gateway_.handle_local_addresses(std::move(usable), now);
 }
 

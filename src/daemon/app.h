@@ -79,8 +79,7 @@ class App final : public control::Daemon {
   [[nodiscard]] static std::vector<std::unique_ptr<WorkerPart>> make_worker_parts(
       std::size_t count);
   void load_crash_secret();
-  [[nodiscard]] io::Io<void> open_drivers(const Options& options,
-                                          const config::DaemonConfig& config);
+  [[nodiscard]] io::Io<void> open_drivers(const Options& options, const config::Config& all);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
   void apply(ConfigPtr config, base::Instant now);
   void check_host();
@@ -132,6 +131,7 @@ class App final : public control::Daemon {
   std::string clear_filter_fault_;  ///< empty while it stands
   std::optional<io::AddressMonitor> addresses_;
   std::unique_ptr<PacketSide> packet_side_;
+  std::unique_ptr<XdpSide> xdp_side_;
   std::unique_ptr<Plane> plane_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;

@@ -31,24 +31,6 @@ base::IpAddress destination_of(base::Bytes packet) {
 
 }  // namespace
 
-void Questions::add(const base::IpAddress& destination, base::Instant now) {
-  if (now - interval_began_ >= interval) {
-    interval_began_ = now;
-    asked_count_ = 0;
-    reset();
-  }
-  auto& asked = asked_[io::AddressHash{}(destination) % asked_.size()];
-  if (asked == destination || open_count_ == open_max || asked_count_ == per_interval_max) return;
-  asked = destination;
-  ++asked_count_;
-  open_[open_count_++] = destination;
-}
-
-std::optional<base::IpAddress> Questions::poll() {
-  if (open_count_ == 0) return std::nullopt;
-  return open_[--open_count_];
-}
-
 ClearSide::ClearSide(io::TunQueue& tun, std::vector<io::PacketQueue> queues)
     : tun_(tun), queues_(std::move(queues)) {}
 
@@ -60,10 +42,10 @@ base::DropCounters ClearSide::drops() const {
 
 const io::NextHop* ClearSide::find_hop(base::Bytes packet, base::Instant now) {
   if (queues_.empty() || !io::has_hops_left(packet) || !is_plain(packet)) return nullptr;
-  const base::IpAddress destination = destination_of(packet);
-  const auto found = hops_->find(destination);
+  const io::WayQuestion question{destination_of(packet), {}};
+  const auto found = hops_->find(question);
   const bool is_known = found != hops_->end();
-  if (!is_known || found->second.is_stale) questions_.add(destination, now);
+  if (!is_known || found->second.is_stale) questions_.add(question, now);
   return is_known && packet.size() <= found->second.mtu ? &found->second : nullptr;
 }
 

@@ -2,40 +2,18 @@
 // Where one worker's clear packets come from and go to: its queue of the TUN, and the packet
 // sockets on Ethernet interfaces, if there are any. The TUN carries whatever they cannot.
 
-#include <array>
-#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/time.h"
+#include "daemon/questions.h"
 #include "io/afpacket/next_hops.h"
 #include "io/afpacket/packet_queue.h"
 #include "io/tun/tun_queue.h"
 
 namespace caponier::daemon {
-
-/// Destinations whose way is to be found: each is asked for once in a while, and not too many: a
-/// peer that scans a network shall not keep the control side busy. Nothing here allocates.
-class Questions {
- public:
-  static constexpr base::Duration interval{std::chrono::seconds{1}};
-  static constexpr std::size_t per_interval_max = 256;
-  static constexpr std::size_t open_max = 64;
-
-  void add(const base::IpAddress& destination, base::Instant now);
-  [[nodiscard]] std::optional<base::IpAddress> poll();
-  /// What was asked for may be asked again.
-  void reset() { asked_ = {}; }
-
- private:
-  std::array<std::optional<base::IpAddress>, 256> asked_;  ///< a place for each hash
-  base::Instant interval_began_{};
-  std::size_t asked_count_ = 0;  ///< in this interval
-  std::array<base::IpAddress, open_max> open_;
-  std::size_t open_count_ = 0;
-};
 
 class ClearSide {
  public:
@@ -50,8 +28,8 @@ class ClearSide {
   [[nodiscard]] bool write(base::Bytes packet, base::Instant now);
   [[nodiscard]] bool write(const offload::Coalescer::Group& group, base::Instant now);
 
-  /// Destinations that the TUN serves, or soon has to, for want of a next hop.
-  [[nodiscard]] std::optional<base::IpAddress> poll_question() { return questions_.poll(); }
+  /// Ways that the TUN serves, or soon has to, for want of a next hop.
+  [[nodiscard]] std::optional<io::WayQuestion> poll_question() { return questions_.poll(); }
   void set_next_hops(std::shared_ptr<const io::NextHops> hops);
 
  private:

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "io/loop/loop.h"
 #include "io/os/clock.h"
 #include "wire/natt.h"
 
@@ -23,6 +22,13 @@ io::Outgoing outgoing_of(const ipsec::ProtectItem& item) {
   return {item.packet->bytes(), item.path, item.tos, item.ttl, item.flow_label, item.dont_fragment};
 }
 
+/// Native ESP has no ports.
+io::Outgoing portless_outgoing_of(const ipsec::ProtectItem& item) {
+  io::Outgoing outgoing = outgoing_of(item);
+  if (!item.udp_encap) outgoing.path.local.port = outgoing.path.remote.port = 0;
+  return outgoing;
+}
+
 }  // namespace
 
 Lane::Lane(gateway::Worker& worker, ClearSide clear, LanePorts ports, io::Wakeup& news)
@@ -30,6 +36,7 @@ Lane::Lane(gateway::Worker& worker, ClearSide clear, LanePorts ports, io::Wakeup
       clear_(std::move(clear)),
       udp_(std::move(ports.udp)),
       raw_(std::move(ports.raw)),
+      outer_(std::move(ports.outer)),
       natt_port_(ports.natt_port),
       news_(news),
       received_(wire_packet_max),
@@ -64,7 +71,11 @@ void Lane::run() {
   for (io::IpSocket& socket : raw_.all()) {
     loop.on_readable(socket.fd(), [this, &socket] { pump_raw(socket); });
   }
-  loop.run([] {});
+  for (io::XdpQueue& queue : outer_.queues()) {
+    loop.on_readable(queue.fd(), [this, &queue] { pump_xdp(queue); });
+  }
+  loop.on_readable(retry_.fd(), [this] { retry_.drain(); });
+  loop.run([&] { flush_outer_again(loop); });
 }
 
 base::Duration Lane::cpu_time() const {
@@ -74,6 +85,7 @@ base::Duration Lane::cpu_time() const {
 base::DropCounters Lane::drops() const {
   base::DropCounters all = drops_;
   all.add(clear_.drops());
+  all.add(outer_.drops());
   return all;
 }
 
@@ -140,6 +152,9 @@ io::IpSocket* Lane::socket_for(const ipsec::ProtectItem& item) {
 }
 
 void Lane::send(std::span<const ipsec::ProtectItem> items) {
+  if (items.empty()) return;
+  const bool has_xdp = !outer_.queues().empty();
+  const base::Instant now = has_xdp ? io::monotonic_now() : base::Instant{};
   io::IpSocket* socket = nullptr;
   std::size_t waiting = 0;
   for (const ipsec::ProtectItem& item : items) {
@@ -165,6 +180,7 @@ void Lane::send(std::span<const ipsec::ProtectItem> items) {
       send_split(item);
       continue;
     }
+    if (has_xdp && outer_.send(portless_outgoing_of(item), now)) continue;
     io::IpSocket* wanted = socket_for(item);
     if (wanted == nullptr) {
       drops_.add(base::DropReason::io_send_failed);
@@ -179,12 +195,29 @@ void Lane::send(std::span<const ipsec::ProtectItem> items) {
     outgoing_[waiting++] = outgoing_of(item);
   }
   flush(socket, waiting);
+  if (has_xdp) flush_outer();
+}
+
+void Lane::flush_outer() {
+  if (!outer_.flush()) {
+    outer_waits_.store(true, std::memory_order_release);
+    retry_.wake();
+  }
+  while (const auto way = outer_.poll_question()) tell(OuterHopWanted{*way});
+}
+
+void Lane::flush_outer_again(io::Loop& loop) {
+  if (!outer_waits_.load(std::memory_order_acquire)) return loop.set_timer(std::nullopt);
+  const base::Guard guard{worker_.lock()};
+  const bool waits = !outer_.flush();
+  outer_waits_.store(waits, std::memory_order_release);
+  loop.set_timer(waits ? std::optional{io::monotonic_now() + outer_retry_interval} : std::nullopt);
 }
 
 void Lane::send_split(const ipsec::ProtectItem& item) {
-  io::Outgoing outgoing = outgoing_of(item);
-  if (!item.udp_encap) outgoing.path.local.port = outgoing.path.remote.port = 0;
-  if (!raw_.send_split(outgoing, item.fragment_to)) drops_.add(base::DropReason::io_send_failed);
+  if (!raw_.send_split(portless_outgoing_of(item), item.fragment_to)) {
+    drops_.add(base::DropReason::io_send_failed);
+  }
 }
 
 void Lane::flush(io::IpSocket* socket, std::size_t count) {
@@ -251,6 +284,19 @@ void Lane::pump_raw(io::IpSocket& socket) {
   }
 }
 
+void Lane::pump_xdp(io::XdpQueue& queue) {
+  for (int round = 0; round < batches_per_round_max; ++round) {
+    const base::Guard guard{worker_.lock()};
+    bool is_more = false;
+    const std::span<io::Received> packets = queue.receive(is_more);
+    for (std::size_t i = 0; i < packets.size(); ++i) set_open_item(open_items_[i], packets[i]);
+    open_batch(std::span{open_items_}.first(packets.size()));
+    queue.release();
+    announce();
+    if (!is_more) return;
+  }
+}
+
 void Lane::open(std::span<ipsec::OpenItem> items) {
   const base::Guard guard{worker_.lock()};
   open_batch(items);
@@ -277,7 +323,7 @@ void Lane::write_clear(std::span<const ipsec::OpenItem> items) {
       drops_.add(base::DropReason::io_send_failed, group.pieces.size());
     }
   }
-  while (const auto destination = clear_.poll_question()) tell(NextHopWanted{*destination});
+  while (const auto way = clear_.poll_question()) tell(NextHopWanted{*way});
 }
 
 void Lane::deliver_clear(base::Bytes packet) {
@@ -288,6 +334,11 @@ void Lane::deliver_clear(base::Bytes packet) {
 void Lane::set_next_hops(std::shared_ptr<const io::NextHops> hops) {
   const base::Guard guard{worker_.lock()};
   clear_.set_next_hops(std::move(hops));
+}
+
+void Lane::set_outer_hops(std::shared_ptr<const io::NextHops> hops) {
+  const base::Guard guard{worker_.lock()};
+  outer_.set_next_hops(std::move(hops));
 }
 
 }  // namespace caponier::daemon

@@ -13,7 +13,9 @@
 #include "base/bounded.h"
 #include "base/drops.h"
 #include "daemon/clear_side.h"
+#include "daemon/outer_side.h"
 #include "gateway/gateway.h"
+#include "io/loop/loop.h"
 #include "io/os/thread.h"
 #include "io/os/wakeup.h"
 #include "io/rawip/raw_sockets.h"
@@ -33,6 +35,8 @@ inline constexpr std::size_t clear_batch_max = 128;
 /// What waits for the control side.
 inline constexpr std::size_t lane_outbox_max = 1024;
 inline constexpr std::size_t size_errors_per_round_max = 64;
+/// An interface that takes no more is asked again after this time.
+inline constexpr base::Duration outer_retry_interval{std::chrono::milliseconds{1}};
 
 /// An IKE message that came to a worker: the kernel could not steer it, or knows no better.
 struct StrayIke {
@@ -49,15 +53,20 @@ struct TooBigHeard {
   gateway::OuterTooBig error;  ///< quoting nothing
   base::ByteVec quoted;
 };
-/// The TUN carries packets to this destination, which an Ethernet neighbour might take.
+/// The TUN carries packets that an Ethernet neighbour might take.
 struct NextHopWanted {
-  base::IpAddress destination;
+  io::WayQuestion way;
 };
-using LaneMessage = std::variant<StrayIke, StreamEsp, TooBigHeard, NextHopWanted>;
+/// Sockets carry packets that an XDP socket might.
+struct OuterHopWanted {
+  io::WayQuestion way;
+};
+using LaneMessage = std::variant<StrayIke, StreamEsp, TooBigHeard, NextHopWanted, OuterHopWanted>;
 
 struct LanePorts {
   io::UdpSockets udp;
   io::RawSockets raw;
+  OuterSide outer;
   std::uint16_t natt_port = 0;
 };
 
@@ -84,6 +93,7 @@ class Lane {
   void open(std::span<ipsec::OpenItem> items);
   void deliver_clear(base::Bytes packet);
   void set_next_hops(std::shared_ptr<const io::NextHops> hops);
+  void set_outer_hops(std::shared_ptr<const io::NextHops> hops);
 
  private:
   void run();
@@ -94,12 +104,16 @@ class Lane {
   void pump_udp(io::IpSocket& socket);
   /// ESP or AH.
   void pump_raw(io::IpSocket& socket);
+  void pump_xdp(io::XdpQueue& queue);
   void open_batch(std::span<ipsec::OpenItem> items);
   /// Decrypted packets, merged as far as they may be.
   void write_clear(std::span<const ipsec::OpenItem> items);
   void send(std::span<const ipsec::ProtectItem> items);
   /// Too large for its path as far as that is known, and IPv6: it leaves in fragments.
   void send_split(const ipsec::ProtectItem& item);
+  void flush_outer();
+  /// What an interface had no room for.
+  void flush_outer_again(io::Loop& loop);
   void heed_size_errors(io::IpSocket& socket);
   void flush(io::IpSocket* socket, std::size_t count);
   [[nodiscard]] io::IpSocket* socket_for(const ipsec::ProtectItem& item);
@@ -110,9 +124,12 @@ class Lane {
   ClearSide clear_;
   io::UdpSockets udp_;
   io::RawSockets raw_;
+  OuterSide outer_;
   std::uint16_t natt_port_;
   io::Wakeup& news_;
   io::Wakeup stop_;
+  io::Wakeup retry_;
+  std::atomic<bool> outer_waits_ = false;  ///< flush_outer_again() has something to do
   base::DropCounters drops_;
 
   std::vector<ipsec::PacketBuffer> clear_buffers_;

@@ -36,7 +36,7 @@ io::Io<std::unique_ptr<PacketSide>> PacketSide::open(const PacketSideOptions& op
         "install nftables 1.0 or newer with a kernel that has NF_TABLES_NETDEV and NFT_FIB_NETDEV, "
         "or write clear_side = \"tun\" in [daemon]"}};
   }
-  side->finder_.emplace(TRY(io::HopFinder::open(netlink, indices)));
+  side->finder_.emplace(TRY(io::HopFinder::open(netlink, indices, 0)));
   return side;
 }
 

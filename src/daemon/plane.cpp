@@ -11,19 +11,20 @@ namespace caponier::daemon {
 
 io::Io<std::unique_ptr<Plane>> Plane::open(const PlaneOptions& options, gateway::Gateway& gateway,
                                            io::Loop& loop, io::TunDevice& tun, PacketSide& packets,
-                                           std::vector<std::string>& notices) {
+                                           XdpSide& xdp, std::vector<std::string>& notices) {
   const auto workers = static_cast<unsigned>(gateway.worker_count());
   const io::UdpOptions udp{options.listen, options.ike_port, options.natt_port, options.mark,
                            workers};
-  std::unique_ptr<Plane> plane{
-      new Plane{options, gateway, loop, packets.finder(), TRY(io::UdpSockets::open(udp, notices))}};
+  std::unique_ptr<Plane> plane{new Plane{options, gateway, loop, packets.finder(), xdp.finder(),
+                                         TRY(io::UdpSockets::open(udp, notices))}};
   plane->tcp_ = std::make_unique<io::TcpStreams>(
       io::TcpOptions{options.listen, options.tcp_ports, options.mark}, io::TcpLimits{}, loop,
       plane->stream_handler(), notices);
+  auto xdp_queues = xdp.take_queues(workers);
   for (unsigned i = 0; i < workers; ++i) {
     LanePorts ports{TRY(io::UdpSockets::open_beside(udp)),
                     TRY(io::RawSockets::open({options.listen, options.mark, {i, workers}})),
-                    options.natt_port};
+                    OuterSide{std::move(xdp_queues[i])}, options.natt_port};
     plane->lanes_.push_back(std::make_unique<Lane>(gateway.worker(i),
                                                    ClearSide{tun.queue(i), packets.take_queues(i)},
                                                    std::move(ports), plane->news_));
@@ -32,11 +33,12 @@ io::Io<std::unique_ptr<Plane>> Plane::open(const PlaneOptions& options, gateway:
 }
 
 Plane::Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& loop,
-             io::HopFinder* finder, io::UdpSockets udp)
+             io::HopFinder* clear_finder, io::HopFinder* outer_finder, io::UdpSockets udp)
     : options_(options),
       gateway_(gateway),
       loop_(loop),
-      finder_(finder),
+      clear_hops_{clear_finder},
+      outer_hops_{outer_finder},
       udp_(std::move(udp)),
       received_(wire_packet_max) {
   for (std::size_t i = 0; i < stream_batch_max; ++i) stream_buffers_.emplace_back(wire_packet_max);
@@ -44,18 +46,16 @@ Plane::Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& l
 
 Plane::~Plane() {
   loop_.forget(news_.fd());
-  if (finder_ != nullptr) loop_.forget(finder_->fd());
+  for (const Hops* hops : {&clear_hops_, &outer_hops_}) {
+    if (hops->finder != nullptr) loop_.forget(hops->finder->fd());
+  }
   for (const io::IpSocket& socket : udp_.all()) loop_.forget(socket.fd());
 }
 
 void Plane::start() {
   loop_.on_readable(news_.fd(), [this] { heed_lanes(); });
-  if (finder_ != nullptr) {
-    loop_.on_readable(finder_->fd(), [this] {
-      if (finder_->drain()) are_hops_spread_ = false;
-      spread_next_hops();
-    });
-  }
+  watch(clear_hops_);
+  watch(outer_hops_);
   for (io::IpSocket& socket : udp_.all()) {
     loop_.on_readable(socket.fd(), [this, &socket] { pump_udp(socket); });
   }
@@ -64,6 +64,14 @@ void Plane::start() {
     const auto cpu = options_.pin_workers ? std::optional{cpus[i % cpus.size()]} : std::nullopt;
     lanes_[i]->start(static_cast<unsigned>(i), cpu);
   }
+}
+
+void Plane::watch(Hops& hops) {
+  if (hops.finder == nullptr) return;
+  loop_.on_readable(hops.finder->fd(), [this, &hops] {
+    if (hops.finder->drain()) hops.are_spread = false;
+    spread_next_hops();
+  });
 }
 
 void Plane::heed_lanes() {
@@ -80,8 +88,12 @@ void Plane::heed_lanes() {
 }
 
 void Plane::spread_next_hops() {
-  if (std::exchange(are_hops_spread_, true)) return;
-  for (const auto& lane : lanes_) lane->set_next_hops(finder_->hops());
+  if (!std::exchange(clear_hops_.are_spread, true)) {
+    for (const auto& lane : lanes_) lane->set_next_hops(clear_hops_.finder->hops());
+  }
+  if (!std::exchange(outer_hops_.are_spread, true)) {
+    for (const auto& lane : lanes_) lane->set_outer_hops(outer_hops_.finder->hops());
+  }
 }
 
 void Plane::heed(StrayIke& stray) {
@@ -96,7 +108,11 @@ void Plane::heed(TooBigHeard& heard) {
 }
 
 void Plane::heed(NextHopWanted& wanted) {
-  if (finder_->find(wanted.destination)) are_hops_spread_ = false;
+  if (clear_hops_.finder->find(wanted.way)) clear_hops_.are_spread = false;
+}
+
+void Plane::heed(OuterHopWanted& wanted) {
+  if (outer_hops_.finder->find(wanted.way)) outer_hops_.are_spread = false;
 }
 
 void Plane::release_waiting() {

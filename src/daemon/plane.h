@@ -10,6 +10,7 @@
 #include "base/drops.h"
 #include "daemon/lane.h"
 #include "daemon/packet_side.h"
+#include "daemon/xdp_side.h"
 #include "gateway/gateway.h"
 #include "io/loop/loop.h"
 #include "io/tcp/tcp_streams.h"
@@ -35,7 +36,7 @@ class Plane {
   [[nodiscard]] static io::Io<std::unique_ptr<Plane>> open(const PlaneOptions& options,
                                                            gateway::Gateway& gateway,
                                                            io::Loop& loop, io::TunDevice& tun,
-                                                           PacketSide& packets,
+                                                           PacketSide& packets, XdpSide& xdp,
                                                            std::vector<std::string>& notices);
   Plane(const Plane&) = delete;
   Plane& operator=(const Plane&) = delete;
@@ -59,13 +60,21 @@ class Plane {
   [[nodiscard]] std::vector<base::Duration> worker_cpu_times() const;
 
  private:
+  /// What the lanes of a side know of next hops.
+  struct Hops {
+    io::HopFinder* finder = nullptr;  ///< none: TUN or sockets alone
+    bool are_spread = true;           ///< the lanes know what it does
+  };
+
   Plane(const PlaneOptions& options, gateway::Gateway& gateway, io::Loop& loop,
-        io::HopFinder* finder, io::UdpSockets udp);
+        io::HopFinder* clear_finder, io::HopFinder* outer_finder, io::UdpSockets udp);
+  void watch(Hops& hops);
   void heed_lanes();
   void heed(StrayIke& stray);
   void heed(StreamEsp& esp);
   void heed(TooBigHeard& heard);
   void heed(NextHopWanted& wanted);
+  void heed(OuterHopWanted& wanted);
   void spread_next_hops();
   void pump_udp(io::IpSocket& socket);
   void take_from_stream(const base::Path& path, base::Bytes message);
@@ -79,8 +88,8 @@ class Plane {
   PlaneOptions options_;
   gateway::Gateway& gateway_;
   io::Loop& loop_;
-  io::HopFinder* finder_;        ///< none: the clear side is the TUN alone
-  bool are_hops_spread_ = true;  ///< the lanes know what finder_ does
+  Hops clear_hops_;
+  Hops outer_hops_;
   io::UdpSockets udp_;
   io::Wakeup news_;
   std::unique_ptr<io::TcpStreams> tcp_;

@@ -1,6 +1,6 @@
 #pragma once
-// Packets in memory we own, with room in front for outer headers and behind for padding and ICV, so
-// that protection happens in place.
+// Packets with room in front for outer headers and behind for padding and ICV, so that protection
+// happens in place.
 
 #include <cstddef>
 #include <memory>
@@ -10,8 +10,8 @@
 
 namespace caponier::ipsec {
 
-/// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused;
-/// memory that no packet has reached costs nothing.
+/// One packet of at most `payload_max` bytes when it enters. Movable, allocated once and reused, or
+/// in memory that a driver lends; memory that no packet has reached costs nothing.
 class PacketBuffer {
  public:
   static constexpr std::size_t headroom = 128;  ///< outer IPv6 + UDP + ESP header + IV
@@ -20,9 +20,13 @@ class PacketBuffer {
 
   /// `payload_capacity`: the largest packet that will be written to it.
   explicit PacketBuffer(std::size_t payload_capacity = 2048)
-      : storage_(
-            std::make_unique_for_overwrite<std::byte[]>(headroom + payload_capacity + tailroom)),
+      : storage_(new std::byte[headroom + payload_capacity + tailroom], Release{false}),
         capacity_(headroom + payload_capacity + tailroom) {}
+  /// In `lent`, which must outlive the object and be larger than the two rooms.
+  explicit PacketBuffer(base::MutBytes lent)
+      : storage_(lent.data(), Release{true}), capacity_(lent.size()) {
+    CAPONIER_ASSERT(lent.size() > headroom + tailroom);
+  }
 
   /// Where a driver reads a packet into; resize() afterwards tells how much came.
   [[nodiscard]] base::MutBytes fill_area() {
@@ -39,6 +43,14 @@ class PacketBuffer {
   void assign(base::Bytes data) {
     resize(data.size());
     base::copy_into(bytes(), data);
+  }
+
+  /// Makes the packet what stands there in the whole of its memory.
+  void place(std::size_t begin, std::size_t size) {
+    CAPONIER_ASSERT(begin <= capacity_ && size <= capacity_ - begin);
+    begin_ = begin;
+    size_ = size;
+    is_reassembled_ = false;
   }
 
   /// Its sender had it in fragments, and so may we, whatever its header says.
@@ -84,7 +96,14 @@ class PacketBuffer {
   }
 
  private:
-  std::unique_ptr<std::byte[]> storage_;
+  struct Release {
+    bool is_lent;
+    void operator()(const std::byte* bytes) const {
+      if (!is_lent) delete[] bytes;
+    }
+  };
+
+  std::unique_ptr<std::byte[], Release> storage_;
   std::size_t capacity_;
   std::size_t begin_ = headroom;
   std::size_t size_ = 0;

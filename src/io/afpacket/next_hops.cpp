@@ -22,6 +22,11 @@ std::size_t AddressHash::operator()(const base::IpAddress& address) const {
   return static_cast<std::size_t>(hash);
 }
 
+std::size_t WayHash::operator()(const WayQuestion& question) const {
+  const std::size_t hash = AddressHash{}(question.destination);
+  return question.source.is_unspecified() ? hash : hash ^ (AddressHash{}(question.source) << 1U);
+}
+
 /// Hears what the kernel tells of routes and neighbours.
 class HopFinder::Monitor {
  public:
@@ -33,21 +38,24 @@ class HopFinder::Monitor {
   mnl_socket* socket;
 };
 
-HopFinder::HopFinder(Netlink& netlink, std::unique_ptr<Monitor> monitor)
-    : netlink_(&netlink), monitor_(std::move(monitor)) {}
+HopFinder::HopFinder(Netlink& netlink, std::unique_ptr<Monitor> monitor, std::uint32_t mark)
+    : netlink_(&netlink), monitor_(std::move(monitor)), mark_(mark) {}
 HopFinder::HopFinder(HopFinder&&) noexcept = default;
 HopFinder& HopFinder::operator=(HopFinder&&) noexcept = default;
 HopFinder::~HopFinder() = default;
 
-Io<HopFinder> HopFinder::open(Netlink& netlink, const std::vector<unsigned>& interfaces) {
+Io<HopFinder> HopFinder::open(Netlink& netlink, const std::vector<unsigned>& interfaces,
+                              std::uint32_t mark) {
   mnl_socket* socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (socket == nullptr) {
     return std::unexpected{error_from_errno("cannot open a netlink socket", errno)};
   }
-  HopFinder finder{netlink, std::make_unique<Monitor>(socket)};
+  HopFinder finder{netlink, std::make_unique<Monitor>(socket), mark};
   constexpr unsigned groups = RTMGRP_NEIGH | RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-                              RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-  if (mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0) {
+                              RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE;
+  int ipv6_rules = RTNLGRP_IPV6_RULE;  // has no bit of its own
+  if (mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0 ||
+      mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &ipv6_rules, sizeof ipv6_rules) < 0) {
     return std::unexpected{error_from_errno("cannot watch this host's neighbours", errno)};
   }
   for (const unsigned interface : interfaces) finder.links_[interface] = {};
@@ -119,11 +127,11 @@ bool HopFinder::heed(const Neighbour& neighbour) {
   return true;
 }
 
-std::optional<Way> HopFinder::ask_way(const base::IpAddress& destination) {
+std::optional<Way> HopFinder::ask_way(const WayQuestion& question) {
   std::optional<Way> way;
-  auto question = make_way_query(destination);
-  static_cast<void>(netlink_->query(question, [&](base::Bytes answer) {
-    if (const auto found = read_way(answer, destination)) way = found;
+  auto query = make_way_query(question, mark_);
+  static_cast<void>(netlink_->query(query, [&](base::Bytes answer) {
+    if (const auto found = read_way(answer, question.destination)) way = found;
   }));
   return way;
 }
@@ -137,8 +145,8 @@ std::optional<Neighbour> HopFinder::ask_neighbour(const NeighbourName& name) {
   return neighbour;
 }
 
-bool HopFinder::find(const base::IpAddress& destination) {
-  const auto way = ask_way(destination);
+bool HopFinder::find(const WayQuestion& question) {
+  const auto way = ask_way(question);
   if (!way || !links_.contains(way->interface)) return false;
   const NeighbourName name{way->interface, way->via};
   const Neighbour neighbour =
@@ -150,7 +158,7 @@ bool HopFinder::find(const base::IpAddress& destination) {
   // Those in use come back at once.
   if (ways_.size() == destinations_max) forget();
   // Without an address it waits for the kernel's notice.
-  const bool is_new_way = std::exchange(ways_[destination], *way) != *way;
+  const bool is_new_way = std::exchange(ways_[question], *way) != *way;
   const bool is_new_neighbour = std::exchange(neighbours_[name], neighbour) != neighbour;
   if (!is_new_way && !is_new_neighbour) return false;
   rebuild();
@@ -164,13 +172,13 @@ void HopFinder::forget() {
 
 void HopFinder::rebuild() {
   auto hops = std::make_shared<NextHops>();
-  for (const auto& [destination, way] : ways_) {
+  for (const auto& [question, way] : ways_) {
     const auto neighbour = neighbours_.find({way.interface, way.via});
     const EthernetLink& link = links_[way.interface];
     if (neighbour == neighbours_.end() || !neighbour->second.mac || link.mtu == 0) continue;
     const std::size_t mtu = way.mtu == 0 ? link.mtu : std::min(way.mtu, link.mtu);
-    hops->emplace(destination, NextHop{way.interface, link.mac, *neighbour->second.mac, mtu,
-                                       neighbour->second.is_stale});
+    hops->emplace(question, NextHop{way.interface, link.mac, *neighbour->second.mac, mtu,
+                                    neighbour->second.is_stale});
   }
   hops_ = std::move(hops);
 }

@@ -4,15 +4,14 @@
 #include <fmt/format.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "io/afpacket/filter.h"
+#include "io/netlink/ethernet_interface.h"
 
 namespace caponier::io {
 namespace {
@@ -85,40 +84,11 @@ Io<PacketDevice> PacketDevice::open(const std::string& name, unsigned workers, s
                                     Netlink& netlink) {
   PacketDevice device;
   device.name_ = name;
-  device.index_ = ::if_nametoindex(name.c_str());
-  if (device.index_ == 0) {
-    return std::unexpected{IoError{
-        IoFault::network, fmt::format("clear_interfaces: there is no interface {}", name),
-        fmt::format("create {} before caponierd starts, or take it out of clear_interfaces in "
-                    "[daemon]",
-                    name)}};
-  }
-  TRY_VOID(device.check(netlink));
+  device.index_ = TRY(find_ethernet(name, "clear_interfaces", netlink)).interface;
   device.queues_.resize(workers);
   TRY_VOID(device.open_family(base::Family::v4, workers, mark));
   TRY_VOID(device.open_family(base::Family::v6, workers, mark));
   return device;
-}
-
-Io<void> PacketDevice::check(Netlink& netlink) const {
-  std::optional<EthernetLink> link;
-  auto question = make_link_query(index_);
-  static_cast<void>(netlink.query(question, [&](base::Bytes answer) {
-    if (const auto found = read_ethernet_link(answer)) link = found;
-  }));
-  if (!link) {
-    return std::unexpected{IoError{
-        IoFault::network, fmt::format("clear_interfaces: {} is no Ethernet interface", name_),
-        fmt::format("take {} out of clear_interfaces in [daemon]; what it carries passes the TUN",
-                    name_)}};
-  }
-  if (link->has_master) {
-    return std::unexpected{
-        IoError{IoFault::network,
-                fmt::format("clear_interfaces: {} is part of a bridge, a bond or a VRF", name_),
-                fmt::format("name that instead of {} in clear_interfaces in [daemon]", name_)}};
-  }
-  return {};
 }
 
 Io<void> PacketDevice::open_family(base::Family family, unsigned workers, std::uint32_t mark) {

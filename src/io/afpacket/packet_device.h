@@ -25,7 +25,6 @@ class PacketDevice {
 
  private:
   PacketDevice() = default;
-  [[nodiscard]] Io<void> check(Netlink& netlink) const;
   /// One socket for each worker.
   [[nodiscard]] Io<void> open_family(base::Family family, unsigned workers, std::uint32_t mark);
 

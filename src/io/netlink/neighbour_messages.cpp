@@ -4,6 +4,8 @@
 #include <linux/neighbour.h>
 #include <net/if_arp.h>
 
+#include <string_view>
+
 #include "io/netlink/message_parts.h"
 
 namespace caponier::io {
@@ -38,13 +40,30 @@ std::size_t find_route_mtu(base::Bytes message) {
   return mtu == nullptr || mnl_attr_get_payload_len(mtu) != 4 ? 0 : mnl_attr_get_u32(mtu);
 }
 
+bool is_bond(base::Bytes message) {
+  const nlattr* details = find_attribute<ifinfomsg>(message, IFLA_LINKINFO);
+  const nlattr* kind = details == nullptr ? nullptr : find_nested(details, IFLA_INFO_KIND);
+  if (kind == nullptr) return false;
+  const std::string_view name{mnl_attr_get_str(kind), mnl_attr_get_payload_len(kind)};
+  return name.starts_with("bond") || name.starts_with("team");
+}
+
 }  // namespace
 
-base::ByteVec make_way_query(const base::IpAddress& destination) {
+base::ByteVec make_way_query(const WayQuestion& question, std::uint32_t mark) {
+  const auto bits = [](const base::IpAddress& address) {
+    return static_cast<std::uint8_t>(address.bit_count());
+  };
   rtmsg body{};
-  body.rtm_family = family_number(destination.family());
-  body.rtm_dst_len = static_cast<std::uint8_t>(destination.bit_count());
-  return Builder{RTM_GETROUTE, NLM_F_ACK, body}.address(RTA_DST, destination).take();
+  body.rtm_family = family_number(question.destination.family());
+  body.rtm_dst_len = bits(question.destination);
+  const bool has_source = !question.source.is_unspecified();
+  if (has_source) body.rtm_src_len = bits(question.source);
+  Builder message{RTM_GETROUTE, NLM_F_ACK, body};
+  message.address(RTA_DST, question.destination);
+  if (has_source) message.address(RTA_SRC, question.source);
+  if (mark != 0) message.u32(RTA_MARK, mark);
+  return message.take();
 }
 
 std::optional<Way> read_way(base::Bytes message, const base::IpAddress& destination) {
@@ -103,7 +122,7 @@ std::optional<EthernetLink> read_ethernet_link(base::Bytes message) {
   const auto mtu = find_u32<ifinfomsg>(message, IFLA_MTU);
   if (!mac || !mtu) return std::nullopt;
   return EthernetLink{static_cast<unsigned>(body->ifi_index), *mac, *mtu,
-                      find_attribute<ifinfomsg>(message, IFLA_MASTER) != nullptr};
+                      find_attribute<ifinfomsg>(message, IFLA_MASTER) != nullptr, is_bond(message)};
 }
 
 }  // namespace caponier::io

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "base/address.h"
@@ -19,8 +20,15 @@ struct Way {
   std::size_t mtu = 0;  ///< 0: the interface's
   friend bool operator==(const Way&, const Way&) = default;
 };
-/// Asks how a forwarded packet gets to `destination`.
-[[nodiscard]] base::ByteVec make_way_query(const base::IpAddress& destination);
+/// Which way is asked for.
+struct WayQuestion {
+  base::IpAddress destination;
+  /// Of a packet that this host sends; unspecified: it is forwarded.
+  base::IpAddress source;
+  friend auto operator<=>(const WayQuestion&, const WayQuestion&) = default;
+};
+/// `mark`: of the packet; 0: none.
+[[nodiscard]] base::ByteVec make_way_query(const WayQuestion& question, std::uint32_t mark);
 /// Empty unless it is by one neighbour with an address of the destination's family.
 [[nodiscard]] std::optional<Way> read_way(base::Bytes message, const base::IpAddress& destination);
 
@@ -46,6 +54,7 @@ struct EthernetLink {
   MacAddress mac{};
   std::size_t mtu = 0;
   bool has_master = false;  ///< part of a bridge, a bond, a VRF
+  bool is_bond = false;     ///< or a team: other interfaces receive for it
 };
 [[nodiscard]] base::ByteVec make_link_query(unsigned interface);
 /// Empty also for links of another kind.

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "daemon/clear_side.h"
+#include "daemon/questions.h"
 
 namespace caponier::daemon {
 namespace {
@@ -10,7 +10,7 @@ base::Instant at(int milliseconds) {
 }
 
 TEST(Questions, each_destination_is_asked_for_once_in_a_while) {
-  const auto host = base::IpAddress::v4(0x0a01000a);
+  const io::WayQuestion host{base::IpAddress::v4(0x0a01000a), {}};
   Questions questions;
   questions.add(host, at(0));
   questions.add(host, at(1));
@@ -24,7 +24,7 @@ TEST(Questions, each_destination_is_asked_for_once_in_a_while) {
 
 TEST(Questions, are_few_at_once) {
   Questions questions;
-  for (std::uint32_t i = 0; i < 10'000; ++i) questions.add(base::IpAddress::v4(i), at(0));
+  for (std::uint32_t i = 0; i < 10'000; ++i) questions.add({base::IpAddress::v4(i), {}}, at(0));
   std::size_t count = 0;
   while (questions.poll()) ++count;
   EXPECT_EQ(count, Questions::open_max);
@@ -34,7 +34,7 @@ TEST(Questions, a_scan_of_a_network_asks_few) {
   Questions questions;
   std::size_t count = 0;
   for (std::uint32_t i = 0; i < 10'000; ++i) {
-    questions.add(base::IpAddress::v4(i), at(0));
+    questions.add({base::IpAddress::v4(i), {}}, at(0));
     if (questions.poll()) ++count;
     questions.reset();
   }
@@ -42,13 +42,23 @@ TEST(Questions, a_scan_of_a_network_asks_few) {
 }
 
 TEST(Questions, may_be_asked_again_after_an_answer) {
-  const auto host = base::IpAddress::v4(0x0a01000a);
+  const io::WayQuestion host{base::IpAddress::v4(0x0a01000a), {}};
   Questions questions;
   questions.add(host, at(0));
   EXPECT_TRUE(questions.poll());
   questions.reset();
   questions.add(host, at(1));
   EXPECT_TRUE(questions.poll());
+}
+
+TEST(Questions, tell_a_packet_of_this_host_from_a_forwarded_one) {
+  const auto host = base::IpAddress::v4(0x0a01000a);
+  const auto source = base::IpAddress::v4(0x0a010001);
+  Questions questions;
+  questions.add({host, {}}, at(0));
+  questions.add({host, source}, at(0));
+  EXPECT_EQ(questions.poll(), (io::WayQuestion{host, source}));
+  EXPECT_EQ(questions.poll(), (io::WayQuestion{host, {}}));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <net/if_arp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace caponier::io {
@@ -98,6 +99,27 @@ TEST(WayMessage, anything_but_one_neighbour_of_the_family_is_the_kernels) {
   EXPECT_FALSE(read_way(base::ByteVec(3), destination));
 }
 
+TEST(WayMessage, of_a_packet_of_this_host_asks_with_source_and_mark) {
+  const auto has = [](const base::ByteVec& message, base::Bytes part) {
+    return !std::ranges::search(message, part).empty();
+  };
+  const std::uint32_t mark = 45003;
+  const auto destination = address("198.51.100.1");
+  const auto source = address("203.0.113.1");
+  const auto sent = make_way_query({destination, source}, mark);
+  const auto forwarded = make_way_query({destination, {}}, 0);
+  rtmsg body{};
+  std::memcpy(&body, &sent[sizeof(nlmsghdr)], sizeof body);
+  EXPECT_EQ(body.rtm_dst_len, 32);
+  EXPECT_EQ(body.rtm_src_len, 32);
+  EXPECT_TRUE(has(sent, source.bytes()));
+  EXPECT_TRUE(has(sent, std::as_bytes(std::span{&mark, 1})));
+  std::memcpy(&body, &forwarded[sizeof(nlmsghdr)], sizeof body);
+  EXPECT_EQ(body.rtm_src_len, 0);
+  EXPECT_TRUE(has(forwarded, destination.bytes()));
+  EXPECT_EQ(sent.size() - forwarded.size(), 16u) << "two attributes";
+}
+
 TEST(NeighbourMessage, has_a_mac_while_the_kernel_would_send_to_it) {
   for (const int state : {NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE, NUD_PERMANENT}) {
     const auto neighbour = read_neighbour(Message{RTM_NEWNEIGH, neighbour_body(state)}
@@ -167,6 +189,25 @@ TEST(EthernetLinkMessage, tells_mac_mtu_and_whether_it_is_part_of_another) {
   link = read_ethernet_link(message.add(IFLA_MASTER, 9).take());
   ASSERT_TRUE(link);
   EXPECT_TRUE(link->has_master);
+}
+
+TEST(EthernetLinkMessage, tells_a_bond_from_a_card) {
+  const auto link_of_kind = [](std::string_view kind) {
+    rtattr inner{static_cast<std::uint16_t>(sizeof(rtattr) + kind.size() + 1), IFLA_INFO_KIND};
+    base::ByteVec details(sizeof inner + kind.size() + 1);
+    std::memcpy(details.data(), &inner, sizeof inner);
+    std::memcpy(&details[sizeof inner], kind.data(), kind.size());
+    ifinfomsg body{};
+    body.ifi_type = ARPHRD_ETHER;
+    return read_ethernet_link(Message{RTM_NEWLINK, body}
+                                  .add(IFLA_ADDRESS, mac)
+                                  .add(IFLA_MTU, 1500)
+                                  .add(IFLA_LINKINFO, details)
+                                  .take());
+  };
+  EXPECT_TRUE(link_of_kind("bond").value().is_bond);
+  EXPECT_TRUE(link_of_kind("team").value().is_bond);
+  EXPECT_FALSE(link_of_kind("veth").value().is_bond);
 }
 
 TEST(EthernetLinkMessage, other_links_are_none) {
