@@ -27,13 +27,15 @@ class Peer:
     name = ""
     title = ""
     program = None  # what must be there
+    outer_queues = 1  # of the link between the gateways
 
     def __init__(self, lab, options):
         self.lab, self.options = lab, options
         hosts = [lab.host(f"{self.name}-{end}") for end in ("ca", "ga", "gb", "cb")]
         self.client_a, self.gw_a, self.gw_b, self.client_b = hosts
         lab.link(self.client_a, f"{CLIENT_A}/24", self.gw_a, "10.1.0.1/24")
-        lab.link(self.gw_a, f"{OUTER_A}/24", self.gw_b, f"{OUTER_B}/24")
+        lab.link(self.gw_a, f"{OUTER_A}/24", self.gw_b, f"{OUTER_B}/24",
+                 queues=self.outer_queues)
         lab.link(self.gw_b, "10.2.0.1/24", self.client_b, f"{CLIENT_B}/24")
         self.client_a.ip("route", "add", "default", "via", "10.1.0.1")
         self.client_b.ip("route", "add", "default", "via", "10.2.0.1")
@@ -72,12 +74,12 @@ class Routing(Peer):
 class Ours(Peer):
     name, title = "cp", "Caponier, AES-128-GCM"
     encap = "always"
-    daemon = ""  # of each gateway's configuration, with the name of its clear interface
+    daemon = ""  # of each gateway's configuration, with the names of its interfaces
 
     def start(self):
         self.daemons = [
             Caponier(self.lab, host, f"""
-{self.daemon.format(lan=lan)}
+{self.daemon.format(lan=lan, wan=wan)}
 [site.peer]
 remote = "{there}"
 psk = "@peer"
@@ -86,9 +88,9 @@ remote_nets = ["{far}"]
 esp = ["aes128gcm16-x25519"]
 encap = "{self.encap}"
 {self.extra()}""", {"peer": PSK}, self.options.bin).start()
-            for host, there, near, far, lan in (
-                (self.gw_a, OUTER_B, NET_A, NET_B, "eth0"),
-                (self.gw_b, OUTER_A, NET_B, NET_A, "eth1"))]
+            for host, there, near, far, lan, wan in (
+                (self.gw_a, OUTER_B, NET_A, NET_B, "eth0", "eth1"),
+                (self.gw_b, OUTER_A, NET_B, NET_A, "eth1", "eth0"))]
         for daemon in self.daemons:
             daemon.wait_up("peer")
 
@@ -108,6 +110,19 @@ class OursNative(Ours):
     """Native ESP: no kernel merges that for us."""
 
     name, title = "cn", "Caponier, AES-128-GCM, native ESP"
+    encap = "native"
+
+
+class OursXdp(Ours):
+    """The outer side by XDP sockets, with a queue for each worker."""
+
+    name, title = "cx", "Caponier, AES-128-GCM, AF_XDP"
+    daemon = '[daemon]\nouter_side = "xdp"\nouter_interfaces = ["{wan}"]'
+    outer_queues = 2
+
+
+class OursXdpNative(OursXdp):
+    name, title = "cy", "Caponier, AES-128-GCM, native ESP, AF_XDP"
     encap = "native"
 
 
@@ -262,5 +277,5 @@ class OpenVpn(Peer):
                 "--disable-dco", "--verb", "3"])
 
 
-PEERS = [Routing, Ours, OursPacket, OursNative, KernelEsp, KernelEspMerging, KernelWireGuard,
-         StrongSwan, WireGuardGo, OpenVpn]
+PEERS = [Routing, Ours, OursPacket, OursNative, OursXdp, OursXdpNative, KernelEsp, KernelEspMerging,
+         KernelWireGuard, StrongSwan, WireGuardGo, OpenVpn]
