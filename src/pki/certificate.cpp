@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace caponier::pki {
 
 namespace {
@@ -88,6 +90,15 @@ wire::CertReqPayload certificate_request(std::span<const KeyHash> authorities) {
   wire::CertReqPayload payload{static_cast<std::uint8_t>(CertEncoding::x509_signature)};
   for (const KeyHash& hash : authorities) base::append(payload.authorities, hash);
   return payload;
+}
+
+std::vector<Expiry> expiries(const Credential& credential) {
+  std::vector<Expiry> all;
+  for (const Certificate& certificate : credential.chain) {
+    all.push_back({fmt::format("certificate '{}' in {}", certificate.subject_text, credential.name),
+                   certificate.not_after});
+  }
+  return all;
 }
 
 }  // namespace caponier::pki

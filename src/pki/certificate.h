@@ -90,5 +90,6 @@ struct Expiry {
   std::string name;  ///< "certificate 'CN=gw' in /etc/caponier/gw.pem"
   UnixTime not_after{};
 };
+[[nodiscard]] std::vector<Expiry> expiries(const Credential& credential);
 
 }  // namespace caponier::pki

@@ -1,6 +1,7 @@
 // The certificate store: configured files, and the order in which a peer's certificates are judged.
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -151,7 +152,7 @@ class Store final : public CertificateStore {
   [[nodiscard]] std::vector<Expiry> expiries() const override {
     std::vector<Expiry> all = expiries_;
     std::ranges::copy(revocations_.expiries(), std::back_inserter(all));
-    std::ranges::stable_sort(all, {}, &Expiry::not_after);
+    std::ranges::sort(all, {}, [](const Expiry& one) { return std::tie(one.not_after, one.name); });
     return all;
   }
 

@@ -149,6 +149,10 @@ TEST(Credential, puts_leaf_and_intermediates_in_order_and_leaves_the_root_out) {
   EXPECT_EQ(payloads[0].encoding, 4);
   chain.payloads = payloads;
   EXPECT_EQ(test::word_of(chain.verify(*chain.make_store())), "trusted");
+  const auto ends = expiries(credential);
+  ASSERT_EQ(ends.size(), 2U);
+  EXPECT_EQ(ends[0].name, "certificate 'C=CH, O=Example, CN=gw' in gw.pem");
+  EXPECT_EQ(ends[0].not_after, after(365 * day));
 }
 
 TEST(Credential, without_certificates_is_a_raw_public_key) {
