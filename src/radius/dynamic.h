@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -80,8 +79,9 @@ struct DynamicCounters {
   std::uint64_t strangers = 0;
   std::uint64_t malformed = 0;
   std::uint64_t wrong_authenticator = 0;
-  std::uint64_t stale = 0;    ///< Event-Timestamp missing or off
-  std::uint64_t refused = 0;  ///< answered with a NAK of our own
+  std::uint64_t stale = 0;     ///< Event-Timestamp missing or off
+  std::uint64_t overload = 0;  ///< ignored: remembered_max others are current
+  std::uint64_t refused = 0;   ///< answered with a NAK of our own
 };
 
 class DynamicAuthorization {
@@ -96,11 +96,35 @@ class DynamicAuthorization {
   [[nodiscard]] const DynamicCounters& counters() const { return counters_; }
 
  private:
-  struct Known;
+  /// A request and, once given, its answer.
+  struct Known {
+    DynamicId id;
+    base::Endpoint from;
+    Code code{};
+    std::uint8_t identifier = 0;
+    Authenticator authenticator{};
+    UnixSeconds at;  ///< Event-Timestamp, or when it came
+    ByteVec answer;
+  };
+
+  [[nodiscard]] bool is_current(UnixSeconds at, UnixSeconds now) const;
+  [[nodiscard]] bool is_fresh(const PacketView& packet, UnixSeconds now) const;
+  /// A request that has come before gets the same answer; whether it has.
+  [[nodiscard]] bool answer_again(std::size_t client, const base::Endpoint& from,
+                                  const PacketView& packet);
+  /// False when what is remembered could still be replayed and there is no room for more.
+  [[nodiscard]] bool remember(std::size_t client, const base::Endpoint& from,
+                              const PacketView& packet, UnixSeconds now);
+  void judge(DynamicId id, const PacketView& packet);
+  void refuse(DynamicId id, ErrorCause cause);
+
   DynamicSettings settings_;
   NasAttributes nas_;
   const crypto::LegacyCrypto& crypto_;
   DynamicCounters counters_;
+  std::uint64_t next_id_ = 1;
+  std::vector<std::deque<Known>> known_;  ///< for each client, oldest first
+  std::deque<DynamicAction> actions_;
 };
 
 }  // namespace caponier::radius
