@@ -153,12 +153,15 @@ class CText {
   base::SecretBytes octets_;
 };
 
+bool is_bearable(const ASN1_INTEGER* rounds) {
+  const long count = rounds == nullptr ? 1 : ASN1_INTEGER_get(rounds);
+  return count >= 1 && count <= derivation_rounds_max;
+}
+
 bool has_bearable_mac(PKCS12* container) {
   const ASN1_INTEGER* rounds = nullptr;
   PKCS12_get0_mac(nullptr, nullptr, nullptr, &rounds, container);
-  if (PKCS12_mac_present(container) != 1) return false;
-  const long count = rounds == nullptr ? 1 : ASN1_INTEGER_get(rounds);
-  return count >= 1 && count <= derivation_rounds_max;
+  return PKCS12_mac_present(container) == 1 && is_bearable(rounds);
 }
 
 Loaded<PrivateKey> open_pkcs12(const NamedFile& file, PKCS12* container, Bytes passphrase) {
@@ -199,8 +202,13 @@ bool is_bearable(const X509_SIG* encrypted) {
   int type = 0;
   const void* value = nullptr;
   X509_ALGOR_get0(&oid, &type, &value, algorithm);
-  if (OBJ_obj2nid(oid) != NID_pbes2 || type != V_ASN1_SEQUENCE) return true;
+  if (type != V_ASN1_SEQUENCE) return false;
   const auto* const sequence = static_cast<const ASN1_STRING*>(value);
+  if (OBJ_obj2nid(oid) != NID_pbes2) {
+    const auto old = object_of<std::unique_ptr<PBEPARAM, Freed<PBEPARAM_free>>>(bytes_of(sequence),
+                                                                                d2i_PBEPARAM);
+    return old != nullptr && is_bearable(old->iter);
+  }
   const auto parameters = object_of<std::unique_ptr<PBE2PARAM, Freed<PBE2PARAM_free>>>(
       bytes_of(sequence), d2i_PBE2PARAM);
   if (parameters == nullptr) return false;
@@ -209,8 +217,7 @@ bool is_bearable(const X509_SIG* encrypted) {
   if (type != V_ASN1_SEQUENCE) return false;
   const auto kdf = object_of<std::unique_ptr<PBKDF2PARAM, Freed<PBKDF2PARAM_free>>>(
       bytes_of(static_cast<const ASN1_STRING*>(value)), d2i_PBKDF2PARAM);
-  return kdf != nullptr && ASN1_INTEGER_get(kdf->iter) >= 1 &&
-         ASN1_INTEGER_get(kdf->iter) <= derivation_rounds_max;
+  return kdf != nullptr && is_bearable(kdf->iter);
 }
 
 Pkey decrypt_pkcs8(Bytes der, Bytes passphrase) {
