@@ -277,7 +277,7 @@ TEST(Name, is_the_same_in_other_case_and_spacing_and_not_with_other_attributes) 
   EXPECT_FALSE(pki.is_same_name(longer, longer));
 }
 
-//= rfc4945#3.1.5-4
+//= rfc4945#3.1.5-4 type=test
 TEST(Name, matches_a_pattern_of_some_of_its_attributes) {
   const OpensslPki pki;
   const auto der = [&](const char* text) { return pki.parse_name(text).value().data; };
