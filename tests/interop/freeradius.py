@@ -81,6 +81,35 @@ server inner {{
 """
 
 
+def make_certificates(folder):
+    """An authority "ca", a server "server" and a user "alice", on P-256: NAME.pem, NAME.key, and
+    the same as DER."""
+
+    def openssl(*arguments):
+        run(["openssl", *arguments])
+
+    def key(name):
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+                f"{folder}/{name}.key")
+        openssl("pkcs8", "-topk8", "-nocrypt", "-in", f"{folder}/{name}.key", "-outform", "DER",
+                "-out", f"{folder}/{name}.key.der")
+
+    key("ca")
+    openssl("req", "-x509", "-new", "-key", f"{folder}/ca.key", "-subj", "/CN=Lab CA", "-days",
+            "2", "-out", f"{folder}/ca.pem")
+    for name, subject, usage in (("server", "/CN=radius.example.org", "serverAuth"),
+                                 ("alice", "/CN=alice", "clientAuth")):
+        key(name)
+        openssl("req", "-new", "-key", f"{folder}/{name}.key", "-subj", subject, "-out",
+                f"{folder}/{name}.csr")
+        (folder / f"{name}.ext").write_text(f"extendedKeyUsage = {usage}\n")
+        openssl("x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", f"{folder}/ca.pem", "-CAkey",
+                f"{folder}/ca.key", "-CAcreateserial", "-days", "2", "-extfile",
+                f"{folder}/{name}.ext", "-out", f"{folder}/{name}.pem")
+        openssl("x509", "-in", f"{folder}/{name}.pem", "-outform", "DER", "-out",
+                f"{folder}/{name}.der")
+
+
 class FreeRadius:
     """`users`: name to password. `clients`: who may ask, a prefix."""
 
@@ -90,7 +119,7 @@ class FreeRadius:
         self.lab, self.host, self.address = lab, host, address
         self.folder = lab.folder / "freeradius"
         self.folder.mkdir()
-        self._make_certificates()
+        make_certificates(self.folder)
         (self.folder / "users").write_text("".join(
             f'{name} Cleartext-Password := "{password}"\n' for name, password in users.items()))
         conf = CONF.format(folder=self.folder, address=address, clients=clients, secret=SECRET,
@@ -103,35 +132,6 @@ class FreeRadius:
                 shutil.copy(path, self.folder / "dictionary")
                 break
         self.process = None
-
-    def _openssl(self, *arguments):
-        run(["openssl", *arguments])
-
-    def _make_certificates(self):
-        """An authority, a server and a user "alice", on P-256; DER beside PEM."""
-        folder = self.folder
-
-        def key(name):
-            self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-                          "-out", f"{folder}/{name}.key")
-            self._openssl("pkcs8", "-topk8", "-nocrypt", "-in", f"{folder}/{name}.key",
-                          "-outform", "DER", "-out", f"{folder}/{name}.key.der")
-
-        key("ca")
-        self._openssl("req", "-x509", "-new", "-key", f"{folder}/ca.key", "-subj", "/CN=Lab CA",
-                      "-days", "2", "-out", f"{folder}/ca.pem")
-        for name, subject, usage in (("server", "/CN=radius.example.org", "serverAuth"),
-                                     ("alice", "/CN=alice", "clientAuth")):
-            key(name)
-            self._openssl("req", "-new", "-key", f"{folder}/{name}.key", "-subj", subject,
-                          "-out", f"{folder}/{name}.csr")
-            (folder / f"{name}.ext").write_text(f"extendedKeyUsage = {usage}\n")
-            self._openssl("x509", "-req", "-in", f"{folder}/{name}.csr", "-CA",
-                          f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key", "-CAcreateserial",
-                          "-days", "2", "-extfile", f"{folder}/{name}.ext", "-out",
-                          f"{folder}/{name}.pem")
-            self._openssl("x509", "-in", f"{folder}/{name}.pem", "-outform", "DER", "-out",
-                          f"{folder}/{name}.der")
 
     @property
     def log(self):
