@@ -10,7 +10,6 @@ namespace {
 constexpr std::uint8_t flag_length = 0x80;
 constexpr std::uint8_t flag_more = 0x40;
 constexpr std::uint8_t flag_start = 0x20;
-constexpr std::size_t length_size = 4;
 
 struct Fragment {
   bool has_more = false;
