@@ -133,11 +133,15 @@ std::string authenticator_response(const LegacyCrypto& crypto, const Hash& hash,
   const LegacyCrypto::Sha1 digest = crypto.sha1(inner);
   const LegacyCrypto::DesBlock challenge = challenge_hash(crypto, exchange);
   const std::array<Bytes, 3> outer = {digest, challenge, base::as_bytes(iterations_pad)};
-  std::string digits = base::to_hex(crypto.sha1(outer));
+  return "S=" + upper_hex(crypto.sha1(outer));
+}
+
+std::string upper_hex(Bytes bytes) {
+  std::string digits = base::to_hex(bytes);
   for (char& digit : digits) {
     if (digit >= 'a') digit = static_cast<char>(digit - 'a' + 'A');
   }
-  return "S=" + digits;
+  return digits;
 }
 
 MasterKeys master_keys(const LegacyCrypto& crypto, const Hash& hash, const NtResponse& response) {

@@ -48,6 +48,8 @@ struct MasterKeys {
 [[nodiscard]] base::SecretBytes msk(const crypto::LegacyCrypto& crypto, const Hash& hash,
                                     const NtResponse& response);
 
+/// Hexadecimal as MS-CHAPv2's texts have it.
+[[nodiscard]] std::string upper_hex(Bytes bytes);
 /// "DOMAIN\user" without its domain.
 [[nodiscard]] std::string_view without_domain(std::string_view user);
 /// A failure message (RFC 2759 s6), "E=691 R=0 ...", in words; never more than that of the message.

@@ -65,7 +65,7 @@ class MschapServer final : public ServerMethod {
     stage_ = Stage::refused;
     Challenge unused;
     context_.ports.rng.fill_public(unused);
-    const std::string text = fmt::format("E=691 R=0 C={} V=3 M=Failed", base::to_hex(unused));
+    const std::string text = fmt::format("E=691 R=0 C={} V=3 M=Failed", upper_hex(unused));
     return Say{encode_text(OpCode::failure, id_, text)};
   }
 

@@ -1,5 +1,7 @@
 #include "radius/relay.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace caponier::radius {
@@ -91,7 +93,11 @@ Step EapRelay::ask(Bytes eap_packet, Instant now) {
   Request request;
   request.server = server_;
   auto& attributes = request.attributes;
-  attributes.push_back({AttributeType::user_name, base::to_vec(base::as_bytes(identity_))});
+  // RFC 3579 s2.1: where the peer is nobody, its station's name stands in.
+  const auto& user_name = identity_.empty() ? settings_.nas.calling_station_id : identity_;
+  if (!user_name.empty()) {
+    attributes.push_back({AttributeType::user_name, base::to_vec(base::as_bytes(user_name))});
+  }
   add_nas_attributes(attributes, settings_.nas);
   ByteVec mtu(sizeof settings_.framed_mtu);
   base::store_be(mtu.data(), settings_.framed_mtu);
@@ -158,8 +164,8 @@ Step EapRelay::accept(const Answer& answer, const PacketView& packet) {
   eap::Outcome outcome;
   const std::size_t recv_size = answer.mppe_recv_key.size();
   const std::size_t send_size = answer.mppe_send_key.size();
-  if (recv_size >= key_size_min && recv_size + send_size <= eap::msk_size) {
-    // RFC 5247 s1.2 by way of RFC 2548: what is short is filled up with zeros (RFC 3748 s7.10).
+  if (std::min(recv_size, send_size) >= key_size_min && recv_size + send_size <= eap::msk_size) {
+    // What is short is filled up with zeros, as the methods that make short keys do.
     outcome.msk = base::SecretBytes{eap::msk_size};
     base::copy_into(outcome.msk.reveal_mutable(), answer.mppe_recv_key.reveal());
     base::copy_into(outcome.msk.reveal_mutable().subspan(recv_size), answer.mppe_send_key.reveal());

@@ -29,11 +29,12 @@ def expect(condition, what):
 class Setting:
     """A gateway's side and the server's, one link between them."""
 
-    def __init__(self, lab, options, **more):
+    def __init__(self, lab, options, network="192.0.2.{}/24", **more):
         self.options = options
         self.nas, radius = lab.host("nas"), lab.host("radius")
-        lab.link(self.nas, "192.0.2.1/24", radius, "192.0.2.2/24")
-        self.server = FreeRadius(lab, radius, "192.0.2.2", "192.0.2.0/24", USERS, **more)
+        lab.link(self.nas, network.format(1), radius, network.format(2))
+        self.address = network.format(2).partition("/")[0]
+        self.server = FreeRadius(lab, radius, self.address, network.format(1), USERS, **more)
 
     def speak(self, method, user="alice", password="correct horse", secret=SECRET, port=1812,
               server_certificate="server", timeout=60):
@@ -41,7 +42,7 @@ class Setting:
         files = [f"{folder}/{server_certificate}.der"]
         if method.startswith("tls"):
             files += [f"{folder}/alice.der", f"{folder}/alice.key.der"]
-        return self.nas.run(self.options.driver, "192.0.2.2", str(port), secret, method, user,
+        return self.nas.run(self.options.driver, self.address, str(port), secret, method, user,
                             password, *files, check=False, timeout=timeout)
 
 
@@ -78,6 +79,14 @@ def small_fragments(lab, options):
     expect(done.returncode == 0, f"{done.stdout}\n{setting.server.log[-4000:]}")
 
 
+def ipv6(lab, options):
+    """The server has an IPv6 address."""
+    setting = Setting(lab, options, network="2001:db8::{}/64")
+    setting.server.start()
+    done = setting.speak("mschapv2")
+    expect(done.returncode == 0, f"{done.stdout}\n{setting.server.log[-4000:]}")
+
+
 def wrong_secret(lab, options):
     """The server ignores what it cannot verify; we end with its silence."""
     setting = Setting(lab, options)
@@ -93,7 +102,7 @@ def nobody_there(lab, options):
     expect(done.returncode == 1 and "backend_silent" in done.stdout, done.stdout)
 
 
-CASES = {case.__name__: case for case in (small_fragments, wrong_secret, nobody_there)}
+CASES = {case.__name__: case for case in (small_fragments, ipv6, wrong_secret, nobody_there)}
 
 
 def main():

@@ -186,6 +186,25 @@ TEST(RadiusRelay, a_relay_that_dies_frees_its_request) {
   EXPECT_EQ(nas.client.under_way(), 0U);
 }
 
+TEST(RadiusRelay, half_a_key_is_no_key) {
+  for (const bool has_recv : {true, false}) {
+    Waiting waiting;
+    const auto asked = PacketView::decode(waiting.nas.sent.back().datagram).value();
+    const Step step = waiting.answer(Code::access_accept, [&](PacketBuilder& out) {
+      const auto sealed = seal_mppe_key(waiting.nas.legacy, base::as_bytes(shared_secret),
+                                        asked.authenticator, 1, ByteVec(32, std::byte{7}));
+      base::Writer value;
+      value.u32(vendor_microsoft);
+      value.u8(static_cast<std::uint8_t>(has_recv ? MicrosoftType::mppe_recv_key
+                                                  : MicrosoftType::mppe_send_key));
+      value.u8(static_cast<std::uint8_t>(sealed.size() + 2));
+      value.bytes(sealed.reveal());
+      out.add(AttributeType::vendor_specific, value.view());
+    });
+    EXPECT_EQ(eap::test::reason_of(step), FailureReason::no_key);
+  }
+}
+
 TEST(RadiusRelay, requests_carry_who_and_where) {
   Waiting waiting;
   const auto packet = PacketView::decode(waiting.nas.sent.back().datagram);
