@@ -36,7 +36,7 @@ struct ClientSettings {
   unsigned transmissions_per_server = 3;
   /// So long a server that was silent is not asked while another one is there.
   base::Duration dead_time = std::chrono::seconds{60};
-  unsigned ports_max = 16;  ///< source ports, and so 256 requests each for a server
+  std::uint16_t ports_max = 16;  ///< source ports, and so 256 requests each for a server
 };
 
 /// One of our source ports, by number from 0; the driver opens a socket when it sees a new one, on

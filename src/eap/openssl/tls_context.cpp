@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
@@ -24,6 +25,7 @@ using Ssl = std::unique_ptr<SSL, Freed<SSL_free>>;
 using SslCtx = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
 using X509NamePtr = std::unique_ptr<X509_NAME, Freed<X509_NAME_free>>;
+using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 
 /// Of handshake and tunnel, what the peer may make us hold at once.
@@ -271,6 +273,21 @@ bool set_policy(SSL_CTX* ctx, const TlsSettings& settings) {
                                  "!PSK:!SRP") == 1;
 }
 
+/// Nobody is there to be asked for a passphrase.
+int no_passphrase(char* /*buffer*/, int /*size*/, int /*is_writing*/, void* /*unused*/) {
+  return -1;
+}
+
+Pkey parse_private_key(Bytes bytes) {
+  const unsigned char* at = raw(bytes);
+  Pkey key{d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(bytes.size()))};
+  if (key) return key;
+  ERR_clear_error();
+  const Bio text{BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))};
+  if (text) key.reset(PEM_read_bio_PrivateKey(text.get(), nullptr, no_passphrase, nullptr));
+  return key;
+}
+
 std::optional<std::string> set_credentials(SSL_CTX* ctx, const TlsSettings& settings) {
   if (settings.chain.empty()) {
     if (settings.role == TlsRole::client) return std::nullopt;
@@ -283,8 +300,7 @@ std::optional<std::string> set_credentials(SSL_CTX* ctx, const TlsSettings& sett
                            : SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
     if (!ok) return fmt::format("certificate {} cannot be used: {}", i + 1, library_error());
   }
-  const unsigned char* at = raw(settings.private_key.reveal());
-  const Pkey key{d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(settings.private_key.size()))};
+  const Pkey key = parse_private_key(settings.private_key.reveal());
   if (!key) return fmt::format("the private key does not decode: {}", library_error());
   if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
     return fmt::format("certificate and private key are no pair: {}", library_error());
@@ -301,7 +317,7 @@ bool set_issuers(SSL_CTX* ctx, const std::vector<ByteVec>& names) {
     const unsigned char* at = raw(der);
     X509NamePtr name{d2i_X509_NAME(nullptr, &at, static_cast<long>(der.size()))};
     if (!name || sk_X509_NAME_push(list, name.get()) == 0) return false;
-    name.release();
+    static_cast<void>(name.release());
   }
   return true;
 }

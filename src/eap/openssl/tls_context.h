@@ -15,7 +15,7 @@ struct TlsSettings {
   TlsRole role = TlsRole::server;
   /// Our chain in DER, our own certificate first; empty: none, which only a client may do.
   std::vector<ByteVec> chain;
-  /// PKCS#8 or traditional DER of its private key.
+  /// Its private key, PKCS #8 or traditional, DER or PEM without a passphrase.
   base::SecretBytes private_key;
   TlsVersion version_min = TlsVersion::tls12;
   TlsVersion version_max = TlsVersion::tls13;

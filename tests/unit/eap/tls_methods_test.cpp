@@ -305,6 +305,18 @@ TEST(EapTlsFragments, a_client_takes_nothing_before_start) {
   }
 }
 
+TEST(TlsContextSettings, a_private_key_may_be_pem_but_not_encrypted) {
+  const TestIdentity one = make_identity("one");
+  TestVerifier verifier;
+  for (const bool is_encrypted : {false, true}) {
+    TlsSettings settings;
+    settings.verifier = &verifier;
+    settings.chain.push_back(one.certificate);
+    settings.private_key = pem_of(one, is_encrypted);
+    EXPECT_EQ(make_tls_context(std::move(settings)).has_value(), !is_encrypted);
+  }
+}
+
 TEST(TlsContextSettings, certificates_and_keys_that_do_not_fit_are_refused) {
   const TestIdentity one = make_identity("one");
   const TestIdentity two = make_identity("two");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 namespace caponier::eap::test {
@@ -41,6 +42,24 @@ TestIdentity make_identity(const std::string& common_name) {
   X509_free(certificate);
   EVP_PKEY_free(key);
   return identity;
+}
+
+base::SecretBytes pem_of(const TestIdentity& identity, bool is_encrypted) {
+  const void* octets = identity.private_key.reveal().data();
+  const auto* at = static_cast<const unsigned char*>(octets);
+  EVP_PKEY* key = d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(identity.private_key.size()));
+  BIO* out = BIO_new(BIO_s_mem());
+  char passphrase[] = "passphrase";
+  EXPECT_EQ(PEM_write_bio_PKCS8PrivateKey(out, key, is_encrypted ? EVP_aes_128_cbc() : nullptr,
+                                          is_encrypted ? passphrase : nullptr,
+                                          is_encrypted ? 10 : 0, nullptr, nullptr),
+            1);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(out, &text);
+  base::SecretBytes pem{base::as_bytes({text, static_cast<std::size_t>(size)})};
+  BIO_free(out);
+  EVP_PKEY_free(key);
+  return pem;
 }
 
 std::expected<std::vector<std::string>, std::string> TestVerifier::verify(

@@ -17,6 +17,9 @@ struct TestIdentity {
 };
 [[nodiscard]] TestIdentity make_identity(const std::string& common_name);
 
+/// The private key, PKCS #8.
+[[nodiscard]] base::SecretBytes pem_of(const TestIdentity& identity, bool is_encrypted);
+
 /// Trusts the certificates it was told of, and no others.
 class TestVerifier final : public CertificateVerifier {
  public:
