@@ -211,15 +211,21 @@ def goals(results, titles, wanted):
                f"goal {goal}: {word}")
 
 
-def clear_sides(results, titles):
-    """What packet sockets on the clear side are worth beside the TUN."""
-    for figure in ("tcp 1 there Gbit/s", "tcp 1 back Gbit/s", "tcp 4 there Gbit/s",
-                   "tcp 4 back Gbit/s", *(f"udp {size} kpps" for size in UDP_SIZES)):
-        found = "ca" in titles and "cp" in titles and ratio(results, titles["ca"], titles["cp"],
-                                                            figure)
-        if found:
-            median, low, high = found
-            yield f"- {figure}, AF_PACKET over TUN: {median:.2f} ({low:.2f}..{high:.2f})"
+DRIVERS = [("ca", "cp", "AF_PACKET over TUN"), ("cx", "cp", "AF_XDP over UDP sockets"),
+           ("cy", "cn", "AF_XDP over raw sockets, native ESP")]
+
+
+def drivers(results, titles):
+    """What the drivers that may be chosen are worth beside the usual ones."""
+    figures = [f"tcp {streams} {way} {unit}" for streams in (1, 4) for way in ("there", "back")
+               for unit in ("Gbit/s", "Gbit/s per CPU")]
+    for ours, usual, name in DRIVERS:
+        for figure in (*figures, *(f"udp {size} kpps" for size in UDP_SIZES)):
+            found = ours in titles and usual in titles and ratio(results, titles[ours],
+                                                                 titles[usual], figure)
+            if found:
+                median, low, high = found
+                yield f"- {figure}, {name}: {median:.2f} ({low:.2f}..{high:.2f})"
 
 
 def write_document(text, command="./dev bench net"):
@@ -267,7 +273,7 @@ def main():
         table = io.StringIO()
         report(results, table)
         text = "\n".join([table.getvalue(), *goals(results, titles, GOALS),
-                          *clear_sides(results, titles), ""])
+                          *drivers(results, titles), ""])
         print(text)
         if options.write:
             write_document(text)

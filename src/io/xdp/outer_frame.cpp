@@ -67,9 +67,19 @@ void write_udp(base::MutBytes to, const Outgoing& item) {
   base::store_be(&to[checksum_at], checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 
+/// Packets to such an address never leave this host for one other host (RFC 1122 s3.2.1.3, RFC 4291
+/// s2.7): nothing comes from there, and an SA must not be moved there.
+bool is_nobodys(const base::IpAddress& address) {
+  const auto first = std::to_integer<unsigned>(address.bytes().front());
+  if (address.is_v4()) return first == 0 || first == 127 || first >= 224;
+  static const base::IpAddress loopback = *base::IpAddress::lowest(base::Family::v6).next();
+  return first == 0xff || address <= loopback;
+}
+
 /// `payload`: of IP.
 std::optional<OuterPacket> read_payload(OuterPacket packet, std::uint8_t protocol,
                                         base::Bytes payload) {
+  if (is_nobodys(packet.path.remote.address)) return std::nullopt;
   if (protocol == wire::ip_protocol::esp) {
     packet.esp = payload;
     return packet;

@@ -29,8 +29,8 @@ struct OuterPacket {
   std::uint8_t tos = 0;
   base::Bytes esp;
 };
-/// Of a frame that make_outer_program() takes; empty where its lengths or its IPv4 header checksum
-/// make no sense. Filling behind the packet is left out.
+/// Of a frame that make_outer_program() takes; empty where its lengths, its IPv4 header checksum or
+/// its source make no sense. Filling behind the packet is left out.
 [[nodiscard]] std::optional<OuterPacket> read_outer_frame(base::Bytes frame);
 
 }  // namespace caponier::io

@@ -65,7 +65,9 @@ class XdpRing {
   [[nodiscard]] std::uint32_t waiting() const {
     return at_ - ref(consumer_).load(std::memory_order_acquire);
   }
+  /// To be asked behind submit(); each end looks at the other's word after writing its own.
   [[nodiscard]] bool needs_wakeup() const {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     return (ref(flags_).load(std::memory_order_relaxed) & XDP_RING_NEED_WAKEUP) != 0;
   }
 

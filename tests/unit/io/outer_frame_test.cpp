@@ -140,6 +140,23 @@ TEST(OuterFrame, cut_anywhere_or_with_a_damaged_ipv4_header_is_none) {
   EXPECT_TRUE(read_outer_frame(frame));
 }
 
+TEST(OuterFrame, from_an_address_that_no_host_has_is_none) {
+  const auto bytes = esp(30);
+  const auto is_read = [&](const char* source) {
+    const auto from = address(source);
+    Outgoing item{bytes, path(from.family(), 0)};
+    item.path.local.address = from;
+    return read_outer_frame(frame_of(item)).has_value();
+  };
+  for (const char* source : {"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255",
+                             "::", "::1", "ff02::1"}) {
+    EXPECT_FALSE(is_read(source)) << source;
+  }
+  for (const char* source : {"1.2.3.4", "126.0.0.1", "223.255.255.254", "2001:db8::7", "fd00::1"}) {
+    EXPECT_TRUE(is_read(source)) << source;
+  }
+}
+
 TEST(OuterProgram, looks_ipv4_up_as_mapped_ipv6) {
   EXPECT_EQ(base::to_hex(address_key(address("203.0.113.1"))), "00000000000000000000ffffcb007101");
   EXPECT_EQ(base::to_hex(address_key(address("2001:db8::1"))), "20010db8000000000000000000000001");
