@@ -364,10 +364,12 @@ def refused(lab, options):
     host.ip("link", "set", "port0", "master", "br0")
     host.ip("link", "add", "jumbo0", "mtu", "9000", "type", "veth", "peer", "name", "jumbo1")
     without_bpf = ["setpriv", "--bounding-set", "-bpf,-sys_admin", "--inh-caps", "-bpf,-sys_admin"]
+    without_memory = ["prlimit", "--memlock=65536", "setpriv", "--bounding-set", "-ipc_lock",
+                      "--inh-caps", "-ipc_lock"]
     for name, wrapper, wanted in (
             ("nope0", [], "there is no interface nope0"), ("lo", [], "lo is no Ethernet interface"),
             ("port0", [], "port0 is part of a bridge"), ("jumbo0", [], "jumbo0 has an MTU of 9000"),
-            ("eth1", without_bpf, "CAP_BPF")):
+            ("eth1", without_bpf, "CAP_BPF"), ("eth1", without_memory, "CAP_IPC_LOCK")):
         daemon = Caponier(lab, host, "[daemon]\n" + XDP.replace("eth1", name), {}, options.bin,
                           wrapper)
         try:
