@@ -28,7 +28,7 @@ inline constexpr std::size_t url_size_max = 1024;
 inline constexpr std::int64_t failure_seconds = 300;
 /// How old an OCSP answer without nextUpdate may be, and by how much its clock may be ahead of
 /// ours.
-inline constexpr std::int64_t ocsp_age_seconds_max = 24 * 3600;
+inline constexpr std::int64_t ocsp_age_seconds_max = 86400;
 inline constexpr std::int64_t clock_skew_seconds_max = 300;
 
 enum class Revocation : std::uint8_t {

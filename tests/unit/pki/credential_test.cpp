@@ -192,6 +192,17 @@ TEST(Bundle, that_is_not_whole_is_an_error_and_not_a_shorter_bundle) {
   }
 }
 
+TEST(Bundle, of_more_certificates_than_the_limit_is_refused) {
+  Chain chain;
+  chain.build();
+  const std::string one = ossl::pem_of(chain.root_made.get());
+  std::string many;
+  for (std::size_t i = 0; i < certificates_per_file_max; ++i) many += one;
+  EXPECT_TRUE(OpensslPki{}.load_certificates({"ca.pem", test::bytes(many)}).has_value());
+  many += one;
+  EXPECT_FALSE(OpensslPki{}.load_certificates({"ca.pem", test::bytes(many)}).has_value());
+}
+
 TEST(Bundle, mistakes_are_told_for_every_file) {
   const auto store = OpensslPki{}.make_store(
       {.anchors = {{"a", {}}, {"b", {}}}, .intermediates = {{"c", {}}}, .crls = {{"d", {}}}});

@@ -307,6 +307,7 @@ struct Answer {
   UnixTime this_update = after(-60);
   std::optional<UnixTime> next_update = after(3600);
   const EVP_MD* hash = EVP_sha256();
+  std::vector<X509*> more{};  ///< certificates that go with it as well
 
   [[nodiscard]] ByteVec der() const {
     const Basic basic{OCSP_BASICRESP_new()};
@@ -321,6 +322,7 @@ struct Answer {
     const Time general_to = general(to);
     OCSP_basic_add1_status(basic.get(), id.get(), status, OCSP_REVOKED_STATUS_NOSTATUS,
                            general_from.get(), general_from.get(), general_to.get());
+    for (X509* const one : more) OCSP_basic_add1_cert(basic.get(), one);
     EXPECT_EQ(OCSP_basic_sign(basic.get(), responder, key, hash, nullptr, 0), 1);
     const Response response{OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get())};
     return ossl::der_of(response.get(), i2d_OCSP_RESPONSE);
@@ -426,6 +428,9 @@ TEST(Ocsp, is_of_no_use_when_it_is) {
   const auto expired = chain.delegated("OCSPSigning", after(-1));
   const auto impostor =
       test::certificate_of(chain.inter, key_called("impostor"), nullptr, key_called("impostor"));
+  const auto weak_key = test::rsa_key(1024);
+  const auto weak =
+      test::certificate_of(chain.leaf, weak_key.get(), chain.inter_made.get(), chain.inter_key);
   const auto root_delegated = test::certificate_of(
       [&] {
         ossl::CertificateForm form = chain.leaf;
@@ -467,6 +472,9 @@ TEST(Ocsp, is_of_no_use_when_it_is) {
       {"about another certificate", changed([&](Answer& a) { a.about = not_for_ocsp.get(); })},
       {"about one of another authority",
        changed([&](Answer& a) { a.issuer = chain.root_made.get(); })},
+      {"with a key that is not fit", changed([&](Answer& a) { a.more = {weak.get()}; })},
+      {"with too many certificates",
+       changed([&](Answer& a) { a.more.assign(8, not_for_ocsp.get()); })},
       {"signed with SHA-1", changed([](Answer& a) { a.hash = EVP_sha1(); })},
       {"by a certificate that is not for OCSP", by(not_for_ocsp, key_called("responder"))},
       {"by a responder that has expired", by(expired, key_called("responder"))},
