@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Our EAP server against wpa_supplicant's client (eapol_test), which has TLS 1.2 alone for EAP: one
-case per call.
+"""Our EAP server against wpa_supplicant's client (eapol_test): one case per call.
 
   test_eap_server.py CASE --driver PROGRAM
 
@@ -30,13 +29,17 @@ CASES = {
     "peap-gtc": ("PEAP", 'phase2="auth=GTC"', "peap"),
 }
 
+TLS = {"12": "TLSv1.2", "13": "TLSv1.3"}
+ALL = [name + tail for name in CASES
+       for tail in ([""] if name in ("md5", "mschapv2") else ["+12", "+13"])]
+
 
 def expect(condition, what):
     if not condition:
         raise LabError(what)
 
 
-def speak(host, folder, method, inner, password):
+def speak(host, folder, method, inner, version, password):
     peap = "peapver=0" if method == "PEAP" else ""
     (folder / "network.conf").write_text(f"""network={{
   key_mgmt=IEEE8021X
@@ -48,7 +51,7 @@ def speak(host, folder, method, inner, password):
   ca_cert="{folder}/ca.pem"
   client_cert="{folder}/alice.pem"
   private_key="{folder}/alice.key"
-  phase1="{peap}"
+  phase1="tls_disable_tlsv1_3={int(version != "13")} {peap}"
   {inner}
   fragment_size=300
 }}
@@ -60,25 +63,28 @@ def speak(host, folder, method, inner, password):
 
 def case(lab, options):
     """The method succeeds and both have the same keys; a wrong password does not."""
-    method, inner, ours = CASES[options.case]
+    name, _, version = options.case.partition("+")
+    method, inner, ours = CASES[name]
     host = lab.host("both")
     make_certificates(lab.folder)
     host.start("server", [options.driver, "127.0.0.1", "1812", SECRET, ours,
                           *(f"{lab.folder}/{file}.der" for file in ("server", "server.key", "alice"))])
     log = lab.folder / "server.log"
     wait_until(lambda: "ready" in log.read_text(), 10, "the server")
-    done = speak(host, lab.folder, method, inner, "correct horse")
+    done = speak(host, lab.folder, method, inner, version, "correct horse")
     expect(done.returncode == 0 and done.stdout.rstrip().endswith("SUCCESS"),
            f"{log.read_text()}\n{done.stdout[-4000:]}")
+    if version:
+        expect(f"Using TLS version {TLS[version]}" in done.stdout, "another version of TLS")
     expect(f"success {ours} alice" in log.read_text(), log.read_text())
     if ours != "tls":
-        done = speak(host, lab.folder, method, inner, "battery staple")
+        done = speak(host, lab.folder, method, inner, version, "battery staple")
         expect(done.returncode != 0 and "bad_credentials" in log.read_text(), log.read_text())
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("case", choices=CASES)
+    parser.add_argument("case", choices=ALL)
     parser.add_argument("--driver", required=True)
     options = parser.parse_args()
     if not Path(EAPOL_TEST).exists():
