@@ -1,11 +1,11 @@
-// The small authority: what it issues is accepted by our own verification and by OpenSSL's program
-// form, and what makes no sense it refuses.
+// The small authority: what it issues is trusted by our own store, for what it was issued for, and
+// what makes no sense it refuses.
 
 #include "pki/openssl/issuer.h"
 
 #include <openssl/cms.h>
 
-#include "unit/pki/helpers.h"
+#include "unit/pki/chain.h"
 
 namespace caponier::pki {
 namespace {
@@ -109,6 +109,48 @@ TEST(Issuer, with_name_constraints_vouches_for_nothing_else) {
       names_only.authority.issue(leaf_key().reveal(), server({"2001:db8::1"})).has_value());
   request.permitted = {"not a domain"};
   EXPECT_FALSE(Authority::make(ca.key.reveal(), request).has_value());
+}
+
+/// What a store that trusts the authority says, and knows its CRL.
+std::string word_of(const Authority& authority, const CrlRequest& crl_request,
+                    const std::string& leaf, std::string_view identity, Purpose purpose) {
+  const ByteVec crl = authority.make_crl(crl_request).value();
+  const StoreFiles files{.anchors = {{"ca.pem", base::as_bytes(authority.certificate_pem())}},
+                         .crls = {{"ca.crl", crl}}};
+  const auto store = OpensslPki{}.make_store(files).value();
+  const std::vector<wire::CertPayload> certs{{4, read(leaf).der}};
+  const policy::Identity name = policy::Identity::parse(identity);
+  return test::word_of(store->verify({.identity = name,
+                                      .certs = certs,
+                                      .now = now,
+                                      .revocation = Revocation::strict,
+                                      .purpose = purpose,
+                                      .anchors = {},
+                                      .required_policies = {},
+                                      .may_fetch = false}));
+}
+
+TEST(Issuer, issues_what_the_store_trusts_for_its_use_until_it_is_revoked) {
+  AuthorityRequest constrained = tiny_ca;
+  constrained.permitted = {"example.org"};
+  for (const NewKey kind : {NewKey::ed25519, NewKey::ecdsa_p256, NewKey::rsa_3072}) {
+    const base::SecretBytes key = make_private_key(kind).value();
+    for (const AuthorityRequest& request : {tiny_ca, constrained}) {
+      const Authority ca = Authority::make(key.reveal(), request).value();
+      const std::string gw = ca.issue(leaf_key().reveal(), server({"gw.example.org"})).value();
+      LeafRequest user = server({"anna@example.org"});
+      user.kind = LeafKind::user;
+      const std::string anna = ca.issue(leaf_key().reveal(), user).value();
+      CrlRequest crl{1, now, after(day), {}};
+      EXPECT_EQ(word_of(ca, crl, gw, "gw.example.org", Purpose::server), "trusted");
+      EXPECT_EQ(word_of(ca, crl, gw, "gw.example.org", Purpose::client), "extended key usage");
+      EXPECT_EQ(word_of(ca, crl, anna, "anna@example.org", Purpose::client), "trusted");
+      EXPECT_EQ(word_of(ca, crl, anna, "anna@example.org", Purpose::server), "extended key usage");
+      crl.revoked = {{read(anna).serial, now, RevocationReason::cessation_of_operation}};
+      EXPECT_EQ(word_of(ca, crl, anna, "anna@example.org", Purpose::client), "revoked");
+      EXPECT_EQ(word_of(ca, crl, gw, "gw.example.org", Purpose::server), "trusted");
+    }
+  }
 }
 
 TEST(Issuer, opens_again_what_it_wrote_and_no_other_pair) {
