@@ -238,6 +238,19 @@ def next_hop(lab, options):
     pair.expect_sockets(transfer)
 
 
+def moves(lab, options):
+    """Away to an interface without XDP sockets and another address, and back (MOBIKE)."""
+    pair = XdpPair(lab, options, "always", prepare=lambda net: net.add_second_uplink())
+    pair.warm()
+    pair.net.use_second_uplink()
+    wait_until(lambda: ping(pair.net.client_a, ADDRESS_B[4], count=1)[0], 20, "the tunnel to move")
+    pair.expect_sockets(lambda: pair.transfer(4, 8))
+    pair.net.use_first_uplink()
+    wait_until(lambda: ping(pair.net.client_a, ADDRESS_B[4], count=1)[0], 20, "it to move back")
+    pair.wait_xdp()
+    pair.expect_by_xdp(lambda: (pair.transfer(4, 8), pair.transfer(4, 8, back=True)))
+
+
 def large(lab, options):
     """What must be fragmented leaves by sockets, and arrives in fragments by them."""
     pair = XdpPair(lab, options, daemon=XDP + "mtu = 2000\n")
@@ -397,7 +410,7 @@ def refused(lab, options):
 
 
 CASES = [*(both_ways(encap, outer) for encap in ("native", "always") for outer in (4, 6)), datagrams,
-         headers, nat, rekey, next_hop, large, killed, link_fails, two_workers, generic,
+         headers, nat, rekey, next_hop, moves, large, killed, link_fails, two_workers, generic,
          auto_in_udp, auto_native, refused]
 
 
