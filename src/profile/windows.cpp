@@ -17,7 +17,8 @@ constexpr std::string_view head =
     "$ErrorActionPreference = 'Stop'\n";
 
 constexpr std::string_view trust = R"(
-$ca = [Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($authority))
+$ca = [Security.Cryptography.X509Certificates.X509Certificate2]::new(
+  [Convert]::FromBase64String($authority))
 $root = [Security.Cryptography.X509Certificates.X509Store]::new('Root', 'LocalMachine')
 $root.Open('ReadWrite')
 $root.Add($ca)
@@ -26,24 +27,51 @@ $root.Close()
 
 constexpr std::string_view import_certificate = R"(
 $file = Join-Path ([IO.Path]::GetTempPath()) ([Guid]::NewGuid().ToString() + '.p12')
-$password = Read-Host -AsSecureString 'Password of the certificate'
+$import = @{
+  FilePath = $file
+  CertStoreLocation = 'Cert:\LocalMachine\My'
+  Password = Read-Host -AsSecureString 'Password of the certificate'
+}
 try {
   [IO.File]::WriteAllBytes($file, [Convert]::FromBase64String($certificate))
-  Import-PfxCertificate -FilePath $file -CertStoreLocation Cert:\LocalMachine\My -Password $password | Out-Null
+  Import-PfxCertificate @import | Out-Null
 } finally {
   Remove-Item -LiteralPath $file -ErrorAction SilentlyContinue
 }
-$login = @{ AuthenticationMethod = 'MachineCertificate'; MachineCertificateIssuerFilter = $ca }
+$login = @{
+  AuthenticationMethod = 'MachineCertificate'
+  MachineCertificateIssuerFilter = $ca
+}
 )";
 
 constexpr std::string_view ask_for_password = R"(
-$login = @{ AuthenticationMethod = 'Eap'; EapConfigXmlStream = (New-EapConfiguration).EapConfigXmlStream; RememberCredential = $true }
+$login = @{
+  AuthenticationMethod = 'Eap'
+  EapConfigXmlStream = (New-EapConfiguration).EapConfigXmlStream
+  RememberCredential = $true
+}
 )";
 
 constexpr std::string_view connect = R"(
-Get-VpnConnection -Name $name -AllUserConnection -ErrorAction SilentlyContinue | Remove-VpnConnection -Force
-Add-VpnConnection -Name $name -ServerAddress $server -AllUserConnection -TunnelType Ikev2 -EncryptionLevel Required -SplitTunneling:$split @login
-Set-VpnConnectionIPsecConfiguration -ConnectionName $name -AllUserConnection -AuthenticationTransformConstants GCMAES256 -CipherTransformConstants GCMAES256 -EncryptionMethod GCMAES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 -PfsGroup ECP384 -Force
+$algorithms = @{
+  AuthenticationTransformConstants = 'GCMAES256'
+  CipherTransformConstants = 'GCMAES256'
+  EncryptionMethod = 'GCMAES256'
+  IntegrityCheckMethod = 'SHA384'
+  DHGroup = 'ECP384'
+  PfsGroup = 'ECP384'
+}
+$connection = @{
+  Name = $name
+  ServerAddress = $server
+  TunnelType = 'Ikev2'
+  EncryptionLevel = 'Required'
+  SplitTunneling = $split
+}
+Get-VpnConnection -Name $name -AllUserConnection -ErrorAction SilentlyContinue |
+  Remove-VpnConnection -Force
+Add-VpnConnection -AllUserConnection @connection @login
+Set-VpnConnectionIPsecConfiguration -ConnectionName $name -AllUserConnection @algorithms -Force
 foreach ($network in $networks) {
   Add-VpnConnectionRoute -ConnectionName $name -AllUserConnection -DestinationPrefix $network
 }
