@@ -92,6 +92,10 @@ wire::CertReqPayload certificate_request(std::span<const KeyHash> authorities) {
   return payload;
 }
 
+wire::CertReqPayload raw_public_key_request() {
+  return {static_cast<std::uint8_t>(CertEncoding::raw_public_key)};
+}
+
 std::vector<Expiry> expiries(const Credential& credential) {
   std::vector<Expiry> all;
   for (const Certificate& certificate : credential.chain) {

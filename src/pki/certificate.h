@@ -85,6 +85,9 @@ inline constexpr std::size_t authorities_max = 256;
 /// CERTREQ of encoding 4 for these authorities (RFC 7296 s3.7).
 [[nodiscard]] wire::CertReqPayload certificate_request(std::span<const KeyHash> authorities);
 
+/// CERTREQ of encoding 15 (RFC 7670 s3), for a peer whose key is configured.
+[[nodiscard]] wire::CertReqPayload raw_public_key_request();
+
 /// Something that ends, for a watch over what expires.
 struct Expiry {
   std::string name;  ///< "certificate 'CN=gw' in /etc/caponier/gw.pem"

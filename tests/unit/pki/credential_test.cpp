@@ -236,6 +236,24 @@ TEST(Choice, prefers_what_the_peer_can_check_and_asked_for) {
   EXPECT_EQ(choose({}, wish, now), nullptr);
 }
 
+//= rfc7670#3-1 type=test
+TEST(CertificateRequest, for_a_raw_public_key_names_no_authority) {
+  const std::vector payloads{raw_public_key_request()};
+  EXPECT_EQ(payloads.front().encoding, 15);
+  EXPECT_TRUE(payloads.front().authorities.empty());
+  EXPECT_TRUE(wish_of(payloads, {}).raw_public_key);
+}
+
+//= rfc7670#1-1 type=test
+TEST(Credential, of_a_raw_public_key_signs_by_rfc_7427) {
+  const auto key = test::private_pem(key_called("p256"));
+  const auto credential = load(key.reveal()).value();
+  const std::vector hashes{SignatureHash::sha2_256};
+  const auto auth =
+      sign_auth(*credential.signer, {.octets = test::bytes("x"), .peer_hashes = hashes}).value();
+  EXPECT_EQ(auth.method, wire::AuthMethod::digital_signature);
+}
+
 TEST(CertificateRequest, is_written_and_read_back) {
   Chain chain;
   chain.build();

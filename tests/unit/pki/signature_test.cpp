@@ -1,5 +1,6 @@
 // AUTH payloads by signature: what is made is accepted, and nothing else is.
 
+#include <algorithm>
 #include <array>
 
 #include "unit/pki/helpers.h"
@@ -68,6 +69,9 @@ ByteVec signature_by(EVP_PKEY* key, SignatureScheme scheme) {
   return signer_of(key)->sign(scheme, test::bytes(text)).value();
 }
 
+//= rfc7427#3-2 type=test
+//= rfc7427#4-1 type=test
+//= rfc8420#2-1 type=test
 TEST(Signature, of_every_kind_of_key_and_hash_is_accepted_under_rfc_7427) {
   int count = 0;
   for (EVP_PKEY* key : all_keys()) {
@@ -94,6 +98,7 @@ TEST(Signature, of_every_kind_of_key_and_hash_is_accepted_under_rfc_7427) {
   EXPECT_EQ(count, 28);
 }
 
+//= rfc4754#7-1 type=test
 TEST(Signature, of_a_peer_without_rfc_7427_is_of_methods_1_9_10_and_11) {
   const std::array<AuthMethod, 4> methods{AuthMethod::rsa_signature, AuthMethod::ecdsa_p256,
                                           AuthMethod::ecdsa_p384, AuthMethod::ecdsa_p521};
@@ -254,6 +259,40 @@ TEST(Signature, algorithm_identifiers_have_exactly_the_parameters_their_rfc_allo
             SignatureFault::unknown_algorithm);
 }
 
+//= rfc8420#2-2 type=test
+TEST(Signature, of_eddsa_with_a_hash_before_it_is_refused) {
+  const ByteVec signature = signature_by(ed25519(), SignatureScheme::ed25519);
+  for (const std::string_view prehashed : {"300506032b6572", "300506032b6573"}) {
+    EXPECT_EQ(fault_of(with_algorithm(prehashed, signature), public_of(ed25519())),
+              SignatureFault::unknown_algorithm);
+  }
+}
+
+//= rfc8420#3-2 type=test
+TEST(Signature, hashes_of_ours_are_those_we_can_check_and_never_sha1) {
+  const auto ours = supported_hashes();
+  EXPECT_EQ(ours.size(), 4U);
+  EXPECT_EQ(std::ranges::count(ours, SignatureHash::identity), 1);
+  EXPECT_EQ(std::ranges::count(ours, SignatureHash::sha1), 0);
+}
+
+// ANSI X9.62: of a hash longer than the order of the curve the leftmost bits count.
+//= rfc7427#3-3 type=test
+TEST(Signature, of_a_small_curve_with_a_long_hash_is_over_its_leftmost_bits) {
+  std::array<unsigned char, 64> hash{};
+  EVP_Digest(text.data(), text.size(), hash.data(), nullptr, EVP_sha512(), nullptr);
+  const ossl::PkeyCtx ctx{EVP_PKEY_CTX_new(p256(), nullptr)};
+  ByteVec signature(128);
+  std::size_t size = signature.size();
+  ASSERT_EQ(EVP_PKEY_sign_init(ctx.get()), 1);
+  ASSERT_EQ(EVP_PKEY_sign(ctx.get(), ossl::raw(base::MutBytes{signature}), &size, hash.data(), 32),
+            1);
+  signature.resize(size);
+  EXPECT_EQ(
+      verify(with_algorithm("300a06082a8648ce3d040304", signature), public_of(p256())).value(),
+      SignatureScheme::ecdsa_sha2_512);
+}
+
 TEST(Signature, is_malformed_without_algorithm_or_signature) {
   const PublicKey key = public_of(p256());
   EXPECT_EQ(fault_of({AuthMethod::digital_signature, {}}, key), SignatureFault::malformed);
@@ -288,6 +327,7 @@ TEST(Signature, forms_of_ecdsa_are_not_confused) {
   EXPECT_FALSE(verify(with_algorithm("300a06082a8648ce3d040302", both), public_of(p256())));
 }
 
+//= rfc7427#3-1 type=test
 TEST(AlgorithmIdentifier, of_each_scheme_reads_back_to_it) {
   int count = 0;
   for (int i = 0; i <= static_cast<int>(SignatureScheme::ed448); ++i) {
@@ -298,6 +338,9 @@ TEST(AlgorithmIdentifier, of_each_scheme_reads_back_to_it) {
     ++count;
     EXPECT_EQ(scheme_of(der), scheme);
     EXPECT_EQ(static_cast<std::size_t>(der[1]) + 2, der.size());
+    const bool has_null = scheme >= SignatureScheme::rsa_pkcs1_sha2_256 &&
+                          scheme <= SignatureScheme::rsa_pkcs1_sha2_512;
+    EXPECT_EQ(has_null, base::to_hex(der).ends_with("0500"));  // as RFC 4055 and 5758 prefer
   }
   EXPECT_EQ(count, 11);
 }
