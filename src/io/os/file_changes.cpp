@@ -23,11 +23,15 @@ std::unexpected<IoError> failure(std::string_view what, const std::string& path,
       error == EACCES || error == EPERM ? "do it as root" : "see what is at that place")};
 }
 
-std::string draft_of(const std::string& path) { return path + ".new"; }
-
 std::string folder_of(const std::string& path) {
   const auto folder = std::filesystem::path{path}.parent_path();
   return folder.empty() ? "." : folder.string();
+}
+
+/// Hidden, so that nobody who reads the folder takes it for one of its files.
+std::string draft_of(const std::string& path) {
+  return fmt::format("{}/.{}.new", folder_of(path),
+                     std::filesystem::path{path}.filename().string());
 }
 
 Io<void> make_folder(const std::string& path, mode_t mode) {

@@ -44,7 +44,7 @@ TEST(FileChanges, are_nothing_until_they_are_applied) {
   EXPECT_EQ(text_of(folder / "gone"), "nothing");
   EXPECT_EQ(mode_of(folder / "deep/er/new"), 0600U);
   EXPECT_EQ(mode_of(folder / "deep/er"), 0700U);
-  EXPECT_EQ(text_of(folder / "old.new"), "nothing");
+  EXPECT_EQ(text_of(folder / ".old.new"), "nothing");
 }
 
 TEST(FileChanges, what_is_so_already_is_no_change) {
@@ -67,13 +67,13 @@ TEST(FileChanges, that_cannot_all_be_written_leave_every_file_as_it_was) {
   ASSERT_FALSE(applied);
   EXPECT_NE(applied.error().message.find("file"), std::string::npos);
   EXPECT_EQ(text_of(folder / "first"), "before");
-  EXPECT_EQ(text_of(folder / "first.new"), "nothing");
+  EXPECT_EQ(text_of(folder / ".first.new"), "nothing");
 }
 
 TEST(FileChanges, replace_what_a_crash_left_and_follow_no_link_there) {
   const TemporaryFolder folder;
   folder.write("target", "untouched");
-  ASSERT_EQ(::symlink((folder / "target").c_str(), (folder / "name.new").c_str()), 0);
+  ASSERT_EQ(::symlink((folder / "target").c_str(), (folder / ".name.new").c_str()), 0);
   FileChanges changes;
   changes.write(folder / "name", content("fresh"), 0600);
   ASSERT_TRUE(changes.apply());
