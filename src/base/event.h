@@ -58,6 +58,7 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(child_failed,         "child.failed",          warning)              \
   X(child_resource,       "child.resource",        info)                 \
   X(child_expiring,       "child.expiring",        info)                 \
+  X(radius_server,        "radius.server",         warning)              \
   X(audit,                "audit",                 notice)
 // clang-format on
 

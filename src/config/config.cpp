@@ -7,6 +7,14 @@
 
 namespace caponier::config {
 
+std::expected<base::SecretBytes, FileError> Source::read_pki(const std::string&, bool) {
+  return std::unexpected{FileError{"there is no pki folder here", ""}};
+}
+bool Source::has_pki(const std::string&) const { return false; }
+std::expected<std::map<std::string, base::SecretBytes>, FileError> Source::read_users() {
+  return {};
+}
+
 std::string Place::to_string() const {
   if (line == 0) return file;
   if (column == 0) return fmt::format("{}:{}", file, line);
@@ -20,10 +28,22 @@ std::string ConfigError::to_string() const {
 
 namespace {
 
-bool is_same_psk(const std::shared_ptr<const base::SecretBytes>& a,
-                 const std::shared_ptr<const base::SecretBytes>& b) {
+bool is_same_secret(const SharedSecret& a, const SharedSecret& b) {
   if (a == nullptr || b == nullptr) return a == b;
   return base::equal_constant_time(a->reveal(), b->reveal());
+}
+
+bool is_same_credential(const std::shared_ptr<const pki::Credential>& a,
+                        const std::shared_ptr<const pki::Credential>& b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->signer->public_key() == b->signer->public_key() &&
+         std::ranges::equal(a->chain, b->chain, {}, &pki::Certificate::der, &pki::Certificate::der);
+}
+
+bool is_same_proof(const ProofConfig& a, const ProofConfig& b) {
+  return is_same_credential(a.credential, b.credential) && a.authorities == b.authorities &&
+         a.peer_key == b.peer_key && a.revocation == b.revocation && a.user == b.user &&
+         is_same_secret(a.password, b.password);
 }
 
 auto comparable(const PeerConfig& peer) {
@@ -33,7 +53,7 @@ auto comparable(const PeerConfig& peer) {
                   peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
                   peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
                   peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
-                  peer.exchange, peer.pfp, peer.per_cpu_sas, peer.treatment, peer.mtu,
+                  peer.exchange, peer.server, peer.pfp, peer.per_cpu_sas, peer.treatment, peer.mtu,
                   peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
 }
 
@@ -49,7 +69,8 @@ auto needing_restart(const DaemonConfig& daemon) {
 }  // namespace
 
 bool PeerConfig::same_tunnel(const PeerConfig& other) const {
-  return comparable(*this) == comparable(other) && is_same_psk(psk, other.psk);
+  return comparable(*this) == comparable(other) && is_same_secret(psk, other.psk) &&
+         is_same_proof(proof, other.proof);
 }
 
 bool PolicyConfig::decides_as(const PolicyConfig& other) const {

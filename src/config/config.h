@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "base/address.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "pki/provider.h"
 #include "policy/child_sa.h"
 #include "policy/identity_pattern.h"
 #include "policy/proposal.h"
@@ -53,11 +55,23 @@ class Source {
   /// file that others can read. Trailing newlines are the caller's to strip.
   [[nodiscard]] virtual std::expected<base::SecretBytes, FileError> read_secret(
       std::string_view reference) = 0;
+
+  /// What certificates and keys are read with; null: there are none here.
+  [[nodiscard]] virtual const pki::PkiProvider* pki() const { return nullptr; }
+  /// A file of the pki folder. `is_private`: refused when others can read it.
+  [[nodiscard]] virtual std::expected<base::SecretBytes, FileError> read_pki(
+      const std::string& name, bool is_private);
+  [[nodiscard]] virtual bool has_pki(const std::string& name) const;
+  /// The passwords of our own users, by name; each is refused as a secret is.
+  [[nodiscard]] virtual std::expected<std::map<std::string, base::SecretBytes>, FileError>
+  read_users();
 };
 
 enum class PeerKind : std::uint8_t {
-  site,  ///< [site.NAME]: tunnel mode between networks
-  host,  ///< [host.NAME]: transport mode between the two hosts
+  site,    ///< [site.NAME]: tunnel mode between networks
+  host,    ///< [host.NAME]: transport mode between the two hosts
+  server,  ///< [server]: users come to us, and get an address
+  client,  ///< [client.NAME]: we are such a user
 };
 
 enum class Encap : std::uint8_t {
@@ -92,7 +106,9 @@ enum class Start : std::uint8_t {
 /// How a side proves who it is.
 enum class Auth : std::uint8_t {
   psk,
-  null,  ///< not at all (RFC 7619)
+  null,    ///< not at all (RFC 7619)
+  pubkey,  ///< by a certificate or a raw public key
+  eap,     ///< a user, by name (RFC 7296 s2.16)
 };
 
 /// An IKE SA without a tunnel at first (RFC 6023).
@@ -119,6 +135,38 @@ struct RedirectTarget {
   friend bool operator==(const RedirectTarget&, const RedirectTarget&) = default;
 };
 
+using SharedSecret = std::shared_ptr<const base::SecretBytes>;
+
+/// What proves who we are and who the peer is, besides a pre-shared key.
+struct ProofConfig {
+  std::shared_ptr<const pki::Credential> credential;  ///< ours
+  SharedSecret private_key;  ///< of it, as it was read: for the TLS methods of EAP
+  /// Files of Config::store: the peer's certificate must lead to one of them.
+  std::vector<std::string> authorities;
+  std::vector<pki::KeyHash> authority_keys;  ///< of them, for CERTREQ
+  std::optional<pki::PublicKey> peer_key;    ///< or this very key
+  pki::Revocation revocation = pki::Revocation::relaxed;
+  std::string user;  ///< EAP, as the client
+  SharedSecret password;
+};
+
+/// RADIUS servers that know the users, in the order in which they are asked.
+struct RadiusConfig {
+  std::vector<base::Endpoint> servers;
+  SharedSecret secret;
+};
+
+/// What a server gives to its users (RFC 7296 s2.19), and how they may prove who they are.
+struct ServerConfig {
+  std::vector<base::Prefix> pools;
+  std::vector<base::IpAddress> dns;
+  std::vector<std::string> domains;  ///< whose names the DNS servers know; none: all (RFC 8598)
+  bool certificates = true;
+  bool passwords = false;                   ///< of our own users
+  std::vector<std::string> radius_servers;  ///< as written
+  friend bool operator==(const ServerConfig&, const ServerConfig&) = default;
+};
+
 struct PeerConfig {
   std::string name;
   PeerKind kind = PeerKind::site;
@@ -131,7 +179,9 @@ struct PeerConfig {
   std::optional<policy::Identity> local_id;  ///< default: our outer address
   /// Null: any identity that proves the key.
   std::optional<policy::IdentityPattern> remote_id;
-  std::shared_ptr<const base::SecretBytes> psk;
+  SharedSecret psk;
+  ProofConfig proof;
+  std::optional<ServerConfig> server;
   std::vector<base::Prefix> local_nets;  ///< site
   std::vector<base::Prefix> remote_nets;
   std::vector<PortRule> ports;  ///< host; empty = everything
@@ -234,6 +284,10 @@ struct Config {
   DaemonConfig daemon;
   std::vector<PeerConfig> peers;       ///< ordered by name
   std::vector<PolicyConfig> policies;  ///< in the order of the files
+  /// The authorities of all peers, and what they have revoked; null when there are none.
+  std::shared_ptr<pki::CertificateStore> store;
+  std::map<std::string, SharedSecret> users;  ///< passwords of [server], by name
+  std::optional<RadiusConfig> radius;         ///< instead of them
 };
 
 /// Reads `path` and its fragments. On any error nothing is returned but the full list of them.

@@ -1,6 +1,8 @@
 // The keys of a peer that say how IKE itself goes about its work.
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -14,6 +16,8 @@ namespace {
 constexpr std::array auth_words = {
     Word<Auth>{"psk", Auth::psk},
     Word<Auth>{"null", Auth::null},
+    Word<Auth>{"pubkey", Auth::pubkey},
+    Word<Auth>{"eap", Auth::eap},
 };
 constexpr std::array childless_words = {
     Word<Childless>{"never", Childless::never},
@@ -44,14 +48,26 @@ void check_identities(const Node& table, const PeerConfig& peer, Section& sectio
 
 }  // namespace
 
-bool needs_psk(const Node& table) {
-  const auto is_null = [&](std::string_view key) {
+AuthPair auth_of(PeerKind kind, const Node& table) {
+  const auto has = [&](std::string_view key) { return table.find(key) != nullptr; };
+  const auto written = [&](std::string_view key) -> std::optional<Auth> {
     const Entry* const entry = table.find(key);
-    return entry != nullptr && entry->value.kind == NodeKind::string && entry->value.text == "null";
+    if (entry == nullptr || entry->value.kind != NodeKind::string) return std::nullopt;
+    const auto* const word =
+        std::ranges::find(auth_words, std::string_view{entry->value.text}, &Word<Auth>::text);
+    return word == auth_words.end() ? std::nullopt : std::optional{word->value};
   };
-  const bool is_peer_null =
-      table.find("remote_auth") == nullptr ? is_null("auth") : is_null("remote_auth");
-  return !is_null("auth") || !is_peer_null;
+  if (kind == PeerKind::server) return {Auth::pubkey, Auth::pubkey};
+  const Auth own = has("cert") || has("key") ? Auth::pubkey : has("user") ? Auth::eap : Auth::psk;
+  AuthPair pair;
+  pair.own = written("auth").value_or(own);
+  // One word speaks for both sides, unless other keys say how the peer proves itself.
+  const bool is_pubkey = has("ca") || has("peer_key");
+  pair.peers = written("remote_auth")
+                   .value_or(is_pubkey                ? Auth::pubkey
+                             : pair.own == Auth::null ? Auth::null
+                                                      : Auth::psk);
+  return pair;
 }
 
 void read_exchange(Section& section, const Node& table, PeerConfig& peer) {
@@ -65,8 +81,10 @@ void read_exchange(Section& section, const Node& table, PeerConfig& peer) {
     exchange.fragment_size = static_cast<std::uint16_t>(*size);
   }
   read_word(section, "auth", auth_words, exchange.auth);
-  exchange.remote_auth = exchange.auth;
   read_word(section, "remote_auth", auth_words, exchange.remote_auth);
+  const AuthPair pair = auth_of(peer.kind, table);
+  exchange.auth = pair.own;
+  exchange.remote_auth = pair.peers;
   check_identities(table, peer, section);
   read_word(section, "childless", childless_words, exchange.childless);
   read_word(section, "unique", unique_words, exchange.unique);

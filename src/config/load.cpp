@@ -16,8 +16,8 @@ namespace caponier::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> section_names = {"site", "host", "policy", "daemon",
-                                                           "debug"};
+constexpr std::array<std::string_view, 7> section_names = {"site",   "host",   "client", "server",
+                                                           "policy", "daemon", "debug"};
 
 constexpr std::size_t fragments_max = 1024;
 constexpr std::size_t policies_max = 16384;
@@ -80,12 +80,12 @@ void Loader::read_section(const Entry& entry) {
   if (!is_known) {
     errors.add(entry.where, fmt::format("unknown section [{}]", base::printable(entry.key)),
                suggest(entry.key, section_names,
-                       "the sections are [site.NAME], [host.NAME], [[policy]], [daemon] and "
-                       "[debug]"));
+                       "the sections are [site.NAME], [host.NAME], [client.NAME], [server], "
+                       "[[policy]], [daemon] and [debug]"));
     return;
   }
   if (entry.key == "policy") return read_policies(entry);
-  const bool is_peer = entry.key == "site" || entry.key == "host";
+  const bool is_peer = entry.key == "site" || entry.key == "host" || entry.key == "client";
   if (entry.value.kind != NodeKind::table) {
     errors.add(entry.value.where,
                fmt::format("{}: expected a table, got {}", entry.key, name_of(entry.value.kind)),
@@ -93,11 +93,17 @@ void Loader::read_section(const Entry& entry) {
     return;
   }
   if (is_peer) {
-    read_peers(entry.key == "site" ? PeerKind::site : PeerKind::host, entry);
+    read_peers(entry.key == "site"   ? PeerKind::site
+               : entry.key == "host" ? PeerKind::host
+                                     : PeerKind::client,
+               entry);
     return;
   }
   if (!define(fmt::format("[{}]", entry.key), entry.value.where)) return;
-  if (entry.key == "daemon") {
+  if (entry.key == "server") {
+    peer_names.emplace("users", entry.value.where);
+    peers.emplace_back(PeerKind::server, &entry);
+  } else if (entry.key == "daemon") {
     read_daemon(entry.value, daemon, errors);
   } else {
     read_debug(entry.value, daemon, errors);
@@ -139,10 +145,30 @@ void Loader::read_peers(PeerKind kind, const Entry& section) {
       errors.add(entry.value.where,
                  fmt::format("the name of {} is taken by the peer at {}", title,
                              first->second.to_string()),
-                 "sites and hosts share their names: rename one of them");
+                 "sites, hosts and clients share their names, and [server] has \"users\": rename "
+                 "one of them");
     }
     peers.emplace_back(kind, &entry);
   }
+}
+
+std::map<std::string, SharedSecret> read_users(Source& source, const std::vector<PeerDraft>& peers,
+                                               Errors& errors) {
+  std::map<std::string, SharedSecret> users;
+  const auto server = std::ranges::find_if(peers, [](const PeerDraft& draft) {
+    return draft.peer.server && draft.peer.server->passwords;
+  });
+  if (server == peers.end()) return users;
+  auto read = source.read_users();
+  if (!read) {
+    errors.add(server->peer.where, fmt::format("passwords: {}", read.error().message),
+               read.error().fix);
+    return users;
+  }
+  for (auto& [name, password] : *read) {
+    users.emplace(name, std::make_shared<const base::SecretBytes>(std::move(password)));
+  }
+  return users;
 }
 
 }  // namespace
@@ -164,9 +190,10 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
   for (const Node& document : loader.documents) loader.read_root(document);
 
   Secrets secrets{source};
+  PkiFiles files{source};
   std::vector<PeerDraft> drafts;
   for (const auto& [kind, entry] : loader.peers) {
-    drafts.push_back(read_peer(kind, *entry, secrets, loader.errors));
+    drafts.push_back(read_peer(kind, *entry, secrets, files, loader.errors));
   }
   check_relations(drafts, loader.daemon, loader.errors);
   check_policies(loader.policies, loader.peer_names, loader.errors);
@@ -175,13 +202,26 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
                       fmt::format("there are more than {} policies", policies_max),
                       "let one policy name several addresses or ports");
   }
+  auto store = files.make_store(loader.errors);
+  std::map<std::string, SharedSecret> users = read_users(source, drafts, loader.errors);
   if (!loader.errors.empty()) return std::unexpected{loader.errors.take()};
+  for (PeerDraft& draft : drafts) {
+    ProofConfig& proof = draft.peer.proof;
+    if (store && !proof.authorities.empty()) {
+      proof.authority_keys = store->authorities(proof.authorities);
+    }
+  }
 
   auto config = std::make_shared<Config>();
   config->daemon = std::move(loader.daemon.daemon);
   for (PeerDraft& draft : drafts) config->peers.push_back(std::move(draft.peer));
   for (PolicyDraft& draft : loader.policies) config->policies.push_back(std::move(draft.policy));
   std::ranges::sort(config->peers, {}, &PeerConfig::name);
+  config->store = std::move(store);
+  config->users = std::move(users);
+  for (PeerDraft& draft : drafts) {
+    if (draft.radius) config->radius = std::move(draft.radius);
+  }
   return config;
 }
 

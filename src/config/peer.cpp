@@ -25,6 +25,13 @@ constexpr KeySpec optional(std::string_view name, Example example) {
 constexpr std::array common_keys = {
     required("remote", "\"203.0.113.9\""),
     required("psk", "\"@NAME\""),
+    optional("cert", "\"certs/gw.pem\""),
+    optional("key", "\"certs/gw.key\""),
+    optional("key_passphrase", "\"@gw.key\""),
+    optional("ca", "[\"ca/ca.pem\"]"),
+    optional("crl", "[\"crl/ca.crl\"]"),
+    optional("revocation", "\"strict\""),
+    optional("peer_key", "\"cv1:...\""),
     optional("local", "\"198.51.100.1\""),
     optional("local_id", "\"gw.example.org\""),
     optional("remote_id", "\"branch.example.org\""),
@@ -79,6 +86,31 @@ constexpr std::array site_keys = {
     optional("mode", "\"beet\""),
 };
 
+constexpr std::array client_keys = {
+    optional("user", "\"alice\""),
+    optional("password", "\"@alice\""),
+    optional("remote_nets", "[\"10.1.0.0/16\"]"),
+    optional("mobike", "true"),
+};
+
+constexpr std::array server_keys = {
+    required("name", "\"vpn.example.org\""),
+    required("pool", "[\"10.9.0.0/24\"]"),
+    optional("local_nets", "[\"10.1.0.0/16\"]"),
+    optional("dns", "[\"10.1.0.53\"]"),
+    optional("domains", "[\"example.org\"]"),
+    optional("certificates", "true"),
+    optional("passwords", "true"),
+    optional("radius", "[\"10.1.0.5\"]"),
+    optional("radius_secret", "\"@radius\""),
+    optional("mobike", "true"),
+};
+
+/// What a server has no use for: its users come from anywhere.
+constexpr std::array<std::string_view, 10> not_servers = {
+    "remote", "psk", "local_id",    "remote_id", "remote_port",
+    "start",  "pfp", "per_cpu_sas", "auth",      "remote_auth"};
+
 constexpr std::array host_keys = {
     optional("ports", "[\"tcp/5432\"]"),
 };
@@ -120,12 +152,27 @@ std::vector<KeySpec> schema_of(PeerKind kind) {
   switch (kind) {
     case PeerKind::site: schema.insert(schema.end(), site_keys.begin(), site_keys.end()); break;
     case PeerKind::host: schema.insert(schema.end(), host_keys.begin(), host_keys.end()); break;
+    case PeerKind::client:
+      schema.insert(schema.end(), client_keys.begin(), client_keys.end());
+      break;
+    case PeerKind::server:
+      std::erase_if(schema, [](const KeySpec& key) {
+        return std::ranges::find(not_servers, key.name) != not_servers.end();
+      });
+      schema.insert(schema.begin(), server_keys.begin(), server_keys.end());
+      break;
   }
   return schema;
 }
 
 std::string title_of(PeerKind kind, std::string_view name) {
-  return fmt::format("[{}.{}]", kind == PeerKind::site ? "site" : "host", base::printable(name));
+  switch (kind) {
+    case PeerKind::site: return fmt::format("[site.{}]", base::printable(name));
+    case PeerKind::host: return fmt::format("[host.{}]", base::printable(name));
+    case PeerKind::client: return fmt::format("[client.{}]", base::printable(name));
+    case PeerKind::server: break;
+  }
+  return "[server]";
 }
 
 void read_remote(Section& section, PeerDraft& draft) {
@@ -365,6 +412,10 @@ void read_interfaces(Section& section, std::string_view key, std::vector<std::st
   for (auto& name : section.list(key, parse_interface_name)) to.push_back(std::move(name.value));
 }
 
+std::vector<base::Prefix> everything() {
+  return {*base::Prefix::parse("0.0.0.0/0"), *base::Prefix::parse("::/0")};
+}
+
 /// "auto" has no way to know which firewall rules of the host packet sockets would pass by.
 void read_clear_side(Section& section, DaemonConfig& daemon) {
   constexpr std::array<Word<ClearSide>, 3> words{
@@ -394,7 +445,8 @@ void read_outer_side(Section& section, DaemonConfig& daemon) {
 
 }  // namespace
 
-PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors& errors) {
+PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFiles& files,
+                    Errors& errors) {
   PeerDraft draft;
   PeerConfig& peer = draft.peer;
   peer.name = entry.key;
@@ -402,9 +454,18 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   peer.where = entry.value.where;
   std::vector<KeySpec> schema = schema_of(kind);
   const std::string psk_example = fmt::format("\"@{}\"", peer.name);
-  if (is_name(peer.name)) std::ranges::find(schema, "psk", &KeySpec::name)->example = psk_example;
-  std::ranges::find(schema, "psk", &KeySpec::name)->required = needs_psk(entry.value);
+  if (const auto psk = std::ranges::find(schema, "psk", &KeySpec::name); psk != schema.end()) {
+    if (is_name(peer.name)) psk->example = psk_example;
+    const AuthPair auth = auth_of(kind, entry.value);
+    psk->required = auth.own == Auth::psk || auth.peers == Auth::psk;
+  }
   Section section{entry.value, title_of(kind, entry.key), schema, errors};
+  if (kind == PeerKind::server) {
+    peer.name = "users";
+    peer.remote = "any";
+    peer.remote_any = true;
+    peer.start = Start::on_command;
+  }
   read_remote(section, draft);
   read_identities(section, draft);
   read_psk(section, draft, secrets);
@@ -418,6 +479,8 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
   read_per_cpu_sas(section, entry.value, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
+  if (kind == PeerKind::server) read_server(section, draft, secrets, files);
+  read_proof(section, entry.value, draft, secrets, files);
   read_recovery(section, peer);
   read_treatment(section, entry.value, peer);
   read_child_kind(section, entry.value, draft, compat);
@@ -426,10 +489,14 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, Errors&
     draft.remote_nets = section.list("remote_nets", parse_prefix);
     peer.local_nets = values_of(draft.local_nets);
     peer.remote_nets = values_of(draft.remote_nets);
-    if (const auto mobike = section.boolean("mobike")) peer.mobike = mobike->value;
-  } else {
+  } else if (kind == PeerKind::client) {
+    draft.remote_nets = section.list("remote_nets", parse_prefix);
+    peer.remote_nets = values_of(draft.remote_nets);
+    if (!section.has("remote_nets")) peer.remote_nets = everything();
+  } else if (kind == PeerKind::host) {
     read_ports(section, peer);
   }
+  if (const auto mobike = section.boolean("mobike")) peer.mobike = mobike->value;
   return draft;
 }
 

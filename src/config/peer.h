@@ -16,11 +16,30 @@ class Secrets {
   explicit Secrets(Source& source) : source_(source) {}
   using Psk = std::shared_ptr<const base::SecretBytes>;
   [[nodiscard]] const Parsed<Psk>& get(const std::string& reference);
+  /// A person's password, however weak: only a final newline is not of it.
+  [[nodiscard]] Parsed<Psk> password(const std::string& reference);
 
  private:
   [[nodiscard]] Parsed<Psk> read(const std::string& reference);
   Source& source_;
   std::map<std::string, Parsed<Psk>> known_;
+};
+
+/// Reads each file of the pki folder once. What only the store needs is collected for it.
+class PkiFiles {
+ public:
+  explicit PkiFiles(Source& source) : source_(source) {}
+  [[nodiscard]] const pki::PkiProvider* provider() const { return source_.pki(); }
+  [[nodiscard]] bool has(const std::string& name) const { return source_.has_pki(name); }
+  [[nodiscard]] Parsed<SharedSecret> read(const std::string& name, bool is_private);
+  enum class Use : std::uint8_t { anchor, crl };
+  [[nodiscard]] Parsed<std::string> add(const std::string& name, Use use);
+  /// The store of everything added; mistakes are noted at the file.
+  [[nodiscard]] std::shared_ptr<pki::CertificateStore> make_store(Errors& errors) const;
+
+ private:
+  Source& source_;
+  std::map<std::string, SharedSecret> anchors_, crls_;
 };
 
 /// A peer with the places of what it says. Nothing that could not be read takes part in the checks
@@ -33,14 +52,23 @@ struct PeerDraft {
   std::vector<Located<base::Prefix>> local_nets;
   std::vector<Located<base::Prefix>> remote_nets;
   bool ids_known = true;
+  std::optional<RadiusConfig> radius;
 };
 
 [[nodiscard]] PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets,
-                                  Errors& errors);
+                                  PkiFiles& files, Errors& errors);
 
-/// Whether one of the two sides has to prove itself.
-[[nodiscard]] bool needs_psk(const Node& table);
+/// How both sides prove who they are: as written, or as the other keys imply.
+struct AuthPair {
+  Auth own = Auth::psk;
+  Auth peers = Auth::psk;
+};
+[[nodiscard]] AuthPair auth_of(PeerKind kind, const Node& table);
 void read_exchange(Section& section, const Node& table, PeerConfig& peer);
+/// Certificates, keys and passwords, after the identities.
+void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
+                PkiFiles& files);
+void read_server(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files);
 
 /// What becomes of packets and their headers.
 void read_treatment(Section& section, const Node& table, PeerConfig& peer);

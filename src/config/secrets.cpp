@@ -56,6 +56,15 @@ const Parsed<Secrets::Psk>& Secrets::get(const std::string& reference) {
   return known_.emplace(reference, read(reference)).first->second;
 }
 
+Parsed<Secrets::Psk> Secrets::password(const std::string& reference) {
+  const auto raw = source_.read_secret(reference);
+  if (!raw) {
+    return std::unexpected{
+        Fault{fmt::format("cannot read the password: {}", raw.error().message), raw.error().fix}};
+  }
+  return std::make_shared<const base::SecretBytes>(without_newlines(raw->reveal()));
+}
+
 Parsed<Secrets::Psk> Secrets::read(const std::string& reference) {
   const auto raw = source_.read_secret(reference);
   if (!raw) {

@@ -30,6 +30,8 @@ std::string_view name_of(config::PeerKind kind) {
   switch (kind) {
     case config::PeerKind::site: return "site";
     case config::PeerKind::host: return "host";
+    case config::PeerKind::server: return "server";
+    case config::PeerKind::client: return "client";
   }
   return "unknown";
 }
@@ -96,6 +98,26 @@ void add_totals(Json& out, const gateway::PeerStatus& peer, base::Instant now) {
   out["last_out_seconds"] = ago_json(sum.last_out, now);
 }
 
+Json addresses_json(const std::vector<base::IpAddress>& addresses) {
+  Json out = Json::array();
+  for (const base::IpAddress& address : addresses) out.push_back(address.to_string());
+  return out;
+}
+
+Json users_json(const gateway::PeerStatus& peer, base::Instant now) {
+  Json out = Json::array();
+  for (const ike::IkeSaInfo& ike : peer.users) {
+    Json& user = out.emplace_back();
+    user["user"] = ike.user.empty() ? Json{} : Json(base::printable(ike.user));
+    user["identity"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
+    user["inner"] = addresses_json(ike.inner);
+    user["remote_endpoint"] = ike.path.remote.to_string();
+    user["nat"] = nat_text(ike);
+    user["established_seconds"] = ago_json(ike.established_at, now);
+  }
+  return out;
+}
+
 std::int64_t microseconds(base::Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
@@ -152,6 +174,10 @@ Json peer_json(const gateway::PeerStatus& peer, base::Instant now) {
   Json& children = out["children"] = Json::array();
   for (const gateway::ChildStatus& child : peer.children) {
     children.push_back(child_json(child, now));
+  }
+  if (peer.kind == config::PeerKind::server) out["users"] = users_json(peer, now);
+  if (peer.kind == config::PeerKind::client) {
+    out["inner"] = addresses_json(peer.ike ? peer.ike->inner : std::vector<base::IpAddress>{});
   }
   return out;
 }

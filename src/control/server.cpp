@@ -53,6 +53,7 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::child_down:
     case base::EventKind::child_resource:
     case base::EventKind::child_expiring:
+    case base::EventKind::radius_server:
     case base::EventKind::audit: return std::nullopt;
   }
   return std::nullopt;

@@ -54,7 +54,8 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 
 std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path) {
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  io::FileSource source{path, credentials == nullptr ? "" : credentials};
+  const pki::OpensslPki pki;
+  io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki};
   return config::load(path, source);
 }
 
@@ -88,7 +89,7 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       log_(log_form),
       worker_parts_(make_worker_parts(worker_count(config))),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
-      keyholder_(crypto_.provider()),
+      keyholder_(crypto_.provider(), &pki_),
       server_(gateway_, *this) {}
 
 App::~App() {
@@ -193,6 +194,9 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
   loop_.on_readable(addresses_->fd(), [this] {
     if (addresses_->drain()) update_local_addresses(io::monotonic_now());
   });
+  user_side_ = std::make_unique<UserSide>(
+      UserSide::Options{options.run_dir, tun_->name(), tun_->index(), mark}, rng_, *netlink_,
+      loop_);
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {
     for (const io::LookupAnswer& answer : resolver_->take_answers()) {
@@ -265,6 +269,7 @@ void App::apply(ConfigPtr config, base::Instant now) {
   config_ = std::move(config);
   if (is_first) update_local_addresses(now);
   keyholder_.apply(config_);
+  user_side_->apply(config_, now);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
         {},
@@ -321,10 +326,12 @@ void App::settle() {
     gateway_.handle_deadline(now);
     perform_actions(now);
   }
+  settle_users(now);
   plane_->release_waiting();
   server_.handle_progress(now);
   // A request may have changed the gateway.
   perform_actions(now);
+  settle_users(now);
   while (auto output = server_.poll_output()) {
     if (output->cut) {
       control_socket_->cut(output->client);
@@ -355,7 +362,27 @@ void App::perform(ike::CloseStream& action, base::Instant now) {
 }
 
 void App::perform(ike::AuthRequest& action, base::Instant now) {
-  gateway_.handle_auth_reply(keyholder_.answer(action), now);
+  constexpr std::int64_t microseconds_per_second = 1'000'000;
+  const pki::UnixTime wall_clock{io::unix_microseconds_now() / microseconds_per_second};
+  gateway_.handle_auth_reply(keyholder_.answer(action, wall_clock), now);
+}
+
+void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }
+void App::perform(ike::EapEnded& action, base::Instant) { user_side_->handle(action); }
+
+void App::perform(gateway::SetInner& action, base::Instant) {
+  const auto done = user_side_->set_inner(action);
+  if (!done) warn(done.error());
+}
+
+void App::settle_users(base::Instant now) {
+  user_side_->handle_deadline(now);
+  while (auto reply = user_side_->poll_reply()) {
+    gateway_.handle_eap_reply(std::move(*reply), now);
+    perform_actions(now);
+    user_side_->handle_deadline(now);
+  }
+  while (auto event = user_side_->poll_event()) emit(std::move(*event));
 }
 
 void App::perform(gateway::AddRoute& action, base::Instant) {
@@ -461,6 +488,10 @@ void App::arm_timer() {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
   }
   if (const auto at = plane_->poll_deadline(); at && (!first || *at < *first)) first = at;
+  if (const auto deadline = user_side_->poll_deadline();
+      deadline && (!first || deadline->at < *first)) {
+    first = deadline->at;
+  }
   loop_.set_timer(first);
 }
 

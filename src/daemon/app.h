@@ -11,6 +11,7 @@
 #include "daemon/options.h"
 #include "daemon/packet_side.h"
 #include "daemon/plane.h"
+#include "daemon/user_side.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
 #include "io/dns/resolver.h"
@@ -24,6 +25,7 @@
 #include "io/tun/tun_device.h"
 #include "io/unix/lock_file.h"
 #include "io/unix/unix_server.h"
+#include "pki/openssl/provider.h"
 
 namespace caponier::daemon {
 
@@ -86,10 +88,15 @@ class App final : public control::Daemon {
   void update_local_addresses(base::Instant now);
 
   void settle();
+  /// EAP conversations that have got on; what that leads to is done.
+  void settle_users(base::Instant now);
   void perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
   void perform(ike::CloseStream& action, base::Instant now);
   void perform(ike::AuthRequest& action, base::Instant now);
+  void perform(ike::EapRequest& action, base::Instant now);
+  void perform(ike::EapEnded& action, base::Instant now);
+  void perform(gateway::SetInner& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
   void perform(gateway::RemoveRoute& action, base::Instant now);
   void perform(gateway::SetClearFilter& action, base::Instant now);
@@ -116,6 +123,7 @@ class App final : public control::Daemon {
   std::vector<std::unique_ptr<WorkerPart>> worker_parts_;
   io::FairLock inspection_lock_;
   gateway::Gateway gateway_;
+  pki::OpensslPki pki_;
   gateway::Keyholder keyholder_;
   control::Server server_;
   ConfigPtr config_;
@@ -133,6 +141,7 @@ class App final : public control::Daemon {
   std::unique_ptr<PacketSide> packet_side_;
   std::unique_ptr<XdpSide> xdp_side_;
   std::unique_ptr<Plane> plane_;
+  std::unique_ptr<UserSide> user_side_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;
 };

@@ -133,6 +133,12 @@ void Gateway::Impl::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
   pump(now);
 }
 
+void Gateway::Impl::handle_eap_reply(ike::EapReply reply, base::Instant now) {
+  if (!endpoint_) return;
+  endpoint_->handle_eap_reply(std::move(reply), now);
+  pump(now);
+}
+
 void Gateway::Impl::handle_lookup(const std::string& connection,
                                   const std::vector<base::IpAddress>& addresses,
                                   base::Instant now) {
@@ -229,6 +235,7 @@ void Gateway::Impl::shutdown(base::Instant now) {
   touched_.clear();
   set_policies({});
   set_routes({});
+  forget_inner();
   command(ike::Shutdown{}, now);
   pump(now);
 }
@@ -275,6 +282,9 @@ Worker& Gateway::worker(std::size_t index) { return impl_->workers()[index]; }
 void Gateway::handle_worker_news(base::Instant now) { impl_->pump(now); }
 void Gateway::handle_too_big(const OuterTooBig& error, base::Instant now) {
   impl_->handle_too_big(error, now);
+}
+void Gateway::handle_eap_reply(ike::EapReply reply, base::Instant now) {
+  impl_->handle_eap_reply(std::move(reply), now);
 }
 void Gateway::handle_auth_reply(ike::AuthReply reply, base::Instant now) {
   impl_->handle_auth_reply(std::move(reply), now);

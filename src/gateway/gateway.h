@@ -72,9 +72,20 @@ struct DeliverClear {
   base::ByteVec packet;
 };
 
-using Action =
-    std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, AddRoute, RemoveRoute,
-                 SetClearFilter, Lookup, FindSource, DeliverClear, base::Event>;
+/// The inner addresses that a server has given us through this connection, each to be put on the
+/// tunnel device, and the DNS servers to be asked there: for these domains alone, or for all when
+/// there are none. Takes the place of what was said before; nothing: all to be taken away.
+struct SetInner {
+  std::string connection;
+  std::vector<base::IpAddress> addresses;
+  std::vector<base::IpAddress> dns;
+  std::vector<std::string> domains;
+  friend bool operator==(const SetInner&, const SetInner&) = default;
+};
+
+using Action = std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, ike::EapRequest,
+                            ike::EapEnded, AddRoute, RemoveRoute, SetInner, SetClearFilter, Lookup,
+                            FindSource, DeliverClear, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {
@@ -107,8 +118,9 @@ struct PeerStatus {
   base::Instant since;  ///< of the present state
   std::optional<ike::IkeSaInfo> ike;
   std::vector<ChildStatus> children;
-  std::string note;       ///< why it is down, in one line
-  unsigned attempts = 0;  ///< failed ones since it was last up
+  std::vector<ike::IkeSaInfo> users;  ///< of a server: those that are in
+  std::string note;                   ///< why it is down, in one line
+  unsigned attempts = 0;              ///< failed ones since it was last up
   std::optional<base::Instant> next_attempt;
 };
 
@@ -175,6 +187,7 @@ class Gateway {
   void handle_too_big(const OuterTooBig& error, base::Instant now);
 
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
+  void handle_eap_reply(ike::EapReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);
   void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "gateway/address_pools.h"
 #include "gateway/gateway.h"
 #include "gateway/inspection.h"
 #include "gateway/key_tables.h"
@@ -38,6 +39,7 @@ class Gateway::Impl {
   void pump(base::Instant now);
   void handle_too_big(const OuterTooBig& error, base::Instant now);
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
+  void handle_eap_reply(ike::EapReply reply, base::Instant now);
   void handle_lookup(const std::string& connection, const std::vector<base::IpAddress>& addresses,
                      base::Instant now);
   void handle_source_address(const std::string& connection, std::optional<base::IpAddress> address,
@@ -97,6 +99,10 @@ class Gateway::Impl {
   void on_ike_up(const ike::IkeUp& up, base::Instant now);
   void on_ike_down(const ike::IkeDown& down, base::Instant now);
   void on_child_up(const ike::ChildUp& up, base::Instant now);
+  void on_lease_request(const ike::LeaseRequest& request, base::Instant now);
+  void on_configured(const ike::Configured& configured);
+  /// What is told of peers that have no inner addresses any more.
+  void forget_inner();
   void on_event(base::Event event);
   void export_keys(const ike::KeysExported& keys);
   void note_not_exported(const std::string& peer);
@@ -126,6 +132,8 @@ class Gateway::Impl {
   std::optional<SetClearFilter> clear_filter_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
+  AddressPools pools_;
+  std::map<std::string, SetInner> inner_;  ///< by connection, as last told
   std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;
   std::deque<Action> actions_;

@@ -14,6 +14,17 @@ struct Overloaded : Handlers... {
   using Handlers::operator()...;
 };
 
+/// What a peer says is to become configuration of ours.
+bool is_domain(std::string_view text) {
+  constexpr std::size_t domain_size_max = 253;
+  const auto is_good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  return !text.empty() && text.size() <= domain_size_max && text.front() != '-' &&
+         std::all_of(text.begin(), text.end(), is_good);
+}
+
 }  // namespace
 
 void Gateway::Impl::emit(Action action) {
@@ -103,6 +114,7 @@ void Gateway::Impl::refresh() {
   if (endpoint_) endpoint_->set_connections(std::move(connections));
   set_policies(std::move(policies));
   set_routes(std::move(routes));
+  forget_inner();
 }
 
 void Gateway::Impl::set_policies(std::vector<ipsec::Policy> policies) {
@@ -161,6 +173,11 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  },
                  [&](const policy::SkipSa& skip) { workers_.skip(skip); },
                  [&](ike::AuthRequest& request) { emit(std::move(request)); },
+                 [&](ike::EapRequest& request) { emit(std::move(request)); },
+                 [&](const ike::EapEnded& ended) { emit(ended); },
+                 [&](const ike::LeaseRequest& request) { on_lease_request(request, now); },
+                 [&](const ike::LeaseEnded& ended) { pools_.end(ended.sa); },
+                 [&](const ike::Configured& configured) { on_configured(configured); },
                  [&](const ike::IkeAnswered& answered) {
                    if (Peer* peer = find(answered.connection)) peer->handle(answered, now);
                  },
@@ -256,7 +273,53 @@ void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
   emit(std::move(transmit));
 }
 
+void Gateway::Impl::on_lease_request(const ike::LeaseRequest& request, base::Instant now) {
+  const Peer* const peer = find(request.connection);
+  ike::LeaseReply reply{request.sa, request.request, {}, {}, "the server is not configured"};
+  if (peer != nullptr && peer->config().server) reply = pools_.lease(request, peer->config());
+  endpoint_->handle_lease_reply(std::move(reply), now);
+}
+
+void Gateway::Impl::on_configured(const ike::Configured& configured) {
+  Peer* const peer = find(configured.connection);
+  if (peer == nullptr) return;
+  if (peer->handle(configured)) touched_.insert(configured.connection);
+  SetInner inner{configured.connection, configured.addresses, {}, {}};
+  for (const wire::ConfigAttribute& attribute : configured.attributes) {
+    const base::Bytes value = attribute.value;
+    switch (static_cast<wire::ConfigAttributeType>(attribute.type)) {
+      case wire::ConfigAttributeType::internal_ip4_dns:
+        if (value.size() == 4) inner.dns.push_back(base::IpAddress::from_bytes(value));
+        break;
+      case wire::ConfigAttributeType::internal_ip6_dns:
+        if (value.size() == 16) inner.dns.push_back(base::IpAddress::from_bytes(value));
+        break;
+      case wire::ConfigAttributeType::internal_dns_domain:
+        if (is_domain(base::as_text(value))) inner.domains.emplace_back(base::as_text(value));
+        break;
+      default: break;
+    }
+  }
+  SetInner& told = inner_[configured.connection];
+  if (told == inner) return;
+  told = inner;
+  emit(std::move(inner));
+}
+
+void Gateway::Impl::forget_inner() {
+  for (auto at = inner_.begin(); at != inner_.end();) {
+    const auto peer = peers_.find(at->first);
+    if (peer != peers_.end() && !peer->second.inner().empty()) {
+      ++at;
+      continue;
+    }
+    emit(SetInner{at->first, {}, {}, {}});
+    at = inner_.erase(at);
+  }
+}
+
 void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
+  if (up.replaces) pools_.move(*up.replaces, up.sa);
   Peer* peer = find(up.connection);
   if (peer == nullptr) return command(ike::DeleteIke{up.connection}, now);
   const auto sa = endpoint_->find(up.sa);

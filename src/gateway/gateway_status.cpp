@@ -32,6 +32,9 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
   for (const ike::IkeSaInfo* sa : sas) {
     // Of several, the newest established one is shown.
     if (!status.ike || sa->state == ike::IkeState::established) status.ike = *sa;
+    if (peer.config().server && sa->state == ike::IkeState::established && !sa->is_replaced) {
+      status.users.push_back(*sa);
+    }
     for (const ike::ChildSaInfo& child : sa->children) {
       ChildStatus entry{child, {}, {}};
       entry.inner_mtu =

@@ -1,24 +1,33 @@
 #pragma once
-// Holds the pre-shared keys and answers AuthRequest, nothing else. In the daemon it may live in a
-// process of its own; the simulation holds it in memory.
+// Holds pre-shared and private keys and whom we trust, and answers AuthRequest, nothing else. In
+// the daemon it may live in a process of its own; the simulation holds it in memory.
 
 #include <memory>
 
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "ike/actions.h"
+#include "pki/provider.h"
 
 namespace caponier::gateway {
 
 class Keyholder {
  public:
-  /// `crypto` must outlive the object.
-  explicit Keyholder(const crypto::CryptoProvider& crypto) : crypto_(&crypto) {}
+  /// Both must outlive the object; without `pki` there are no signatures.
+  explicit Keyholder(const crypto::CryptoProvider& crypto, const pki::PkiProvider* pki = nullptr)
+      : crypto_(&crypto), pki_(pki) {}
   void apply(std::shared_ptr<const config::Config> config) { config_ = std::move(config); }
-  [[nodiscard]] ike::AuthReply answer(const ike::AuthRequest& request) const;
+  /// `now`: for the validity of certificates.
+  [[nodiscard]] ike::AuthReply answer(const ike::AuthRequest& request, pki::UnixTime now) const;
 
  private:
+  void sign(const ike::AuthRequest& request, const config::PeerConfig& peer,
+            ike::AuthReply& reply) const;
+  void verify(const ike::AuthRequest& request, const config::PeerConfig& peer, pki::UnixTime now,
+              ike::AuthReply& reply) const;
+
   const crypto::CryptoProvider* crypto_;
+  const pki::PkiProvider* pki_;
   std::shared_ptr<const config::Config> config_;
 };
 

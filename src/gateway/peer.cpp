@@ -42,6 +42,7 @@ void Peer::inherit(const Peer& old, base::Instant now) {
   // A host's routes hang on its addresses: forgotten ones would let traffic pass unprotected.
   if (!config_.local && !old.config_.local) outer_.local = old.outer_.local;
   if (config_.remote == old.config_.remote) outer_.remote = old.outer_.remote;
+  outer_.inner = old.outer_.inner;
   rebuild();
   // Initiate is ignored while the old SA is there; its end starts us, or at the latest this.
   if (old.state() != PeerState::off) next_attempt_ = now + acquire_patience;
@@ -87,9 +88,17 @@ void Peer::down(base::Instant now) {
   attempt_started_.reset();
   child_pending_until_.reset();
   note_.clear();
+  outer_.inner.clear();
   requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
   requests_.emplace_back(Refresh{});
   enter(Phase::waiting, now);
+}
+
+bool Peer::handle(const ike::Configured& configured) {
+  if (wish_ == Wish::down || outer_.inner == configured.addresses) return false;
+  outer_.inner = configured.addresses;
+  requests_.emplace_back(Refresh{});
+  return true;
 }
 
 void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now) {

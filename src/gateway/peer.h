@@ -74,6 +74,8 @@ class Peer {
   /// `established`: the IKE SAs of this peer that are up now.
   void handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, base::Instant now);
   void handle(const ike::Redirected& redirected, base::Instant now);
+  /// The server has given us addresses. True when they are others than before.
+  bool handle(const ike::Configured& configured);
   void handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
@@ -95,6 +97,7 @@ class Peer {
 
   /// `idle` for an established one: whether traffic passes is the engine's knowledge.
   [[nodiscard]] PeerState state() const;
+  [[nodiscard]] const std::vector<base::IpAddress>& inner() const { return outer_.inner; }
   [[nodiscard]] base::Instant since() const { return since_; }
   [[nodiscard]] const std::string& note() const { return note_; }
   [[nodiscard]] unsigned attempts() const { return attempts_; }

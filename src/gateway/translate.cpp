@@ -17,6 +17,20 @@ TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
   return selectors;
 }
 
+bool has_family(const std::vector<base::Prefix>& nets, base::Family family) {
+  return std::any_of(nets.begin(), nets.end(),
+                     [&](const base::Prefix& net) { return net.address.family() == family; });
+}
+
+/// Of the families in `nets`.
+TrafficSelectors everything(const std::vector<base::Prefix>& nets) {
+  TrafficSelectors selectors;
+  for (const base::Family family : {base::Family::v4, base::Family::v6}) {
+    if (has_family(nets, family)) selectors.push_back(TrafficSelector::any(family));
+  }
+  return selectors;
+}
+
 /// The addresses of one family: a transport-mode selector must not mix them.
 std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses, base::Family family) {
   std::vector<IpAddress> chosen;
@@ -71,6 +85,12 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
   child.treatment = peer.treatment;
   child.resources = peer.per_cpu_sas;
   switch (peer.kind) {
+    case config::PeerKind::client:
+      child.is_local_leased = true;
+      child.local = everything(peer.remote_nets);
+      child.remote = selectors_of(peer.remote_nets);
+      return child;
+    case config::PeerKind::server: child.is_remote_leased = true; [[fallthrough]];
     case config::PeerKind::site:
       child.mode = peer.mode;
       child.local = selectors_of(peer.local_nets);
@@ -92,7 +112,13 @@ std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
 }
 
 ike::AuthKind auth_of(config::Auth auth) {
-  return auth == config::Auth::null ? ike::AuthKind::null : ike::AuthKind::shared_key;
+  switch (auth) {
+    case config::Auth::psk: return ike::AuthKind::shared_key;
+    case config::Auth::null: return ike::AuthKind::null;
+    case config::Auth::pubkey: return ike::AuthKind::signature;
+    case config::Auth::eap: return ike::AuthKind::eap;
+  }
+  return ike::AuthKind::shared_key;
 }
 
 ike::Childless childless_of(config::Childless childless) {
@@ -114,11 +140,27 @@ ike::Unique unique_of(config::Unique unique) {
   return ike::Unique::coexist;
 }
 
+void set_users(ike::ConnectionConfig& connection, const config::PeerConfig& peer) {
+  for (const pki::KeyHash& key : peer.proof.authority_keys) {
+    base::append(connection.authorities, key);
+  }
+  if (peer.kind == config::PeerKind::client) {
+    connection.wish = ike::AddressWish{has_family(peer.remote_nets, base::Family::v4),
+                                       has_family(peer.remote_nets, base::Family::v6)};
+  }
+  if (!peer.server) return;
+  connection.gives_leases = true;
+  connection.remote_auths.clear();
+  if (peer.server->certificates) connection.remote_auths.push_back(ike::AuthKind::signature);
+  if (peer.server->passwords || !peer.server->radius_servers.empty())
+    connection.remote_auths.push_back(ike::AuthKind::eap);
+}
+
 void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfig& exchange) {
   connection.fragmentation = exchange.fragmentation;
   connection.fragment_size = exchange.fragment_size;
   connection.local_auth = auth_of(exchange.auth);
-  connection.remote_auth = auth_of(exchange.remote_auth);
+  connection.remote_auths = {auth_of(exchange.remote_auth)};
   connection.childless = childless_of(exchange.childless);
   connection.unique = unique_of(exchange.unique);
 }
@@ -214,12 +256,13 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   // AH cannot travel in UDP.
   connection->prefers_udp_encap = peer.encap == config::Encap::automatic && peer.ah.empty();
   set_exchange(*connection, peer.exchange);
+  set_users(*connection, peer);
   connection->nat_traversal = peer.encap != config::Encap::never;
   // Transport mode is bound to its addresses (RFC 4555 s1.2).
-  connection->mobike = peer.mobike && peer.kind == config::PeerKind::site;
+  connection->mobike = peer.mobike && peer.kind != config::PeerKind::host;
   connection->keepalive_interval = peer.keepalive;
   // The selectors of a host are its addresses: elsewhere it would be another host.
-  connection->follows_redirects = peer.redirect && peer.kind == config::PeerKind::site;
+  connection->follows_redirects = peer.redirect && peer.kind != config::PeerKind::host;
   if (peer.redirect_to) connection->redirect_to = gateway_name(*peer.redirect_to);
   connection->resumption = peer.resumption;
   connection->credential_tag = base::to_vec(credential_tag);
@@ -238,22 +281,35 @@ bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b) {
          a.children.front().remote == b.children.front().remote;
 }
 
+namespace {
+
+/// A client's are known once a server has given it addresses.
+std::vector<base::Prefix> local_nets_of(const config::PeerConfig& peer,
+                                        const OuterAddresses& outer) {
+  if (peer.kind != config::PeerKind::client) return peer.local_nets;
+  std::vector<base::Prefix> nets;
+  for (const IpAddress& address : outer.inner) nets.push_back(whole(address));
+  return nets;
+}
+
+}  // namespace
+
 std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                          const OuterAddresses& outer) {
   std::vector<ipsec::Policy> policies;
   switch (peer.kind) {
     case config::PeerKind::site:
+    case config::PeerKind::server:
+    case config::PeerKind::client: {
+      const TrafficSelectors local = selectors_of(local_nets_of(peer, outer));
+      if (local.empty()) break;
       // "Everything" does not include ourselves: no peer may speak for our own networks.
       if (has_everything(peer)) {
-        policies.push_back({ipsec::PolicyAction::bypass,
-                            {},
-                            {},
-                            selectors_of(peer.local_nets),
-                            selectors_of(peer.local_nets)});
+        policies.push_back({ipsec::PolicyAction::bypass, {}, {}, local, local});
       }
-      policies.push_back(
-          protect(peer, selectors_of(peer.local_nets), selectors_of(peer.remote_nets)));
+      policies.push_back(protect(peer, local, selectors_of(peer.remote_nets)));
       break;
+    }
     case config::PeerKind::host:
       if (!outer.local) break;
       for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
@@ -284,8 +340,17 @@ std::vector<AddRoute> make_routes(const config::PeerConfig& peer, const OuterAdd
   std::vector<AddRoute> routes;
   switch (peer.kind) {
     case config::PeerKind::site:
+    case config::PeerKind::server:
       for (const base::Prefix& net : peer.remote_nets) {
         routes.push_back({net, std::nullopt, peer.local_nets});
+      }
+      break;
+    case config::PeerKind::client:
+      for (const base::Prefix& net : peer.remote_nets) {
+        for (const IpAddress& inner : of_family(outer.inner, net.address.family())) {
+          routes.push_back({net, inner, {whole(inner)}});
+          break;
+        }
       }
       break;
     case config::PeerKind::host:

@@ -17,6 +17,7 @@ namespace caponier::gateway {
 struct OuterAddresses {
   std::optional<base::IpAddress> local;
   std::vector<base::IpAddress> remote;
+  std::vector<base::IpAddress> inner{};  ///< given to us by a server
   friend bool operator==(const OuterAddresses&, const OuterAddresses&) = default;
 };
 

@@ -18,6 +18,7 @@
 #include "policy/child_sa.h"
 #include "policy/identity.h"
 #include "policy/trigger.h"
+#include "wire/ike.h"
 
 namespace caponier::ike {
 
@@ -44,21 +45,106 @@ struct CloseStream {
   base::Path path;
 };
 
-/// Ask the keyholder for the AUTH value of RFC 7296 s2.15, of our own or of the peer's octets.
+/// What the peer has sent to prove who it is.
+struct PeerProof {
+  policy::Identity identity;
+  wire::AuthMethod method{};
+  base::ByteVec auth;
+  std::vector<wire::CertPayload> certificates{};
+};
+
+/// Ask the keyholder for our AUTH value (RFC 7296 s2.15), or whether the peer's is right.
 /// Answered with AuthReply, at once or later; the SA waits.
 struct AuthRequest {
   IkeSaId sa;
   std::uint64_t request = 0;  ///< repeated in the reply
   std::string connection;
   crypto::PrfId prf{};
-  base::ByteVec signed_octets;  ///< InitiatorSignedOctets or ResponderSignedOctets
+  base::ByteVec signed_octets;       ///< InitiatorSignedOctets or ResponderSignedOctets
+  std::optional<PeerProof> proof{};  ///< to be judged; null: ours is to be made
+  /// For a signature of ours: the hashes that the peer knows (RFC 7427 s4; none: it knows only what
+  /// RFC 7296 has), and which certificates it has asked for (s3.7).
+  std::vector<std::uint16_t> hashes{};
+  std::vector<wire::CertReqPayload> wishes{};
+};
+
+enum class AuthOutcome : std::uint8_t {
+  unavailable,  ///< the keyholder has nothing to make or to judge it with
+  made,
+  right,
+  wrong,
 };
 
 struct AuthReply {
   IkeSaId sa;
   std::uint64_t request = 0;
-  bool known = false;      ///< the keyholder has a key for this connection
-  base::SecretBytes auth;  ///< prf(prf(PSK, "Key Pad for IKEv2"), octets)
+  AuthOutcome outcome = AuthOutcome::unavailable;
+  wire::AuthMethod method{};  ///< of what was made
+  base::ByteVec auth{};
+  std::vector<wire::CertPayload> certificates{};  ///< that go with it, ours first
+  std::string why{};                              ///< for people, when it is wrong or unavailable
+};
+
+/// One step of EAP (RFC 7296 s2.16): the peer's packet; as the server none at first. Answered with
+/// EapReply, at once or later; the SA waits. Whoever answers keeps the conversation until EapEnded.
+struct EapRequest {
+  IkeSaId sa;
+  std::uint64_t request = 0;  ///< repeated in the reply
+  std::string connection;
+  bool is_server = false;
+  policy::Identity peer;  ///< what it calls itself; proves nothing
+  base::Path path;
+  std::optional<base::ByteVec> packet{};
+};
+
+struct EapReply {
+  enum class Outcome : std::uint8_t { proceed, success, failure };
+
+  IkeSaId sa;
+  std::uint64_t request = 0;
+  Outcome outcome = Outcome::failure;
+  base::ByteVec packet{};   ///< for the peer; empty for a client that is done
+  base::SecretBytes msk{};  ///< with success, if the method makes one
+  bool is_mutual = false;   ///< with success: the method has proved the server too (RFC 5998)
+  std::string identity{};   ///< with success, of the server: who the peer is
+  std::string why{};        ///< with failure, for people
+};
+
+/// No more EAP for this IKE SA, however it ended.
+struct EapEnded {
+  IkeSaId sa;
+};
+
+/// An authenticated peer asks for configuration (RFC 7296 s3.15). Answered with LeaseReply, at once
+/// or later. What is given belongs to the IKE SA, and to the one that replaces it (IkeUp), until
+/// LeaseEnded.
+struct LeaseRequest {
+  IkeSaId sa;
+  std::uint64_t request = 0;  ///< repeated in the reply
+  std::string connection;
+  std::string identity;  ///< of the user: by EAP, else of the IKE SA
+  std::vector<wire::ConfigAttribute> asked;
+};
+
+struct LeaseReply {
+  IkeSaId sa;
+  std::uint64_t request = 0;
+  std::vector<base::IpAddress> addresses{};         ///< the peer's inner ones; none: none to be had
+  std::vector<wire::ConfigAttribute> attributes{};  ///< the whole answer, addresses included
+  std::string why{};                                ///< for people, when there are none
+};
+
+/// The IKE SA is gone, and nothing has replaced it.
+struct LeaseEnded {
+  IkeSaId sa;
+};
+
+/// What the responder gave us: before the ChildUp of the first child.
+struct Configured {
+  IkeSaId sa;
+  std::string connection;
+  std::vector<base::IpAddress> addresses;
+  std::vector<wire::ConfigAttribute> attributes;
 };
 
 enum class EndReason : std::uint8_t {
@@ -142,8 +228,9 @@ struct KeysExported {
 
 using Action =
     std::variant<Transmit, CloseStream, policy::InstallSa, policy::SwitchSa, policy::RemoveSa,
-                 policy::MoveSa, policy::SkipSa, AuthRequest, IkeAnswered, IkeUp, IkeDown,
-                 Redirected, ChildUp, ChildDown, PathProbed, KeysExported, base::Event>;
+                 policy::MoveSa, policy::SkipSa, AuthRequest, EapRequest, EapEnded, LeaseRequest,
+                 LeaseEnded, Configured, IkeAnswered, IkeUp, IkeDown, Redirected, ChildUp,
+                 ChildDown, PathProbed, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.

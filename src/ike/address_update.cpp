@@ -475,7 +475,7 @@ void IkeSa::handle_addresses_refusal(const AddressRequest& sent, const wire::Not
 
 // ---- Requests of the peer about addresses
 
-IkeSa::AddressNews IkeSa::heed_addresses(const Payloads& payloads, Payloads& answer) {
+AddressNews IkeSa::heed_addresses(const Payloads& payloads, Payloads& answer) {
   AddressNews news;
   if (!mobility_.is_agreed) return news;
   //= rfc4555#3.7-4 rfc4555#4.2.5-2

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/keys.h"
 #include "ike/messages.h"
 
 namespace caponier::ike {
@@ -13,14 +14,123 @@ using wire::AuthMethod;
 namespace {
 /// s3.2.1: length and method. Longer ones name a CERTREQ before the method.
 constexpr std::size_t short_size = 2;
+constexpr std::uint8_t x509_signature = 4;  ///< RFC 7296 s3.6
+constexpr std::size_t authority_size = 20;
 }  // namespace
 
 AuthMethod method_of(AuthKind kind) {
   switch (kind) {
     case AuthKind::shared_key: return AuthMethod::shared_key_mic;
     case AuthKind::null: return AuthMethod::null;
+    case AuthKind::signature: return AuthMethod::digital_signature;
+    case AuthKind::eap: break;
   }
   return AuthMethod::shared_key_mic;
+}
+
+std::optional<AuthKind> kind_of(AuthMethod method) {
+  switch (method) {
+    case AuthMethod::shared_key_mic: return AuthKind::shared_key;
+    case AuthMethod::null: return AuthKind::null;
+    case AuthMethod::rsa_signature:
+    case AuthMethod::ecdsa_p256:
+    case AuthMethod::ecdsa_p384:
+    case AuthMethod::ecdsa_p521:
+    case AuthMethod::digital_signature: return AuthKind::signature;
+    case AuthMethod::dss_signature: break;
+  }
+  return std::nullopt;
+}
+
+bool accepts(const ConnectionConfig& connection, AuthKind kind) {
+  return std::ranges::find(connection.remote_auths, kind) != connection.remote_auths.end();
+}
+
+std::vector<AuthMethod> accepted_methods(const ConnectionConfig& connection) {
+  std::vector<AuthMethod> methods;
+  for (const AuthKind kind : connection.remote_auths) {
+    if (kind != AuthKind::eap) methods.push_back(method_of(kind));
+  }
+  return methods;
+}
+
+wire::NotifyPayload make_signature_hashes() {
+  constexpr std::uint16_t offered[] = {2, 3, 4, 5};
+  base::ByteVec data(sizeof offered);
+  for (std::size_t i = 0; i < std::size(offered); ++i) {
+    base::store_be(data.data() + 2 * i, offered[i]);
+  }
+  return make_notify(wire::NotifyType::signature_hash_algorithms, std::move(data));
+}
+
+SignatureHashes find_signature_hashes(const std::vector<wire::Payload>& payloads) {
+  const auto* const notify =
+      wire::find_notify(payloads, wire::NotifyType::signature_hash_algorithms);
+  if (notify == nullptr || notify->data.size() % 2 != 0) return 0;
+  SignatureHashes hashes = 0;
+  for (std::size_t at = 0; at < notify->data.size(); at += 2) {
+    const auto number = base::load_be<std::uint16_t>(notify->data.data() + at);
+    if (number < 16) hashes = static_cast<SignatureHashes>(hashes | 1U << number);
+  }
+  return hashes;
+}
+
+wire::CertReqPayload make_certificate_request(const ConnectionConfig& connection) {
+  const std::size_t size =
+      std::min(connection.authorities.size(), authorities_asked_max * authority_size);
+  return {x509_signature, base::to_vec(base::Bytes{connection.authorities}.first(size))};
+}
+
+std::vector<wire::CertReqPayload> find_certificate_wishes(
+    const std::vector<wire::Payload>& payloads) {
+  std::vector<wire::CertReqPayload> wishes;
+  for (const wire::Payload& payload : payloads) {
+    const auto* const wish = std::get_if<wire::CertReqPayload>(&payload);
+    if (wish != nullptr && wishes.size() < IkeLimits{}.certificates_max) wishes.push_back(*wish);
+  }
+  return wishes;
+}
+
+AuthReply answer_by_shared_key(const AuthRequest& request, const crypto::CryptoProvider& crypto,
+                               base::Bytes key) {
+  AuthReply reply;
+  reply.sa = request.sa;
+  reply.request = request.request;
+  reply.why = "the PRF failed";
+  const auto prf = crypto.make_prf(request.prf);
+  if (!prf) return reply;
+  const base::SecretBytes auth = shared_key_auth(**prf, key, request.signed_octets);
+  if (auth.empty()) return reply;
+  reply.why.clear();
+  if (!request.proof) {
+    reply.outcome = AuthOutcome::made;
+    reply.method = AuthMethod::shared_key_mic;
+    reply.auth = base::to_vec(auth.reveal());
+    return reply;
+  }
+  const bool is_right = base::equal_constant_time(auth.reveal(), request.proof->auth);
+  reply.outcome = is_right ? AuthOutcome::right : AuthOutcome::wrong;
+  if (!is_right) reply.why = "the secrets differ";
+  return reply;
+}
+
+std::string_view describe(AuthKind kind) {
+  switch (kind) {
+    case AuthKind::shared_key: return "a pre-shared key";
+    case AuthKind::null: return "no authentication (NULL)";
+    case AuthKind::signature: return "a certificate or raw public key";
+    case AuthKind::eap: return "EAP";
+  }
+  return "unknown";
+}
+
+std::string describe(const std::vector<AuthKind>& kinds) {
+  std::string text;
+  for (const AuthKind kind : kinds) {
+    if (!text.empty()) text += " or ";
+    text += describe(kind);
+  }
+  return text;
 }
 
 wire::NotifyPayload make_auth_methods(const std::vector<AuthMethod>& methods) {

@@ -29,4 +29,11 @@ struct Child {
   bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
 };
 
+/// How a new Child SA relates to others.
+struct Replacement {
+  std::optional<policy::ChildSaId> replaces{};
+  bool is_redundant = false;  ///< it lost a collision: never used, deleted at once
+  std::optional<policy::ResourceId> resource{};
+};
+
 }  // namespace caponier::ike

@@ -32,6 +32,23 @@ TrafficSelectors host(const base::IpAddress& address) {
   return {selector};
 }
 
+TrafficSelectors leased(const ChildScene& scene, const TrafficSelectors& before) {
+  if (scene.inner.empty()) return before;
+  TrafficSelectors selectors;
+  for (const base::IpAddress& address : scene.inner) {
+    policy::TrafficSelector selector = policy::TrafficSelector::any(address.family());
+    selector.first = selector.last = address;
+    selectors.push_back(selector);
+  }
+  return selectors;
+}
+TrafficSelectors local_of(const ChildConfig& child, const ChildScene& scene) {
+  return child.is_local_leased ? leased(scene, child.local) : child.local;
+}
+TrafficSelectors remote_of(const ChildConfig& child, const ChildScene& scene) {
+  return child.is_remote_leased ? leased(scene, child.remote) : child.remote;
+}
+
 /// AH covers the addresses that a NAT changes.
 policy::Offers possible_offers(const ChildConfig& child, const ChildScene& scene) {
   policy::Offers offers = child.offers;
@@ -127,8 +144,10 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
   ChildAgreement& agreement = candidate.agreement;
   agreement.child = child;
   agreement.mode = child->mode;
-  agreement.local = policy::narrow(asked.local, child->local);
-  agreement.remote = policy::narrow(asked.remote, child->remote);
+  const TrafficSelectors local = local_of(*child, scene);
+  const TrafficSelectors remote = remote_of(*child, scene);
+  agreement.local = policy::narrow(asked.local, local);
+  agreement.remote = policy::narrow(asked.remote, remote);
   const bool asks_for_replaced = replaced != nullptr &&
                                  policy::contains(agreement.local, replaced->local) &&
                                  policy::contains(agreement.remote, replaced->remote);
@@ -141,7 +160,7 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
     return std::unexpected{
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("child {} has {} === {}, the peer asks for {} === {}", child->name,
-                           policy::to_string(child->local), policy::to_string(child->remote),
+                           policy::to_string(local), policy::to_string(remote),
                            policy::to_string(asked.local), policy::to_string(asked.remote)))};
   }
   candidate.fit = fit_of(agreement, asked);
@@ -247,13 +266,13 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
   }
   offer.spi_in = spi_in;
   offer.ke_group = ke_group;
-  offer.local = child->local;
-  offer.remote = child->remote;
+  offer.local = local_of(*child, scene);
+  offer.remote = remote_of(*child, scene);
   if (child->mode == SaMode::transport) {
     //= rfc7296#2.23-14 rfc7296#2.23.1-1 rfc7296#2.23.1-4..5
     // s2.23.1: exactly one address, that of the IKE SA.
-    auto local = policy::narrow(host(scene.path.local.address), child->local);
-    auto remote = policy::narrow(host(scene.path.remote.address), child->remote);
+    auto local = policy::narrow(host(scene.path.local.address), offer.local);
+    auto remote = policy::narrow(host(scene.path.remote.address), offer.remote);
     if (!local.empty()) offer.local = std::move(local);
     if (!remote.empty()) offer.remote = std::move(remote);
   } else if (replaced != nullptr) {
@@ -261,8 +280,8 @@ ChildOffer make_child_offer(ChildConfigPtr child, base::Spi spi_in, crypto::KeGr
     offer.remote = replaced->remote;
     offer.is_in_use = true;
   } else if (trigger) {
-    offer.local = policy::offer_for(trigger->local, trigger->is_exact, child->local);
-    offer.remote = policy::offer_for(trigger->remote, trigger->is_exact, child->remote);
+    offer.local = policy::offer_for(trigger->local, trigger->is_exact, offer.local);
+    offer.remote = policy::offer_for(trigger->remote, trigger->is_exact, offer.remote);
     offer.trigger = trigger;
   }
   offer.payloads.emplace_back(

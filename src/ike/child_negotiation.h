@@ -5,6 +5,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct ChildScene {
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
   bool in_ike_auth = false;
-  bool in_udp = false;  ///< or TCP, where AH cannot be
+  bool in_udp = false;                       ///< or TCP, where AH cannot be
+  std::span<const base::IpAddress> inner{};  ///< given by the responder
 };
 
 /// The SA, TS and mode payloads of a message. `sa` and both `ts` must be there.
@@ -109,5 +111,8 @@ struct ChildOffer {
 /// The responder's SA, TSi, TSr and mode payloads.
 [[nodiscard]] std::vector<wire::Payload> make_child_answer(const ChildAgreement& agreement,
                                                            base::Spi spi_in);
+
+/// What an error notify about a Child SA means for the loop above.
+[[nodiscard]] EndReason reason_of(wire::NotifyType error);
 
 }  // namespace caponier::ike

@@ -26,6 +26,9 @@ struct ChildConfig {
   policy::Offers offers;           ///< ESP or AH
   policy::TrafficSelectors local;  ///< what we protect on our side
   policy::TrafficSelectors remote;
+  /// These are the inner addresses that the responder gives out, as soon as they are known.
+  bool is_local_leased = false;
+  bool is_remote_leased = false;
   policy::Lifetime lifetime;
   std::uint32_t replay_window = 4096;
   policy::SaTreatment treatment{};
@@ -37,7 +40,16 @@ struct ChildConfig {
 /// How one side proves who it is.
 enum class AuthKind : std::uint8_t {
   shared_key,
-  null,  ///< not at all (RFC 7619)
+  null,       ///< not at all (RFC 7619)
+  signature,  ///< by a certificate or a raw public key
+  eap,        ///< initiators only (RFC 7296 s2.16)
+};
+
+/// Which inner addresses an initiator asks for.
+struct AddressWish {
+  bool ipv4 = true;
+  bool ipv6 = true;
+  friend bool operator==(const AddressWish&, const AddressWish&) = default;
 };
 
 /// IKE_AUTH without a Child SA (RFC 6023).
@@ -81,7 +93,12 @@ struct ConnectionConfig {
   bool fragmentation = true;           ///< of IKE messages (RFC 7383)
   std::uint16_t fragment_size = 1280;  ///< of the IP datagram that carries a fragment, in octets
   AuthKind local_auth = AuthKind::shared_key;
-  AuthKind remote_auth = AuthKind::shared_key;  ///< what we accept, nothing else
+  std::vector<AuthKind> remote_auths{AuthKind::shared_key};  ///< what we accept, nothing else
+  /// With EAP: the server need not prove itself otherwise if the method does it (RFC 5998).
+  bool eap_only = false;
+  base::ByteVec authorities;        ///< whose certificates are asked for (s3.7), 20 octets each
+  std::optional<AddressWish> wish;  ///< as the initiator: inner addresses (s2.19)
+  bool gives_leases = false;        ///< as the responder: nobody comes in without one
   Childless childless = Childless::allow;
   Unique unique = Unique::coexist;
   /// Payloads for rounds of IKE_INTERMEDIATE (RFC 9242), one entry a round, when we initiate and
@@ -124,6 +141,11 @@ struct IkeLimits {
   std::size_t ticket_size_max = 1024;                          ///< of those we keep
   std::size_t tickets_used_max = 16384;                        ///< remembered until they expire
   base::Duration half_open_timeout{std::chrono::seconds{30}};
+  /// With EAP, where a person may have to type something.
+  base::Duration eap_timeout{std::chrono::minutes{2}};
+  std::size_t eap_rounds_max = 100;
+  std::size_t certificates_max = 16;     ///< of one message
+  std::size_t inner_addresses_max = 16;  ///< of one IKE SA
   std::size_t children_per_ike_max = 64;
   /// Both ends may ask for the same resource's at once, and RFC 9611 s6 wants room for that.
   std::size_t sas_per_resource_max = 2;

@@ -15,12 +15,13 @@ namespace caponier::ike {
 using base::EventKind;
 using base::Instant;
 
-void IkeEndpoint::Impl::handle_auth_reply(AuthReply reply, Instant now) {
+template <class Reply>
+bool IkeEndpoint::Impl::handle_reply(Reply reply, Instant now) {
   const IkeSaId id = reply.sa;
   IkeSa* const sa = find(id);
-  if (sa == nullptr) return;
-  sa->handle_auth_reply(std::move(reply), now);
-  settle(id, now);
+  const bool is_awaited = sa != nullptr && sa->handle_reply(reply, now);
+  if (sa != nullptr) settle(id, now);
+  return is_awaited;
 }
 
 // ---- Commands
@@ -373,7 +374,16 @@ void IkeEndpoint::handle_command(const Command& command, Instant now) {
   impl_->handle_command(command, now);
 }
 void IkeEndpoint::handle_auth_reply(AuthReply reply, Instant now) {
-  impl_->handle_auth_reply(std::move(reply), now);
+  (void)impl_->handle_reply(std::move(reply), now);
+}
+void IkeEndpoint::handle_eap_reply(EapReply reply, Instant now) {
+  (void)impl_->handle_reply(std::move(reply), now);
+}
+void IkeEndpoint::handle_lease_reply(LeaseReply reply, Instant now) {
+  const IkeSaId id = reply.sa;
+  const bool has_lease = !reply.addresses.empty();
+  const bool is_awaited = impl_->handle_reply(std::move(reply), now);
+  if (!is_awaited && has_lease) impl_->shared.emit(LeaseEnded{id});
 }
 void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }

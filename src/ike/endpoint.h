@@ -25,6 +25,7 @@ enum class IkeState : std::uint8_t {
   init_answered,  ///< responder: IKE_SA_INIT response out, half open
   auth_pending,   ///< waiting for the keyholder
   auth_sent,      ///< initiator: IKE_AUTH request out
+  auth_answered,  ///< responder: IKE_AUTH answered, more of it comes (EAP)
   established,
   deleting,  ///< our DELETE is out
   dead,
@@ -57,6 +58,8 @@ struct IkeSaInfo {
   bool remote_behind_nat = false;
   std::optional<policy::IkeSuite> suite;
   std::optional<policy::Identity> remote_id;
+  std::string user;                    ///< by EAP; may be empty
+  std::vector<base::IpAddress> inner;  ///< given to the peer, or to us
   std::optional<base::Instant> established_at;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
   std::uint64_t round_trips = 0;                  ///< how many have been measured
@@ -88,6 +91,8 @@ class IkeEndpoint {
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);
   void handle_command(const Command& command, base::Instant now);
   void handle_auth_reply(AuthReply reply, base::Instant now);
+  void handle_eap_reply(EapReply reply, base::Instant now);
+  void handle_lease_reply(LeaseReply reply, base::Instant now);
   /// Spurious and early calls are harmless.
   void handle_deadline(base::Instant now);
 

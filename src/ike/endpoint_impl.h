@@ -25,7 +25,9 @@ class IkeEndpoint::Impl {
 
   void handle_datagram(const base::Path& path, base::Bytes message, base::Instant now);
   void handle_command(const Command& command, base::Instant now);
-  void handle_auth_reply(AuthReply reply, base::Instant now);
+  /// False: nobody waits for it.
+  template <class Reply>
+  bool handle_reply(Reply reply, base::Instant now);
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;

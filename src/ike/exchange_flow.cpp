@@ -347,6 +347,7 @@ bool IkeSa::is_expecting(const wire::IkeHeader& header) const {
     case IkeState::init_answered:
       return header.exchange == ExchangeType::ike_auth ||
              (header.exchange == ExchangeType::ike_intermediate && support_.intermediate);
+    case IkeState::auth_answered: return header.exchange == ExchangeType::ike_auth;
     case IkeState::established:
     case IkeState::deleting:
       return established_at_ && (header.exchange == ExchangeType::ike_auth ||
@@ -425,6 +426,7 @@ void IkeSa::dispatch_request(Payloads payloads, Instant now) {
   switch (answering_->header.exchange) {
     case ExchangeType::ike_auth:
       if (state_ == IkeState::init_answered) return handle_auth_request(std::move(payloads), now);
+      if (state_ == IkeState::auth_answered) return continue_eap_request(payloads, now);
       return refuse_malformed("the IKE SA is authenticated already", now);
     case ExchangeType::create_child_sa: return handle_child_request(payloads, now);
     case ExchangeType::informational: return handle_informational(payloads, now);
@@ -515,7 +517,7 @@ void IkeSa::handle_answer(Sent what, const Payloads& payloads, Instant now) {
 
 void IkeSa::heard_along(const base::Path& path, Instant now) {
   last_heard_ = now;
-  if (state_ == IkeState::init_answered) {
+  if (state_ == IkeState::init_answered || state_ == IkeState::auth_answered) {
     set_path(path);  // s2.23: the initiator moves to port 4500 with IKE_AUTH
   } else if (may_follow(path) && !moves_by_update(path)) {
     follow_peer(path);

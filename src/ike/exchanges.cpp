@@ -15,13 +15,14 @@ namespace {
 
 using Column = std::pair<wire::PayloadType, Presence ExchangeRow::*>;
 
-constexpr std::array<Column, 9> columns = {{
+constexpr std::array<Column, 10> columns = {{
     {wire::PayloadType::sa, &ExchangeRow::sa},
     {wire::PayloadType::ke, &ExchangeRow::ke},
     {wire::PayloadType::nonce, &ExchangeRow::nonce},
     {wire::PayloadType::id_i, &ExchangeRow::id_i},
     {wire::PayloadType::id_r, &ExchangeRow::id_r},
     {wire::PayloadType::auth, &ExchangeRow::auth},
+    {wire::PayloadType::eap, &ExchangeRow::eap},
     {wire::PayloadType::ts_i, &ExchangeRow::ts_i},
     {wire::PayloadType::ts_r, &ExchangeRow::ts_r},
     {wire::PayloadType::delete_, &ExchangeRow::delete_},
@@ -35,8 +36,8 @@ const ExchangeRow& row_of(Shape shape) {
 
 bool is_response_shape(Shape shape) {
   return shape == Shape::init_response || shape == Shape::resume_response ||
-         shape == Shape::auth_response || shape == Shape::child_response ||
-         shape == Shape::rekey_ike_response;
+         shape == Shape::auth_response || shape == Shape::auth_round_response ||
+         shape == Shape::child_response || shape == Shape::rekey_ike_response;
 }
 
 }  // namespace
@@ -49,6 +50,8 @@ std::string_view name_of(Shape shape) {
     case Shape::resume_response: return "IKE_SESSION_RESUME response";
     case Shape::auth_request: return "IKE_AUTH request";
     case Shape::auth_response: return "IKE_AUTH response";
+    case Shape::auth_round_request: return "IKE_AUTH request of EAP";
+    case Shape::auth_round_response: return "IKE_AUTH response of EAP";
     case Shape::child_request: return "CREATE_CHILD_SA request";
     case Shape::child_response: return "CREATE_CHILD_SA response";
     case Shape::rekey_ike_request: return "CREATE_CHILD_SA request for the IKE SA";

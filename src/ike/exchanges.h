@@ -19,6 +19,8 @@ enum class Shape : std::uint8_t {
   resume_response,
   auth_request,
   auth_response,
+  auth_round_request,
+  auth_round_response,
   child_request,
   child_response,
   rekey_ike_request,
@@ -34,29 +36,31 @@ struct ExchangeRow {
   Shape shape;
   std::string_view section;
   // One column a payload type; all others are tolerated and ignored.
-  Presence sa, ke, nonce, id_i, id_r, auth, ts_i, ts_r, delete_;
+  Presence sa, ke, nonce, id_i, id_r, auth, eap, ts_i, ts_r, delete_;
 };
 
 inline constexpr auto must = Presence::required;
 inline constexpr auto may = Presence::optional;
 inline constexpr auto no = Presence::forbidden;
 
-// AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16): refused, but not as malformed. SA,
-// TSi and TSr may be missing together (RFC 6023).
+// AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16). SA, TSi and TSr may be missing
+// together (RFC 6023).
 inline constexpr ExchangeRow exchange_table[] = {
     // clang-format off
-    //                                 sa    ke    nonce id_i  id_r  auth  ts_i  ts_r  delete
-    {Shape::init_request,       "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
-    {Shape::init_response,      "s1.2",   must, must, must, no,   no,   no,   no,   no,   no},
-    {Shape::resume_request,     "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
-    {Shape::resume_response,    "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no},
-    {Shape::auth_request,       "s1.2",   may,  no,   no,   must, may,  may,  may,  may,  no},
-    {Shape::auth_response,      "s1.2",   may,  no,   no,   no,   must, may,  may,  may,  no},
-    {Shape::child_request,      "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
-    {Shape::child_response,     "s1.3.1", must, may,  must, no,   no,   no,   must, must, no},
-    {Shape::rekey_ike_request,  "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},
-    {Shape::rekey_ike_response, "s1.3.2", must, must, must, no,   no,   no,   no,   no,   no},
-    {Shape::informational,      "s1.4",   no,   no,   no,   no,   no,   no,   no,   no,   may},
+    //                                         sa    ke    nonce id_i  id_r  auth  eap   ts_i  ts_r  delete
+    {Shape::init_request,        "s1.2",      must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::init_response,       "s1.2",      must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::resume_request,      "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::resume_response,     "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::auth_request,        "s1.2",      may,  no,   no,   must, may,  may,  no,   may,  may,  no},
+    {Shape::auth_response,       "s1.2",      may,  no,   no,   no,   must, may,  may,  may,  may,  no},
+    {Shape::auth_round_request,  "s2.16",     no,   no,   no,   no,   no,   may,  may,  no,   no,   no},
+    {Shape::auth_round_response, "s2.16",     may,  no,   no,   no,   may,  may,  may,  may,  may,  no},
+    {Shape::child_request,       "s1.3.1",    must, may,  must, no,   no,   no,   no,   must, must, no},
+    {Shape::child_response,      "s1.3.1",    must, may,  must, no,   no,   no,   no,   must, must, no},
+    {Shape::rekey_ike_request,   "s1.3.2",    must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::rekey_ike_response,  "s1.3.2",    must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {Shape::informational,       "s1.4",      no,   no,   no,   no,   no,   no,   no,   no,   no,   may},
     // clang-format on
 };
 

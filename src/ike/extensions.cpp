@@ -58,6 +58,7 @@ void PeerSupport::note_init(const Payloads& payloads) {
   intermediate = has(payloads, NotifyType::intermediate_exchange_supported);
   childless = has(payloads, NotifyType::childless_ikev2_supported);
   prefers_udp_encap = has(payloads, udp_preferred_vendor_id);
+  signature_hashes = find_signature_hashes(payloads);
   redirect =
       has(payloads, NotifyType::redirect_supported) || has(payloads, NotifyType::redirected_from);
 }
@@ -87,12 +88,22 @@ void append_init_request_notifies(Payloads& payloads, const ConnectionConfig& co
   if (!connection.intermediate.empty()) {
     append(payloads, NotifyType::intermediate_exchange_supported);
   }
+  // RFC 7427 s4: what we can verify.
+  if (accepts(connection, AuthKind::signature)) payloads.emplace_back(make_signature_hashes());
   append_beet_vendor_id(payloads, connection);
   if (connection.prefers_udp_encap) append(payloads, udp_preferred_vendor_id);
 }
 
 void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& connection,
                                    const PeerSupport& peer) {
+  // These may make an answer longer than its request: unasked, many an initiator sends no
+  // certificate, or signs with SHA-1.
+  if (accepts(connection, AuthKind::signature)) {
+    payloads.emplace_back(make_signature_hashes());
+    if (!connection.authorities.empty()) {
+      payloads.emplace_back(make_certificate_request(connection));
+    }
+  }
   if (connection.fragmentation && peer.fragmentation) {
     append(payloads, NotifyType::ikev2_fragmentation_supported);
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ike/auth_methods.h"
 #include "ike/config.h"
 #include "wire/ike.h"
 
@@ -13,11 +14,12 @@ namespace caponier::ike {
 /// What the peer has said. Whether we want it too is asked where it is used.
 struct PeerSupport {
   // IKE_SA_INIT
-  bool fragmentation = false;      ///< RFC 7383
-  bool intermediate = false;       ///< RFC 9242
-  bool childless = false;          ///< RFC 6023; only responders say so
-  bool redirect = false;           ///< RFC 5685; only initiators say so
-  bool prefers_udp_encap = false;  ///< is Caponier, and may choose
+  bool fragmentation = false;            ///< RFC 7383
+  bool intermediate = false;             ///< RFC 9242
+  bool childless = false;                ///< RFC 6023; only responders say so
+  bool redirect = false;                 ///< RFC 5685; only initiators say so
+  bool prefers_udp_encap = false;        ///< is Caponier, and may choose
+  SignatureHashes signature_hashes = 0;  ///< RFC 7427
   // IKE_AUTH
   bool mobike = false;               ///< RFC 4555
   bool message_id_sync = false;      ///< RFC 6311

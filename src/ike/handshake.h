@@ -16,7 +16,25 @@
 
 namespace caponier::ike {
 
-enum class AuthStep : std::uint8_t { none, own, peer };
+/// Our half of authentication: the AUTH payload and the certificates that go with it.
+struct OwnProof {
+  wire::AuthMethod method{};
+  base::ByteVec auth;
+  std::vector<wire::CertPayload> certificates{};
+
+  void append_to(std::vector<wire::Payload>& payloads) const;
+};
+
+/// What is asked of the world, while the SA waits: AUTH values, a step of EAP, a lease.
+enum class AuthStep : std::uint8_t { none, own, peer, eap, lease };
+
+/// EAP (s2.16), as far as it has come.
+struct EapState {
+  std::size_t rounds = 0;
+  bool has_succeeded = false;
+  base::SecretBytes msk;  ///< then; empty when the method makes none
+  bool is_mutual = false;
+};
 
 /// The IKE_INTERMEDIATE message being handled.
 struct Received {
@@ -35,7 +53,13 @@ struct Handshake {
   std::optional<wire::NotifyPayload> refusal;  ///< unprotected: a hint until `refused_until`
   base::Instant refused_until;
   std::vector<ConnectionPtr> candidates;
-  std::vector<wire::Payload> peer_auth;  ///< the IKE_AUTH message whose AUTH is being checked
+  /// The IKE_AUTH message that began it; an initiator's last one, once AUTH is in it.
+  std::vector<wire::Payload> peer_auth;
+  std::optional<wire::IdPayload> peer_id;
+  std::vector<wire::CertReqPayload> certificate_wishes;  ///< the peer's
+  std::optional<EapState> eap;
+  std::unique_ptr<OwnProof> first_proof;  ///< the responder's, to go with the first EAP packet
+  std::optional<LeaseReply> lease;
   std::optional<ChildOffer> offer;
   std::optional<policy::Trigger> trigger;  ///< of the first child
   AuthStep step = AuthStep::none;

@@ -1,5 +1,5 @@
-// IKE_AUTH with a shared key (RFC 7296 s1.2, s2.15, s2.21.2), both roles, and the first Child SA.
-// The keyholder computes every AUTH value; here they are only compared.
+// IKE_AUTH (RFC 7296 s1.2, s2.21.2), both roles, and the first Child SA. auth_proof.cpp has the
+// AUTH values, eap_auth.cpp the rounds in between where the initiator authenticates by EAP.
 
 #include <algorithm>
 #include <utility>
@@ -34,87 +34,6 @@ std::optional<std::string> fault_in_child(const Payloads& payloads, bool may_be_
 
 // ---- Both roles
 
-policy::Identity IkeSa::own_id() const {
-  if (connection_->local_auth == AuthKind::null) return {wire::IdType::null, {}};
-  return connection_->local_id;
-}
-
-void IkeSa::request_auth(AuthStep step, Instant now) {
-  Handshake& handshake = *handshake_;
-  handshake.step = step;
-  handshake.auth_request = shared_.new_request();
-  // "Own octets of the initiator" and "peer's octets at the responder" are the same octets.
-  const bool is_initiators = (step == AuthStep::own) == is_initiator_;
-  const wire::IdPayload id = step == AuthStep::own
-                                 ? own_id().to_wire(is_initiator_)
-                                 : *wire::find_id(handshake.peer_auth, !is_initiator_);
-  base::ByteVec octets = is_initiators ? signed_octets(*session_->prf, handshake.init_request,
-                                                       handshake.nonce_r, handshake.sk_pi, id)
-                                       : signed_octets(*session_->prf, handshake.init_response,
-                                                       handshake.nonce_i, handshake.sk_pr, id);
-  if (octets.empty()) return fail_auth_locally("the PRF failed", now);
-  base::append(octets, int_auth());
-  if (handshake.is_resumed) return settle_auth(resumed_auth(is_initiators, octets), now);
-  const AuthKind kind = step == AuthStep::own ? connection_->local_auth : connection_->remote_auth;
-  if (kind == AuthKind::null) {
-    // RFC 7619 s2.1: it binds the exchanges together and proves nothing else.
-    const base::SecretBytes& key = is_initiators ? handshake.sk_pi : handshake.sk_pr;
-    return settle_auth(shared_key_auth(*session_->prf, key.reveal(), octets), now);
-  }
-  AuthRequest request;
-  request.sa = id_;
-  request.request = handshake.auth_request;
-  request.connection = connection_->name;
-  request.prf = session_->suite.prf;
-  request.signed_octets = std::move(octets);
-  shared_.emit(std::move(request));
-}
-
-void IkeSa::handle_auth_reply(AuthReply reply, Instant now) {
-  if (state_ != IkeState::auth_pending || !handshake_ ||
-      reply.request != handshake_->auth_request) {
-    return;
-  }
-  if (!reply.known || reply.auth.empty()) {
-    return fail_auth_locally("the keyholder has no secret for this connection", now);
-  }
-  settle_auth(reply.auth, now);
-}
-
-void IkeSa::settle_auth(const base::SecretBytes& auth, Instant now) {
-  if (auth.empty()) return fail_auth_locally("the PRF failed", now);
-  const AuthStep step = std::exchange(handshake_->step, AuthStep::none);
-  handshake_->auth_request = 0;
-  switch (step) {
-    case AuthStep::none: return;
-    case AuthStep::own:
-      if (is_initiator_) return send_auth(auth, now);
-      return answer_auth(auth, now);
-    case AuthStep::peer: break;
-  }
-  //= rfc7296#1.2-2
-  if (has_right_auth(auth)) {
-    if (is_initiator_) {
-      conclude_auth(now);
-      return conclude_reauthentication(now);
-    }
-    if (is_unwelcome()) {
-      return refuse_auth(
-          fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
-    }
-    return request_auth(AuthStep::own, now);
-  }
-  const std::string why =
-      fmt::format("the peer's AUTH as {} is wrong: the secrets differ", remote_id_->to_string());
-  if (!is_initiator_) return refuse_auth(why, now);
-  distrust(why, now);
-}
-
-bool IkeSa::has_right_auth(const base::SecretBytes& expected) const {
-  const auto* const auth = wire::find<wire::AuthPayload>(handshake_->peer_auth);
-  return auth != nullptr && base::equal_constant_time(expected.reveal(), auth->data);
-}
-
 bool IkeSa::is_unwelcome() {
   return connection_->unique == Unique::keep && !is_anonymous(*connection_) &&
          !wire::find_notify(handshake_->peer_auth, NotifyType::initial_contact) &&
@@ -124,6 +43,7 @@ bool IkeSa::is_unwelcome() {
 void IkeSa::note_auth_methods(const Payloads& payloads, Instant now) {
   handshake_->peer_methods = find_auth_methods(payloads);
   const auto& methods = handshake_->peer_methods;
+  if (connection_->local_auth == AuthKind::eap) return;
   const wire::AuthMethod ours = method_of(connection_->local_auth);
   if (methods.empty() || std::ranges::find(methods, ours) != methods.end()) return;
   report_early(EventKind::ike_notify_hint,
@@ -145,7 +65,9 @@ void IkeSa::fail_auth_locally(const std::string& why, Instant now) {
     respond(make_notify(NotifyType::authentication_failed));
     return die(EndReason::local_fault, now, true);
   }
-  if (handshake_->step == AuthStep::own) return die(EndReason::local_fault, now, false);
+  if (handshake_->step == AuthStep::own && !handshake_->eap) {
+    return die(EndReason::local_fault, now, false);
+  }
   begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::local_fault, now);
 }
 
@@ -167,7 +89,7 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   report(EventKind::ike_established,
          fmt::format("{}: IKE SA {} is up with {}, {}{}", who(), id_.value, remote_id_->to_string(),
                      policy::to_string(session_->suite),
-                     connection_->remote_auth == AuthKind::null
+                     remote_kind_ == AuthKind::null
                          ? "; NOBODY HAS PROVED who the peer is (NULL authentication)"
                          : ""));
   if (path_.transport == base::Transport::tcp) {
@@ -189,8 +111,15 @@ bool IkeSa::wants_childless() const {
   return connection_->children.empty() || is_preferred;
 }
 
-void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
+void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   const ConnectionConfig& connection = *connection_;
+  if (handshake_->eap) {
+    Payloads last;
+    proof->append_to(last);
+    half_open_until_.reset();
+    move_to(IkeState::auth_sent);
+    return send_request(SentAuth{}, wire::ExchangeType::ike_auth, last, now);
+  }
   // RFC 6023 s3
   if (wants_childless() && !support_.childless) {
     report(EventKind::ike_failed,
@@ -217,8 +146,13 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
   const policy::Identity* const expected =
       connection.remote_id ? connection.remote_id->only() : nullptr;
   if (expected != nullptr) payloads.emplace_back(expected->to_wire(false));
-  payloads.emplace_back(
-      wire::AuthPayload{method_of(connection.local_auth), base::to_vec(auth.reveal())});
+  append_certificate_request(payloads);
+  if (proof != nullptr) {
+    proof->append_to(payloads);
+  } else if (connection.eap_only) {
+    payloads.emplace_back(make_notify(NotifyType::eap_only_authentication));
+  }
+  append_configuration_request(payloads);
   append_gifts(payloads, nullptr, now);
   if (!wants_childless()) {
     const ChildConfigPtr child{connection_, &connection.children.front()};
@@ -227,7 +161,7 @@ void IkeSa::send_auth(const base::SecretBytes& auth, Instant now) {
     for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
   }
   if (!handshake_->peer_methods.empty()) {
-    payloads.emplace_back(make_auth_methods({method_of(connection.remote_auth)}));
+    payloads.emplace_back(make_auth_methods(accepted_methods(connection)));
   }
   append_auth_request_notifies(payloads, connection, shared_.limits());
   append_mobility(payloads);
@@ -252,7 +186,10 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
     report(
         is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
         fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
-                    is_auth ? ": the pre-shared keys or the identities differ" : "",
+                    !is_auth ? ""
+                    : connection_->local_auth == AuthKind::shared_key
+                        ? ": the pre-shared keys or the identities differ"
+                        : ": it does not accept our proof or our identity",
                     connection_->local_id.to_string(),
                     connection_->remote_id
                         ? fmt::format(" and want {}", connection_->remote_id->to_string())
@@ -260,11 +197,14 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
             announced());
     return die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
   }
-  auto fault = fault_in(Shape::auth_response, payloads);
-  if (!fault && id == nullptr) fault = "IDr is missing";
+  if (handshake_->eap && !handshake_->eap->has_succeeded) return handle_eap_response(payloads, now);
+  const bool is_eap_to_come = connection_->local_auth == AuthKind::eap && !handshake_->eap;
+  auto fault =
+      fault_in(handshake_->eap ? Shape::auth_round_response : Shape::auth_response, payloads);
+  if (!fault && id == nullptr && !handshake_->eap) fault = "IDr is missing";
   // RFC 5685 s6: who sends us elsewhere makes no Child SA.
   const bool is_redirect = wire::find_notify(payloads, NotifyType::redirect) != nullptr;
-  if (!fault && error == nullptr && !is_redirect && handshake_->offer) {
+  if (!fault && error == nullptr && !is_redirect && handshake_->offer && !is_eap_to_come) {
     fault = fault_in_child(payloads, false);
   }
   if (fault) {
@@ -273,15 +213,20 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
     return begin_farewell({make_notify(NotifyType::invalid_syntax)}, EndReason::protocol_error,
                           now);
   }
-  if (auth == nullptr) return distrust("the peer wants EAP; a pre-shared key is configured", now);
-  // RFC 7619 s2
-  if (auth->method != method_of(connection_->remote_auth)) {
-    return distrust(fmt::format("the peer authenticates by method {}, we expect {}",
-                                static_cast<unsigned>(auth->method),
-                                describe(method_of(connection_->remote_auth))),
+  if (handshake_->eap) return handle_eap_response(payloads, now);
+  if (auth == nullptr && !is_eap_to_come) {
+    return distrust(fmt::format("the peer wants EAP; we are configured for {}",
+                                describe(connection_->local_auth)),
                     now);
   }
-  note_peer(*id);
+  // RFC 7619 s2
+  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
+  if (!kind || (auth != nullptr && !accepts(*connection_, *kind))) {
+    return distrust(fmt::format("the peer authenticates by {}, we expect {}",
+                                describe(auth->method), describe(connection_->remote_auths)),
+                    now);
+  }
+  note_peer(*id, *kind);
   if (handshake_->is_resumed && *id != handshake_->resumes->state.id_r) {
     return distrust("the peer resumes under another identity", now);
   }
@@ -290,6 +235,7 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
                                 connection_->remote_id->to_string()),
                     now);
   }
+  if (is_eap_to_come) return handle_first_eap_response(payloads, now);
   handshake_->peer_auth = payloads;
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;
@@ -297,10 +243,12 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
 }
 
 void IkeSa::conclude_auth(Instant now) {
+  end_eap();
   const std::unique_ptr<Handshake> done = std::exchange(handshake_, nullptr);
   Handshake& handshake = *done;
   is_resumed_ = handshake.is_resumed;
   establish(false, now);
+  heed_configuration(handshake.peer_auth);
   support_.note_auth(handshake.peer_auth);
   note_window_size();
   note_mobility(handshake.peer_auth);
@@ -350,11 +298,12 @@ void IkeSa::begin_children(std::optional<policy::Trigger> trigger, Instant now) 
   create_child(connection_->children.front().name, now, std::move(trigger));
 }
 
-void IkeSa::note_peer(const wire::IdPayload& id) {
+void IkeSa::note_peer(const wire::IdPayload& id, AuthKind kind) {
+  handshake_->peer_id = id;
+  remote_kind_ = kind;
   // RFC 7619 s2.2: what an unauthenticated peer calls itself means nothing.
-  belong_to(connection_, connection_->remote_auth == AuthKind::null
-                             ? policy::Identity{wire::IdType::null, {}}
-                             : policy::Identity::from_wire(id));
+  belong_to(connection_, kind == AuthKind::null ? policy::Identity{wire::IdType::null, {}}
+                                                : policy::Identity::from_wire(id));
 }
 
 // ---- Responder
@@ -371,16 +320,12 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   if (fault) return refuse_malformed(*fault, now);
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);
   const wire::IdPayload& id = *wire::find_id(payloads, true);
-  if (auth == nullptr) {
-    return refuse_auth(fmt::format("{} wants EAP; a pre-shared key is configured", describe(id)),
+  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
+  if (!is_kind_wanted(kind)) {
+    return refuse_auth(fmt::format("{} authenticates by {}, we expect {}", describe(id),
+                                   auth != nullptr ? describe(auth->method) : "EAP",
+                                   describe(handshake_->candidates.front()->remote_auths)),
                        now);
-  }
-  if (!is_method_wanted(auth->method)) {
-    return refuse_auth(
-        fmt::format("{} authenticates by method {}, we expect {}", describe(id),
-                    static_cast<unsigned>(auth->method),
-                    describe(method_of(handshake_->candidates.front()->remote_auth))),
-        now);
   }
   ConnectionPtr chosen = choose_connection(payloads);
   if (!chosen) {
@@ -396,23 +341,40 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
     return refuse_malformed("SA is missing (childless = never)", now);
   }
   connection_ = std::move(chosen);
-  note_peer(id);
+  note_peer(id, kind.value_or(AuthKind::shared_key));
   note_auth_methods(payloads, now);
+  handshake_->certificate_wishes = find_certificate_wishes(payloads);
+  const bool is_eap_only =
+      connection_->eap_only && wire::find_notify(payloads, NotifyType::eap_only_authentication);
   handshake_->peer_auth = std::move(payloads);
   move_to(IkeState::auth_pending);
-  request_auth(AuthStep::peer, now);
+  if (kind != AuthKind::eap) return request_auth(AuthStep::peer, now);
+  half_open_until_ = now + shared_.limits().eap_timeout;
+  if (is_eap_only) return begin_eap(nullptr, now);
+  request_auth(AuthStep::own, now);
 }
 
-bool IkeSa::is_method_wanted(wire::AuthMethod method) const {
+/// The peer is who it says.
+void IkeSa::admit(Instant now) {
+  if (is_unwelcome()) {
+    return refuse_auth(
+        fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
+  }
+  if (wants_lease()) return ask_lease(now);
+  request_auth(AuthStep::own, now);
+}
+
+bool IkeSa::is_kind_wanted(std::optional<AuthKind> kind) const {
   const auto& candidates = handshake_->candidates;
   return candidates.empty() ||
-         std::ranges::any_of(candidates, [method](const ConnectionPtr& candidate) {
-           return method_of(candidate->remote_auth) == method;
-         });
+         (kind && std::ranges::any_of(candidates, [kind](const ConnectionPtr& candidate) {
+            return accepts(*candidate, *kind);
+          }));
 }
 
 ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
-  const wire::AuthMethod method = wire::find<wire::AuthPayload>(payloads)->method;
+  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
+  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
   const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
   const wire::IdPayload* const wanted = wire::find_id(payloads, false);
   if (handshake_->is_resumed) return resumed_connection(payloads);
@@ -421,10 +383,11 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   for (const ConnectionPtr& candidate : handshake_->candidates) {
     // It may have been removed or changed since IKE_SA_INIT.
     if (std::ranges::find(shared_.connections, candidate) == shared_.connections.end()) continue;
-    if (method_of(candidate->remote_auth) != method) continue;
+    if (!kind || !accepts(*candidate, *kind)) continue;
     const auto& remote = candidate->remote_id;
     //= rfc7296#1.2-3
-    if (remote && !remote->matches(peer)) continue;
+    // Before EAP a peer calls itself as it likes; who it is comes out there.
+    if (kind != AuthKind::eap && remote && !remote->matches(peer)) continue;
     if (wanted != nullptr && candidate->local_auth != AuthKind::null &&
         !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
       continue;
@@ -437,15 +400,16 @@ ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
   return one_of_several ? one_of_several : any_peer;
 }
 
-void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
+void IkeSa::answer_auth(const OwnProof& proof, Instant now) {
+  const bool is_after_eap = handshake_->eap.has_value();
+  end_eap();
   const std::unique_ptr<Handshake> done = std::exchange(handshake_, nullptr);
   Handshake& handshake = *done;
   is_resumed_ = handshake.is_resumed;
   const Payloads& request = handshake.peer_auth;
   Payloads answer;
-  answer.emplace_back(own_id().to_wire(false));
-  answer.emplace_back(
-      wire::AuthPayload{method_of(connection_->local_auth), base::to_vec(auth.reveal())});
+  if (!is_after_eap) answer.emplace_back(own_id().to_wire(false));
+  proof.append_to(answer);
   support_.note_auth(request);
   append_gifts(answer, &request, now);
   note_window_size();
@@ -461,6 +425,10 @@ void IkeSa::answer_auth(const base::SecretBytes& auth, Instant now) {
   if (handshake.ticket) shared_.ticket_maker.use_up(*handshake.ticket, now);
   if (redirect_in_auth(answer, now)) return respond(answer);
 
+  if (const auto obstacle = append_configuration(answer, handshake)) {
+    answer.emplace_back(*obstacle);
+    return respond(answer);
+  }
   // RFC 6023 s3
   if (!ChildPayloads::of(request).is_complete()) return respond(answer);
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,

@@ -68,7 +68,7 @@ bool IkeSa::uses_udp_encap() const {
 }
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {
-  return {path_, local_behind_nat_, remote_behind_nat_, in_ike_auth, uses_udp_encap()};
+  return {path_, local_behind_nat_, remote_behind_nat_, in_ike_auth, uses_udp_encap(), inner_};
 }
 
 void IkeSa::belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer) {
@@ -143,6 +143,8 @@ void IkeSa::die(EndReason reason, Instant now, bool lingers) {
   fail_wishes(reason);
   if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
   announce_down(reason);
+  end_lease();
+  end_eap();
   handshake_.reset();
   answering_.reset();
   fragments_.clear();
@@ -172,6 +174,7 @@ void IkeSa::begin_farewell(std::vector<wire::Payload> payloads, EndReason reason
     is_farewell_short_ = true;
     announce_down(reason);
     if (handshake_ && handshake_->offer) shared_.release(handshake_->offer->spi_in);
+    end_eap();
     handshake_.reset();
   }
   want(WantFarewell{std::move(payloads), reason}, now);
@@ -253,11 +256,10 @@ void IkeSa::handle_deadline(Instant now) {
   }
   if (state_ == IkeState::dead) return;
   if (half_open_until_ && now >= *half_open_until_) {
-    report_early(
-        EventKind::ike_timeout,
-        fmt::format("{}: IKE_AUTH was not completed within {} s; state {}", who(),
-                    base::seconds_of(shared_.limits().half_open_timeout), ike::name_of(state_)),
-        now);
+    report_early(EventKind::ike_timeout,
+                 fmt::format("{}: IKE_AUTH was not completed in time; state {}", who(),
+                             ike::name_of(state_)),
+                 now);
     return die(is_initiator_ ? EndReason::local_fault : EndReason::timeout, now, false);
   }
   if (handshake_ && handshake_->solver && now >= handshake_->solve_at) return solve_puzzle(now);
@@ -307,6 +309,8 @@ IkeSaInfo IkeSa::info() const {
   info.remote_behind_nat = remote_behind_nat_;
   if (session_) info.suite = session_->suite;
   info.remote_id = remote_id_;
+  info.user = user_;
+  info.inner = inner_;
   info.established_at = established_at_;
   info.last_round_trip = last_round_trip_;
   info.round_trips = round_trips_;

@@ -29,21 +29,6 @@
 
 namespace caponier::ike {
 
-/// What one IKE_INTERMEDIATE message adds to the chain that AUTH proves (RFC 9242 s3.3.2): its
-/// header and its inside, as if it had been neither encrypted nor fragmented.
-[[nodiscard]] base::ByteVec intermediate_octets(const wire::IkeHeader& header,
-                                                const Unsealed& message);
-
-/// What an error notify about a Child SA means for the loop above.
-[[nodiscard]] EndReason reason_of(wire::NotifyType error);
-
-/// How a new Child SA relates to others.
-struct Replacement {
-  std::optional<policy::ChildSaId> replaces{};
-  bool is_redundant = false;  ///< it lost a collision: never used, deleted at once
-  std::optional<policy::ResourceId> resource{};
-};
-
 class IkeSa {
  public:
   /// `shared` must outlive the SA.
@@ -70,7 +55,10 @@ class IkeSa {
                       base::Instant now);
   /// The peer repeated its IKE_SA_INIT request; false when `datagram` is another one.
   bool handle_init_again(const base::Path& path, base::Bytes datagram);
-  void handle_auth_reply(AuthReply reply, base::Instant now);
+  /// False: it is not waited for.
+  bool handle_reply(AuthReply& reply, base::Instant now);
+  bool handle_reply(EapReply& reply, base::Instant now);
+  bool handle_reply(LeaseReply& reply, base::Instant now);
   /// The TCP stream of this path is gone: the originator opens another, the other end waits.
   void handle_stream_closed(const base::Path& path, base::Instant now);
   void handle_deadline(base::Instant now);
@@ -142,14 +130,6 @@ class IkeSa {
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
   static constexpr base::Duration unnoticed_twin_wait = std::chrono::seconds{10};
-  /// What a request of the peer changes once it is answered.
-  struct AddressNews {
-    base::Path path;
-    NatView nat;
-    bool is_update = false;
-    bool has_addresses = false;
-  };
-
   /// The request being answered.
   struct Answering {
     wire::IkeHeader header;
@@ -349,29 +329,59 @@ class IkeSa {
                            const std::vector<wire::Payload>& payloads, base::Instant now);
   void skip_outbound(std::uint64_t count);
 
-  // ike_auth.cpp
+  // auth_proof.cpp
   [[nodiscard]] policy::Identity own_id() const;
+  /// Our AUTH value, or whether the peer's is right: from the keyholder, unless the keys are here.
   void request_auth(AuthStep step, base::Instant now);
-  /// The AUTH value asked for.
-  void settle_auth(const base::SecretBytes& auth, base::Instant now);
+  [[nodiscard]] base::ByteVec octets_to_sign(AuthStep step) const;
+  /// The key of AUTH values that need no keyholder: of NULL authentication, and of EAP.
+  [[nodiscard]] std::optional<base::Bytes> key_at_hand(AuthStep step) const;
+  [[nodiscard]] PeerProof proof_of(const std::vector<wire::Payload>& payloads) const;
+  void settle_own(OwnProof proof, base::Instant now);
+  void settle_peer(bool is_right, const std::string& why, base::Instant now);
+  void append_certificate_request(std::vector<wire::Payload>& payloads) const;
+
+  // eap_auth.cpp
+  void ask_eap(std::optional<base::ByteVec> packet, base::Instant now);
+  void begin_eap(const OwnProof* proof, base::Instant now);
+  void continue_eap_request(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_first_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void finish_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void send_eap(base::ByteVec packet, base::Instant now);
+  void conclude_eap(EapReply& reply, base::Instant now);
+  void end_eap();
+
+  // inner_addresses.cpp: the Configuration payload
+  [[nodiscard]] bool wants_lease() const;
+  void ask_lease(base::Instant now);
+  void append_configuration_request(std::vector<wire::Payload>& payloads) const;
+  /// Why there is none, and so no Child SA.
+  [[nodiscard]] std::optional<wire::NotifyPayload> append_configuration(
+      std::vector<wire::Payload>& payloads, const Handshake& handshake);
+  void heed_configuration(const std::vector<wire::Payload>& payloads);
+  void end_lease();
+
+  // ike_auth.cpp
   [[nodiscard]] bool wants_childless() const;
   void begin_children(std::optional<policy::Trigger> trigger, base::Instant now);
-  void note_peer(const wire::IdPayload& id);
+  void note_peer(const wire::IdPayload& id, AuthKind kind);
   [[nodiscard]] bool is_unwelcome();
-  [[nodiscard]] bool is_method_wanted(wire::AuthMethod method) const;
+  [[nodiscard]] bool is_kind_wanted(std::optional<AuthKind> kind) const;
   void note_auth_methods(const std::vector<wire::Payload>& payloads, base::Instant now);
   [[nodiscard]] std::string announced() const;
   void fail_auth_locally(const std::string& why, base::Instant now);
-  void send_auth(const base::SecretBytes& auth, base::Instant now);
+  /// Null: the peer is to learn by EAP who we are.
+  void send_auth(const OwnProof* proof, base::Instant now);
+  void admit(base::Instant now);
   void handle_auth_request(std::vector<wire::Payload> payloads, base::Instant now);
   [[nodiscard]] ConnectionPtr choose_connection(const std::vector<wire::Payload>& payloads) const;
   void handle_auth_response(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void answer_auth(const base::SecretBytes& auth, base::Instant now);
+  void answer_auth(const OwnProof& proof, base::Instant now);
   void conclude_auth(base::Instant now);
   void refuse_auth(const std::string& why, base::Instant now);
   void distrust(const std::string& why, base::Instant now);
   void establish(bool initial_contact, base::Instant now);
-  [[nodiscard]] bool has_right_auth(const base::SecretBytes& expected) const;
 
   // create_child_sa.cpp
   void start_child(const WantChild& wanted, base::Instant now);
@@ -530,6 +540,9 @@ class IkeSa {
   base::Instant created_at_;
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
+  AuthKind remote_kind_ = AuthKind::shared_key;  ///< how the peer proves that
+  std::string user_;                             ///< the peer, by EAP
+  std::vector<base::IpAddress> inner_;           ///< given by the responder
   SaIndex::Entry index_entry_;
   PeerSupport support_;
   Mobility mobility_;
@@ -581,6 +594,7 @@ class IkeSa {
   std::optional<IkeSaId> heir_;         ///< has the children
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
   bool is_down_announced_ = false;
+  bool has_lease_ = false;  ///< the peer has, of ours
   bool is_heard_ = false;
   bool is_known_ = true;  ///< false: the peer rekeyed, and may not have our answer
   bool is_resumed_ = false;

@@ -300,6 +300,7 @@ void IkeSa::accept_init(const wire::IkeMessage& message, base::Bytes datagram, I
   support_.prefers_udp_encap = support_.prefers_udp_encap && connection_->prefers_udp_encap;
   note_fragmentation(*connection_);
   note_auth_methods(message.payloads, now);
+  handshake_->certificate_wishes = find_certificate_wishes(message.payloads);
   if (connection_->nat_traversal) {
     note_nat(detect_nat(shared_.crypto, message.payloads, spi_i_, spi_r_, path_));
   }

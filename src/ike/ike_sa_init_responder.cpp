@@ -396,8 +396,9 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
   std::vector<wire::AuthMethod> methods;
   for (const ConnectionPtr& candidate :
        find_connections(shared.connections, init.path, init.suite)) {
-    const wire::AuthMethod method = method_of(candidate->remote_auth);
-    if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+    for (const wire::AuthMethod method : accepted_methods(*candidate)) {
+      if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+    }
   }
   for (wire::Payload& optional : optional_init_response_notifies(*init.connection, methods)) {
     message.payloads.push_back(std::move(optional));

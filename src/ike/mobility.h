@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "base/strong.h"
 #include "base/time.h"
+#include "ike/nat_detection.h"
 #include "wire/ike.h"
 
 namespace caponier::ike {
@@ -85,5 +86,13 @@ void append_addresses(std::vector<wire::Payload>& payloads,
                                                   std::span<const base::IpAddress> peers);
 
 [[nodiscard]] bool is_same_addresses(const base::Path& a, const base::Path& b);
+
+/// What a request of the peer changes once it is answered.
+struct AddressNews {
+  base::Path path;
+  NatView nat;
+  bool is_update = false;
+  bool has_addresses = false;
+};
 
 }  // namespace caponier::ike

@@ -29,6 +29,7 @@ std::string_view name_of(IkeState state) {
     case IkeState::init_answered: return "init_answered";
     case IkeState::auth_pending: return "auth_pending";
     case IkeState::auth_sent: return "auth_sent";
+    case IkeState::auth_answered: return "auth_answered";
     case IkeState::established: return "established";
     case IkeState::deleting: return "deleting";
     case IkeState::dead: return "dead";

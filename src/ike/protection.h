@@ -105,4 +105,9 @@ class MessageProtection {
   std::uint64_t iv_counter_ = 0;
 };
 
+/// What one IKE_INTERMEDIATE message adds to the chain that AUTH proves (RFC 9242 s3.3.2): its
+/// header and its inside, as if it had been neither encrypted nor fragmented.
+[[nodiscard]] base::ByteVec intermediate_octets(const wire::IkeHeader& header,
+                                                const Unsealed& message);
+
 }  // namespace caponier::ike

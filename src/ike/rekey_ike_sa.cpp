@@ -258,6 +258,9 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   state_ = IkeState::established;  // born so: no handshake of its own
   established_at_ = now;
   predecessor_ = old.id_;
+  remote_kind_ = old.remote_kind_;
+  user_ = old.user_;
+  inner_ = old.inner_;
   belong_to(old.connection_, old.remote_id_);
   opens_streams_ = old.opens_streams_;
   set_path(old.path_);
@@ -285,6 +288,7 @@ void IkeSa::take_over(IkeSa& old, Instant now) {
   for (const auto& [id, child] : children_) shared_.child_owner[id] = id_;
   report(EventKind::ike_rekeyed, fmt::format("{}: IKE SA {} replaces {}, {}", who(), id_.value,
                                              old.id_.value, policy::to_string(session_->suite)));
+  has_lease_ = std::exchange(old.has_lease_, false);
   shared_.emit(IkeUp{id_, connection_->name, old.id_});
   const auto moves = [](const Wish& wish) {
     return std::holds_alternative<WantChild>(wish) || std::holds_alternative<WantDeleteChild>(wish);

@@ -7,7 +7,7 @@ namespace caponier::ike {
 std::string print_transitions() {
   std::string text;
   for (const Transition& row : transition_table) {
-    text += fmt::format("{:<13} -> {:<12}  {:<29}  RFC 7296 {}\n", name_of(row.from),
+    text += fmt::format("{:<13} -> {:<13}  {:<29}  RFC 7296 {}\n", name_of(row.from),
                         name_of(row.to), row.cause, row.section);
   }
   return text;

@@ -1,5 +1,6 @@
 #include "ike/uniqueness.h"
 
+#include "ike/auth_methods.h"
 #include "ike/shared.h"
 
 namespace caponier::ike {
@@ -14,7 +15,7 @@ bool is_same_peer(const IkeSa& a, const IkeSa& b) {
 }  // namespace
 
 bool is_anonymous(const ConnectionConfig& connection) {
-  return connection.remote_auth == AuthKind::null;
+  return accepts(connection, AuthKind::null);
 }
 
 std::vector<IkeSa*> siblings_of(const IkeSa& sa, const Shared& shared) {

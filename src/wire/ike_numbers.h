@@ -67,6 +67,32 @@ enum class AuthMethod : std::uint8_t {
   digital_signature = 14,
 };
 
+/// RFC 7296 s3.15.
+enum class ConfigType : std::uint8_t { request = 1, reply = 2, set = 3, ack = 4 };
+
+/// RFC 7296 s3.15.1, RFC 8598, RFC 9464, and what Microsoft's clients know.
+enum class ConfigAttributeType : std::uint16_t {
+  internal_ip4_address = 1,
+  internal_ip4_netmask = 2,
+  internal_ip4_dns = 3,
+  internal_ip4_nbns = 4,
+  internal_ip4_dhcp = 6,
+  application_version = 7,
+  internal_ip6_address = 8,
+  internal_ip6_dns = 10,
+  internal_ip6_dhcp = 12,
+  internal_ip4_subnet = 13,
+  supported_attributes = 14,
+  internal_ip6_subnet = 15,
+  internal_dns_domain = 25,
+  internal_dnssec_ta = 26,
+  encdns_ip4 = 27,
+  encdns_ip6 = 28,
+  encdns_digest_info = 29,
+  ms_internal_ip4_server = 23456,
+  ms_internal_ip6_server = 23457,
+};
+
 enum class TsType : std::uint8_t { ipv4_addr_range = 7, ipv6_addr_range = 8 };
 
 enum class NotifyType : std::uint16_t {

@@ -95,14 +95,14 @@ def swanctl_conf(**values):
 class InNamespace:
     """charon on a Lab host, tunnel mode in UDP through its own TUN device ipsec0."""
 
-    def __init__(self, lab, host, more=""):
+    def __init__(self, lab, host, more="", plugins=""):
         self.lab, self.host = lab, host
         self.folder = lab.folder / f"strongswan-{host.name}"
         self.folder.mkdir()
         self.socket = self.folder / "vici"
         conf = self.folder / "strongswan.conf"
         conf.write_text(CONF.format(
-            plugins=COMMON_PLUGINS + "kernel-libipsec kernel-netlink socket-default vici",
+            plugins=COMMON_PLUGINS + plugins + "kernel-libipsec kernel-netlink socket-default vici",
             routes="yes", socket=self.socket, more=more))
         self.env = {"STRONGSWAN_CONF": str(conf)}
         # charon keeps its pid file in /run: each instance gets a /run of its own.

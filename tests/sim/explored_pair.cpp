@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "ike/auth_methods.h"
 #include "ike/keys.h"
 #include "wire/icmp.h"
 #include "wire/ike.h"
@@ -126,14 +127,9 @@ void ExploredEnd::perform(ike::Action& action) {
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit) { pair_->put(is_a_, std::move(transmit)); },
                  [&](const ike::AuthRequest& request) {
-                   ike::AuthReply reply;
-                   reply.sa = request.sa;
-                   reply.request = request.request;
-                   reply.known = true;
-                   const auto prf = crypto_.make_prf(request.prf).value();
-                   reply.auth = ike::shared_key_auth(*prf, base::as_bytes("a shared key"),
-                                                     request.signed_octets);
-                   endpoint_.handle_auth_reply(std::move(reply), pair_->now);
+                   endpoint_.handle_auth_reply(
+                       ike::answer_by_shared_key(request, crypto_, base::as_bytes("a shared key")),
+                       pair_->now);
                  },
                  [&](policy::InstallSa& sa) {
                    if (first_child_.value == 0) first_child_ = sa.id;

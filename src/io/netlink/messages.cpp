@@ -165,6 +165,21 @@ bool is_address_change(base::Bytes message) {
   return route != nullptr && route->rtm_dst_len == 0 && route->rtm_table == RT_TABLE_MAIN;
 }
 
+base::ByteVec make_address(Change change, unsigned interface, const base::IpAddress& address) {
+  ifaddrmsg body{};
+  body.ifa_family = family_number(address.family());
+  body.ifa_prefixlen = static_cast<std::uint8_t>(address.bit_count());
+  body.ifa_index = interface;
+  // Nobody else is at the other end of the device: there is nothing to ask about duplicates.
+  body.ifa_flags = IFA_F_NODAD;
+  const bool adds = change == Change::add;
+  return Builder{adds ? RTM_NEWADDR : RTM_DELADDR,
+                 adds ? NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE : NLM_F_ACK, body}
+      .address(IFA_LOCAL, address)
+      .address(IFA_ADDRESS, address)
+      .take();
+}
+
 base::ByteVec make_no_ipv6_addresses(unsigned interface) {
   ifinfomsg body{};
   body.ifi_family = AF_UNSPEC;

@@ -72,6 +72,10 @@ struct LinkState {
 /// a link, or a default route.
 [[nodiscard]] bool is_address_change(base::Bytes message);
 
+/// The host address on the interface, alone, without a route to its network.
+[[nodiscard]] base::ByteVec make_address(Change change, unsigned interface,
+                                         const base::IpAddress& address);
+
 /// Keeps the kernel from inventing a link-local address; to be sent before the link goes up.
 [[nodiscard]] base::ByteVec make_no_ipv6_addresses(unsigned interface);
 /// Link up, with an MTU.

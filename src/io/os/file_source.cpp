@@ -61,10 +61,36 @@ std::expected<void, FileError> check_secret(const struct stat& info, const std::
   return {};
 }
 
+std::expected<base::SecretBytes, FileError> read_secret_file(const std::string& path,
+                                                             bool is_private,
+                                                             std::size_t size_max) {
+  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd.is_open()) {
+    return std::unexpected{FileError{fmt::format("{}: {}", path, errno_text(errno)), ""}};
+  }
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) return std::unexpected{file_error(errno, "")};
+  if (is_private) TRY_VOID(check_secret(info, path));
+  if (!S_ISREG(info.st_mode)) return std::unexpected{FileError{"not a regular file", ""}};
+  if (static_cast<std::size_t>(info.st_size) > size_max) {
+    return std::unexpected{
+        FileError{fmt::format("larger than {} KiB", size_max / 1024), "name the right file"}};
+  }
+  base::ByteVec raw(static_cast<std::size_t>(info.st_size));
+  const auto read = read_all(fd.get(), raw);
+  base::SecretBytes secret{raw};
+  base::wipe(raw);
+  if (!read) return std::unexpected{file_error(read.error(), "")};
+  return secret;
+}
+
 }  // namespace
 
-FileSource::FileSource(const std::string& config_path, std::string credentials_folder)
+FileSource::FileSource(const std::string& config_path, std::string credentials_folder,
+                       const pki::PkiProvider* pki)
     : secrets_folder_((folder_of(config_path) / "secrets").string()),
+      pki_folder_((folder_of(config_path) / "pki").string()),
+      pki_(pki),
       credentials_folder_(std::move(credentials_folder)) {}
 
 std::expected<std::string, FileError> FileSource::read_config(const std::string& path) {
@@ -118,24 +144,47 @@ std::expected<base::SecretBytes, FileError> FileSource::read_secret(std::string_
         FileError{"not a plain file name", "use letters, digits, '-' and '_' only"}};
   }
   const std::string path = fmt::format("{}/{}", folder, name);
-  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (!fd.is_open()) {
-    return std::unexpected{
-        FileError{fmt::format("{}: {}", path, errno_text(errno)),
-                  fmt::format("(umask 077; openssl rand -base64 32 > {})", path)}};
+  auto secret = read_secret_file(path, true, secret_file_size_max);
+  if (!secret && secret.error().fix.empty()) {
+    secret.error().fix = fmt::format("(umask 077; openssl rand -base64 32 > {})", path);
   }
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) return std::unexpected{file_error(errno, "")};
-  TRY_VOID(check_secret(info, path));
-  if (static_cast<std::size_t>(info.st_size) > secret_file_size_max) {
-    return std::unexpected{FileError{"larger than 64 KiB", "this is not a pre-shared key"}};
-  }
-  base::ByteVec raw(static_cast<std::size_t>(info.st_size));
-  const auto read = read_all(fd.get(), raw);
-  base::SecretBytes secret{raw};
-  base::wipe(raw);
-  if (!read) return std::unexpected{file_error(read.error(), "")};
   return secret;
+}
+
+std::string FileSource::pki_path(const std::string& name) const {
+  return name.starts_with('/') ? name : fmt::format("{}/{}", pki_folder_, name);
+}
+
+std::expected<base::SecretBytes, FileError> FileSource::read_pki(const std::string& name,
+                                                                 bool is_private) {
+  return read_secret_file(pki_path(name), is_private, pki::file_size_max);
+}
+
+bool FileSource::has_pki(const std::string& name) const {
+  std::error_code error;
+  return std::filesystem::exists(pki_path(name), error);
+}
+
+std::expected<std::map<std::string, base::SecretBytes>, FileError> FileSource::read_users() {
+  std::map<std::string, base::SecretBytes> users;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at{secrets_folder_ + "/users", error}, end;
+       !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!is_plain_name(name)) continue;
+    if (users.size() == users_max) {
+      return std::unexpected{FileError{fmt::format("there are more than {} users", users_max),
+                                       "let a RADIUS server know them"}};
+    }
+    auto password = read_secret_file(at->path().string(), true, secret_file_size_max);
+    if (!password) return std::unexpected{password.error()};
+    base::Bytes text = password->reveal();
+    while (!text.empty() && (text.back() == std::byte{'\n'} || text.back() == std::byte{'\r'})) {
+      text = text.first(text.size() - 1);
+    }
+    users.emplace(name, base::SecretBytes{text});
+  }
+  return users;
 }
 
 }  // namespace caponier::io

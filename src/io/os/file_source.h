@@ -9,22 +9,36 @@ namespace caponier::io {
 
 inline constexpr std::size_t config_file_size_max = 1 << 20;
 inline constexpr std::size_t secret_file_size_max = 65536;
+inline constexpr std::size_t users_max = 100000;
 
 /// Secrets "@name" live in <folder of the configuration file>/secrets, "cred:name" in
-/// $CREDENTIALS_DIRECTORY, fragments in <folder>/conf.d.
+/// $CREDENTIALS_DIRECTORY, fragments in <folder>/conf.d, certificates and keys in <folder>/pki,
+/// passwords of users in <folder>/secrets/users.
 class FileSource final : public config::Source {
  public:
-  /// `credentials_folder`: empty when no service manager gave one.
-  FileSource(const std::string& config_path, std::string credentials_folder);
+  /// `credentials_folder`: empty when no service manager gave one. `pki` must outlive the object;
+  /// null: no certificates.
+  FileSource(const std::string& config_path, std::string credentials_folder,
+             const pki::PkiProvider* pki = nullptr);
 
   [[nodiscard]] std::expected<std::string, config::FileError> read_config(
       const std::string& path) override;
   [[nodiscard]] std::vector<std::string> list_fragments(const std::string& path) override;
   [[nodiscard]] std::expected<base::SecretBytes, config::FileError> read_secret(
       std::string_view reference) override;
+  [[nodiscard]] const pki::PkiProvider* pki() const override { return pki_; }
+  [[nodiscard]] std::expected<base::SecretBytes, config::FileError> read_pki(
+      const std::string& name, bool is_private) override;
+  [[nodiscard]] bool has_pki(const std::string& name) const override;
+  [[nodiscard]] std::expected<std::map<std::string, base::SecretBytes>, config::FileError>
+  read_users() override;
 
  private:
+  [[nodiscard]] std::string pki_path(const std::string& name) const;
+
   std::string secrets_folder_;
+  std::string pki_folder_;
+  const pki::PkiProvider* pki_;
   std::string credentials_folder_;
 };
 

@@ -28,7 +28,7 @@ ConnectionConfig with_long_request() {
 
 ConnectionConfig accepting_null(const End& local, const End& remote) {
   ConnectionConfig config = make_connection(local, remote);
-  config.remote_auth = AuthKind::null;
+  config.remote_auths = {AuthKind::null};
   config.remote_id = std::nullopt;
   return config;
 }

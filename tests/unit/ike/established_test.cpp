@@ -342,11 +342,9 @@ TEST(IkeEstablished, one_identity_cannot_pile_up_ike_sas) {
       } else if (auto* const exported = std::get_if<KeysExported>(&*action)) {
         keys = std::move(*exported);
       } else if (auto* const request = std::get_if<AuthRequest>(&*action)) {
-        const auto prf = again.crypto.make_prf(request->prf).value();
-        AuthReply reply{request->sa, request->request, true,
-                        shared_key_auth(*prf, base::as_bytes("a shared secret of both"),
-                                        request->signed_octets)};
-        again.endpoint.handle_auth_reply(std::move(reply), pair.now);
+        again.endpoint.handle_auth_reply(
+            answer_by_shared_key(*request, again.crypto, base::as_bytes("a shared secret of both")),
+            pair.now);
       }
     }
     std::swap(again.record, pair.a.record);

@@ -282,11 +282,10 @@ TEST(IkeHandshake, initial_contact_removes_what_a_restarted_peer_forgot) {
       if (auto* const transmit = std::get_if<Transmit>(&*action)) {
         pair.inject(true, transmit->datagram);
       } else if (auto* const request = std::get_if<AuthRequest>(&*action)) {
-        const auto prf = restarted.crypto.make_prf(request->prf).value();
-        AuthReply reply{request->sa, request->request, true,
-                        shared_key_auth(*prf, base::as_bytes("a shared secret of both"),
-                                        request->signed_octets)};
-        restarted.endpoint.handle_auth_reply(std::move(reply), pair.now);
+        restarted.endpoint.handle_auth_reply(
+            answer_by_shared_key(*request, restarted.crypto,
+                                 base::as_bytes("a shared secret of both")),
+            pair.now);
       }
     }
     for (const Datagram& d : std::exchange(pair.wire, {})) {

@@ -18,7 +18,7 @@ using wire::NotifyType;
 ConnectionConfig connection(const End& local, const End& remote, AuthKind own, AuthKind peers) {
   ConnectionConfig config = make_connection(local, remote);
   config.local_auth = own;
-  config.remote_auth = peers;
+  config.remote_auths = {peers};
   if (peers == AuthKind::null) config.remote_id = std::nullopt;
   return config;
 }

@@ -159,12 +159,34 @@ void Pair::collect_from(Side& side, bool from_a) {
       reply.sa = request->sa;
       reply.request = request->request;
       const auto secret = side.secrets.find(request->connection);
-      reply.known = secret != side.secrets.end();
-      if (reply.known) {
-        const auto prf = side.crypto.make_prf(request->prf).value();
-        reply.auth = shared_key_auth(*prf, base::as_bytes(secret->second), request->signed_octets);
+      if (side.keyholder) {
+        reply = side.keyholder(*request);
+        reply.sa = request->sa;
+        reply.request = request->request;
+      } else if (secret != side.secrets.end()) {
+        reply = answer_by_shared_key(*request, side.crypto, base::as_bytes(secret->second));
       }
       side.endpoint.handle_auth_reply(std::move(reply), now);
+    } else if (const auto* const step = std::get_if<EapRequest>(&action)) {
+      record.eap_requests.push_back(*step);
+      if (!side.eap) continue;
+      EapReply reply = side.eap(*step);
+      reply.sa = step->sa;
+      reply.request = step->request;
+      side.endpoint.handle_eap_reply(std::move(reply), now);
+    } else if (std::holds_alternative<EapEnded>(action)) {
+      ++record.eap_ended;
+    } else if (const auto* const wish = std::get_if<LeaseRequest>(&action)) {
+      record.lease_requests.push_back(*wish);
+      if (!side.leases) continue;
+      LeaseReply reply = side.leases(*wish);
+      reply.sa = wish->sa;
+      reply.request = wish->request;
+      side.endpoint.handle_lease_reply(std::move(reply), now);
+    } else if (const auto* const ended = std::get_if<LeaseEnded>(&action)) {
+      record.leases_ended.push_back(ended->sa);
+    } else if (auto* const configured = std::get_if<Configured>(&action)) {
+      record.configured.push_back(std::move(*configured));
     } else if (auto* const install = std::get_if<policy::InstallSa>(&action)) {
       record.installs.push_back(std::move(*install));
     } else if (const auto* const removal = std::get_if<policy::RemoveSa>(&action)) {

@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "crypto/null/provider.h"
+#include "ike/auth_methods.h"
 #include "ike/endpoint.h"
 #include "ike/keys.h"
 #include "ike/protection.h"
@@ -50,6 +51,11 @@ struct Record {
   std::vector<base::Path> closed_streams;
   std::vector<IkeAnswered> answered;
   std::vector<AuthRequest> auth_requests;
+  std::vector<EapRequest> eap_requests;
+  std::size_t eap_ended = 0;
+  std::vector<LeaseRequest> lease_requests;
+  std::vector<IkeSaId> leases_ended;
+  std::vector<Configured> configured;
   std::vector<IkeUp> ike_ups;
   std::vector<IkeDown> ike_downs;
   std::vector<Redirected> redirects;
@@ -80,6 +86,10 @@ class Side {
   IkeEndpoint endpoint;
   std::map<std::string, std::string> secrets;  ///< per connection
   bool keyholder_answers = true;
+  /// Instead of the secrets.
+  std::function<AuthReply(const AuthRequest&)> keyholder;
+  std::function<EapReply(const EapRequest&)> eap;
+  std::function<LeaseReply(const LeaseRequest&)> leases;
   Record record;
 };
 

@@ -87,7 +87,7 @@ TEST(IkeWindows, a_peer_without_an_identity_gets_a_window_of_one) {
   ConnectionConfig own = make_connection(end_a, end_b);
   own.local_auth = AuthKind::null;
   ConnectionConfig anybody = make_connection(end_b, end_a);
-  anybody.remote_auth = AuthKind::null;
+  anybody.remote_auths = {AuthKind::null};
   anybody.remote_id = std::nullopt;
   pair.a.set(own);
   pair.b.set(anybody);

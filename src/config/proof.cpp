@@ -1,0 +1,308 @@
+// Certificates, keys and passwords of a peer, and what a server gives to its users.
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "config/peer.h"
+#include "config/words.h"
+
+namespace caponier::config {
+
+namespace {
+
+constexpr std::array revocation_words = {
+    Word<pki::Revocation>{"relaxed", pki::Revocation::relaxed},
+    Word<pki::Revocation>{"if_present", pki::Revocation::if_present},
+    Word<pki::Revocation>{"strict", pki::Revocation::strict},
+};
+
+Fault fault_of(const FileError& error, const std::string& name) {
+  return {fmt::format("{}: {}", name, error.message), error.fix};
+}
+Fault fault_of(const pki::LoadError& error) {
+  return {fmt::format("{}: {}", error.file, error.message), error.fix};
+}
+
+constexpr std::string_view here_are_none = "this program was built without certificates";
+
+Parsed<std::string> parse_file_name(std::string_view text) {
+  if (!text.empty() && text.size() <= 4096 && text.find('\0') == std::string_view::npos) {
+    return std::string{text};
+  }
+  return std::unexpected{
+      Fault{"no file name", "write the path of a file, from the pki folder beside this file on"}};
+}
+
+pki::NamedFile named(const std::string& name, const SharedSecret& content) {
+  return {name, content->reveal()};
+}
+
+/// The file of `key`, or `otherwise` when that is not empty.
+struct Chosen {
+  std::string name;
+  Place where;
+};
+std::optional<Chosen> choose(Section& section, std::string_view key, const std::string& otherwise) {
+  if (auto written = section.text(key, parse_file_name)) {
+    return Chosen{std::move(written->value), written->where};
+  }
+  if (section.has(key) || otherwise.empty()) return std::nullopt;
+  return Chosen{otherwise, section.where()};
+}
+
+void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
+                     const std::string& basename) {
+  PeerConfig& peer = draft.peer;
+  const auto cert = choose(section, "cert", basename.empty() ? "" : basename + ".pem");
+  const auto key = choose(section, "key", basename.empty() ? "" : basename + ".key");
+  if (!key) {
+    if (cert) {
+      section.note(cert->where, "cert",
+                   {"its private key is missing", "add key = \"FILE\" to this section"});
+    }
+    return;
+  }
+  if (files.provider() == nullptr) {
+    return section.note(key->where, "key", {std::string{here_are_none}, ""});
+  }
+  auto key_file = files.read(key->name, true);
+  if (!key_file) return section.note(key->where, "key", key_file.error());
+  pki::CredentialFiles wanted;
+  wanted.key = named(key->name, *key_file);
+  Parsed<SharedSecret> cert_file;
+  if (cert) {
+    cert_file = files.read(cert->name, false);
+    if (!cert_file) return section.note(cert->where, "cert", cert_file.error());
+    wanted.certificates.push_back(named(cert->name, *cert_file));
+  }
+  const auto passphrase = section.text("key_passphrase", [&](std::string_view text) {
+    return parse_secret_reference(text, peer.name);
+  });
+  SharedSecret words;
+  if (passphrase) {
+    const auto found = secrets.password(passphrase->value);
+    if (!found) return section.note(passphrase->where, "key_passphrase", found.error());
+    words = *found;
+    wanted.passphrase = words->reveal();
+  }
+  auto credential = files.provider()->load_credential(wanted);
+  if (!credential) {
+    const bool is_cert = cert && credential.error().file == cert->name;
+    return section.note(is_cert ? cert->where : key->where, is_cert ? "cert" : "key",
+                        fault_of(credential.error()));
+  }
+  if (!peer.local_id && !credential->chain.empty()) {
+    const pki::Certificate& leaf = credential->chain.front();
+    peer.local_id = leaf.alternative_names.empty()
+                        ? policy::Identity{wire::IdType::der_asn1_dn, leaf.subject}
+                        : leaf.alternative_names.front();
+  }
+  peer.proof.credential = std::make_shared<const pki::Credential>(std::move(*credential));
+  peer.proof.private_key = *key_file;
+}
+
+void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {
+  ProofConfig& proof = draft.peer.proof;
+  for (auto& name : section.list("ca", parse_file_name)) {
+    auto added = files.add(name.value, PkiFiles::Use::anchor);
+    if (!added) {
+      section.note(name.where, "ca", added.error());
+    } else {
+      proof.authorities.push_back(std::move(*added));
+    }
+  }
+  for (const auto& name : section.list("crl", parse_file_name)) {
+    const auto added = files.add(name.value, PkiFiles::Use::crl);
+    if (!added) section.note(name.where, "crl", added.error());
+  }
+  read_word(section, "revocation", revocation_words, proof.revocation);
+  const auto key = section.text("peer_key", [&](std::string_view text) -> Parsed<pki::PublicKey> {
+    if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
+    auto read = files.provider()->raw_key(text);
+    if (read) return std::move(*read);
+    return std::unexpected{
+        Fault{read.error(), "`caponier key show` on the other side prints its key"}};
+  });
+  if (key) proof.peer_key = key->value;
+}
+
+/// What the chosen ways to authenticate cannot do without.
+void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
+  const auto miss = [&](std::string_view what, std::string fix) {
+    section.errors().add(table.where, fmt::format("{}: {} is missing", section.title(), what),
+                         std::move(fix));
+  };
+  const bool is_pubkey = peer.exchange.auth == Auth::pubkey;
+  if (is_pubkey && !section.has("key") && peer.kind != PeerKind::server) {
+    miss("our key", "add key = \"FILE\", and cert = \"FILE\" unless it is a raw public key");
+  }
+  const bool has_trust = section.has("ca") || section.has("peer_key");
+  if (peer.exchange.remote_auth == Auth::pubkey && !has_trust && peer.kind != PeerKind::server) {
+    miss("whom to trust", "add ca = [\"FILE\"] with the peer's authority, or its peer_key");
+  }
+  if (peer.exchange.auth == Auth::eap && !(section.has("user") && section.has("password"))) {
+    miss("the user", "add user = \"NAME\" and password = \"@NAME\"");
+  }
+  if (peer.exchange.remote_auth == Auth::eap) {
+    section.note(section.has("remote_auth") ? section.place_of("remote_auth") : table.where,
+                 "remote_auth",
+                 {"users that authenticate by EAP come to a [server]",
+                  "describe them in [server], or write \"pubkey\" or \"psk\""});
+  }
+}
+
+}  // namespace
+
+Parsed<SharedSecret> PkiFiles::read(const std::string& name, bool is_private) {
+  auto content = source_.read_pki(name, is_private);
+  if (!content) return std::unexpected{fault_of(content.error(), name)};
+  return std::make_shared<const base::SecretBytes>(std::move(*content));
+}
+
+Parsed<std::string> PkiFiles::add(const std::string& name, Use use) {
+  if (provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
+  auto& known = use == Use::anchor ? anchors_ : crls_;
+  if (known.contains(name)) return name;
+  auto content = read(name, false);
+  if (!content) return std::unexpected{std::move(content.error())};
+  known.emplace(name, std::move(*content));
+  return name;
+}
+
+std::shared_ptr<pki::CertificateStore> PkiFiles::make_store(Errors& errors) const {
+  if (anchors_.empty() || provider() == nullptr) return nullptr;
+  pki::StoreFiles files;
+  for (const auto& [name, content] : anchors_) files.anchors.push_back(named(name, content));
+  for (const auto& [name, content] : crls_) files.crls.push_back(named(name, content));
+  auto store = provider()->make_store(files);
+  if (store) return std::move(*store);
+  for (const pki::LoadError& error : store.error()) {
+    errors.add({error.file, 0, 0}, error.message, error.fix);
+  }
+  return nullptr;
+}
+
+void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
+                PkiFiles& files) {
+  PeerConfig& peer = draft.peer;
+  const bool is_server = peer.kind == PeerKind::server;
+  read_credential(section, draft, secrets, files,
+                  is_server && peer.local_id ? "certs/" + peer.local_id->to_string() : "");
+  read_trust(section, draft, files);
+  // Whoever the authority certifies could pose as the gateway otherwise.
+  const bool is_named = peer.proof.peer_key || peer.remote_any || peer.remote_id;
+  if (peer.exchange.remote_auth == Auth::pubkey && !is_named && !peer.remote.empty()) {
+    peer.remote_id = policy::Identity::parse(peer.remote);
+  }
+  if (auto user = section.text("user", [](std::string_view text) -> Parsed<std::string> {
+        if (!text.empty() && text.size() <= identity_size_max) return std::string{text};
+        return std::unexpected{Fault{"no user name", "write 1 to 255 characters"}};
+      })) {
+    peer.proof.user = std::move(user->value);
+    if (!peer.local_id) peer.local_id = policy::Identity::parse(peer.proof.user);
+  }
+  const auto password = section.text(
+      "password", [&](std::string_view text) { return parse_secret_reference(text, peer.name); });
+  if (password) {
+    const auto found = secrets.password(password->value);
+    if (found) {
+      peer.proof.password = *found;
+    } else {
+      section.note(password->where, "password", found.error());
+    }
+  }
+  check_proof(section, table, peer);
+}
+
+namespace {
+
+/// "10.1.0.5", "10.1.0.5:1812", "[2001:db8::5]:1812".
+Parsed<base::Endpoint> parse_radius_server(std::string_view text) {
+  constexpr std::uint16_t radius_port = 1812;
+  const auto bad = [&] {
+    return std::unexpected{Fault{fmt::format("{} is no address of a RADIUS server", quoted(text)),
+                                 "write \"10.1.0.5\", or \"10.1.0.5:1812\""}};
+  };
+  if (const auto address = base::IpAddress::parse(text))
+    return base::Endpoint{*address, radius_port};
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return bad();
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  const auto address = base::IpAddress::parse(host);
+  const auto port = parse_port_range(text.substr(colon + 1));
+  if (!address || !port || port->first != port->last || port->first == 0) return bad();
+  return base::Endpoint{*address, port->first};
+}
+
+void read_radius(Section& section, PeerDraft& draft, ServerConfig& server, Secrets& secrets) {
+  RadiusConfig radius;
+  for (const auto& one : section.list("radius", parse_radius_server)) {
+    radius.servers.push_back(one.value);
+    server.radius_servers.push_back(one.value.to_string());
+  }
+  if (radius.servers.empty()) return;
+  const auto reference = section.text("radius_secret", [](std::string_view text) {
+    return parse_secret_reference(text, "radius");
+  });
+  if (!reference) {
+    if (!section.has("radius_secret")) {
+      section.note(section.place_of("radius"), "radius",
+                   {"the secret shared with the RADIUS server is missing",
+                    "add radius_secret = \"@radius\""});
+    }
+    return;
+  }
+  const auto secret = secrets.password(reference->value);
+  if (!secret) return section.note(reference->where, "radius_secret", secret.error());
+  radius.secret = *secret;
+  draft.radius = std::move(radius);
+}
+
+}  // namespace
+
+void read_server(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files) {
+  PeerConfig& peer = draft.peer;
+  ServerConfig server;
+  if (auto name = section.text("name", parse_identity)) peer.local_id = std::move(name->value);
+  draft.local_nets = section.list("local_nets", parse_prefix);
+  for (const auto& net : draft.local_nets) peer.local_nets.push_back(net.value);
+  draft.remote_nets = section.list("pool", parse_prefix);
+  for (const auto& net : draft.remote_nets) server.pools.push_back(net.value);
+  peer.remote_nets = server.pools;
+  if (!section.has("local_nets")) {
+    for (const base::Prefix& pool : server.pools) {
+      const auto all = pool.address.is_v4() ? "0.0.0.0/0" : "::/0";
+      const base::Prefix net = *base::Prefix::parse(all);
+      if (std::ranges::find(peer.local_nets, net) == peer.local_nets.end()) {
+        peer.local_nets.push_back(net);
+      }
+    }
+  }
+  for (const auto& address : section.list("dns", parse_address))
+    server.dns.push_back(address.value);
+  for (auto& domain : section.list("domains", [](std::string_view text) -> Parsed<std::string> {
+         if (is_name(text)) return std::string{text};
+         return std::unexpected{Fault{"no domain", "write it as \"example.org\""}};
+       })) {
+    server.domains.push_back(std::move(domain.value));
+  }
+  if (const auto yes = section.boolean("certificates")) server.certificates = yes->value;
+  if (const auto yes = section.boolean("passwords")) server.passwords = yes->value;
+  read_radius(section, draft, server, secrets);
+  if (!section.has("ca") && server.certificates) {
+    auto added = files.add("ca/ca.pem", PkiFiles::Use::anchor);
+    if (added) {
+      peer.proof.authorities.push_back(std::move(*added));
+    } else {
+      section.note(section.where(), "ca", added.error());
+    }
+    if (files.has("crl/ca.crl")) (void)files.add("crl/ca.crl", PkiFiles::Use::crl);
+  }
+  peer.server = std::move(server);
+}
+
+}  // namespace caponier::config

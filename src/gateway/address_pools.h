@@ -1,0 +1,58 @@
+#pragma once
+// The inner addresses that a server gives to its users (RFC 7296 s2.19): which are free, who has
+// which, and who had which, so that a user who comes again gets the same.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "config/config.h"
+#include "ike/actions.h"
+
+namespace caponier::gateway {
+
+class AddressPools {
+ public:
+  /// One address of each family that is asked for and that there are pools of. The address that the
+  /// user names is given when it is its own already (it authenticates anew), or was, or is free.
+  [[nodiscard]] ike::LeaseReply lease(const ike::LeaseRequest& request,
+                                      const config::PeerConfig& server);
+  void end(ike::IkeSaId sa);
+  /// The one SA has taken the other's place.
+  void move(ike::IkeSaId from, ike::IkeSaId to);
+
+  [[nodiscard]] std::size_t in_use() const { return in_use_; }
+
+ private:
+  struct Lease {
+    std::string identity;
+    std::set<ike::IkeSaId> holders;  ///< none: it is kept for the user, until another needs it
+    std::uint64_t ended = 0;         ///< the higher, the later
+  };
+  using Leases = std::map<base::IpAddress, Lease>;
+
+  [[nodiscard]] std::optional<base::IpAddress> choose(const std::vector<base::Prefix>& pools,
+                                                      base::Family family,
+                                                      const std::string& identity,
+                                                      const std::optional<base::IpAddress>& wished);
+  [[nodiscard]] std::optional<base::IpAddress> find_kept(const std::vector<base::Prefix>& pools,
+                                                         base::Family family,
+                                                         const std::string& identity) const;
+  [[nodiscard]] std::optional<base::IpAddress> find_fresh(const base::Prefix& pool) const;
+  [[nodiscard]] std::optional<base::IpAddress> find_oldest(const std::vector<base::Prefix>& pools,
+                                                           base::Family family) const;
+  void take(const base::IpAddress& address, const std::string& identity, ike::IkeSaId sa);
+
+  Leases leases_;
+  std::multimap<std::string, base::IpAddress> by_identity_;
+  std::map<std::uint64_t, base::IpAddress> kept_;  ///< without holders, by `ended`
+  std::map<ike::IkeSaId, std::vector<base::IpAddress>> by_sa_;
+  std::uint64_t ends_ = 0;
+  std::size_t in_use_ = 0;
+};
+
+}  // namespace caponier::gateway

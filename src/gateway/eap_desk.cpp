@@ -1,0 +1,231 @@
+#include "gateway/eap_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace caponier::gateway {
+
+using base::Instant;
+using ike::EapReply;
+
+namespace {
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+eap::Failure refuse(std::string sentence) {
+  return {{}, eap::FailureReason::backend_silent, std::move(sentence)};
+}
+
+bool is_same(const std::optional<config::RadiusConfig>& a,
+             const std::optional<config::RadiusConfig>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->servers == b->servers &&
+         base::equal_constant_time(a->secret->reveal(), b->secret->reveal());
+}
+
+std::vector<radius::Server> servers_of(const config::RadiusConfig& radius) {
+  std::vector<radius::Server> servers;
+  for (const base::Endpoint& endpoint : radius.servers) {
+    radius::Server server;
+    server.name = endpoint.to_string();
+    server.authentication = endpoint;
+    server.accounting =
+        base::Endpoint{endpoint.address, static_cast<std::uint16_t>(endpoint.port + 1)};
+    server.secret = base::SecretBytes{radius.secret->reveal()};
+    servers.push_back(std::move(server));
+  }
+  return servers;
+}
+
+}  // namespace
+
+std::optional<eap::Password> EapDesk::Users::find(std::string_view user) const {
+  if (!desk_.config_) return std::nullopt;
+  const auto& users = desk_.config_->users;
+  const auto found = users.find(std::string{user});
+  if (found == users.end()) return std::nullopt;
+  return eap::Cleartext{base::SecretBytes{found->second->reveal()}};
+}
+
+void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
+  const auto before = std::exchange(config_, std::move(config));
+  const bool is_kept = before && is_same(before->radius, config_->radius);
+  if (is_kept) return;
+  for (auto& [sa, conversation] : conversations_) {
+    if (!conversation.relay) continue;
+    const bool waits = conversation.relay->waiting_for().has_value();
+    conversation.relay.reset();
+    if (waits) answer(sa, conversation, refuse("the RADIUS servers are others now"));
+  }
+  radius_.reset();
+  if (config_->radius) {
+    radius_ = std::make_unique<radius::RadiusClient>(radius::ClientSettings{},
+                                                     servers_of(*config_->radius), *crypto_, *rng_);
+  }
+  drain_radius(now);
+}
+
+const config::PeerConfig* EapDesk::find(const std::string& connection) const {
+  if (!config_) return nullptr;
+  const auto found = std::ranges::find(config_->peers, connection, &config::PeerConfig::name);
+  return found == config_->peers.end() ? nullptr : &*found;
+}
+
+void EapDesk::handle(const ike::EapRequest& request, Instant now) {
+  Conversation& conversation = conversations_[request.sa];
+  conversation.connection = request.connection;
+  conversation.request = request.request;
+  eap::Step next = step(conversation, request, now);
+  answer(request.sa, conversation, std::move(next));
+  drain_radius(now);
+}
+
+eap::Step EapDesk::step(Conversation& conversation, const ike::EapRequest& request, Instant now) {
+  if (!request.is_server) return continue_client(conversation, request, now);
+  if (!request.packet) return begin_server(conversation, request, now);
+  if (conversation.relay) return conversation.relay->handle(*request.packet, now);
+  if (conversation.server) return conversation.server->handle(*request.packet, now);
+  return refuse("the conversation is over");
+}
+
+eap::Step EapDesk::begin_server(Conversation& conversation, const ike::EapRequest& request,
+                                Instant now) {
+  const config::PeerConfig* const peer = find(request.connection);
+  if (peer == nullptr || !peer->server) return refuse("the server is not configured any more");
+  if (radius_) {
+    radius::RelaySettings settings;
+    settings.nas.identifier = peer->local_id ? peer->local_id->to_string() : "caponier";
+    settings.nas.port = static_cast<std::uint32_t>(request.sa.value);
+    settings.nas.port_id = request.connection;
+    settings.nas.called_station_id = request.path.local.to_string();
+    settings.nas.calling_station_id = request.path.remote.to_string();
+    conversation.relay = std::make_unique<radius::EapRelay>(std::move(settings), *radius_);
+    return conversation.relay->start(now);
+  }
+  eap::ServerSettings settings;
+  settings.methods = {eap::Type::mschapv2};
+  conversation.server = std::make_unique<eap::EapServer>(
+      std::move(settings),
+      eap::ServerPorts{.crypto = *crypto_, .rng = *rng_, .passwords = &users_});
+  return conversation.server->start(now);
+}
+
+eap::Step EapDesk::continue_client(Conversation& conversation, const ike::EapRequest& request,
+                                   Instant now) {
+  if (!conversation.client) {
+    const config::PeerConfig* const peer = find(request.connection);
+    if (peer == nullptr || !peer->proof.password) return refuse("no user is configured");
+    conversation.password = eap::Cleartext{base::SecretBytes{peer->proof.password->reveal()}};
+    eap::ClientSettings settings;
+    settings.methods = {eap::Type::mschapv2};
+    settings.identity = peer->proof.user;
+    conversation.client = std::make_unique<eap::EapClient>(
+        std::move(settings),
+        eap::ClientPorts{.crypto = *crypto_, .rng = *rng_, .password = &*conversation.password});
+  }
+  if (!request.packet) return refuse("the server has sent nothing");
+  return conversation.client->handle(*request.packet, now);
+}
+
+void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Step step) {
+  EapReply reply;
+  reply.sa = sa;
+  reply.request = conversation.request;
+  const Overloaded fill{
+      [](eap::Wait&) { return false; },
+      [&](eap::Send& send) {
+        reply.outcome = EapReply::Outcome::proceed;
+        reply.packet = std::move(send.packet);
+        return true;
+      },
+      [&](eap::Success& success) {
+        reply.outcome = EapReply::Outcome::success;
+        reply.packet = std::move(success.packet);
+        reply.msk = std::move(success.outcome.msk);
+        reply.is_mutual = success.outcome.is_mutual;
+        reply.identity = success.outcome.identity.empty() ? success.outcome.outer_identity
+                                                          : success.outcome.identity;
+        return true;
+      },
+      [&](eap::Failure& failure) {
+        reply.outcome = EapReply::Outcome::failure;
+        reply.packet = std::move(failure.packet);
+        reply.why = std::move(failure.sentence);
+        return true;
+      },
+  };
+  if (std::visit(fill, step)) replies_.push_back(std::move(reply));
+}
+
+std::optional<EapReply> EapDesk::poll_reply() {
+  if (replies_.empty()) return std::nullopt;
+  EapReply reply = std::move(replies_.front());
+  replies_.pop_front();
+  return reply;
+}
+
+// ---- RADIUS
+
+void EapDesk::handle_datagram(radius::PortHandle port, const base::Endpoint& from,
+                              base::Bytes datagram, Instant now) {
+  if (!radius_) return;
+  radius_->handle_datagram(port, from, datagram, now);
+  drain_radius(now);
+}
+
+void EapDesk::handle_deadline(Instant now) {
+  if (!radius_) return;
+  radius_->handle_deadline(now);
+  drain_radius(now);
+}
+
+template <class Answer>
+void EapDesk::handle_answer(const Answer& answered, Instant now) {
+  for (auto& [sa, conversation] : conversations_) {
+    if (!conversation.relay || conversation.relay->waiting_for() != answered.request) continue;
+    return answer(sa, conversation, conversation.relay->handle_backend(answered, now));
+  }
+}
+
+void EapDesk::drain_radius(Instant now) {
+  if (!radius_) return;
+  const Overloaded carry{
+      [&](radius::Transmit& transmit) { transmits_.push_back(std::move(transmit)); },
+      [&](radius::Answer& answered) { handle_answer(answered, now); },
+      [&](radius::NoAnswer& none) { handle_answer(none, now); },
+      [&](radius::ServerChanged& changed) {
+        events_.push_back(
+            {base::EventKind::radius_server,
+             "",
+             fmt::format("the RADIUS server {} {}", radius_->server(changed.server).name,
+                         changed.is_alive ? "answers again" : "does not answer"),
+             {}});
+      },
+  };
+  while (auto action = radius_->poll_action()) std::visit(carry, *action);
+}
+
+std::optional<radius::Transmit> EapDesk::poll_transmit() {
+  if (transmits_.empty()) return std::nullopt;
+  radius::Transmit transmit = std::move(transmits_.front());
+  transmits_.pop_front();
+  return transmit;
+}
+
+std::optional<base::Event> EapDesk::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  base::Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+std::optional<base::Deadline> EapDesk::poll_deadline() const {
+  return radius_ ? radius_->poll_deadline() : std::nullopt;
+}
+
+}  // namespace caponier::gateway

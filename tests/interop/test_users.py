@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Who are you: certificates, raw keys, users by EAP, inner addresses; one case per call.
+
+  test_users.py CASE --bin DIR
+
+gw-b is the server (vpn.example.org) with client-b's network behind it; gw-a is the user. With
+strongSwan the user or the server is charon 5.9.8. Exit code 77 with "skipped: why".
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
+from authority import Authority, pem_of_key, raw_key, KINDS  # noqa: E402
+from lab import Caponier, Lab, LabError, TwoGateways, ping, wait_until  # noqa: E402
+from strongswan import InNamespace  # noqa: E402
+
+SERVER = "vpn.example.org"
+USER, PASSWORD = "alice", "correct horse, battery"
+
+
+def put(daemon, path, text, private=False):
+    file = daemon.folder / path
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o600 if private else 0o644)
+
+
+def check(condition, what, daemon=None):
+    if not condition:
+        raise LabError(what + (f"\n{daemon.log}" if daemon else ""))
+
+
+class Users:
+    def __init__(self, lab, options, kind="p256"):
+        self.lab, self.bin = lab, options.bin
+        self.net = TwoGateways(lab)
+        self.authority = Authority()
+        self.kind = kind
+        # The server is known by name.
+        etc = Path("/etc/netns") / self.net.gw_a.netns
+        etc.mkdir(parents=True, exist_ok=True)
+        (etc / "hosts").write_text(f"{self.net.OUTER_B} {SERVER}\n")
+        (etc / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+        self.etc = etc
+
+    def close(self):
+        for file in self.etc.iterdir():
+            file.unlink()
+        self.etc.rmdir()
+
+    # -- our server and our user
+
+    def server(self, more="", passwords=True, radius=False):
+        text = (f'[server]\nname = "{SERVER}"\npool = ["10.9.0.0/24"]\n'
+                f'local_nets = ["10.2.0.0/24"]\ndns = ["10.2.0.10"]\n'
+                f'domains = ["corp.example"]\n{more}')
+        if passwords:
+            text += "passwords = true\n"
+        daemon = Caponier(self.lab, self.net.gw_b, text, {"radius": "kGq8ZxuW3tYb"}, self.bin)
+        certificate, key = self.authority.issue(SERVER, self.kind, server=True)
+        put(daemon, f"pki/certs/{SERVER}.pem", certificate)
+        put(daemon, f"pki/certs/{SERVER}.key", key, private=True)
+        put(daemon, "pki/ca/ca.pem", self.authority.pem)
+        put(daemon, f"secrets/users/{USER}", PASSWORD + "\n", private=True)
+        self.ours = daemon.start()
+        return daemon
+
+    def user(self, more, certificate=None, password=PASSWORD, remote_nets="10.2.0.0/24"):
+        text = (f'[client.work]\nremote = "{SERVER}"\nca = ["ca.pem"]\n'
+                f'remote_nets = ["{remote_nets}"]\n{more}')
+        daemon = Caponier(self.lab, self.net.gw_a, text, {"alice": password}, self.bin)
+        put(daemon, "pki/ca.pem", self.authority.pem)
+        if certificate:
+            put(daemon, "pki/alice.pem", certificate[0])
+            put(daemon, "pki/alice.key", certificate[1], private=True)
+        self.theirs = daemon.start()
+        return daemon
+
+    CERTIFICATE = 'cert = "alice.pem"\nkey = "alice.key"\n'
+    BY_PASSWORD = f'user = "{USER}"\npassword = "@alice"\n'
+
+    def check_works(self, inner="10.9.0.1"):
+        """An inner address, traffic, and DNS; and nothing left at the end."""
+        addresses = self.net.gw_a.run("ip", "-br", "addr").stdout
+        check(inner in addresses, f"{inner} is not there:\n{addresses}", self.theirs)
+        received, _ = ping(self.net.gw_a, "10.2.0.10")
+        check(received == 3, f"{received} of 3 pings came back", self.ours)
+        conf = (self.etc / "resolv.conf").read_text()
+        check("nameserver 10.2.0.10" in conf and "corp.example" in conf, f"resolv.conf: {conf}")
+
+    def check_leaves_nothing(self):
+        self.theirs.cli("down", "work")
+        wait_until(lambda: "10.9.0" not in self.net.gw_a.run("ip", "-br", "addr").stdout, 5,
+                   "the inner address to go")
+        conf = (self.etc / "resolv.conf").read_text()
+        check(conf == "nameserver 192.0.2.53\n", f"resolv.conf is not as before: {conf}")
+        wait_until(lambda: not self.ours.status("users")["children"], 10, "the user to leave")
+
+    # -- strongSwan
+
+    def charon(self, host, conf, plugins):
+        swan = InNamespace(self.lab, host, plugins=plugins)
+        for folder, files in conf.pop("files").items():
+            (swan.folder / folder).mkdir(exist_ok=True)
+            for name, text in files.items():
+                path = swan.folder / folder / name
+                path.write_text(text)
+                path.chmod(0o600)
+        swan.load(conf["swanctl"])
+        return swan
+
+
+EAP_PLUGINS = "eap-identity eap-mschapv2 eap-md5 md4 md5 des fips-prf pkcs8 sha1 updown attr "
+
+
+def connection(local, remote, local_ts, remote_ts, addresses, more=""):
+    return f"""
+connections {{
+  caponier {{
+    version = 2
+    local_addrs = {addresses[0]}
+    remote_addrs = {addresses[1]}
+    proposals = aes256gcm16-prfsha384-x25519
+    {more}
+    local {{
+      {local}
+    }}
+    remote {{
+      {remote}
+    }}
+    children {{
+      net {{
+        local_ts = {local_ts}
+        remote_ts = {remote_ts}
+        esp_proposals = aes256gcm16
+      }}
+    }}
+  }}
+}}
+"""
+
+
+def certificate(users, options):
+    users.server()
+    users.user(users.CERTIFICATE, users.authority.issue("alice@example.org"))
+    users.theirs.wait_up("work")
+    users.check_works()
+    status = users.ours.status("users")
+    check(status["users"][0]["identity"] == "alice@example.org", f"status: {status}")
+    users.check_leaves_nothing()
+
+
+def password(users, options):
+    users.server()
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    users.check_works()
+    check(users.ours.status("users")["users"][0]["user"] == USER, "the user's name", users.ours)
+    users.check_leaves_nothing()
+
+
+def wrong_password(users, options):
+    users.server()
+    users.user(users.BY_PASSWORD, password="wrong")
+    wait_until(lambda: "EAP with" in users.ours.log and "failed" in users.ours.log, 15,
+               "the server to refuse")
+    check(not users.ours.status("users")["children"], "a wrong password came in", users.ours)
+
+
+def expired(users, options):
+    users.server()
+    users.user(users.CERTIFICATE, users.authority.issue("alice@example.org", days=(-9, -2)))
+    wait_until(lambda: "expired" in users.ours.log or "ended" in users.ours.log, 15,
+               "the server to say why")
+    check(not users.ours.status("users")["children"], "an expired certificate came in", users.ours)
+
+
+def revoked(users, options):
+    """A CRL that appears counts from the next reload on."""
+    alice = users.authority.issue("alice@example.org")
+    users.server()
+    users.user(users.CERTIFICATE, alice)
+    users.theirs.wait_up("work")
+    users.authority.revoke(alice[0])
+    put(users.ours, "pki/crl/ca.crl", users.authority.crl)
+    users.ours.cli("reload")
+    users.theirs.cli("down", "work")
+    users.theirs.cli("up", "work", check=False)
+    wait_until(lambda: "revoked" in users.ours.log, 15, "the server to say why")
+    check(not users.ours.status("users")["children"], "a revoked certificate came in", users.ours)
+
+
+def wrong_server(users, options):
+    """Whoever has a certificate of the authority is not the server for that."""
+    users.server()
+    certificate, key = users.authority.issue("other.example.org", server=True)
+    put(users.ours, f"pki/certs/{SERVER}.pem", certificate)
+    put(users.ours, f"pki/certs/{SERVER}.key", key, private=True)
+    users.ours.config.write_text(users.ours.config.read_text())
+    users.ours.cli("reload")
+    users.user(users.CERTIFICATE, users.authority.issue("alice@example.org"))
+    wait_until(lambda: "vpn.example.org" in users.theirs.log and "wrong" in users.theirs.log, 15,
+               "the user to refuse")
+    check(not users.theirs.status("work")["children"], "the wrong server was believed",
+          users.theirs)
+
+
+def raw_keys(users, options):
+    """[site] by raw public keys on both sides (RFC 7670)."""
+    net, lab = users.net, users.lab
+    keys = {"a": KINDS["ed25519"](), "b": KINDS["p256"]()}
+
+    def daemon(host, remote, own, peers, local_net, remote_net, start):
+        text = (f'[site.peer]\nremote = "{remote}"\nkey = "own.key"\n'
+                f'peer_key = "{raw_key(keys[peers])}"\nlocal_nets = ["{local_net}"]\n'
+                f'remote_nets = ["{remote_net}"]\nstart = {start}\n')
+        made = Caponier(lab, host, text, {}, options.bin)
+        put(made, "pki/own.key", pem_of_key(keys[own]), private=True)
+        return made.start()
+    daemon(net.gw_b, net.OUTER_A, "b", "a", "10.2.0.0/24", "10.1.0.0/24", "false")
+    ours = daemon(net.gw_a, net.OUTER_B, "a", "b", "10.1.0.0/24", "10.2.0.0/24", "true")
+    ours.wait_up("peer")
+    check(ping(net.client_a, "10.2.0.10")[0] == 3, "ping", ours)
+
+
+def strongswan_user(users, local, files, secrets, plugins):
+    users.server()
+    conf = connection(local, f"auth = pubkey\n id = {SERVER}", "dynamic", "10.2.0.0/24",
+                      (users.net.OUTER_A, users.net.OUTER_B), "vips = 0.0.0.0,::") + secrets
+    swan = users.charon(users.net.gw_a, {"swanctl": conf, "files": {
+        "x509ca": {"ca.pem": users.authority.pem}, **files}}, plugins)
+    swan.initiate()
+    sas = swan.sas()
+    check("10.9.0.1" in sas, f"no inner address:\n{sas}\n{swan.log}")
+    received, _ = ping(users.net.gw_a, "10.2.0.10")
+    check(received == 3, f"{received} of 3 pings came back", users.ours)
+    swan.terminate()
+    wait_until(lambda: not users.ours.status("users")["children"], 10, "the user to leave")
+
+
+def strongswan_certificate(users, options):
+    certificate, key = users.authority.issue("alice@example.org", options.kind)
+    strongswan_user(users, "auth = pubkey\n certs = alice.pem\n id = alice@example.org",
+                    {"x509": {"alice.pem": certificate}, "private": {"alice.pem": key}}, "",
+                    EAP_PLUGINS)
+
+
+def strongswan_mschapv2(users, options):
+    strongswan_user(users, f"auth = eap-mschapv2\n eap_id = {USER}\n id = {USER}", {},
+                    f'secrets {{\n eap-alice {{\n id = {USER}\n secret = "{PASSWORD}"\n }}\n}}\n',
+                    EAP_PLUGINS)
+
+
+def strongswan_server(users, remote, secrets, ours, certificate=None):
+    server_certificate, key = users.authority.issue(SERVER, server=True)
+    conf = connection(f"auth = pubkey\n certs = server.pem\n id = {SERVER}", remote,
+                      "10.2.0.0/24", "dynamic", (users.net.OUTER_B, "%any"),
+                      "pools = inner\n send_cert = always")
+    conf += "pools {\n inner {\n addrs = 10.9.0.0/24\n dns = 10.2.0.10\n }\n}\n" + secrets
+    swan = users.charon(users.net.gw_b, {"swanctl": conf, "files": {
+        "x509ca": {"ca.pem": users.authority.pem}, "x509": {"server.pem": server_certificate},
+        "private": {"server.pem": key}}}, EAP_PLUGINS)
+    users.user(ours, certificate)
+    users.theirs.wait_up("work")
+    received, _ = ping(users.net.gw_a, "10.2.0.10")
+    check(received == 3, f"{received} of 3 pings came back\n{swan.log}", users.theirs)
+    check("10.9.0.1" in users.net.gw_a.run("ip", "-br", "addr").stdout, "no inner address")
+    users.theirs.cli("down", "work")
+    wait_until(lambda: "ESTABLISHED" not in swan.sas(), 10, "strongSwan to see the delete")
+
+
+def strongswan_server_certificate(users, options):
+    strongswan_server(users, "auth = pubkey", "", users.CERTIFICATE,
+                      users.authority.issue("alice@example.org", options.kind))
+
+
+def strongswan_server_mschapv2(users, options):
+    strongswan_server(users, "auth = eap-mschapv2\n eap_id = %any",
+                      f'secrets {{\n eap-a {{\n id = {USER}\n secret = "{PASSWORD}"\n }}\n}}\n',
+                      users.BY_PASSWORD)
+
+
+def radius(users, options):
+    from freeradius import FREERADIUS, FreeRadius
+    if not Path(FREERADIUS).exists():
+        print("skipped: FreeRADIUS is not installed")
+        sys.exit(77)
+    FreeRadius(users.lab, users.net.client_b, "10.2.0.10", "10.2.0.0/24",
+               {USER: PASSWORD}).start()
+    users.server('radius = ["10.2.0.10"]\nradius_secret = "@radius"\n', passwords=False)
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    users.check_works()
+    check(users.ours.status("users")["users"][0]["user"] == USER, "the user's name", users.ours)
+    users.check_leaves_nothing()
+
+
+CASES = [certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
+         strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
+         strongswan_server_mschapv2, radius]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=[case.__name__ for case in CASES])
+    parser.add_argument("kind", nargs="?", default="p256", choices=list(KINDS))
+    parser.add_argument("--bin", required=True)
+    options = parser.parse_args()
+    with Lab("capu") as lab:
+        users = Users(lab, options, options.kind)
+        try:
+            next(case for case in CASES if case.__name__ == options.case)(users, options)
+        finally:
+            users.close()
+    print(f"{options.case}: passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
