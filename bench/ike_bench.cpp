@@ -10,8 +10,8 @@
 
 #include "bench/report.h"
 #include "crypto/openssl/provider.h"
+#include "ike/auth_methods.h"
 #include "ike/endpoint.h"
-#include "ike/keys.h"
 
 namespace caponier::bench {
 namespace {
@@ -87,13 +87,7 @@ class Server {
 
   static ike::AuthReply answer(const crypto::CryptoProvider& crypto,
                                const ike::AuthRequest& request) {
-    ike::AuthReply reply;
-    reply.sa = request.sa;
-    reply.request = request.request;
-    reply.known = true;
-    reply.auth = ike::shared_key_auth(**crypto.make_prf(request.prf), base::as_bytes(psk),
-                                      request.signed_octets);
-    return reply;
+    return ike::answer_by_shared_key(request, crypto, base::as_bytes(psk));
   }
 
   IkeEndpoint& endpoint() { return endpoint_; }

@@ -173,7 +173,8 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
   add_line(out, "kind", text(peer, "kind"));
   add_line(out, "remote", text(peer, "remote"));
   const Json& ike = at(peer, "ike");
-  if (ike.is_object()) {
+  // Of a server it is any of its users'.
+  if (ike.is_object() && !at(peer, "users").is_array()) {
     add_line(out, "path",
              fmt::format("{} - {}{}", text(peer, "local_endpoint"), text(peer, "remote_endpoint"),
                          text(peer, "transport") == "tcp" ? " over TCP" : ""));

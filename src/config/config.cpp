@@ -43,7 +43,7 @@ bool is_same_credential(const std::shared_ptr<const pki::Credential>& a,
 bool is_same_proof(const ProofConfig& a, const ProofConfig& b) {
   return is_same_credential(a.credential, b.credential) && a.authorities == b.authorities &&
          a.peer_key == b.peer_key && a.revocation == b.revocation && a.user == b.user &&
-         is_same_secret(a.password, b.password);
+         a.eap_server == b.eap_server && is_same_secret(a.password, b.password);
 }
 
 auto comparable(const PeerConfig& peer) {

@@ -147,6 +147,8 @@ struct ProofConfig {
   std::optional<pki::PublicKey> peer_key;    ///< or this very key
   pki::Revocation revocation = pki::Revocation::relaxed;
   std::string user;  ///< EAP, as the client
+  /// Who the server of a TLS method must be; not always the gateway.
+  std::optional<policy::Identity> eap_server;
   SharedSecret password;
 };
 

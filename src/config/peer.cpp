@@ -89,6 +89,7 @@ constexpr std::array site_keys = {
 constexpr std::array client_keys = {
     optional("user", "\"alice\""),
     optional("password", "\"@alice\""),
+    optional("eap_server", "\"radius.example.org\""),
     optional("remote_nets", "[\"10.1.0.0/16\"]"),
     optional("mobike", "true"),
 };

@@ -141,8 +141,9 @@ void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
   if (peer.exchange.remote_auth == Auth::pubkey && !has_trust && peer.kind != PeerKind::server) {
     miss("whom to trust", "add ca = [\"FILE\"] with the peer's authority, or its peer_key");
   }
-  if (peer.exchange.auth == Auth::eap && !(section.has("user") && section.has("password"))) {
-    miss("the user", "add user = \"NAME\" and password = \"@NAME\"");
+  const bool has_user = section.has("user") && (section.has("password") || section.has("key"));
+  if (peer.exchange.auth == Auth::eap && !has_user) {
+    miss("the user", "add user = \"NAME\", and password = \"@NAME\", or cert and key for EAP-TLS");
   }
   if (peer.exchange.remote_auth == Auth::eap) {
     section.note(section.has("remote_auth") ? section.place_of("remote_auth") : table.where,
@@ -211,6 +212,10 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
     } else {
       section.note(password->where, "password", found.error());
     }
+  }
+  if (!peer.remote.empty()) peer.proof.eap_server = policy::Identity::parse(peer.remote);
+  if (auto server = section.text("eap_server", parse_identity)) {
+    peer.proof.eap_server = std::move(server->value);
   }
   check_proof(section, table, peer);
 }

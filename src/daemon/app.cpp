@@ -195,7 +195,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
     if (addresses_->drain()) update_local_addresses(io::monotonic_now());
   });
   user_side_ = std::make_unique<UserSide>(
-      UserSide::Options{options.run_dir, tun_->name(), tun_->index(), mark}, rng_, *netlink_,
+      UserSide::Options{options.run_dir, tun_->name(), tun_->index(), mark}, rng_, pki_, *netlink_,
       loop_);
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {

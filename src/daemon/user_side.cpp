@@ -4,17 +4,25 @@
 
 #include <utility>
 
+#include "eap/openssl/tls_context.h"
 #include "io/netlink/messages.h"
 #include "io/os/clock.h"
 #include "io/os/io_error.h"
 
 namespace caponier::daemon {
 
-UserSide::UserSide(Options options, base::Rng& rng, io::Netlink& netlink, io::Loop& loop)
+namespace {
+base::Duration unix_origin() {
+  return std::chrono::microseconds{io::unix_microseconds_now()} - io::monotonic_now().since_origin;
+}
+}  // namespace
+
+UserSide::UserSide(Options options, base::Rng& rng, const pki::PkiProvider& pki,
+                   io::Netlink& netlink, io::Loop& loop)
     : options_(std::move(options)),
       netlink_(netlink),
       loop_(loop),
-      desk_(legacy_, rng),
+      desk_({legacy_, rng, &pki, eap::make_tls_context, unix_origin()}),
       sockets_(options_.own_mark, [this](int fd, radius::PortHandle port) {
         watched_.push_back(fd);
         loop_.on_readable(fd, [this, fd, port] { receive(fd, port); });

@@ -30,7 +30,8 @@ class UserSide {
   };
 
   /// All must outlive the object.
-  UserSide(Options options, base::Rng& rng, io::Netlink& netlink, io::Loop& loop);
+  UserSide(Options options, base::Rng& rng, const pki::PkiProvider& pki, io::Netlink& netlink,
+           io::Loop& loop);
   ~UserSide();
   UserSide(const UserSide&) = delete;
   UserSide& operator=(const UserSide&) = delete;

@@ -70,4 +70,19 @@ class TlsContext {
   [[nodiscard]] virtual std::unique_ptr<TlsSession> make_session(bool peer_certificate) const = 0;
 };
 
+/// What a context is made of.
+struct TlsSettings {
+  TlsRole role = TlsRole::server;
+  /// Our chain in DER, our own certificate first; empty: none, which only a client may do.
+  std::vector<ByteVec> chain;
+  /// Its private key, PKCS #8 or traditional, DER or PEM without a passphrase.
+  base::SecretBytes private_key;
+  TlsVersion version_min = TlsVersion::tls12;
+  TlsVersion version_max = TlsVersion::tls13;
+  /// Judges the peer; must outlive the context and its sessions.
+  const CertificateVerifier* verifier = nullptr;
+  /// Told to clients as acceptable issuers: names in DER; may be empty.
+  std::vector<ByteVec> issuer_names;
+};
+
 }  // namespace caponier::eap

@@ -54,6 +54,13 @@ std::optional<eap::Password> EapDesk::Users::find(std::string_view user) const {
 
 void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
   const auto before = std::exchange(config_, std::move(config));
+  now_ = now;
+  const auto server = std::ranges::find_if(
+      config_->peers, [](const config::PeerConfig& peer) { return peer.server.has_value(); });
+  // Conversations under way have borrowed the old one.
+  if (server != config_->peers.end() && conversations_.empty()) {
+    server_tls_ = make_tls(*server, eap::TlsRole::server);
+  }
   const bool is_kept = before && is_same(before->radius, config_->radius);
   if (is_kept) return;
   for (auto& [sa, conversation] : conversations_) {
@@ -64,8 +71,8 @@ void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
   }
   radius_.reset();
   if (config_->radius) {
-    radius_ = std::make_unique<radius::RadiusClient>(radius::ClientSettings{},
-                                                     servers_of(*config_->radius), *crypto_, *rng_);
+    radius_ = std::make_unique<radius::RadiusClient>(
+        radius::ClientSettings{}, servers_of(*config_->radius), ports_.crypto, ports_.rng);
   }
   drain_radius(now);
 }
@@ -76,7 +83,40 @@ const config::PeerConfig* EapDesk::find(const std::string& connection) const {
   return found == config_->peers.end() ? nullptr : &*found;
 }
 
+EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, eap::TlsRole role) {
+  const config::ProofConfig& proof = peer.proof;
+  if (ports_.pki == nullptr || !ports_.make_tls || !proof.credential || !proof.private_key)
+    return {};
+  Tls tls;
+  ChainVerifier::Settings judged{config_->store, proof.authorities, proof.revocation, {}, {}};
+  if (role == eap::TlsRole::client) judged.expected = proof.eap_server;
+  judged.now = [this] {
+    return pki::UnixTime{
+        std::chrono::duration_cast<std::chrono::seconds>(ports_.unix_origin + now_.since_origin)
+            .count()};
+  };
+  tls.verifier = std::make_unique<ChainVerifier>(std::move(judged), *ports_.pki);
+  eap::TlsSettings settings;
+  settings.role = role;
+  for (const pki::Certificate& certificate : proof.credential->chain) {
+    settings.chain.push_back(certificate.der);
+  }
+  settings.private_key = base::SecretBytes{proof.private_key->reveal()};
+  settings.verifier = tls.verifier.get();
+  auto context = ports_.make_tls(std::move(settings));
+  if (!context) {
+    events_.push_back({base::EventKind::local_fault,
+                       peer.name,
+                       fmt::format("EAP-TLS is not to be had: {}", context.error()),
+                       {}});
+    return {};
+  }
+  tls.context = std::move(*context);
+  return tls;
+}
+
 void EapDesk::handle(const ike::EapRequest& request, Instant now) {
+  now_ = now;
   Conversation& conversation = conversations_[request.sa];
   conversation.connection = request.connection;
   conversation.request = request.request;
@@ -108,10 +148,13 @@ eap::Step EapDesk::begin_server(Conversation& conversation, const ike::EapReques
     return conversation.relay->start(now);
   }
   eap::ServerSettings settings;
-  settings.methods = {eap::Type::mschapv2};
+  if (peer->server->certificates) settings.methods.push_back(eap::Type::tls);
+  if (peer->server->passwords) settings.methods.push_back(eap::Type::mschapv2);
   conversation.server = std::make_unique<eap::EapServer>(
-      std::move(settings),
-      eap::ServerPorts{.crypto = *crypto_, .rng = *rng_, .passwords = &users_});
+      std::move(settings), eap::ServerPorts{.crypto = ports_.crypto,
+                                            .rng = ports_.rng,
+                                            .passwords = &users_,
+                                            .tls = server_tls_.context.get()});
   return conversation.server->start(now);
 }
 
@@ -119,14 +162,21 @@ eap::Step EapDesk::continue_client(Conversation& conversation, const ike::EapReq
                                    Instant now) {
   if (!conversation.client) {
     const config::PeerConfig* const peer = find(request.connection);
-    if (peer == nullptr || !peer->proof.password) return refuse("no user is configured");
-    conversation.password = eap::Cleartext{base::SecretBytes{peer->proof.password->reveal()}};
+    if (peer == nullptr || peer->proof.user.empty()) return refuse("no user is configured");
     eap::ClientSettings settings;
-    settings.methods = {eap::Type::mschapv2};
+    conversation.tls = make_tls(*peer, eap::TlsRole::client);
+    if (conversation.tls.context) settings.methods.push_back(eap::Type::tls);
+    if (peer->proof.password) {
+      conversation.password = eap::Cleartext{base::SecretBytes{peer->proof.password->reveal()}};
+      settings.methods.push_back(eap::Type::mschapv2);
+    }
     settings.identity = peer->proof.user;
     conversation.client = std::make_unique<eap::EapClient>(
         std::move(settings),
-        eap::ClientPorts{.crypto = *crypto_, .rng = *rng_, .password = &*conversation.password});
+        eap::ClientPorts{.crypto = ports_.crypto,
+                         .rng = ports_.rng,
+                         .password = conversation.password ? &*conversation.password : nullptr,
+                         .tls = conversation.tls.context.get()});
   }
   if (!request.packet) return refuse("the server has sent nothing");
   return conversation.client->handle(*request.packet, now);
@@ -174,6 +224,7 @@ std::optional<EapReply> EapDesk::poll_reply() {
 void EapDesk::handle_datagram(radius::PortHandle port, const base::Endpoint& from,
                               base::Bytes datagram, Instant now) {
   if (!radius_) return;
+  now_ = now;
   radius_->handle_datagram(port, from, datagram, now);
   drain_radius(now);
 }

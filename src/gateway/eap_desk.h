@@ -4,6 +4,7 @@
 // that what parses EAP and what knows passwords can be processes of their own.
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "crypto/legacy.h"
 #include "eap/client.h"
 #include "eap/server.h"
+#include "eap/tls.h"
+#include "gateway/chain_verifier.h"
 #include "ike/actions.h"
 #include "radius/relay.h"
 
@@ -22,8 +25,18 @@ namespace caponier::gateway {
 
 class EapDesk {
  public:
-  /// Both must outlive the object.
-  EapDesk(const crypto::LegacyCrypto& crypto, base::Rng& rng) : crypto_(&crypto), rng_(&rng) {}
+  /// Makes TLS, or says why it cannot.
+  using TlsFactory =
+      std::function<std::expected<std::unique_ptr<eap::TlsContext>, std::string>(eap::TlsSettings)>;
+  /// All must outlive the object. Without `pki` or `make_tls` there are no TLS methods.
+  struct Ports {
+    const crypto::LegacyCrypto& crypto;
+    base::Rng& rng;
+    const pki::PkiProvider* pki = nullptr;
+    TlsFactory make_tls{};
+    base::Duration unix_origin{0};  ///< the wall-clock time (since 1970) of the instants' origin
+  };
+  explicit EapDesk(Ports ports) : ports_(std::move(ports)) {}
 
   /// Conversations under way go on as they began, but for those that wait for RADIUS servers that
   /// are others now.
@@ -50,16 +63,23 @@ class EapDesk {
    private:
     const EapDesk& desk_;
   };
+  /// A context and what judges the other side in it.
+  struct Tls {
+    std::unique_ptr<ChainVerifier> verifier;
+    std::unique_ptr<eap::TlsContext> context;
+  };
   struct Conversation {
     std::string connection;
     std::uint64_t request = 0;              ///< the last, not yet answered
     std::optional<eap::Password> password;  ///< a client's, which it borrows
+    Tls tls;                                ///< a client's, likewise
     std::unique_ptr<eap::EapClient> client;
     std::unique_ptr<eap::EapServer> server;
     std::unique_ptr<radius::EapRelay> relay;
   };
 
   [[nodiscard]] const config::PeerConfig* find(const std::string& connection) const;
+  [[nodiscard]] Tls make_tls(const config::PeerConfig& peer, eap::TlsRole role);
   [[nodiscard]] eap::Step step(Conversation& conversation, const ike::EapRequest& request,
                                base::Instant now);
   [[nodiscard]] eap::Step begin_server(Conversation& conversation, const ike::EapRequest& request,
@@ -71,10 +91,11 @@ class EapDesk {
   template <class Answer>
   void handle_answer(const Answer& answer, base::Instant now);
 
-  const crypto::LegacyCrypto* crypto_;
-  base::Rng* rng_;
+  Ports ports_;
+  base::Instant now_;
   std::shared_ptr<const config::Config> config_;
   Users users_{*this};
+  Tls server_tls_;  ///< of our own server of users
   std::unique_ptr<radius::RadiusClient> radius_;
   std::map<ike::IkeSaId, Conversation> conversations_;
   std::deque<ike::EapReply> replies_;

@@ -182,6 +182,10 @@ void Node::perform(gateway::Action action) {
                  [&](ike::Transmit& transmit) { perform_transmit(std::move(transmit)); },
                  [&](const ike::CloseStream& end) { world_->streams_.close(*this, end.path); },
                  [&](const ike::AuthRequest& request) { perform_auth(request); },
+                 // No node of the World has users.
+                 [](const ike::EapRequest&) {},
+                 [](const ike::EapEnded&) {},
+                 [](const gateway::SetInner&) {},
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
                    ++route_changes_;
@@ -241,10 +245,10 @@ void Node::perform_transmit(ike::Transmit transmit) {
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
-  auto reply = std::make_shared<ike::AuthReply>(keyholder_.answer(request));
+  auto reply = std::make_shared<ike::AuthReply>(keyholder_.answer(request, pki::UnixTime{}));
   if (!world_->faults.hides_auth) {
     world_->auth_twin_.on_request({id_, incarnation_}, request.sa, request.signed_octets,
-                                  reply->auth.reveal());
+                                  request.proof ? request.proof->auth : reply->auth);
   }
   if (keyholder_delay == 0ns) {
     return gateway_->handle_auth_reply(std::move(*reply), world_->now_);

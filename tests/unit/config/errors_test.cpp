@@ -53,8 +53,9 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
       {"  rightsubnet = 1",
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
-       "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, "
-       "local, local_id, remote_id, remote_port, ike, esp, ah, compat, encap, tcp, start, pfp, "
+       "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, cert, "
+       "key, key_passphrase, ca, crl, revocation, peer_key, local, local_id, remote_id, "
+       "remote_port, ike, esp, ah, compat, encap, tcp, start, pfp, "
        "per_cpu_sas, dpd, keepalive, lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, "
        "reauth, "
        "auth_lifetime, "
@@ -87,9 +88,9 @@ TEST(ConfigErrors, a_misspelt_required_key_is_one_mistake) {
 TEST(ConfigErrors, unknown_sections_and_loose_keys_are_refused) {
   expect_file({
       {"[sit.a]", "1:2: unknown section [sit]\n  fix: did you mean 'site'?"},
-      {"\n[server]\nname = \"x\"",
-       "2:2: unknown section [server]\n  fix: the sections are [site.NAME], [host.NAME], "
-       "[[policy]], [daemon] and [debug]"},
+      {"\n[wibble]\nname = \"x\"",
+       "2:2: unknown section [wibble]\n  fix: the sections are [site.NAME], [host.NAME], "
+       "[client.NAME], [server], [[policy]], [daemon] and [debug]"},
       {"remote = \"x\"",
        "1:1: key 'remote' stands outside any section\n  fix: put it below a header such as "
        "[site.NAME]"},

@@ -19,6 +19,8 @@ ike::AuthRequest request_for(const char* connection) {
   return request;
 }
 
+constexpr pki::UnixTime no_time{};
+
 struct Held {
   crypto::NullProvider crypto{nullptr};
   Keyholder keyholder{crypto};
@@ -31,21 +33,41 @@ struct Held {
 
 TEST(Keyholder, answers_for_a_configured_connection) {
   const Held held;
-  const ike::AuthReply reply = held.keyholder.answer(request_for("branch"));
-  EXPECT_TRUE(reply.known);
+  const ike::AuthReply reply = held.keyholder.answer(request_for("branch"), no_time);
+  EXPECT_EQ(reply.outcome, ike::AuthOutcome::made);
   EXPECT_EQ(reply.sa.value, 3u);
   EXPECT_EQ(reply.request, 9u);
   const auto prf = held.crypto.make_prf(crypto::PrfId::hmac_sha2_256);
   const auto expected =
       ike::shared_key_auth(**prf, site_peer().psk->reveal(), base::as_bytes("octets"));
-  EXPECT_TRUE(base::equal_constant_time(reply.auth.reveal(), expected.reveal()));
+  EXPECT_TRUE(base::equal_constant_time(reply.auth, expected.reveal()));
 }
 
 TEST(Keyholder, knows_nothing_of_other_connections_and_nothing_before_a_configuration) {
   const Held held;
-  EXPECT_FALSE(held.keyholder.answer(request_for("other")).known);
+  EXPECT_EQ(held.keyholder.answer(request_for("other"), no_time).outcome,
+            ike::AuthOutcome::unavailable);
   const Keyholder empty{held.crypto};
-  EXPECT_FALSE(empty.answer(request_for("branch")).known);
+  EXPECT_EQ(empty.answer(request_for("branch"), no_time).outcome, ike::AuthOutcome::unavailable);
+}
+
+TEST(Keyholder, tells_a_right_proof_from_a_wrong_one) {
+  const Held held;
+  ike::AuthRequest request = request_for("branch");
+  const base::ByteVec right = held.keyholder.answer(request, no_time).auth;
+  request.proof = ike::PeerProof{{}, wire::AuthMethod::shared_key_mic, right, {}};
+  EXPECT_EQ(held.keyholder.answer(request, no_time).outcome, ike::AuthOutcome::right);
+  request.proof->auth.back() ^= std::byte{1};
+  const ike::AuthReply reply = held.keyholder.answer(request, no_time);
+  EXPECT_EQ(reply.outcome, ike::AuthOutcome::wrong);
+  EXPECT_EQ(reply.why, "the secrets differ");
+}
+
+TEST(Keyholder, has_no_signatures_without_what_makes_them) {
+  const Held held;
+  ike::AuthRequest request = request_for("branch");
+  request.proof = ike::PeerProof{{}, wire::AuthMethod::digital_signature, {}, {}};
+  EXPECT_EQ(held.keyholder.answer(request, no_time).outcome, ike::AuthOutcome::unavailable);
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+#include "gateway/chain_verifier.h"
+
+#include <variant>
+
+namespace caponier::gateway {
+
+std::expected<std::vector<std::string>, std::string> ChainVerifier::verify(
+    std::span<const eap::ByteVec> chain, eap::TlsRole peer) const {
+  if (!settings_.store) return std::unexpected{std::string{"no authority is configured"}};
+  const auto leaf = pki_->load_certificates({"the certificate", chain.front()});
+  if (!leaf || leaf->empty()) return std::unexpected{std::string{"the certificate is malformed"}};
+  const auto& names = leaf->front().alternative_names;
+  const policy::Identity own =
+      names.empty() ? policy::Identity{wire::IdType::der_asn1_dn, leaf->front().subject}
+                    : names.front();
+  const policy::Identity& identity = settings_.expected ? *settings_.expected : own;
+  std::vector<wire::CertPayload> certs;
+  for (const eap::ByteVec& der : chain) {
+    certs.push_back({static_cast<std::uint8_t>(pki::CertEncoding::x509_signature), der});
+  }
+  const auto verdict = settings_.store->verify(
+      {.identity = identity,
+       .certs = certs,
+       .now = settings_.now(),
+       .revocation = settings_.revocation,
+       .purpose = peer == eap::TlsRole::server ? pki::Purpose::server : pki::Purpose::client,
+       .anchors = settings_.authorities,
+       .required_policies = {},
+       .may_fetch = false});
+  if (const auto* const refused = std::get_if<pki::Refused>(&verdict)) {
+    return std::unexpected{refused->text};
+  }
+  if (!std::holds_alternative<pki::Trusted>(verdict)) {
+    return std::unexpected{std::string{"whether it is revoked cannot be found out"}};
+  }
+  std::vector<std::string> proven;
+  for (const policy::Identity& name : names) proven.push_back(name.to_string());
+  if (proven.empty()) proven.push_back(leaf->front().subject_text);
+  return proven;
+}
+
+}  // namespace caponier::gateway

@@ -1,0 +1,83 @@
+// [server], [client.NAME], and certificates of all peers, as far as nothing is read by OpenSSL.
+
+#include <gtest/gtest.h>
+
+#include "unit/config/memory_source.h"
+
+namespace caponier::config {
+namespace {
+
+const std::string nets = "local_nets = [\"10.1.0.0/16\"]\nremote_nets = [\"10.2.0.0/16\"]\n";
+
+std::string say(const std::string& text, std::map<std::string, std::string> secrets = {}) {
+  MemorySource source = source_of(text);
+  for (const auto& [name, value] : secrets) source.secrets.emplace(name, value);
+  return complaints(source);
+}
+
+TEST(ConfigUsers, a_client_by_password_asks_for_an_address_and_goes_everywhere) {
+  MemorySource source = source_of(
+      "[client.work]\nremote = \"vpn.example.org\"\nuser = \"alice\"\npassword = \"@alice\"\n"
+      "psk = \"@branch\"\n");
+  source.secrets.emplace("@alice", "short\n");
+  const auto config = loaded(std::move(source));
+  ASSERT_NE(config, nullptr);
+  const PeerConfig& peer = config->peers.at(0);
+  EXPECT_EQ(peer.kind, PeerKind::client);
+  EXPECT_EQ(peer.exchange.auth, Auth::eap);
+  EXPECT_EQ(peer.exchange.remote_auth, Auth::psk);
+  EXPECT_EQ(peer.proof.user, "alice");
+  EXPECT_TRUE(base::equal_constant_time(peer.proof.password->reveal(), base::as_bytes("short")));
+  EXPECT_EQ(peer.local_id->to_string(), "alice");
+  ASSERT_EQ(peer.remote_nets.size(), 2u);
+  EXPECT_EQ(peer.remote_nets.at(0).length, 0u);
+}
+
+TEST(ConfigUsers, whom_to_trust_must_be_said) {
+  EXPECT_EQ(say("[site.branch]\nremote = \"b.example\"\nauth = \"null\"\n"
+                "remote_auth = \"pubkey\"\n" +
+                nets),
+            "caponier.toml:1:1: [site.branch]: whom to trust is missing\n"
+            "  fix: add ca = [\"FILE\"] with the peer's authority, or its peer_key\n");
+}
+
+TEST(ConfigUsers, a_user_needs_a_password_or_a_key) {
+  EXPECT_EQ(say("[client.work]\nremote = \"b.example\"\npsk = \"@branch\"\nuser = \"alice\"\n"),
+            "caponier.toml:1:1: [client.work]: the user is missing\n"
+            "  fix: add user = \"NAME\", and password = \"@NAME\", or cert and key for EAP-TLS\n");
+}
+
+TEST(ConfigUsers, users_come_to_servers_alone) {
+  EXPECT_NE(say("[site.branch]\nremote = \"b.example\"\npsk = \"@branch\"\n"
+                "remote_auth = \"eap\"\n" +
+                nets)
+                .find("users that authenticate by EAP come to a [server]"),
+            std::string::npos);
+}
+
+TEST(ConfigUsers, a_server_has_its_own_keys_and_none_that_name_a_peer) {
+  const std::string said =
+      say("[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n"
+          "remote = \"any\"\n");
+  EXPECT_NE(said.find("unknown key 'remote' in [server]"), std::string::npos) << said;
+}
+
+TEST(ConfigUsers, radius_needs_its_secret_and_addresses) {
+  const std::string server =
+      "[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n"
+      "certificates = false\n";
+  EXPECT_NE(say(server + "radius = [\"10.1.0.5\"]\n").find("the secret shared with the RADIUS"),
+            std::string::npos);
+  EXPECT_NE(say(server + "radius = [\"radius.example\"]\n").find("is no address of a RADIUS"),
+            std::string::npos);
+}
+
+TEST(ConfigUsers, the_name_users_is_the_servers) {
+  const std::string said =
+      say("[site.users]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\n" + nets +
+          "[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n");
+  EXPECT_NE(said.find("users"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace caponier::config

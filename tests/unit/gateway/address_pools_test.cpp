@@ -1,0 +1,136 @@
+#include "gateway/address_pools.h"
+
+#include <gtest/gtest.h>
+
+namespace caponier::gateway {
+namespace {
+
+using base::IpAddress;
+using Type = wire::ConfigAttributeType;
+
+IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
+
+struct Pools {
+  AddressPools pools;
+  config::PeerConfig server;
+
+  explicit Pools(std::vector<std::string> nets) {
+    server.kind = config::PeerKind::server;
+    server.server.emplace();
+    for (const std::string& net : nets) {
+      server.server->pools.push_back(*base::Prefix::parse(net));
+    }
+  }
+
+  ike::LeaseReply ask(std::uint64_t sa, const std::string& identity,
+                      std::vector<wire::ConfigAttribute> asked) {
+    ike::LeaseRequest request;
+    request.sa = {sa};
+    request.request = sa;
+    request.identity = identity;
+    request.asked = std::move(asked);
+    return pools.lease(request, server);
+  }
+  /// Empty when there is none.
+  std::string get(std::uint64_t sa, const std::string& identity, std::string_view wished = {}) {
+    base::ByteVec value;
+    if (!wished.empty()) value = base::to_vec(ip(wished).bytes());
+    const auto reply =
+        ask(sa, identity, {{static_cast<std::uint16_t>(Type::internal_ip4_address), value}});
+    return reply.addresses.empty() ? "" : reply.addresses.front().to_string();
+  }
+};
+
+TEST(AddressPools, each_has_its_own_and_the_ends_of_the_network_are_nobodys) {
+  Pools p{{"10.9.0.0/30"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  EXPECT_EQ(p.get(2, "bob"), "10.9.0.2");
+  EXPECT_EQ(p.get(3, "carol"), "");
+  EXPECT_EQ(p.pools.in_use(), 2u);
+}
+
+TEST(AddressPools, who_comes_again_gets_the_same) {
+  Pools p{{"10.9.0.0/24"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  p.pools.end({1});
+  EXPECT_EQ(p.get(2, "bob"), "10.9.0.2");
+  EXPECT_EQ(p.get(3, "alice"), "10.9.0.1");
+}
+
+TEST(AddressPools, a_second_device_of_a_user_has_another) {
+  Pools p{{"10.9.0.0/24"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  EXPECT_EQ(p.get(2, "alice"), "10.9.0.2");
+}
+
+TEST(AddressPools, who_names_his_own_shares_it_with_himself_and_nobody_elses) {
+  Pools p{{"10.9.0.0/24"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  EXPECT_EQ(p.get(2, "alice", "10.9.0.1"), "10.9.0.1");  // authenticates anew
+  EXPECT_EQ(p.get(3, "bob", "10.9.0.1"), "10.9.0.2");
+  p.pools.end({1});
+  EXPECT_EQ(p.get(4, "bob", "10.9.0.1"), "10.9.0.3") << "alice is still there";
+  EXPECT_EQ(p.pools.in_use(), 3u);
+}
+
+TEST(AddressPools, a_wish_for_what_is_free_is_granted_within_the_pool) {
+  Pools p{{"10.9.0.0/24"}};
+  EXPECT_EQ(p.get(1, "alice", "10.9.0.77"), "10.9.0.77");
+  EXPECT_EQ(p.get(2, "bob", "10.8.0.77"), "10.9.0.1");
+  EXPECT_EQ(p.get(3, "carol", "10.9.0.255"), "10.9.0.2");
+}
+
+TEST(AddressPools, what_is_kept_for_the_absent_goes_to_others_when_nothing_else_is_left) {
+  Pools p{{"10.9.0.0/30"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  EXPECT_EQ(p.get(2, "bob"), "10.9.0.2");
+  p.pools.end({2});
+  p.pools.end({1});
+  EXPECT_EQ(p.get(3, "carol"), "10.9.0.2") << "bob has been away for longer";
+  EXPECT_EQ(p.get(4, "bob"), "10.9.0.1");
+  EXPECT_EQ(p.get(5, "alice"), "");
+}
+
+TEST(AddressPools, a_successor_holds_what_it_has_taken_over) {
+  Pools p{{"10.9.0.0/30"}};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.1");
+  p.pools.move({1}, {2});
+  p.pools.end({1});
+  EXPECT_EQ(p.pools.in_use(), 1u);
+  p.pools.end({2});
+  EXPECT_EQ(p.pools.in_use(), 0u);
+}
+
+TEST(AddressPools, gives_both_families_with_what_goes_with_them) {
+  Pools p{{"10.9.0.0/24", "fd09::/112"}};
+  p.server.server->dns = {ip("10.1.0.53"), ip("fd01::53")};
+  p.server.server->domains = {"example.org"};
+  p.server.local_nets = {*base::Prefix::parse("10.1.0.0/16"), *base::Prefix::parse("::/0")};
+  const auto of = [](Type type) { return static_cast<std::uint16_t>(type); };
+  const auto reply = p.ask(1, "alice",
+                           {{of(Type::internal_ip4_address), {}},
+                            {of(Type::internal_ip6_address), {}},
+                            {of(Type::internal_ip4_subnet), {}},
+                            {of(Type::internal_ip6_subnet), {}},
+                            {of(Type::internal_dns_domain), {}}});
+  EXPECT_EQ(reply.addresses, (std::vector{ip("10.9.0.1"), ip("fd09::1")}));
+  std::vector<std::pair<std::uint16_t, std::string>> got;
+  for (const auto& one : reply.attributes) got.emplace_back(one.type, base::to_hex(one.value));
+  const std::vector<std::pair<std::uint16_t, std::string>> expected{
+      {of(Type::internal_ip4_address), "0a090001"},
+      {of(Type::internal_ip4_dns), "0a010035"},
+      {of(Type::internal_ip4_subnet), "0a010000ffff0000"},
+      {of(Type::internal_ip6_address), "fd09000000000000000000000000000180"},
+      {of(Type::internal_ip6_dns), "fd010000000000000000000000000053"},
+      {of(Type::internal_dns_domain), base::to_hex(base::as_bytes("example.org"))}};
+  EXPECT_EQ(got, expected);
+}
+
+TEST(AddressPools, a_large_pool_is_given_out_to_the_last) {
+  Pools p{{"10.9.0.0/20"}};
+  for (std::uint64_t i = 1; i <= 4094; ++i) EXPECT_NE(p.get(i, std::to_string(i)), "");
+  EXPECT_EQ(p.get(5000, "late"), "");
+}
+
+}  // namespace
+}  // namespace caponier::gateway
