@@ -7,14 +7,6 @@
 
 namespace caponier::config {
 
-std::expected<base::SecretBytes, FileError> Source::read_pki(const std::string&, bool) {
-  return std::unexpected{FileError{"there is no pki folder here", ""}};
-}
-bool Source::has_pki(const std::string&) const { return false; }
-std::expected<std::map<std::string, base::SecretBytes>, FileError> Source::read_users() {
-  return {};
-}
-
 std::string Place::to_string() const {
   if (line == 0) return file;
   if (column == 0) return fmt::format("{}:{}", file, line);

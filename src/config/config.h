@@ -60,11 +60,15 @@ class Source {
   [[nodiscard]] virtual const pki::PkiProvider* pki() const { return nullptr; }
   /// A file of the pki folder. `is_private`: refused when others can read it.
   [[nodiscard]] virtual std::expected<base::SecretBytes, FileError> read_pki(
-      const std::string& name, bool is_private);
-  [[nodiscard]] virtual bool has_pki(const std::string& name) const;
+      const std::string& /*name*/, bool /*is_private*/) {
+    return std::unexpected{FileError{"there is no pki folder here", ""}};
+  }
+  [[nodiscard]] virtual bool has_pki(const std::string& /*name*/) const { return false; }
   /// The passwords of our own users, by name; each is refused as a secret is.
   [[nodiscard]] virtual std::expected<std::map<std::string, base::SecretBytes>, FileError>
-  read_users();
+  read_users() {
+    return {};
+  }
 };
 
 enum class PeerKind : std::uint8_t {

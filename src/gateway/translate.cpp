@@ -264,7 +264,9 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   // The selectors of a host are its addresses: elsewhere it would be another host.
   connection->follows_redirects = peer.redirect && peer.kind != config::PeerKind::host;
   if (peer.redirect_to) connection->redirect_to = gateway_name(*peer.redirect_to);
-  connection->resumption = peer.resumption;
+  // A ticket keeps neither who vouched for a peer nor its inner addresses.
+  connection->resumption = peer.resumption && peer.exchange.auth == config::Auth::psk &&
+                           peer.exchange.remote_auth == config::Auth::psk;
   connection->credential_tag = base::to_vec(credential_tag);
   connection->crash_detection = peer.crash_detection;
   return connection;

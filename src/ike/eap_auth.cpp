@@ -57,7 +57,7 @@ bool IkeSa::handle_reply(EapReply& reply, Instant now) {
         break;
       }
       report_early(EventKind::ike_auth_failed, why, now);
-      //= rfc7296#2.16-3
+      //= rfc7296#2.16-8
       if (reply.packet.empty()) {
         respond(make_notify(NotifyType::authentication_failed));
       } else {

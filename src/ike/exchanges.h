@@ -45,24 +45,28 @@ inline constexpr auto no = Presence::forbidden;
 
 // AUTH may be missing in IKE_AUTH, which asks for EAP (s2.16). SA, TSi and TSr may be missing
 // together (RFC 6023).
-inline constexpr ExchangeRow exchange_table[] = {
-    // clang-format off
-    //                                         sa    ke    nonce id_i  id_r  auth  eap   ts_i  ts_r  delete
-    {Shape::init_request,        "s1.2",      must, must, must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::init_response,       "s1.2",      must, must, must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::resume_request,      "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::resume_response,     "5723 s4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::auth_request,        "s1.2",      may,  no,   no,   must, may,  may,  no,   may,  may,  no},
-    {Shape::auth_response,       "s1.2",      may,  no,   no,   no,   must, may,  may,  may,  may,  no},
-    {Shape::auth_round_request,  "s2.16",     no,   no,   no,   no,   no,   may,  may,  no,   no,   no},
-    {Shape::auth_round_response, "s2.16",     may,  no,   no,   no,   may,  may,  may,  may,  may,  no},
-    {Shape::child_request,       "s1.3.1",    must, may,  must, no,   no,   no,   no,   must, must, no},
-    {Shape::child_response,      "s1.3.1",    must, may,  must, no,   no,   no,   no,   must, must, no},
-    {Shape::rekey_ike_request,   "s1.3.2",    must, must, must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::rekey_ike_response,  "s1.3.2",    must, must, must, no,   no,   no,   no,   no,   no,   no},
-    {Shape::informational,       "s1.4",      no,   no,   no,   no,   no,   no,   no,   no,   no,   may},
-    // clang-format on
+struct ExchangeTable {
+  using S = Shape;
+  // clang-format off
+  static constexpr ExchangeRow rows[] = {
+    //                                    sa    ke    nonce id_i  id_r  auth  eap   ts_i  ts_r  del
+    {S::init_request,        "s1.2",     must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {S::init_response,       "s1.2",     must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {S::resume_request,      "5723 4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
+    {S::resume_response,     "5723 4.3", no,   no,   must, no,   no,   no,   no,   no,   no,   no},
+    {S::auth_request,        "s1.2",     may,  no,   no,   must, may,  may,  no,   may,  may,  no},
+    {S::auth_response,       "s1.2",     may,  no,   no,   no,   must, may,  may,  may,  may,  no},
+    {S::auth_round_request,  "s2.16",    no,   no,   no,   no,   no,   may,  may,  no,   no,   no},
+    {S::auth_round_response, "s2.16",    may,  no,   no,   no,   may,  may,  may,  may,  may,  no},
+    {S::child_request,       "s1.3.1",   must, may,  must, no,   no,   no,   no,   must, must, no},
+    {S::child_response,      "s1.3.1",   must, may,  must, no,   no,   no,   no,   must, must, no},
+    {S::rekey_ike_request,   "s1.3.2",   must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {S::rekey_ike_response,  "s1.3.2",   must, must, must, no,   no,   no,   no,   no,   no,   no},
+    {S::informational,       "s1.4",     no,   no,   no,   no,   no,   no,   no,   no,   no,   may},
+  };
+  // clang-format on
 };
+inline constexpr auto& exchange_table = ExchangeTable::rows;
 
 /// What is wrong with a message of this shape, as a phrase ("TSi is missing"); empty when nothing
 /// is. An error notify in a response takes the place of the required payloads (s2.21). A payload

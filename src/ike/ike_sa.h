@@ -31,6 +31,8 @@ namespace caponier::ike {
 
 class IkeSa {
  public:
+  using Payloads = std::vector<wire::Payload>;
+
   /// `shared` must outlive the SA.
   IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, base::Instant now);
   ~IkeSa();
@@ -143,7 +145,7 @@ class IkeSa {
   void be_found();
   void die(EndReason reason, base::Instant now, bool lingers);
   void announce_down(EndReason reason);
-  void begin_farewell(std::vector<wire::Payload> payloads, EndReason reason, base::Instant now);
+  void begin_farewell(Payloads payloads, EndReason reason, base::Instant now);
   void fail_wishes(EndReason reason);
   void drop_all_wishes(EndReason reason);
   void report(base::EventKind kind, std::string text) const;
@@ -190,8 +192,8 @@ class IkeSa {
     std::erase_if(postponed_, [&](const auto& entry) { return is_moot(entry.second); });
   }
   void send_next(base::Instant now);
-  void send_request(Sent what, wire::ExchangeType exchange,
-                    const std::vector<wire::Payload>& payloads, base::Instant now);
+  void send_request(Sent what, wire::ExchangeType exchange, const Payloads& payloads,
+                    base::Instant now);
   void launch(Sent what, wire::ExchangeType exchange, SealedMessage message, base::Instant now);
   void give_back(InFlight request, EndReason reason);
   void repeat_due(base::Instant now);
@@ -200,26 +202,26 @@ class IkeSa {
   void shorten_in_flight(base::Instant now);
   void tell_invalid_message_id(base::MessageId id, base::Instant now);
   void note_window_size();
-  void respond(const std::vector<wire::Payload>& payloads);
-  void respond(const wire::NotifyPayload& notify) { respond(std::vector<wire::Payload>{notify}); }
+  void respond(const Payloads& payloads);
+  void respond(const wire::NotifyPayload& notify) { respond(Payloads{notify}); }
   [[nodiscard]] wire::IkeHeader header_of(wire::ExchangeType exchange, base::MessageId id,
                                           bool is_response) const;
   void transmit(const base::Path& path, base::Bytes message);
   void transmit(const base::Path& path, const Datagrams& datagrams, bool dont_fragment = false);
-  void handle_answer(Sent what, const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_answer(Sent what, const Payloads& payloads, base::Instant now);
   void handle_request(const base::Path& path, const wire::IkeHeader& header,
-                      std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
-  void dispatch_request(std::vector<wire::Payload> payloads, base::Instant now);
+                      std::optional<Payloads> payloads, base::Instant now);
+  void dispatch_request(Payloads payloads, base::Instant now);
   /// An authentic message, whole.
   void handle_unsealed(const base::Path& path, const wire::IkeHeader& header, Unsealed message,
                        base::Instant now);
   /// Its payloads, or nothing when they do not parse.
   void handle_content(const base::Path& path, const wire::IkeHeader& header,
-                      std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
+                      std::optional<Payloads> payloads, base::Instant now);
   void repeat_answer(const base::Path& path, base::MessageId id, base::Instant now);
   [[nodiscard]] bool is_expecting(const wire::IkeHeader& header) const;
   void handle_response(const base::Path& path, const wire::IkeHeader& header,
-                       std::optional<std::vector<wire::Payload>> payloads, base::Instant now);
+                       std::optional<Payloads> payloads, base::Instant now);
   void handle_unprotected(const wire::IkeHeader& header, base::Bytes datagram,
                           MessageProtection::OpenError error, base::Instant now);
   void refuse_malformed(const std::string& what, base::Instant now);
@@ -239,8 +241,7 @@ class IkeSa {
   [[nodiscard]] std::size_t overhead_of(const base::Path& path) const;
   [[nodiscard]] std::size_t message_size_max(const base::Path& path) const;
   [[nodiscard]] std::optional<SealedMessage> seal(const wire::IkeHeader& header,
-                                                  const std::vector<wire::Payload>& payloads,
-                                                  const base::Path& path);
+                                                  const Payloads& payloads, const base::Path& path);
   /// It may become smaller, should it stay unanswered.
   [[nodiscard]] bool is_large(const SealedMessage& message, const base::Path& path) const;
   /// Cuts a message that stays unanswered into smaller pieces; false when that is of no use.
@@ -255,7 +256,7 @@ class IkeSa {
   // ike_sa_init.cpp
   void begin_init(base::Instant now);
   void send_init(base::Instant now);
-  void append_redirect_notifies(std::vector<wire::Payload>& payloads) const;
+  void append_redirect_notifies(Payloads& payloads) const;
   [[nodiscard]] bool make_key_exchange(crypto::KeGroup group);
   void handle_init_response(const base::Path& path, base::Bytes datagram, base::Instant now);
   [[nodiscard]] bool handle_init_notify(const wire::IkeMessage& message, base::Instant now);
@@ -271,8 +272,7 @@ class IkeSa {
   /// A new request with the cookie, once the puzzle that came with it is solved or left.
   void heed_cookie(base::ByteVec cookie, const wire::NotifyPayload* puzzle, base::Instant now);
   void solve_puzzle(base::Instant now);
-  [[nodiscard]] bool start_auth_puzzle(const std::vector<wire::Payload>& payloads,
-                                       base::Instant now);
+  [[nodiscard]] bool start_auth_puzzle(const Payloads& payloads, base::Instant now);
   void heed_init_redirect(const wire::NotifyPayload& notify, base::Instant now);
   void note_nat(const NatView& view);
   void export_keys() const;
@@ -285,23 +285,21 @@ class IkeSa {
   /// False when nothing was being resumed.
   bool fall_back_to_init(std::string_view why, base::Instant now);
   [[nodiscard]] base::SecretBytes resumed_auth(bool is_initiators, base::Bytes octets) const;
-  [[nodiscard]] ConnectionPtr resumed_connection(const std::vector<wire::Payload>& payloads) const;
+  [[nodiscard]] ConnectionPtr resumed_connection(const Payloads& payloads) const;
 
   // gifts.cpp
   /// `request`: what is being answered; null in a request of ours.
-  void append_gifts(std::vector<wire::Payload>& payloads, const std::vector<wire::Payload>* request,
-                    base::Instant now);
-  void append_crash_token(std::vector<wire::Payload>& payloads) const;
-  void answer_ticket_request(std::vector<wire::Payload>& payloads,
-                             const std::vector<wire::Payload>& request, base::Instant now);
+  void append_gifts(Payloads& payloads, const Payloads* request, base::Instant now);
+  void append_crash_token(Payloads& payloads) const;
+  void answer_ticket_request(Payloads& payloads, const Payloads& request, base::Instant now);
   [[nodiscard]] Resumable resumable(const policy::Identity& initiator,
                                     const policy::Identity& responder, base::Instant expires) const;
-  void heed_gifts(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void heed_gifts(const Payloads& payloads, base::Instant now);
   void renew_gifts(base::Instant now);
-  [[nodiscard]] bool is_crash_proven(const std::vector<wire::Payload>& unprotected) const;
-  bool follow_redirect(const std::vector<wire::Payload>& payloads, base::Instant now);
+  [[nodiscard]] bool is_crash_proven(const Payloads& unprotected) const;
+  bool follow_redirect(const Payloads& payloads, base::Instant now);
   void announce_redirect(const GatewayName& to);
-  [[nodiscard]] bool redirect_in_auth(std::vector<wire::Payload>& answer, base::Instant now);
+  [[nodiscard]] bool redirect_in_auth(Payloads& answer, base::Instant now);
 
   // ike_intermediate.cpp
   void begin_auth(base::Instant now);
@@ -309,24 +307,22 @@ class IkeSa {
   void chain_intermediate(const wire::IkeHeader& header, const Unsealed& message);
   void note_own_intermediate(const InnerMessage& message);
   [[nodiscard]] base::ByteVec int_auth() const;
-  void handle_intermediate_request(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void handle_intermediate_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_intermediate_request(const Payloads& payloads, base::Instant now);
+  void handle_intermediate_response(const Payloads& payloads, base::Instant now);
   /// Where extensions find what was carried for them.
-  [[nodiscard]] std::vector<wire::Payload> take_intermediate_request(
-      const std::vector<wire::Payload>& payloads);
-  void take_intermediate_answer(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] Payloads take_intermediate_request(const Payloads& payloads);
+  void take_intermediate_answer(const Payloads& payloads);
 
   // message_id_sync.cpp
   [[nodiscard]] wire::NotifyPayload counter_sync(std::uint64_t delta) const;
   bool renew_sync(InFlight& request);
-  void handle_sync_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_sync_response(const Payloads& payloads, base::Instant now);
   void restart_peers_at(std::uint32_t id);
   void report_synced() const;
   void relaunch(InFlight request, base::Instant now);
-  [[nodiscard]] bool is_sync_request(const wire::IkeHeader& header,
-                                     const std::vector<wire::Payload>& payloads) const;
+  [[nodiscard]] bool is_sync_request(const wire::IkeHeader& header, const Payloads& payloads) const;
   void handle_sync_request(const base::Path& path, const wire::IkeHeader& header,
-                           const std::vector<wire::Payload>& payloads, base::Instant now);
+                           const Payloads& payloads, base::Instant now);
   void skip_outbound(std::uint64_t count);
 
   // auth_proof.cpp
@@ -336,18 +332,18 @@ class IkeSa {
   [[nodiscard]] base::ByteVec octets_to_sign(AuthStep step) const;
   /// The key of AUTH values that need no keyholder: of NULL authentication, and of EAP.
   [[nodiscard]] std::optional<base::Bytes> key_at_hand(AuthStep step) const;
-  [[nodiscard]] PeerProof proof_of(const std::vector<wire::Payload>& payloads) const;
+  [[nodiscard]] PeerProof proof_of(const Payloads& payloads) const;
   void settle_own(OwnProof proof, base::Instant now);
   void settle_peer(bool is_right, const std::string& why, base::Instant now);
-  void append_certificate_request(std::vector<wire::Payload>& payloads) const;
+  void append_certificate_request(Payloads& payloads) const;
 
   // eap_auth.cpp
   void ask_eap(std::optional<base::ByteVec> packet, base::Instant now);
   void begin_eap(const OwnProof* proof, base::Instant now);
-  void continue_eap_request(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void handle_first_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void handle_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void finish_eap_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void continue_eap_request(const Payloads& payloads, base::Instant now);
+  void handle_first_eap_response(const Payloads& payloads, base::Instant now);
+  void handle_eap_response(const Payloads& payloads, base::Instant now);
+  void finish_eap_response(const Payloads& payloads, base::Instant now);
   void send_eap(base::ByteVec packet, base::Instant now);
   void conclude_eap(EapReply& reply, base::Instant now);
   void end_eap();
@@ -355,11 +351,11 @@ class IkeSa {
   // inner_addresses.cpp: the Configuration payload
   [[nodiscard]] bool wants_lease() const;
   void ask_lease(base::Instant now);
-  void append_configuration_request(std::vector<wire::Payload>& payloads) const;
+  void append_configuration_request(Payloads& payloads) const;
   /// Why there is none, and so no Child SA.
-  [[nodiscard]] std::optional<wire::NotifyPayload> append_configuration(
-      std::vector<wire::Payload>& payloads, const Handshake& handshake);
-  void heed_configuration(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] std::optional<wire::NotifyPayload> append_configuration(Payloads& payloads,
+                                                                        const Handshake& handshake);
+  void heed_configuration(const Payloads& payloads);
   void end_lease();
 
   // ike_auth.cpp
@@ -368,15 +364,15 @@ class IkeSa {
   void note_peer(const wire::IdPayload& id, AuthKind kind);
   [[nodiscard]] bool is_unwelcome();
   [[nodiscard]] bool is_kind_wanted(std::optional<AuthKind> kind) const;
-  void note_auth_methods(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void note_auth_methods(const Payloads& payloads, base::Instant now);
   [[nodiscard]] std::string announced() const;
   void fail_auth_locally(const std::string& why, base::Instant now);
   /// Null: the peer is to learn by EAP who we are.
   void send_auth(const OwnProof* proof, base::Instant now);
   void admit(base::Instant now);
-  void handle_auth_request(std::vector<wire::Payload> payloads, base::Instant now);
-  [[nodiscard]] ConnectionPtr choose_connection(const std::vector<wire::Payload>& payloads) const;
-  void handle_auth_response(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_auth_request(Payloads payloads, base::Instant now);
+  [[nodiscard]] ConnectionPtr choose_connection(const Payloads& payloads) const;
+  void handle_auth_response(const Payloads& payloads, base::Instant now);
   void answer_auth(const OwnProof& proof, base::Instant now);
   void conclude_auth(base::Instant now);
   void refuse_auth(const std::string& why, base::Instant now);
@@ -385,13 +381,12 @@ class IkeSa {
 
   // create_child_sa.cpp
   void start_child(const WantChild& wanted, base::Instant now);
-  void handle_child_request(const std::vector<wire::Payload>& payloads, base::Instant now);
-  [[nodiscard]] std::optional<ChildRefusal> obstacle(const std::vector<wire::Payload>& payloads);
+  void handle_child_request(const Payloads& payloads, base::Instant now);
+  [[nodiscard]] std::optional<ChildRefusal> obstacle(const Payloads& payloads);
   void refuse_child(const ChildRefusal& refusal);
-  void answer_child(const ChildAgreement& agreement, const std::vector<wire::Payload>& payloads,
+  void answer_child(const ChildAgreement& agreement, const Payloads& payloads,
                     const Replacement& replacement, base::Instant now);
-  void handle_child_response(ChildCreation creation, const std::vector<wire::Payload>& payloads,
-                             base::Instant now);
+  void handle_child_response(ChildCreation creation, const Payloads& payloads, base::Instant now);
   void handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,
                             base::Instant now);
   [[nodiscard]] bool retry_child(const ChildCreation& creation, const wire::NotifyPayload& error);
@@ -420,7 +415,7 @@ class IkeSa {
   [[nodiscard]] bool has_other(const Child& child) const;
 
   // rekey_child_sa.cpp
-  [[nodiscard]] Child* find_rekeyed(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] Child* find_rekeyed(const Payloads& payloads);
   [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle(const wire::NotifyPayload& rekey);
   void note_rekeyed_by_peer(Child& old, Child& child, base::ByteVec lowest_nonce,
                             base::Instant now);
@@ -437,10 +432,9 @@ class IkeSa {
 
   // rekey_ike_sa.cpp
   void start_ike_rekey(const WantIkeRekey& wanted, base::Instant now);
-  void handle_ike_rekey(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_ike_rekey(const Payloads& payloads, base::Instant now);
   [[nodiscard]] std::optional<ChildRefusal> rekey_obstacle() const;
-  void handle_ike_rekey_response(IkeCreation creation, const std::vector<wire::Payload>& payloads,
-                                 base::Instant now);
+  void handle_ike_rekey_response(IkeCreation creation, const Payloads& payloads, base::Instant now);
   void handle_ike_rekey_refusal(const IkeCreation& creation, const wire::NotifyPayload& error,
                                 base::Instant now);
   void fail_ike_rekey(const std::string& why, base::Instant now);
@@ -471,17 +465,17 @@ class IkeSa {
   void conclude_reauthentication(base::Instant now);
   void abandon_reauthentication(base::Instant now);
   void put_off_reauthentication(base::Instant now);
-  void append_auth_lifetime(std::vector<wire::Payload>& payloads) const;
-  void heed_auth_lifetime(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void append_auth_lifetime(Payloads& payloads) const;
+  void heed_auth_lifetime(const Payloads& payloads, base::Instant now);
 
   // informational.cpp
-  void handle_informational(const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_informational(const Payloads& payloads, base::Instant now);
   void collect_deletions(const wire::DeletePayload& deletion,
                          std::vector<wire::DeletePayload>& answers, base::Instant now);
-  void handle_informational_response(const SentInformational& sent,
-                                     const std::vector<wire::Payload>& payloads, base::Instant now);
+  void handle_informational_response(const SentInformational& sent, const Payloads& payloads,
+                                     base::Instant now);
   /// Why a notify among them ends the SA, if one does.
-  [[nodiscard]] std::optional<EndReason> heed_notifies(const std::vector<wire::Payload>& payloads);
+  [[nodiscard]] std::optional<EndReason> heed_notifies(const Payloads& payloads);
 
   // address_update.cpp
   /// With MOBIKE only UPDATE_SA_ADDRESSES makes IKE messages move anything (RFC 4555 s3.8).
@@ -493,11 +487,11 @@ class IkeSa {
   [[nodiscard]] std::vector<base::IpAddress> own_addresses() const;
   [[nodiscard]] std::vector<base::IpAddress> additional_addresses() const;
   [[nodiscard]] std::vector<base::Path> candidate_paths() const;
-  void append_mobility(std::vector<wire::Payload>& payloads);
-  void note_mobility(const std::vector<wire::Payload>& payloads);
+  void append_mobility(Payloads& payloads);
+  void note_mobility(const Payloads& payloads);
   /// False when the request was refused and the SA has ended.
-  [[nodiscard]] bool agree_on_mobility(const std::vector<wire::Payload>& request,
-                                       std::vector<wire::Payload>& answer, base::Instant now);
+  [[nodiscard]] bool agree_on_mobility(const Payloads& request, Payloads& answer,
+                                       base::Instant now);
   void reconsider_path(const std::vector<base::IpAddress>& before, base::Instant now);
   void inform_decider(base::Instant now);
   void tell_addresses(base::Instant now);
@@ -505,17 +499,15 @@ class IkeSa {
   void repeat_at_once(base::Instant now);
   void ask_about_addresses(base::Instant now);
   void send_addresses(base::Instant now);
-  void append_nat_detection(std::vector<wire::Payload>& payloads, const base::Path& path);
+  void append_nat_detection(Payloads& payloads, const base::Path& path);
   void send_liveness(base::Instant now);
-  void handle_addresses_answer(const AddressRequest& sent,
-                               const std::vector<wire::Payload>& payloads, base::Instant now);
-  void conclude_update(const std::vector<wire::Payload>& payloads, base::Instant now);
-  void compare_mapping(const AddressRequest& sent, const std::vector<wire::Payload>& payloads,
-                       base::Instant now);
+  void handle_addresses_answer(const AddressRequest& sent, const Payloads& payloads,
+                               base::Instant now);
+  void conclude_update(const Payloads& payloads, base::Instant now);
+  void compare_mapping(const AddressRequest& sent, const Payloads& payloads, base::Instant now);
   void handle_addresses_refusal(const AddressRequest& sent, const wire::NotifyPayload& error,
                                 base::Instant now);
-  [[nodiscard]] AddressNews heed_addresses(const std::vector<wire::Payload>& payloads,
-                                           std::vector<wire::Payload>& answer);
+  [[nodiscard]] AddressNews heed_addresses(const Payloads& payloads, Payloads& answer);
   [[nodiscard]] bool is_acceptable(const base::Path& path) const;
   void act_on(const AddressNews& news, base::Instant now);
   void accept_update(const AddressNews& news, base::Instant now);

@@ -120,11 +120,10 @@ std::optional<wire::NotifyPayload> IkeSa::append_configuration(Payloads& payload
            fmt::format("{}: no inner address for {}: {}", who(), remote_id_->to_string(), why));
     return make_notify(type);
   };
-  //= rfc7296#2.19-4
+  //= rfc7296#2.19-7
   if (!handshake.lease) {
     return fail(wire::NotifyType::failed_cp_required, "the peer does not ask for one");
   }
-  //= rfc7296#3.15.4-3
   if (!has_lease_) return fail(wire::NotifyType::internal_address_failure, handshake.lease->why);
   wire::ConfigPayload config;
   config.cfg_type = static_cast<std::uint8_t>(ConfigType::reply);

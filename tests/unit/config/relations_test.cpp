@@ -112,7 +112,8 @@ TEST(ConfigPeers, sites_and_hosts_share_their_names) {
   EXPECT_EQ(complaints(site("db", "192.0.2.1", "\"10.1.0.0/16\"", "\"10.2.0.0/16\"") +
                        "[host.db]\nremote = \"192.0.2.9\"\npsk = \"@branch\"\n"),
             "caponier.toml:6:1: the name of [host.db] is taken by the peer at caponier.toml:1:1\n"
-            "  fix: sites, hosts and clients share their names, and [server] has \"users\": rename one of "
+            "  fix: sites, hosts and clients share their names, and [server] has \"users\": rename "
+            "one of "
             "them\n");
 }
 

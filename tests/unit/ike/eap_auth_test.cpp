@@ -74,7 +74,7 @@ struct EapPair : Pair {
   }
 };
 
-//= rfc7296#2.16-1 type=test
+//= rfc7296#2.16-1..3,7,10 type=test
 TEST(IkeEap, a_user_comes_in_and_both_ends_prove_the_key) {
   EapPair pair;
   pair.start();
@@ -87,6 +87,7 @@ TEST(IkeEap, a_user_comes_in_and_both_ends_prove_the_key) {
   EXPECT_EQ(pair.sent.size(), 10u);
 }
 
+//= rfc7296#2.16-6 type=test
 TEST(IkeEap, without_a_key_both_ends_prove_that_they_are_the_same_as_before) {
   EapPair pair;
   pair.b.eap = [](const EapRequest& request) {
@@ -103,6 +104,7 @@ TEST(IkeEap, without_a_key_both_ends_prove_that_they_are_the_same_as_before) {
   EXPECT_TRUE(pair.is_up());
 }
 
+//= rfc7296#2.16-8..9 type=test
 TEST(IkeEap, a_wrong_password_ends_it_and_says_so_on_both_sides) {
   EapPair pair;
   pair.password = "wrong";
@@ -116,7 +118,7 @@ TEST(IkeEap, a_wrong_password_ends_it_and_says_so_on_both_sides) {
   EXPECT_EQ(pair.b.record.eap_ended, 1u);
 }
 
-//= rfc7296#2.16-2 type=test
+//= rfc7296#2.16-3 type=test
 TEST(IkeEap, ends_with_different_keys_do_not_believe_each_other) {
   EapPair pair;
   pair.b.eap = [](const EapRequest& request) {
@@ -224,7 +226,7 @@ struct LeasePair : Pair {
   }
 };
 
-//= rfc7296#2.19-1 type=test
+//= rfc7296#2.19-1 rfc7296#2.19-4..5 type=test
 TEST(IkeLeases, the_child_is_for_the_address_that_was_given) {
   LeasePair pair;
   pair.start();
@@ -254,7 +256,7 @@ TEST(IkeLeases, what_is_rekeyed_keeps_the_address_and_the_end_gives_it_back) {
   EXPECT_EQ(pair.b.record.leases_ended.size(), 1u);
 }
 
-//= rfc7296#3.15.4-3 type=test
+//= rfc7296#3.15.4-1 type=test
 TEST(IkeLeases, without_an_address_there_is_no_child) {
   LeasePair pair;
   pair.b.leases = [](const LeaseRequest&) {
@@ -271,7 +273,7 @@ TEST(IkeLeases, without_an_address_there_is_no_child) {
             std::string::npos);
 }
 
-//= rfc7296#2.19-4 type=test
+//= rfc7296#2.19-6..7 type=test
 TEST(IkeLeases, who_does_not_ask_is_told_to) {
   LeasePair pair;
   pair.user.wish.reset();
