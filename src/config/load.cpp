@@ -37,6 +37,8 @@ struct Loader {
   void read_section(const Entry& entry);
   void read_peers(PeerKind kind, const Entry& entry);
   void read_policies(const Entry& section);
+  /// Notes when another peer has it.
+  void claim_name(const std::string& name, const std::string& title, const Place& where);
   /// False, and noted, when a table of this title stands already elsewhere.
   bool define(const std::string& title, const Place& where);
 };
@@ -101,7 +103,7 @@ void Loader::read_section(const Entry& entry) {
   }
   if (!define(fmt::format("[{}]", entry.key), entry.value.where)) return;
   if (entry.key == "server") {
-    peer_names.emplace("users", entry.value.where);
+    claim_name("users", "[server]", entry.value.where);
     peers.emplace_back(PeerKind::server, &entry);
   } else if (entry.key == "daemon") {
     read_daemon(entry.value, daemon, errors);
@@ -140,16 +142,19 @@ void Loader::read_peers(PeerKind kind, const Entry& section) {
                  "use 1 to 64 of A-Z a-z 0-9 . _ -");
     }
     if (!define(title, entry.value.where)) continue;
-    const auto [first, is_new] = peer_names.emplace(entry.key, entry.value.where);
-    if (!is_new) {
-      errors.add(entry.value.where,
-                 fmt::format("the name of {} is taken by the peer at {}", title,
-                             first->second.to_string()),
-                 "sites, hosts and clients share their names, and [server] has \"users\": rename "
-                 "one of them");
-    }
+    claim_name(entry.key, title, entry.value.where);
     peers.emplace_back(kind, &entry);
   }
+}
+
+void Loader::claim_name(const std::string& name, const std::string& title, const Place& where) {
+  const auto [first, is_new] = peer_names.emplace(name, where);
+  if (is_new) return;
+  errors.add(
+      where,
+      fmt::format("the name of {} is taken by the peer at {}", title, first->second.to_string()),
+      "sites, hosts and clients share their names, and [server] has \"users\": rename one of "
+      "them");
 }
 
 std::map<std::string, SharedSecret> read_users(Source& source, const std::vector<PeerDraft>& peers,
