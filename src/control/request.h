@@ -41,6 +41,9 @@ struct RedirectRequest {
   std::string name;
   std::string to;  ///< an address or a name
 };
+struct LogoutRequest {
+  std::string user;
+};
 struct ReloadRequest {};
 struct KeysRequest {};
 struct CaptureRequest {
@@ -54,9 +57,10 @@ struct TraceVerbRequest {
 struct StopRequest {};
 struct VersionRequest {};
 
-using Request = std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest,
-                             PingRequest, RedirectRequest, ReloadRequest, KeysRequest,
-                             CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
+using Request =
+    std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest, PingRequest,
+                 RedirectRequest, LogoutRequest, ReloadRequest, KeysRequest, CaptureRequest,
+                 TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

@@ -127,6 +127,7 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const LogRequest& r) const { server.log(id, r); }
     void operator()(const PingRequest& r) const { server.ping(id, r, now); }
     void operator()(const RedirectRequest& r) const { server.redirect(id, r, now); }
+    void operator()(const LogoutRequest& r) const { server.logout(id, r, now); }
     void operator()(const ReloadRequest&) const { server.reload(id, now); }
     void operator()(const KeysRequest&) const { server.keys(id); }
     void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
@@ -241,6 +242,12 @@ void Server::Impl::redirect(ClientId id, const RedirectRequest& request, base::I
                        "only a peer that has initiated the IKE SA and has redirects switched on "
                        "can be sent elsewhere (RFC 5685)"});
   }
+}
+
+void Server::Impl::logout(ClientId id, const LogoutRequest& request, base::Instant now) {
+  if (!is_allowed(id)) return;
+  const std::size_t ended = gateway_.logout(request.user, now);
+  succeed(id, {{"user", request.user}, {"ended", ended}});
 }
 
 void Server::Impl::reload(ClientId id, base::Instant now) {

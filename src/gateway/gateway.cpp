@@ -229,6 +229,21 @@ RedirectOutcome Gateway::Impl::redirect(const std::string& name, const config::R
   return outcome;
 }
 
+std::size_t Gateway::Impl::logout(const std::string& user, base::Instant now) {
+  std::size_t ended = 0;
+  if (!endpoint_ || user.empty()) return ended;
+  std::set<std::string> connections;
+  for (const ike::IkeSaInfo& sa : endpoint_->snapshot()) {
+    const Peer* const peer = find(sa.connection);
+    if (peer == nullptr || !peer->config().server || !sa.is_of(user)) continue;
+    if (sa.state == ike::IkeState::established) ++ended;
+    connections.insert(sa.connection);
+  }
+  for (const std::string& name : connections) command(ike::DeleteIke{name, user}, now);
+  pump(now);
+  return ended;
+}
+
 void Gateway::Impl::shutdown(base::Instant now) {
   if (std::exchange(shutting_down_, true)) return;
   peers_.clear();
@@ -307,6 +322,9 @@ void Gateway::handle_local_addresses(std::vector<base::IpAddress> addresses, bas
 bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }
 bool Gateway::down(const std::string& name, base::Instant now) { return impl_->down(name, now); }
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
+std::size_t Gateway::logout(const std::string& user, base::Instant now) {
+  return impl_->logout(user, now);
+}
 RedirectOutcome Gateway::redirect(const std::string& name, const config::RedirectTarget& to,
                                   base::Instant now) {
   return impl_->redirect(name, to, now);

@@ -208,6 +208,8 @@ class Gateway {
   /// Sends an established peer to another gateway, which must have our identity.
   [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
                                          base::Instant now);
+  /// Ends what this user of a server has (ike::IkeSaInfo::is_of()); how many IKE SAs that were.
+  [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
   /// Deletes every SA at its peer and takes every route away; finished when is_idle().
   void shutdown(base::Instant now);
   [[nodiscard]] bool is_idle() const;

@@ -53,6 +53,7 @@ class Gateway::Impl {
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
+  [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
   [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
                                          base::Instant now);
   void shutdown(base::Instant now);

@@ -255,6 +255,7 @@ struct InitiateChild {
 };
 struct DeleteIke {
   std::string connection;  ///< all its IKE SAs
+  std::string user{};      ///< only those of this one (IkeSaInfo::is_of()); empty: of all
 };
 struct DeleteChild {
   policy::ChildSaId child_sa;

@@ -67,7 +67,9 @@ void IkeEndpoint::Impl::run(const InitiateChild& command, Instant now) {
 
 void IkeEndpoint::Impl::run(const DeleteIke& command, Instant now) {
   for (const IkeSaId id : ids_of(command.connection)) {
-    if (IkeSa* const sa = find(id)) sa->close(EndReason::local_request, now);
+    IkeSa* const sa = find(id);
+    if (sa == nullptr || (!command.user.empty() && !sa->info().is_of(command.user))) continue;
+    sa->close(EndReason::local_request, now);
     settle(id, now);
   }
 }

@@ -66,6 +66,11 @@ struct IkeSaInfo {
   bool is_redirectable = false;  ///< the peer would follow a REDIRECT of ours (RFC 5685)
   std::size_t waiting = 0;       ///< requests of ours that the window has no room for yet
   std::vector<ChildSaInfo> children;
+
+  /// Whether this is how the peer has proved who it is: the name of EAP, else the identity.
+  [[nodiscard]] bool is_of(std::string_view name) const {
+    return user.empty() ? remote_id && remote_id->to_string() == name : user == name;
+  }
 };
 
 class IkeSa;

@@ -238,6 +238,17 @@ TEST(ControlRedirect, needs_an_established_peer_that_follows) {
   EXPECT_EQ(code_of(desk.ask(desk.connect(false), line)), 7);
 }
 
+TEST(ControlLogout, ends_users_and_never_a_peer_of_that_name) {
+  Desk desk;
+  bring_up(desk);
+  const ClientId client = desk.connect();
+  const Json answer = desk.ask(client, request("logout", {{"user", "192.0.2.2"}}));
+  EXPECT_EQ(answer["result"]["ended"], 0) << answer.dump();
+  EXPECT_EQ(desk.here.gateway.status(desk.now).ike_sas, 1U);
+  EXPECT_EQ(code_of(desk.ask(client, request("logout", Json::object()))), 2);
+  EXPECT_EQ(code_of(desk.ask(desk.connect(false), request("logout", {{"user", "alice"}}))), 7);
+}
+
 TEST(ControlPing, measures_as_often_as_asked) {
   Desk desk;
   bring_up(desk);

@@ -256,6 +256,19 @@ TEST(IkeLeases, what_is_rekeyed_keeps_the_address_and_the_end_gives_it_back) {
   EXPECT_EQ(pair.b.record.leases_ended.size(), 1u);
 }
 
+TEST(IkeLeases, a_user_that_is_ended_by_name_takes_nobody_else_along) {
+  LeasePair pair;
+  pair.start();
+  ASSERT_TRUE(pair.is_up());
+  pair.command_b(DeleteIke{"to-a.example", "somebody.else"});
+  pair.run();
+  EXPECT_EQ(pair.b.ike_count(IkeState::established), 1u);
+  pair.command_b(DeleteIke{"to-a.example", "a.example"});
+  pair.run();
+  EXPECT_EQ(pair.b.ike_count(IkeState::established), 0u);
+  EXPECT_EQ(pair.b.record.leases_ended.size(), 1u);
+}
+
 //= rfc7296#3.15.4-1 type=test
 TEST(IkeLeases, without_an_address_there_is_no_child) {
   LeasePair pair;
