@@ -1,6 +1,7 @@
 #include "cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
 #include "control/protocol.h"
@@ -29,6 +30,7 @@ std::string to_milliseconds(std::string& text) {
 
 constexpr std::uint64_t top_interval_min = 100;
 constexpr std::uint64_t bench_seconds_max = 20;
+constexpr std::uint64_t certificate_days_max = 3650;
 
 std::string to_interval(std::string& text) {
   std::string error = to_milliseconds(text);
@@ -36,10 +38,21 @@ std::string to_interval(std::string& text) {
   return error;
 }
 
+std::string is_profile_kind(const std::string& text) {
+  std::string names;
+  for (const profile::KindName& kind : profile::kinds) {
+    if (kind.name == text) return {};
+    names += (names.empty() ? "" : ", ") + std::string{kind.name};
+  }
+  return "'" + text + "' is none of " + names;
+}
+
 struct Parsed {
   std::string socket;
   std::string run_dir;
+  std::string config = "/etc/caponier/caponier.toml";
   bool json = false;
+  bool dry_run = false;
   StatusVerb status;
   UpVerb up;
   DownVerb down;
@@ -50,6 +63,14 @@ struct Parsed {
   TraceVerb trace;
   TopVerb top;
   BenchVerb bench;
+  InitVerb init;
+  AddPeerVerb site;
+  AddPeerVerb host{true, {}, {}, {}, {}, {}, {}};
+  AddUserVerb user;
+  RemoveVerb remove;
+  ExportVerb exported;
+  JoinVerb join;
+  std::string kind;
   Verb verb = StatusVerb{};
 };
 
@@ -105,6 +126,79 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
   version->callback([&in] { in.verb = VersionVerb{}; });
 }
 
+void add_peer_options(CLI::App& app, AddPeerVerb& peer) {
+  app.add_option("NAME", peer.name, "Yours to choose")->required();
+  app.add_option("REMOTE", peer.remote, "Its address or name, or any")->required();
+  app.add_option("--psk", peer.psk, "The pre-shared key that the other side made; - reads it");
+  app.add_option("--address", peer.address, "Ours, as the other side reaches it");
+}
+
+void add_add_verbs(CLI::App& app, Parsed& in) {
+  auto* add = app.add_subcommand("add", "Add a site, a host or a user");
+  add->require_subcommand(1);
+  auto* site = add->add_subcommand("site", "A network behind another gateway");
+  add_peer_options(*site, in.site);
+  site->add_option("--local", in.site.local, "Networks behind us")->required()->delimiter(',');
+  site->add_option("--remote", in.site.beyond, "Networks behind it")->required()->delimiter(',');
+  site->callback([&in] { in.verb = in.site; });
+  auto* host = add->add_subcommand("host", "One machine, in transport mode");
+  add_peer_options(*host, in.host);
+  host->callback([&in] { in.verb = in.host; });
+  auto* user = add->add_subcommand("user", "Somebody with a device");
+  user->add_option("NAME", in.user.name, "The name to log in with")->required();
+  user->add_flag("--password", in.user.password, "A password instead of a certificate");
+  user->add_option("--days", in.user.days, "How long the certificate is valid (825)")
+      ->check(CLI::Range(std::uint64_t{1}, certificate_days_max));
+  user->callback([&in] { in.verb = in.user; });
+}
+
+void add_remove_verb(CLI::App& app, Parsed& in) {
+  auto* remove = app.add_subcommand("rm", "Remove a site, a host, a client or a user");
+  remove->require_subcommand(1);
+  const auto add_kind = [&](const char* name, const char* words, RemoveVerb::What what) {
+    auto* kind = remove->add_subcommand(name, words);
+    kind->add_option("NAME", in.remove.name, "As it was added")->required();
+    kind->callback([&in, what] {
+      in.remove.what = what;
+      in.verb = in.remove;
+    });
+  };
+  add_kind("site", "Its section and its key", RemoveVerb::What::site);
+  add_kind("host", "Its section and its key", RemoveVerb::What::host);
+  add_kind("client", "Its section, certificate and key", RemoveVerb::What::client);
+  add_kind("user", "Revokes the certificate or the password at once", RemoveVerb::What::user);
+}
+
+void add_setup_verbs(CLI::App& app, Parsed& in) {
+  auto* init = app.add_subcommand("init", "Make this a server for users, with an authority");
+  init->add_option("--server", in.init.server, "Its name or address, as clients reach it");
+  init->add_option("--pool", in.init.pool, "Addresses for clients (10.9.0.0/24)")->delimiter(',');
+  init->add_option("--dns", in.init.dns, "Name servers for clients")->delimiter(',');
+  init->add_option("--local", in.init.networks, "Networks behind it; none: everything")
+      ->delimiter(',');
+  init->callback([&in] { in.verb = in.init; });
+  add_add_verbs(app, in);
+  add_remove_verb(app, in);
+
+  auto* join =
+      app.add_subcommand("join", "Connect to a server, by the line that its export printed");
+  join->add_option("WORD", in.join.word, "cj1:...; - reads it")->required();
+  join->add_option("--name", in.join.name, "Of the tunnel (vpn)");
+  join->callback([&in] { in.verb = in.join; });
+
+  auto* exported = app.add_subcommand("export", "What a user's device needs, as a file");
+  exported->add_option("NAME", in.exported.name, "The user")->required();
+  exported->add_option("--as", in.kind, "apple, windows, android, strongswan or caponier")
+      ->required()
+      ->check(is_profile_kind);
+  exported->add_option("-o,--output", in.exported.output, "A path, or - for stdout");
+  exported->add_flag("--qr", in.exported.qr, "As a QR code on the terminal");
+  exported->callback([&in] {
+    in.exported.kind = std::ranges::find(profile::kinds, in.kind, &profile::KindName::name)->kind;
+    in.verb = in.exported;
+  });
+}
+
 void add_debug_verbs(CLI::App& app, Parsed& in) {
   auto* debug = app.add_subcommand("debug", "For finding faults");
   debug->require_subcommand(1);
@@ -153,7 +247,10 @@ std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
   app.add_flag("--json", in.json, "Machine-readable output");
   app.add_option("--socket", in.socket, "The daemon's control socket");
   app.add_option("--run-dir", in.run_dir, "The daemon's run directory");
+  app.add_option("--config", in.config, "The configuration file");
+  app.add_flag("--dry-run", in.dry_run, "Of what changes files: only tell what would change");
   add_daily_verbs(app, in);
+  add_setup_verbs(app, in);
   add_other_verbs(app, in);
   add_debug_verbs(app, in);
   app.footer(
@@ -165,7 +262,7 @@ std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(control::ExitCode::usage);
   }
-  return Arguments{in.json, choose_socket(in), in.verb};
+  return Arguments{in.json, in.dry_run, choose_socket(in), in.config, in.verb};
 }
 
 }  // namespace caponier::cli

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
+
+#include "profile/profile.h"
 
 namespace caponier::cli {
 
@@ -53,12 +56,52 @@ struct BenchVerb {
 struct AlgsVerb {};
 struct VersionVerb {};
 
+struct InitVerb {
+  std::string server;  ///< empty: as configured
+  std::vector<std::string> pool{"10.9.0.0/24"};
+  std::vector<std::string> dns;
+  std::vector<std::string> networks;  ///< behind the server; none: everything goes through it
+};
+/// `add site` and `add host`.
+struct AddPeerVerb {
+  bool is_host = false;
+  std::string name;
+  std::string remote;
+  std::vector<std::string> local;   ///< networks on our side
+  std::vector<std::string> beyond;  ///< on the other
+  std::string psk;                  ///< empty: a new one; "-": from stdin
+  std::string address;              ///< ours, as the other side sees it; empty: found out
+};
+struct AddUserVerb {
+  std::string name;
+  bool password = false;
+  std::uint64_t days = 825;  ///< of the certificate
+};
+struct RemoveVerb {
+  enum class What : std::uint8_t { site, host, client, user };
+  What what{};
+  std::string name;
+};
+struct JoinVerb {
+  std::string word;  ///< as `export` has printed it; "-": from stdin
+  std::string name = "vpn";
+};
+struct ExportVerb {
+  std::string name;
+  profile::Kind kind{};
+  std::string output;  ///< a path, "-" for stdout; empty: named after the user
+  bool qr = false;
+};
+
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, ReloadVerb,
-                          CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, VersionVerb>;
+                          CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, InitVerb,
+                          AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;
+  bool dry_run = false;
   std::string socket;
+  std::string config;  ///< path of the configuration file
   Verb verb;
 };
 

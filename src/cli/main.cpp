@@ -45,7 +45,9 @@ int main(int argc, char** argv) try {
   const auto parsed = parse_arguments(argc, argv);
   if (const auto* code = std::get_if<int>(&parsed)) return *code;
   const auto& arguments = std::get<Arguments>(parsed);
-  const auto outcome = run_verb({arguments.json, arguments.socket, choose_style()}, arguments.verb);
+  const auto outcome = run_verb(
+      {arguments.json, arguments.dry_run, arguments.socket, arguments.config, choose_style()},
+      arguments.verb);
   return outcome ? static_cast<int>(*outcome) : report(outcome.error(), arguments.json);
 } catch (const std::exception& error) {
   // Of the libraries: an answer that is not what the protocol promises, or no memory left.

@@ -192,6 +192,31 @@ Outcome<ExitCode> run(const Session& session, const BenchVerb& verb) {
 
 Outcome<ExitCode> run(const Session& session, const AlgsVerb&) { return run_algs(session); }
 
+Outcome<ExitCode> run(const Session& session, const InitVerb& verb) {
+  return run_init(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const AddPeerVerb& verb) {
+  return run_add_peer(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const AddUserVerb& verb) {
+  return run_add_user(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const RemoveVerb& verb) {
+  return verb.what == RemoveVerb::What::user ? run_remove_user(session, verb)
+                                             : run_remove_peer(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const JoinVerb& verb) {
+  return run_join(session, verb);
+}
+
+Outcome<ExitCode> run(const Session& session, const ExportVerb& verb) {
+  return run_export(session, verb);
+}
+
 Outcome<ExitCode> run(const Session& session, const VersionVerb&) {
   std::string daemon;
   if (auto connection = Connection::open(session.socket)) {

@@ -9,7 +9,9 @@ namespace caponier::cli {
 
 struct Session {
   bool json = false;
+  bool dry_run = false;
   std::string socket;
+  std::string config;
   Style style;
 };
 
@@ -32,5 +34,12 @@ void print_json(const Json& result, int indent = 2);
 [[nodiscard]] Outcome<ExitCode> run_top(const Session& session, const TopVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_bench(const Session& session, const BenchVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_algs(const Session& session);
+[[nodiscard]] Outcome<ExitCode> run_init(const Session& session, const InitVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_add_peer(const Session& session, const AddPeerVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_add_user(const Session& session, const AddUserVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_remove_peer(const Session& session, const RemoveVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_remove_user(const Session& session, const RemoveVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_join(const Session& session, const JoinVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_export(const Session& session, const ExportVerb& verb);
 
 }  // namespace caponier::cli

@@ -50,5 +50,33 @@ TEST(BenchArguments, take_up_to_twenty_seconds) {
   static_cast<void>(testing::internal::GetCapturedStderr());
 }
 
+TEST(SetupArguments, name_what_is_added) {
+  const auto site = verb_of<AddPeerVerb>({"add", "site", "branch", "203.0.113.9", "--local",
+                                          "10.1.0.0/16,10.3.0.0/16", "--remote", "10.2.0.0/16"});
+  EXPECT_FALSE(site.is_host);
+  EXPECT_EQ(site.name, "branch");
+  EXPECT_EQ(site.local, (std::vector<std::string>{"10.1.0.0/16", "10.3.0.0/16"}));
+  EXPECT_EQ(site.beyond, std::vector<std::string>{"10.2.0.0/16"});
+  EXPECT_TRUE(verb_of<AddPeerVerb>({"add", "host", "db", "203.0.113.9"}).is_host);
+  EXPECT_EQ(verb_of<AddUserVerb>({"add", "user", "alice"}).days, 825U);
+  EXPECT_TRUE(verb_of<AddUserVerb>({"add", "user", "alice", "--password"}).password);
+  EXPECT_EQ(verb_of<RemoveVerb>({"rm", "user", "alice"}).what, RemoveVerb::What::user);
+  EXPECT_EQ(verb_of<RemoveVerb>({"rm", "host", "db"}).what, RemoveVerb::What::host);
+  EXPECT_EQ(verb_of<InitVerb>({"init", "--server", "vpn"}).pool,
+            std::vector<std::string>{"10.9.0.0/24"});
+  EXPECT_EQ(verb_of<ExportVerb>({"export", "alice", "--as", "windows"}).kind,
+            profile::Kind::windows);
+}
+
+TEST(SetupArguments, that_are_missing_or_wrong_are_told) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(std::get<int>(parse({"add"})), 2);
+  EXPECT_EQ(std::get<int>(parse({"add", "site", "branch", "203.0.113.9"})), 2);
+  EXPECT_EQ(std::get<int>(parse({"export", "alice", "--as", "amiga"})), 2);
+  EXPECT_EQ(std::get<int>(parse({"add", "user", "alice", "--days", "0"})), 2);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("'amiga' is none of apple, windows"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace caponier::cli
