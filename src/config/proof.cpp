@@ -307,6 +307,8 @@ void read_server(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles&
     }
     if (files.has("crl/ca.crl")) (void)files.add("crl/ca.crl", PkiFiles::Use::crl);
   }
+  // A user's phone is no reason to end what the same user's laptop has.
+  if (!section.has("unique")) peer.exchange.unique = Unique::never;
   peer.server = std::move(server);
 }
 

@@ -120,6 +120,9 @@ void EapDesk::handle(const ike::EapRequest& request, Instant now) {
   Conversation& conversation = conversations_[request.sa];
   conversation.connection = request.connection;
   conversation.request = request.request;
+  constexpr auto failure = static_cast<std::byte>(eap::Code::failure);
+  conversation.has_peer_ended =
+      request.packet && !request.packet->empty() && request.packet->front() == failure;
   eap::Step next = step(conversation, request, now);
   answer(request.sa, conversation, std::move(next));
   drain_radius(now);
@@ -206,6 +209,7 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
         reply.outcome = EapReply::Outcome::failure;
         reply.packet = std::move(failure.packet);
         reply.why = std::move(failure.sentence);
+        reply.is_peers_end = conversation.has_peer_ended;
         return true;
       },
   };

@@ -71,6 +71,7 @@ class EapDesk {
   struct Conversation {
     std::string connection;
     std::uint64_t request = 0;              ///< the last, not yet answered
+    bool has_peer_ended = false;            ///< with its last packet
     std::optional<eap::Password> password;  ///< a client's, which it borrows
     Tls tls;                                ///< a client's, likewise
     std::unique_ptr<eap::EapClient> client;

@@ -152,8 +152,8 @@ void set_users(ike::ConnectionConfig& connection, const config::PeerConfig& peer
   connection.gives_leases = true;
   connection.remote_auths.clear();
   if (peer.server->certificates) connection.remote_auths.push_back(ike::AuthKind::signature);
-  if (peer.server->passwords || !peer.server->radius_servers.empty())
-    connection.remote_auths.push_back(ike::AuthKind::eap);
+  // With certificates alone it is EAP-TLS, which is all that some devices can.
+  connection.remote_auths.push_back(ike::AuthKind::eap);
 }
 
 void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfig& exchange) {

@@ -103,11 +103,12 @@ struct EapReply {
   IkeSaId sa;
   std::uint64_t request = 0;
   Outcome outcome = Outcome::failure;
-  base::ByteVec packet{};   ///< for the peer; empty for a client that is done
-  base::SecretBytes msk{};  ///< with success, if the method makes one
-  bool is_mutual = false;   ///< with success: the method has proved the server too (RFC 5998)
-  std::string identity{};   ///< with success, of the server: who the peer is
-  std::string why{};        ///< with failure, for people
+  base::ByteVec packet{};     ///< for the peer; with failure its last word; may be empty
+  base::SecretBytes msk{};    ///< with success, if the method makes one
+  bool is_mutual = false;     ///< with success: the method has proved the server too (RFC 5998)
+  std::string identity{};     ///< with success, of the server: who the peer is
+  std::string why{};          ///< with failure, for people
+  bool is_peers_end = false;  ///< with failure, of a client: the server has ended it
 };
 
 /// No more EAP for this IKE SA, however it ended.

@@ -51,7 +51,16 @@ bool IkeSa::handle_reply(EapReply& reply, Instant now) {
       const std::string why =
           fmt::format("{}: EAP with {} failed: {}", who(), remote_id_->to_string(), reply.why);
       if (is_initiator_) {
+        if (!reply.packet.empty()) {
+          handshake_->eap->failure = why;
+          send_eap(std::move(reply.packet), now);
+          break;
+        }
         report(EventKind::ike_auth_failed, why);
+        if (reply.is_peers_end) {
+          die(EndReason::authentication, now, false);
+          break;
+        }
         begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::authentication,
                        now);
         break;
@@ -150,6 +159,11 @@ void IkeSa::handle_first_eap_response(const Payloads& payloads, Instant now) {
 }
 
 void IkeSa::handle_eap_response(const Payloads& payloads, Instant now) {
+  if (!handshake_->eap->failure.empty()) {
+    // Whatever it says to our last word, it has ended the IKE SA.
+    report(EventKind::ike_auth_failed, handshake_->eap->failure);
+    return die(EndReason::authentication, now, false);
+  }
   const auto fault = fault_in(Shape::auth_round_response, payloads);
   const auto* const eap = wire::find<wire::EapPayload>(payloads);
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);

@@ -34,6 +34,7 @@ struct EapState {
   bool has_succeeded = false;
   base::SecretBytes msk;  ///< then; empty when the method makes none
   bool is_mutual = false;
+  std::string failure;  ///< ours as the client, while the server hears of it
 };
 
 /// The IKE_INTERMEDIATE message being handled.

@@ -26,6 +26,16 @@ wire::ConfigAttribute ask_for(wire::ConfigAttributeType type) {
   return {static_cast<std::uint16_t>(type), {}};
 }
 
+/// s3.15.1: this very address.
+wire::ConfigAttribute ask_for(const base::IpAddress& address) {
+  constexpr auto whole = std::byte{128};
+  const auto type = address.is_v4() ? wire::ConfigAttributeType::internal_ip4_address
+                                    : wire::ConfigAttributeType::internal_ip6_address;
+  wire::ConfigAttribute attribute{static_cast<std::uint16_t>(type), base::to_vec(address.bytes())};
+  if (!address.is_v4()) attribute.value.push_back(whole);
+  return attribute;
+}
+
 /// s3.15.1: an IPv6 address comes with a prefix length, which says nothing here.
 std::optional<base::IpAddress> address_in(const wire::ConfigAttribute& attribute) {
   const base::Bytes value = attribute.value;
@@ -63,6 +73,14 @@ void IkeSa::append_configuration_request(Payloads& payloads) const {
     }
   }
   config.attributes.push_back(ask_for(internal_dns_domain));
+  // Who authenticates anew keeps the addresses that its connections hang on.
+  const IkeSa* const old = reauthenticated();
+  for (const base::IpAddress& address : old == nullptr ? inner_ : old->inner_) {
+    const wire::ConfigAttribute wish = ask_for(address);
+    for (wire::ConfigAttribute& asked : config.attributes) {
+      if (asked.type == wish.type) asked = wish;
+    }
+  }
   payloads.emplace_back(std::move(config));
 }
 

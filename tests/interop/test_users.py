@@ -160,6 +160,32 @@ def password(users, options):
     users.check_leaves_nothing()
 
 
+EAP_TLS = (f'auth = "eap"\nuser = "{USER}@example.org"\n'
+           'cert = "alice.pem"\nkey = "alice.key"\n')
+
+
+def eap_tls(users, options):
+    users.server(passwords=False)
+    users.user(EAP_TLS, users.authority.issue("alice@example.org"))
+    users.theirs.wait_up("work")
+    users.check_works()
+    check(users.ours.status("users")["users"][0]["user"] == "alice@example.org", "the user's name",
+          users.ours)
+    users.check_leaves_nothing()
+
+
+def eap_tls_expired(users, options):
+    """The same rules hold for certificates inside of EAP."""
+    users.server(passwords=False)
+    users.user(EAP_TLS, users.authority.issue("alice@example.org", days=(-9, -2)))
+    try:
+        wait_until(lambda: "EAP with" in users.ours.log and "expired" in users.ours.log, 15,
+                   "the server to refuse")
+    except LabError as error:
+        raise LabError(f"{error}\n{users.ours.log}\n{users.theirs.log}") from None
+    check(not users.ours.status("users")["children"], "an expired certificate came in", users.ours)
+
+
 def wrong_password(users, options):
     users.server()
     users.user(users.BY_PASSWORD, password="wrong")
@@ -246,6 +272,13 @@ def strongswan_certificate(users, options):
                     EAP_PLUGINS)
 
 
+def strongswan_eap_tls(users, options):
+    certificate, key = users.authority.issue("alice@example.org", options.kind)
+    strongswan_user(users, "auth = eap-tls\n certs = alice.pem\n id = alice@example.org",
+                    {"x509": {"alice.pem": certificate}, "private": {"alice.pem": key}}, "",
+                    EAP_PLUGINS + "eap-tls ")
+
+
 def strongswan_mschapv2(users, options):
     strongswan_user(users, f"auth = eap-mschapv2\n eap_id = {USER}\n id = {USER}", {},
                     f'secrets {{\n eap-alice {{\n id = {USER}\n secret = "{PASSWORD}"\n }}\n}}\n',
@@ -298,7 +331,7 @@ def radius(users, options):
 
 CASES = [certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
-         strongswan_server_mschapv2, radius]
+         strongswan_server_mschapv2, radius, eap_tls, eap_tls_expired, strongswan_eap_tls]
 
 
 def main():

@@ -118,6 +118,25 @@ TEST(IkeEap, a_wrong_password_ends_it_and_says_so_on_both_sides) {
   EXPECT_EQ(pair.b.record.eap_ended, 1u);
 }
 
+TEST(IkeEap, a_client_that_gives_up_says_its_last_word_and_no_more) {
+  EapPair pair;
+  pair.a.eap = [](const EapRequest& request) {
+    EapReply reply = answer(request, "right");
+    if (reply.packet != bytes("right")) return reply;
+    reply.outcome = Outcome::failure;
+    reply.packet = bytes("alert");
+    reply.why = "the server's certificate has expired";
+    return reply;
+  };
+  pair.start();
+  EXPECT_EQ(pair.a.record.text(EventKind::ike_auth_failed),
+            "192.0.2.2:500: EAP with b.example failed: the server's certificate has expired");
+  EXPECT_EQ(pair.b.record.eap_requests.back().packet, bytes("alert"));
+  EXPECT_EQ(pair.sent.size(), 8u) << "no farewell to an IKE SA that is gone";
+  EXPECT_EQ(pair.a.endpoint.snapshot().size(), 0u);
+  EXPECT_EQ(pair.a.record.eap_ended, 1u);
+}
+
 //= rfc7296#2.16-3 type=test
 TEST(IkeEap, ends_with_different_keys_do_not_believe_each_other) {
   EapPair pair;
@@ -267,6 +286,20 @@ TEST(IkeLeases, a_user_that_is_ended_by_name_takes_nobody_else_along) {
   pair.run();
   EXPECT_EQ(pair.b.ike_count(IkeState::established), 0u);
   EXPECT_EQ(pair.b.record.leases_ended.size(), 1u);
+}
+
+TEST(IkeLeases, who_authenticates_anew_asks_for_the_address_he_has) {
+  LeasePair pair;
+  pair.start();
+  ASSERT_TRUE(pair.is_up());
+  pair.command_a(Reauthenticate{"to-b.example", {}});
+  pair.run();
+  ASSERT_EQ(pair.b.record.lease_requests.size(), 2u);
+  const auto wished = [&](std::size_t request) {
+    return pair.b.record.lease_requests.at(request).asked.front().value;
+  };
+  EXPECT_TRUE(wished(0).empty());
+  EXPECT_EQ(wished(1), base::to_vec(ip("10.9.0.7").bytes()));
 }
 
 //= rfc7296#3.15.4-1 type=test
