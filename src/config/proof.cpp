@@ -307,6 +307,11 @@ void read_server(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles&
     }
     if (files.has("crl/ca.crl")) (void)files.add("crl/ca.crl", PkiFiles::Use::crl);
   }
+  if (!server.certificates && !server.passwords && server.radius_servers.empty()) {
+    section.errors().add(section.where(), "[server]: nobody can come in",
+                         "write passwords = true, name radius servers, or take certificates = "
+                         "false away");
+  }
   // A user's phone is no reason to end what the same user's laptop has.
   if (!section.has("unique")) peer.exchange.unique = Unique::never;
   peer.server = std::move(server);

@@ -144,10 +144,18 @@ std::optional<IpAddress> AddressPools::find_kept(const std::vector<Prefix>& pool
   return std::nullopt;
 }
 
-/// The lowest that nobody has or had.
-std::optional<IpAddress> AddressPools::find_fresh(const Prefix& pool) const {
-  auto taken = leases_.lower_bound(pool.first());
-  for (auto candidate = std::optional{pool.first()}; candidate && pool.contains(*candidate);
+/// One that nobody has or had, in the order of addresses.
+std::optional<IpAddress> AddressPools::find_fresh(const Prefix& pool) {
+  const auto last = last_fresh_.try_emplace(pool, pool.first()).first;
+  auto fresh = find_fresh(pool, last->second);
+  if (!fresh && last->second != pool.first()) fresh = find_fresh(pool, pool.first());
+  if (fresh) last->second = *fresh;
+  return fresh;
+}
+
+std::optional<IpAddress> AddressPools::find_fresh(const Prefix& pool, const IpAddress& from) const {
+  auto taken = leases_.lower_bound(from);
+  for (auto candidate = std::optional{from}; candidate && pool.contains(*candidate);
        candidate = candidate->next()) {
     while (taken != leases_.end() && taken->first < *candidate) ++taken;
     const bool is_taken = taken != leases_.end() && taken->first == *candidate;
@@ -181,6 +189,14 @@ void AddressPools::take(const IpAddress& address, const std::string& identity, i
   by_sa_[sa].push_back(address);
 }
 
+void AddressPools::forget(const IpAddress& address) {
+  const auto lease = leases_.find(address);
+  const auto [from, to] = by_identity_.equal_range(lease->second.identity);
+  by_identity_.erase(std::find_if(from, to, [&](const auto& e) { return e.second == address; }));
+  kept_.erase(lease->second.ended);
+  leases_.erase(lease);
+}
+
 void AddressPools::end(ike::IkeSaId sa) {
   const auto found = by_sa_.find(sa);
   if (found == by_sa_.end()) return;
@@ -193,6 +209,7 @@ void AddressPools::end(ike::IkeSaId sa) {
     kept_.emplace(lease.ended, address);
   }
   by_sa_.erase(found);
+  while (kept_.size() > kept_leases_max) forget(kept_.begin()->second);
 }
 
 void AddressPools::move(ike::IkeSaId from, ike::IkeSaId to) {

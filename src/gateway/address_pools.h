@@ -15,6 +15,9 @@
 
 namespace caponier::gateway {
 
+/// Addresses kept for users who are away; the oldest are forgotten first.
+inline constexpr std::size_t kept_leases_max = 65536;
+
 class AddressPools {
  public:
   /// One address of each family that is asked for and that there are pools of. The address that the
@@ -26,6 +29,7 @@ class AddressPools {
   void move(ike::IkeSaId from, ike::IkeSaId to);
 
   [[nodiscard]] std::size_t in_use() const { return in_use_; }
+  [[nodiscard]] std::size_t kept() const { return kept_.size(); }
 
  private:
   struct Lease {
@@ -42,12 +46,17 @@ class AddressPools {
   [[nodiscard]] std::optional<base::IpAddress> find_kept(const std::vector<base::Prefix>& pools,
                                                          base::Family family,
                                                          const std::string& identity) const;
-  [[nodiscard]] std::optional<base::IpAddress> find_fresh(const base::Prefix& pool) const;
+  [[nodiscard]] std::optional<base::IpAddress> find_fresh(const base::Prefix& pool);
+  [[nodiscard]] std::optional<base::IpAddress> find_fresh(const base::Prefix& pool,
+                                                          const base::IpAddress& from) const;
   [[nodiscard]] std::optional<base::IpAddress> find_oldest(const std::vector<base::Prefix>& pools,
                                                            base::Family family) const;
+  /// Of one without holders.
+  void forget(const base::IpAddress& address);
   void take(const base::IpAddress& address, const std::string& identity, ike::IkeSaId sa);
 
   Leases leases_;
+  std::map<base::Prefix, base::IpAddress> last_fresh_;  ///< by pool: the search goes on there
   std::multimap<std::string, base::IpAddress> by_identity_;
   std::map<std::uint64_t, base::IpAddress> kept_;  ///< without holders, by `ended`
   std::map<ike::IkeSaId, std::vector<base::IpAddress>> by_sa_;

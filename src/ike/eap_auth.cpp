@@ -18,6 +18,11 @@ using base::Instant;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
+namespace {
+/// A back end's or the peer's words may be in it.
+constexpr std::size_t eap_reason_size_max = 256;
+}  // namespace
+
 void IkeSa::ask_eap(std::optional<base::ByteVec> packet, Instant now) {
   if (++handshake_->eap->rounds > shared_.limits().eap_rounds_max) {
     const std::string why =
@@ -49,7 +54,8 @@ bool IkeSa::handle_reply(EapReply& reply, Instant now) {
     case EapReply::Outcome::success: conclude_eap(reply, now); break;
     case EapReply::Outcome::failure: {
       const std::string why =
-          fmt::format("{}: EAP with {} failed: {}", who(), remote_id_->to_string(), reply.why);
+          fmt::format("{}: EAP with {} failed: {}", who(), remote_id_->to_string(),
+                      base::printable(reply.why, eap_reason_size_max));
       if (is_initiator_) {
         if (!reply.packet.empty()) {
           handshake_->eap->failure = why;

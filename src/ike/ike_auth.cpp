@@ -181,7 +181,8 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);
   const wire::IdPayload* const id = wire::find_id(payloads, false);
   const wire::NotifyPayload* const error = find_error(payloads);
-  if (error != nullptr && auth == nullptr) {
+  const bool has_given_up = handshake_->eap && !handshake_->eap->failure.empty();
+  if (error != nullptr && auth == nullptr && !has_given_up) {
     const bool is_auth = error->type == NotifyType::authentication_failed;
     report(
         is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
@@ -360,7 +361,7 @@ void IkeSa::admit(Instant now) {
     return refuse_auth(
         fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
   }
-  if (wants_lease()) return ask_lease(now);
+  if (wants_lease()) return ask_lease();
   request_auth(AuthStep::own, now);
 }
 

@@ -350,7 +350,7 @@ class IkeSa {
 
   // inner_addresses.cpp: the Configuration payload
   [[nodiscard]] bool wants_lease() const;
-  void ask_lease(base::Instant now);
+  void ask_lease();
   void append_configuration_request(Payloads& payloads) const;
   /// Why there is none, and so no Child SA.
   [[nodiscard]] std::optional<wire::NotifyPayload> append_configuration(Payloads& payloads,

@@ -104,7 +104,7 @@ bool IkeSa::wants_lease() const {
          find_config(handshake_->peer_auth, ConfigType::request) != nullptr;
 }
 
-void IkeSa::ask_lease(Instant) {
+void IkeSa::ask_lease() {
   handshake_->step = AuthStep::lease;
   handshake_->auth_request = shared_.new_request();
   LeaseRequest request;

@@ -72,6 +72,13 @@ TEST(ConfigUsers, radius_needs_its_secret_and_addresses) {
             std::string::npos);
 }
 
+TEST(ConfigUsers, a_server_is_for_somebody) {
+  EXPECT_NE(say("[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n"
+                "certificates = false\n")
+                .find("nobody can come in"),
+            std::string::npos);
+}
+
 TEST(ConfigUsers, the_name_users_is_the_servers) {
   const std::string said =
       say("[site.users]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\n" + nets +

@@ -126,6 +126,16 @@ TEST(AddressPools, gives_both_families_with_what_goes_with_them) {
   EXPECT_EQ(got, expected);
 }
 
+TEST(AddressPools, those_who_are_away_are_remembered_up_to_a_limit) {
+  Pools p{{"10.8.0.0/14"}};
+  for (std::uint64_t i = 1; i <= kept_leases_max + 2; ++i) {
+    ASSERT_NE(p.get(i, std::to_string(i)), "");
+    p.pools.end({i});
+  }
+  EXPECT_EQ(p.pools.kept(), kept_leases_max);
+  EXPECT_EQ(p.pools.in_use(), 0u);
+}
+
 TEST(AddressPools, a_large_pool_is_given_out_to_the_last) {
   Pools p{{"10.9.0.0/20"}};
   for (std::uint64_t i = 1; i <= 4094; ++i) EXPECT_NE(p.get(i, std::to_string(i)), "");

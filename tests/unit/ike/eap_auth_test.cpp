@@ -118,6 +118,24 @@ TEST(IkeEap, a_wrong_password_ends_it_and_says_so_on_both_sides) {
   EXPECT_EQ(pair.b.record.eap_ended, 1u);
 }
 
+TEST(IkeEap, a_refusal_in_the_middle_is_told_as_what_it_is) {
+  EapPair pair;
+  pair.b.eap = [](const EapRequest& request) {
+    EapReply reply = serve(request);
+    if (!request.packet) return reply;
+    reply.outcome = Outcome::failure;
+    reply.packet.clear();
+    reply.why = "no server\nanswers";
+    return reply;
+  };
+  pair.start();
+  EXPECT_EQ(pair.b.record.text(EventKind::ike_auth_failed),
+            "192.0.2.1:500: EAP with a.example failed: no server\\x0aanswers");
+  EXPECT_NE(pair.a.record.text(EventKind::ike_auth_failed).find("AUTHENTICATION_FAILED"),
+            std::string::npos);
+  EXPECT_EQ(pair.a.endpoint.snapshot().size(), 0u);
+}
+
 TEST(IkeEap, a_client_that_gives_up_says_its_last_word_and_no_more) {
   EapPair pair;
   pair.a.eap = [](const EapRequest& request) {
