@@ -364,7 +364,10 @@ void App::perform(ike::CloseStream& action, base::Instant now) {
 void App::perform(ike::AuthRequest& action, base::Instant now) {
   constexpr std::int64_t microseconds_per_second = 1'000'000;
   const pki::UnixTime wall_clock{io::unix_microseconds_now() / microseconds_per_second};
-  gateway_.handle_auth_reply(keyholder_.answer(action, wall_clock), now);
+  keyholder_.handle(action, wall_clock);
+  while (auto reply = keyholder_.poll_reply()) {
+    gateway_.handle_auth_reply(std::move(*reply), now);
+  }
 }
 
 void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }

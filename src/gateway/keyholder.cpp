@@ -32,6 +32,17 @@ std::vector<pki::SignatureHash> hashes_of(const std::vector<std::uint16_t>& numb
 
 }  // namespace
 
+void Keyholder::handle(const ike::AuthRequest& request, pki::UnixTime now) {
+  replies_.push_back(answer(request, now));
+}
+
+std::optional<ike::AuthReply> Keyholder::poll_reply() {
+  if (replies_.empty()) return std::nullopt;
+  ike::AuthReply reply = std::move(replies_.front());
+  replies_.pop_front();
+  return reply;
+}
+
 ike::AuthReply Keyholder::answer(const ike::AuthRequest& request, pki::UnixTime now) const {
   ike::AuthReply reply;
   reply.sa = request.sa;

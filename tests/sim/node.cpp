@@ -245,7 +245,8 @@ void Node::perform_transmit(ike::Transmit transmit) {
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
-  auto reply = std::make_shared<ike::AuthReply>(keyholder_.answer(request, pki::UnixTime{}));
+  keyholder_.handle(request, pki::UnixTime{});
+  auto reply = std::make_shared<ike::AuthReply>(keyholder_.poll_reply().value());
   if (!world_->faults.hides_auth) {
     world_->auth_twin_.on_request({id_, incarnation_}, request.sa, request.signed_octets,
                                   request.proof ? request.proof->auth : reply->auth);
