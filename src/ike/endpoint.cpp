@@ -290,8 +290,12 @@ void IkeEndpoint::Impl::compare_with_siblings(const Established& newest, Instant
       newest.sa, [](const IkeSa& other) { return !other.established_at().has_value(); }, now);
   std::vector<IkeSa*> same_side;
   for (IkeSa* const other : siblings_of(*sa, shared)) {
-    if (other->state() != IkeState::established || other->is_retired()) continue;
-    switch (judge_sibling(*sa, *other, newest.initial_contact)) {
+    if (!other->authenticated_at()) continue;
+    const SiblingFate fate = judge_sibling(*sa, *other, newest.initial_contact);
+    // A peer that has lost its memory has lost those, too, that were about to go.
+    const bool goes = other->state() != IkeState::established || other->is_retired();
+    if (goes && fate != SiblingFate::older_forgotten) continue;
+    switch (fate) {
       case SiblingFate::older_forgotten: other->forget(EndReason::replaced, now); break;
       case SiblingFate::older_retires: other->retire_as_twin(now); break;
       case SiblingFate::newer_retires: sa->retire_as_twin(now); break;

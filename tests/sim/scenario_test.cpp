@@ -406,6 +406,23 @@ TEST(Gateway, a_restarted_peer_comes_back_and_its_old_sa_is_cleaned_up) {
   expect_traffic(w, a, b);
 }
 
+TEST(Gateway, a_peer_that_restarts_between_two_sas_comes_back_to_one) {
+  for (unsigned seed = 1; seed <= 4; ++seed) {
+    TestWorld w{seed};
+    Tunnel tunnel = started_by_a();
+    tunnel.b_starts = true;
+    auto [a, b] = w.pair(tunnel);
+    ASSERT_TRUE(w.run_until([&, &b = b] { return b.status().ike_sas == 2 && b.is_up(); }, 5s));
+    a.kill();
+    w.run_for(100ms);
+    a.restart();
+    ASSERT_TRUE(w.run_until([&, &a = a] { return a.is_up(); }, 30s));
+    w.run_for(100ms);
+    EXPECT_EQ(b.status().ike_sas, 1u) << seed;
+    expect_traffic(w, a, b);
+  }
+}
+
 TEST(Gateway, a_restarted_responder_is_found_out_and_the_tunnel_comes_back) {
   TestWorld w{seed_from_env(1)};
   w.allow_weather();
