@@ -89,7 +89,7 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       log_(log_form),
       worker_parts_(make_worker_parts(worker_count(config))),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
-      keyholder_(crypto_.provider(), &pki_),
+      keyholder_(crypto_.provider()),
       server_(gateway_, *this) {}
 
 App::~App() {
@@ -269,6 +269,7 @@ void App::apply(ConfigPtr config, base::Instant now) {
   config_ = std::move(config);
   if (is_first) update_local_addresses(now);
   keyholder_.apply(config_);
+  proofs_.apply(config_);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
@@ -364,10 +365,15 @@ void App::perform(ike::CloseStream& action, base::Instant now) {
 void App::perform(ike::AuthRequest& action, base::Instant now) {
   constexpr std::int64_t microseconds_per_second = 1'000'000;
   const pki::UnixTime wall_clock{io::unix_microseconds_now() / microseconds_per_second};
-  keyholder_.handle(action, wall_clock);
+  if (gateway::ProofDesk::judges(action)) {
+    proofs_.handle(std::move(action), now, wall_clock);
+  } else {
+    keyholder_.handle(action);
+  }
   while (auto reply = keyholder_.poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
   }
+  while (auto reply = proofs_.poll_reply()) gateway_.handle_auth_reply(std::move(*reply), now);
 }
 
 void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }

@@ -14,6 +14,7 @@
 #include "daemon/user_side.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
+#include "gateway/proof_desk.h"
 #include "io/dns/resolver.h"
 #include "io/loop/loop.h"
 #include "io/netlink/address_monitor.h"
@@ -125,6 +126,7 @@ class App final : public control::Daemon {
   gateway::Gateway gateway_;
   pki::OpensslPki pki_;
   gateway::Keyholder keyholder_;
+  gateway::ProofDesk proofs_{&pki_, {.fetches_max = 0}};
   control::Server server_;
   ConfigPtr config_;
   std::optional<base::Instant> stop_at_;

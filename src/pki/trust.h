@@ -138,6 +138,11 @@ class CertificateStore {
                                                                      UnixTime now) = 0;
   /// The URL gave nothing. For failure_seconds it is not asked for again.
   virtual void take_failure(const Fetch& fetch, UnixTime now) = 0;
+  /// What another store has fetched and what it failed to: for the store of a new configuration.
+  virtual void take_over(const CertificateStore& before) = 0;
+  /// A CRL that was once taken from this URL. It is believed when it is used, by the same rules,
+  /// and never replaces a newer one. False: it is none.
+  virtual bool restore_crl(const std::string& url, Bytes crl, UnixTime now) = 0;
 
   /// SHA-1 of the keys of the anchors of these files (all when empty), for CERTREQ.
   [[nodiscard]] virtual std::vector<KeyHash> authorities(

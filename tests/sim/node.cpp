@@ -245,7 +245,7 @@ void Node::perform_transmit(ike::Transmit transmit) {
 }
 
 void Node::perform_auth(const ike::AuthRequest& request) {
-  keyholder_.handle(request, pki::UnixTime{});
+  keyholder_.handle(request);
   auto reply = std::make_shared<ike::AuthReply>(keyholder_.poll_reply().value());
   if (!world_->faults.hides_auth) {
     world_->auth_twin_.on_request({id_, incarnation_}, request.sa, request.signed_octets,

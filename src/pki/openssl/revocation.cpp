@@ -137,6 +137,28 @@ std::expected<void, std::string> Revocations::take_crl(const Fetch& fetch, Bytes
   return {};
 }
 
+void Revocations::take_over(const Revocations& before) {
+  for (const auto& [url, known] : before.fetched_) {
+    if (X509_CRL_up_ref(known.crl.get()) != 1) continue;
+    // Who has signed it is looked at anew: the authorities may be others.
+    fetched_.insert_or_assign(url,
+                              KnownCrl{Crl{known.crl.get()}, url, known.size, known.taken, {}});
+  }
+  bound_crls();
+  for (const auto& [certificate, status] : before.answers_) keep_ocsp(certificate, status);
+  failures_ = before.failures_;
+}
+
+bool Revocations::restore(const std::string& url, Bytes crl, UnixTime now) {
+  const ErrorScope errors;
+  if (crl.size() > crl_size_max || !is_url(url) || fetched_.contains(url)) return false;
+  auto loaded = load_crls({url, crl});
+  if (!loaded || loaded->size() != 1) return false;
+  fetched_.emplace(url, KnownCrl{std::move(loaded->front()), url, crl.size(), now, {}});
+  bound_crls();
+  return true;
+}
+
 void Revocations::bound_crls() {
   std::size_t octets = 0;
   for (const auto& [url, known] : fetched_) octets += known.size;

@@ -39,6 +39,8 @@ class Revocations {
   [[nodiscard]] std::expected<void, std::string> take(const Fetch& fetch, Bytes answer,
                                                       UnixTime now);
   void note_failure(const Fetch& fetch, UnixTime now);
+  void take_over(const Revocations& before);
+  bool restore(const std::string& url, Bytes crl, UnixTime now);
   /// An OCSP answer that came in the peer's own message. One that is of no use is none.
   void take_stapled(Bytes answer, const Path& path, UnixTime now);
 

@@ -139,6 +139,13 @@ class Store final : public CertificateStore {
   void take_failure(const Fetch& fetch, UnixTime now) override {
     revocations_.note_failure(fetch, now);
   }
+  void take_over(const CertificateStore& before) override {
+    const auto* const same = dynamic_cast<const Store*>(&before);
+    if (same != nullptr && same != this) revocations_.take_over(same->revocations_);
+  }
+  bool restore_crl(const std::string& url, Bytes crl, UnixTime now) override {
+    return revocations_.restore(url, crl, now);
+  }
 
   [[nodiscard]] std::vector<KeyHash> authorities(
       std::span<const std::string> names) const override {

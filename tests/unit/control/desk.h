@@ -179,7 +179,7 @@ class Desk final : public Daemon {
         const std::size_t marker = path.local.port == 4500 ? wire::non_esp_marker.size() : 0;
         to.gateway.handle_ike(path, base::Bytes{transmit->datagram}.subspan(marker), now);
       } else if (auto* request = std::get_if<ike::AuthRequest>(&*action)) {
-        from.keyholder.handle(*request, pki::UnixTime{});
+        from.keyholder.handle(*request);
         from.gateway.handle_auth_reply(from.keyholder.poll_reply().value(), now);
       } else if (auto* event = std::get_if<base::Event>(&*action)) {
         if (tells_events) server.handle_event({1'700'000'000'000'000, std::move(*event)});

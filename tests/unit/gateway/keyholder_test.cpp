@@ -19,8 +19,6 @@ ike::AuthRequest request_for(const char* connection) {
   return request;
 }
 
-constexpr pki::UnixTime no_time{};
-
 struct Held {
   crypto::NullProvider crypto{nullptr};
   Keyholder keyholder{crypto};
@@ -32,7 +30,7 @@ struct Held {
 };
 
 ike::AuthReply ask(Keyholder& keyholder, const ike::AuthRequest& request) {
-  keyholder.handle(request, no_time);
+  keyholder.handle(request);
   auto reply = keyholder.poll_reply();
   EXPECT_FALSE(keyholder.poll_reply());
   return reply.value_or(ike::AuthReply{});
