@@ -197,6 +197,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
   user_side_ = std::make_unique<UserSide>(
       UserSide::Options{options.run_dir, tun_->name(), tun_->index(), mark}, rng_, pki_, *netlink_,
       loop_);
+  proof_side_ = TRY(ProofSide::open({options.state_dir, mark}, pki_, loop_));
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {
     for (const io::LookupAnswer& answer : resolver_->take_answers()) {
@@ -269,7 +270,7 @@ void App::apply(ConfigPtr config, base::Instant now) {
   config_ = std::move(config);
   if (is_first) update_local_addresses(now);
   keyholder_.apply(config_);
-  proofs_.apply(config_);
+  proof_side_->apply(config_);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
@@ -328,11 +329,13 @@ void App::settle() {
     perform_actions(now);
   }
   settle_users(now);
+  settle_proofs(now);
   plane_->release_waiting();
   server_.handle_progress(now);
   // A request may have changed the gateway.
   perform_actions(now);
   settle_users(now);
+  settle_proofs(now);
   while (auto output = server_.poll_output()) {
     if (output->cut) {
       control_socket_->cut(output->client);
@@ -363,17 +366,28 @@ void App::perform(ike::CloseStream& action, base::Instant now) {
 }
 
 void App::perform(ike::AuthRequest& action, base::Instant now) {
-  constexpr std::int64_t microseconds_per_second = 1'000'000;
-  const pki::UnixTime wall_clock{io::unix_microseconds_now() / microseconds_per_second};
   if (gateway::ProofDesk::judges(action)) {
-    proofs_.handle(std::move(action), now, wall_clock);
+    proof_side_->handle(std::move(action), now);
   } else {
     keyholder_.handle(action);
   }
   while (auto reply = keyholder_.poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
   }
-  while (auto reply = proofs_.poll_reply()) gateway_.handle_auth_reply(std::move(*reply), now);
+  while (auto reply = proof_side_->poll_reply()) {
+    gateway_.handle_auth_reply(std::move(*reply), now);
+  }
+}
+
+void App::settle_proofs(base::Instant now) {
+  while (const auto fetch = user_side_->poll_fetch()) proof_side_->want({&*fetch, 1});
+  proof_side_->handle_deadline(now);
+  while (auto reply = proof_side_->poll_reply()) {
+    gateway_.handle_auth_reply(std::move(*reply), now);
+    perform_actions(now);
+  }
+  while (auto event = proof_side_->poll_event()) emit(std::move(*event));
+  if (auto fault = proof_side_->take_fault()) warn(std::move(*fault));
 }
 
 void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }
@@ -501,6 +515,7 @@ void App::arm_timer() {
       deadline && (!first || deadline->at < *first)) {
     first = deadline->at;
   }
+  if (const auto at = proof_side_->poll_deadline(); at && (!first || *at < *first)) first = at;
   loop_.set_timer(first);
 }
 

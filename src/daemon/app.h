@@ -11,10 +11,10 @@
 #include "daemon/options.h"
 #include "daemon/packet_side.h"
 #include "daemon/plane.h"
+#include "daemon/proof_side.h"
 #include "daemon/user_side.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
-#include "gateway/proof_desk.h"
 #include "io/dns/resolver.h"
 #include "io/loop/loop.h"
 #include "io/netlink/address_monitor.h"
@@ -91,6 +91,8 @@ class App final : public control::Daemon {
   void settle();
   /// EAP conversations that have got on; what that leads to is done.
   void settle_users(base::Instant now);
+  /// The same for AUTH payloads.
+  void settle_proofs(base::Instant now);
   void perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
   void perform(ike::CloseStream& action, base::Instant now);
@@ -126,7 +128,6 @@ class App final : public control::Daemon {
   gateway::Gateway gateway_;
   pki::OpensslPki pki_;
   gateway::Keyholder keyholder_;
-  gateway::ProofDesk proofs_{&pki_, {.fetches_max = 0}};
   control::Server server_;
   ConfigPtr config_;
   std::optional<base::Instant> stop_at_;
@@ -144,6 +145,7 @@ class App final : public control::Daemon {
   std::unique_ptr<XdpSide> xdp_side_;
   std::unique_ptr<Plane> plane_;
   std::unique_ptr<UserSide> user_side_;
+  std::unique_ptr<ProofSide> proof_side_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;
 };

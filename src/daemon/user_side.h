@@ -50,6 +50,7 @@ class UserSide {
   }
   [[nodiscard]] std::optional<ike::EapReply> poll_reply() { return desk_.poll_reply(); }
   [[nodiscard]] std::optional<base::Event> poll_event() { return desk_.poll_event(); }
+  [[nodiscard]] std::optional<pki::Fetch> poll_fetch() { return desk_.poll_fetch(); }
 
  private:
   void receive(int fd, radius::PortHandle port);

@@ -18,17 +18,26 @@ std::expected<std::vector<std::string>, std::string> ChainVerifier::verify(
   for (const eap::ByteVec& der : chain) {
     certs.push_back({static_cast<std::uint8_t>(pki::CertEncoding::x509_signature), der});
   }
-  const auto verdict = settings_.store->verify(
-      {.identity = identity,
-       .certs = certs,
-       .now = settings_.now(),
-       .revocation = settings_.revocation,
-       .purpose = peer == eap::TlsRole::server ? pki::Purpose::server : pki::Purpose::client,
-       .anchors = settings_.authorities,
-       .required_policies = {},
-       .may_fetch = false});
+  pki::VerifyRequest request{
+      .identity = identity,
+      .certs = certs,
+      .now = settings_.now(),
+      .revocation = settings_.revocation,
+      .purpose = peer == eap::TlsRole::server ? pki::Purpose::server : pki::Purpose::client,
+      .anchors = settings_.authorities,
+      .required_policies = {},
+      .may_fetch = settings_.want != nullptr};
+  auto verdict = settings_.store->verify(request);
+  bool is_fetching = false;
+  if (auto* const needs = std::get_if<pki::NeedsFetch>(&verdict)) {
+    settings_.want(std::move(needs->fetches));
+    is_fetching = true;
+    request.may_fetch = false;
+    verdict = settings_.store->verify(request);
+  }
   if (const auto* const refused = std::get_if<pki::Refused>(&verdict)) {
-    return std::unexpected{refused->text};
+    return std::unexpected{
+        is_fetching ? refused->text + "; it is being fetched for the next attempt" : refused->text};
   }
   if (!std::holds_alternative<pki::Trusted>(verdict)) {
     return std::unexpected{std::string{"whether it is revoked cannot be found out"}};

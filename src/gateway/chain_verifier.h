@@ -22,6 +22,8 @@ class ChainVerifier final : public eap::CertificateVerifier {
     /// Of a server: who it must be. Of users: empty, they are whoever their certificate names.
     std::optional<policy::Identity> expected;
     std::function<pki::UnixTime()> now;
+    /// Told what should be fetched. TLS cannot wait for it: what is at hand decides.
+    std::function<void(std::vector<pki::Fetch>)> want;
   };
   /// `pki` must outlive the object.
   ChainVerifier(Settings settings, const pki::PkiProvider& pki)

@@ -88,12 +88,17 @@ EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, eap::TlsRole role
   if (ports_.pki == nullptr || !ports_.make_tls || !proof.credential || !proof.private_key)
     return {};
   Tls tls;
-  ChainVerifier::Settings judged{config_->store, proof.authorities, proof.revocation, {}, {}};
+  ChainVerifier::Settings judged{config_->store, proof.authorities, proof.revocation, {}, {}, {}};
   if (role == eap::TlsRole::client) judged.expected = proof.eap_server;
   judged.now = [this] {
     return pki::UnixTime{
         std::chrono::duration_cast<std::chrono::seconds>(ports_.unix_origin + now_.since_origin)
             .count()};
+  };
+  judged.want = [this](std::vector<pki::Fetch> wanted) {
+    for (pki::Fetch& fetch : wanted) {
+      if (fetches_.size() < eap_fetches_max) fetches_.push_back(std::move(fetch));
+    }
   };
   tls.verifier = std::make_unique<ChainVerifier>(std::move(judged), *ports_.pki);
   eap::TlsSettings settings;
@@ -277,6 +282,13 @@ std::optional<base::Event> EapDesk::poll_event() {
   base::Event event = std::move(events_.front());
   events_.pop_front();
   return event;
+}
+
+std::optional<pki::Fetch> EapDesk::poll_fetch() {
+  if (fetches_.empty()) return std::nullopt;
+  pki::Fetch fetch = std::move(fetches_.front());
+  fetches_.pop_front();
+  return fetch;
 }
 
 std::optional<base::Deadline> EapDesk::poll_deadline() const {

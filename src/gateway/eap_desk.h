@@ -23,6 +23,9 @@
 
 namespace caponier::gateway {
 
+/// More are not asked for at once.
+inline constexpr std::size_t eap_fetches_max = 64;
+
 class EapDesk {
  public:
   /// Makes TLS, or says why it cannot.
@@ -51,6 +54,9 @@ class EapDesk {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<radius::Transmit> poll_transmit();
   [[nodiscard]] std::optional<base::Event> poll_event();
+  /// CRLs and OCSP answers that a certificate inside of EAP should be looked up in. TLS does not
+  /// wait for them: what is at hand has decided, and the next conversation finds them.
+  [[nodiscard]] std::optional<pki::Fetch> poll_fetch();
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::size_t size() const { return conversations_.size(); }
 
@@ -102,6 +108,7 @@ class EapDesk {
   std::deque<ike::EapReply> replies_;
   std::deque<radius::Transmit> transmits_;
   std::deque<base::Event> events_;
+  std::deque<pki::Fetch> fetches_;  ///< wanted, at most eap_fetches_max
 };
 
 }  // namespace caponier::gateway
