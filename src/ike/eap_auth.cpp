@@ -125,6 +125,23 @@ void IkeSa::end_eap() {
 
 // ---- Responder
 
+bool IkeSa::admit_to_eap(Instant now) {
+  const IkeLimits& limits = shared_.limits();
+  const HalfOpenCounts& counts = shared_.eap_counts;
+  const base::IpAddress& remote = path_.remote.address;
+  if (counts.total() >= limits.eap_pending_max ||
+      counts.proven(remote) >= limits.eap_pending_per_address_max) {
+    shared_.drops.add(base::DropReason::ike_half_open_limit);
+    refuse_auth(fmt::format("too many are being authenticated by EAP: {}, {} of them from there",
+                            counts.total(), counts.proven(remote)),
+                now);
+    return false;
+  }
+  half_open_ = HalfOpenCounts::Slot{shared_.eap_counts, remote, true};
+  half_open_until_ = now + limits.eap_timeout;
+  return true;
+}
+
 void IkeSa::begin_eap(const OwnProof* proof, Instant now) {
   if (proof != nullptr) handshake_->first_proof = std::make_unique<OwnProof>(*proof);
   handshake_->eap.emplace();

@@ -350,7 +350,7 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   handshake_->peer_auth = std::move(payloads);
   move_to(IkeState::auth_pending);
   if (kind != AuthKind::eap) return request_auth(AuthStep::peer, now);
-  half_open_until_ = now + shared_.limits().eap_timeout;
+  if (!admit_to_eap(now)) return;
   if (is_eap_only) return begin_eap(nullptr, now);
   request_auth(AuthStep::own, now);
 }

@@ -104,6 +104,7 @@ class Shared {
   base::DropCounters drops;
   SaIndex index;
   HalfOpenCounts half_open_counts;
+  HalfOpenCounts eap_counts;  ///< of those that a responder authenticates by EAP
   HalfOpenTable half_open;
   AnswerKeys answer_keys;
   FragmentBudget fragments;

@@ -58,18 +58,35 @@ bool AuthTwin::is_proven(const Process& process, const ike::IkeSaInfo& sa) const
   });
 }
 
+void AuthTwin::on_eap_key(const Process& process, ike::IkeSaId sa, base::Bytes msk) {
+  const std::string key{base::as_text(msk)};
+  eap_keys_[{process, sa}] = key;
+  by_eap_key_[key].insert(process.host);
+}
+
+bool AuthTwin::is_proven_by_eap(const Process& process, const ike::IkeSaInfo& sa) const {
+  const auto key = eap_keys_.find({process, sa.id});
+  return key != eap_keys_.end() && !key->second.empty() && by_eap_key_.at(key->second).size() == 2;
+}
+
+void AuthTwin::check(const Seen& seen, const std::string& peer, const ike::IkeSaInfo& sa) {
+  if (!sa.established_at) return;
+  const std::pair id{seen.process, sa.id};
+  if (proven_.contains(id)) return;
+  const std::pair connection{seen.process, peer + " " + sa.user};
+  if (!is_proven(seen.process, sa) && !is_proven_by_eap(seen.process, sa) &&
+      !proven_connections_.contains(connection)) {
+    violations_->add(Broken::unproven_peer,
+                     fmt::format("{}: {} is established without a proof", seen.name, peer));
+  }
+  proven_.insert(id);
+  proven_connections_.insert(connection);
+}
+
 void AuthTwin::check(const Seen& seen) {
   for (const gateway::PeerStatus& peer : seen.status.peers) {
-    if (!peer.ike || !peer.ike->established_at) continue;
-    const std::pair id{seen.process, peer.ike->id};
-    if (proven_.contains(id)) continue;
-    const std::pair connection{seen.process, peer.name};
-    if (!is_proven(seen.process, *peer.ike) && !proven_connections_.contains(connection)) {
-      violations_->add(Broken::unproven_peer,
-                       fmt::format("{}: {} is established without a proof", seen.name, peer.name));
-    }
-    proven_.insert(id);
-    proven_connections_.insert(connection);
+    if (peer.ike) check(seen, peer.name, *peer.ike);
+    for (const ike::IkeSaInfo& user : peer.users) check(seen, peer.name, user);
   }
 }
 
@@ -122,12 +139,17 @@ void StateChecker::check_spis(const Seen& seen, const gateway::PeerStatus& peer)
 
 void StateChecker::check_selectors(const Seen& seen, const gateway::PeerStatus& peer,
                                    const config::PeerConfig& config) {
+  const bool is_host = config.kind == config::PeerKind::host;
+  const bool has_local = !is_host && config.kind != config::PeerKind::client;
   for (const gateway::ChildStatus& child : peer.children) {
-    const bool is_within =
-        config.kind == config::PeerKind::host
-            ? are_single_hosts(child.sa.local) && are_single_hosts(child.sa.remote)
-            : policy::contains(selectors_of(config.local_nets), child.sa.local) &&
-                  policy::contains(selectors_of(config.remote_nets), child.sa.remote);
+    // A host is its own address, and so is a user's inner one.
+    bool is_within = has_local ? policy::contains(selectors_of(config.local_nets), child.sa.local)
+                               : are_single_hosts(child.sa.local);
+    is_within = is_within &&
+                (is_host || policy::contains(selectors_of(config.remote_nets), child.sa.remote));
+    if (is_host || config.kind == config::PeerKind::server) {
+      is_within = is_within && are_single_hosts(child.sa.remote);
+    }
     if (is_within && !child.sa.local.empty() && !child.sa.remote.empty()) continue;
     add(Broken::wide_selectors, seen,
         fmt::format("{}: {} === {}", peer.name, policy::to_string(child.sa.local),

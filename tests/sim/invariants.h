@@ -40,6 +40,8 @@ class AuthTwin {
   explicit AuthTwin(Violations& violations) : violations_(&violations) {}
   /// `auth` is empty when the keyholder has no key.
   void on_request(const Process& process, ike::IkeSaId sa, base::Bytes octets, base::Bytes auth);
+  /// A conversation of EAP has succeeded. Its key is right when both ends have it.
+  void on_eap_key(const Process& process, ike::IkeSaId sa, base::Bytes msk);
   /// An established IKE SA was authenticated, or replaces one that was.
   void check(const Seen& seen);
 
@@ -48,11 +50,15 @@ class AuthTwin {
     std::string octets;
     std::string auth;
   };
+  void check(const Seen& seen, const std::string& peer, const ike::IkeSaInfo& sa);
   [[nodiscard]] bool is_proven(const Process& process, const ike::IkeSaInfo& sa) const;
+  [[nodiscard]] bool is_proven_by_eap(const Process& process, const ike::IkeSaInfo& sa) const;
 
   Violations* violations_;
   std::map<std::pair<Process, ike::IkeSaId>, std::vector<Asked>> asked_;
   std::map<std::string, std::map<HostId, std::string>> by_octets_;
+  std::map<std::pair<Process, ike::IkeSaId>, std::string> eap_keys_;
+  std::map<std::string, std::set<HostId>> by_eap_key_;
   std::set<std::pair<Process, ike::IkeSaId>> proven_;
   std::set<std::pair<Process, std::string>> proven_connections_;
 };

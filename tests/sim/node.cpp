@@ -14,6 +14,15 @@ namespace caponier::sim {
 namespace {
 
 constexpr std::uint16_t natt_port = 4500;
+/// Of the sockets towards RADIUS servers.
+constexpr std::uint16_t radius_source_port = 30000;
+constexpr std::uint16_t radius_source_ports = 16;
+
+bool is_from_radius(const Datagram& datagram) {
+  const std::uint16_t port = datagram.destination.port;
+  return datagram.carrier == Carrier::udp && port >= radius_source_port &&
+         port < radius_source_port + radius_source_ports;
+}
 
 template <class... Handlers>
 struct Overloaded : Handlers... {
@@ -48,6 +57,10 @@ std::shared_ptr<const config::Config> Node::make_config() const {
   config->daemon.unmatched = unmatched;
   config->daemon.tcp_ports = tcp_ports;
   config->peers = peers;
+  for (const auto& [name, password] : users) {
+    config->users[name] = std::make_shared<const base::SecretBytes>(base::as_bytes(password));
+  }
+  config->radius = radius;
   std::sort(config->peers.begin(), config->peers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return config;
@@ -59,6 +72,8 @@ void Node::start() {
   // A new process must not repeat the randomness of the one before it.
   rng_ = std::make_unique<base::SeededRng>(world_->rng_.public_u64());
   options.workers.assign(workers, {rng_.get(), &no_lock_});
+  desk_ = std::make_unique<gateway::EapDesk>(
+      gateway::EapDesk::Ports{.crypto = world_->legacy_, .rng = *rng_});
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
   reload();
   tell_addresses();
@@ -80,6 +95,7 @@ void Node::tell_addresses() {
 void Node::reload() {
   const auto config = make_config();
   keyholder_.apply(config);
+  desk_->apply(config, world_->now_);
   gateway_->apply(config, world_->now_);
   drain();
 }
@@ -118,7 +134,9 @@ void Node::kill() {
   retire_drops();
   world_->streams_.close_all(*this);
   gateway_.reset();
+  desk_.reset();
   routes_.clear();
+  given_.reset();
 }
 
 void Node::restart() { start(); }
@@ -160,9 +178,46 @@ void Node::drain() {
       perform(std::move(*action));
       continue;
     }
-    if (!protect_released()) break;
+    if (!drain_desk() && !protect_released()) break;
   }
   draining_ = false;
+}
+
+bool Node::drain_desk() {
+  if (auto reply = desk_->poll_reply()) {
+    const bool has_key = reply->outcome == ike::EapReply::Outcome::success;
+    if (has_key && !world_->faults.hides_auth) {
+      world_->auth_twin_.on_eap_key({id_, incarnation_}, reply->sa, reply->msk.reveal());
+    }
+    gateway_->handle_eap_reply(std::move(*reply), world_->now_);
+    return true;
+  }
+  if (auto transmit = desk_->poll_transmit()) {
+    const auto port = static_cast<std::uint16_t>(radius_source_port + transmit->port.value);
+    world_->transmit(*this,
+                     {Carrier::udp, {address_, port}, transmit->to, std::move(transmit->datagram)});
+    return true;
+  }
+  if (auto event = desk_->poll_event()) {
+    perform_event(std::move(*event));
+    return true;
+  }
+  return false;
+}
+
+void Node::set_inner(const gateway::SetInner& inner) {
+  given_.reset();
+  if (!inner.addresses.empty()) given_ = inner.addresses.front();
+}
+
+void Node::perform_event(base::Event event) {
+  world_->say(*this, event.text);
+  world_->has_changed_ = true;
+  world_->trace_.add(world_->now_, "event", base::as_bytes(event.text));
+  if (base::info_of(event.kind).severity == base::Severity::error) {
+    world_->violations_.add(Broken::error_event, name_ + ": " + event.text);
+  }
+  events_.push_back(std::move(event));
 }
 
 bool Node::protect_released() {
@@ -182,10 +237,9 @@ void Node::perform(gateway::Action action) {
                  [&](ike::Transmit& transmit) { perform_transmit(std::move(transmit)); },
                  [&](const ike::CloseStream& end) { world_->streams_.close(*this, end.path); },
                  [&](const ike::AuthRequest& request) { perform_auth(request); },
-                 // No node of the World has users.
-                 [](const ike::EapRequest&) {},
-                 [](const ike::EapEnded&) {},
-                 [](const gateway::SetInner&) {},
+                 [&](const ike::EapRequest& request) { desk_->handle(request, now); },
+                 [&](const ike::EapEnded& ended) { desk_->end(ended.sa); },
+                 [&](const gateway::SetInner& inner) { set_inner(inner); },
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
                    ++route_changes_;
@@ -213,15 +267,7 @@ void Node::perform(gateway::Action action) {
                    gateway_->handle_source_address(find.connection, best, now);
                  },
                  [&](const gateway::DeliverClear&) { ++icmp_errors_; },
-                 [&](base::Event& event) {
-                   world_->say(*this, event.text);
-                   world_->has_changed_ = true;
-                   world_->trace_.add(now, "event", base::as_bytes(event.text));
-                   if (base::info_of(event.kind).severity == base::Severity::error) {
-                     world_->violations_.add(Broken::error_event, name_ + ": " + event.text);
-                   }
-                   events_.push_back(std::move(event));
-                 },
+                 [&](base::Event& event) { perform_event(std::move(event)); },
              },
              action);
 }
@@ -263,6 +309,12 @@ void Node::perform_auth(const ike::AuthRequest& request) {
 
 void Node::handle(const Datagram& datagram) {
   if (!is_awake()) return;
+  if (is_from_radius(datagram)) {
+    const auto port = static_cast<std::uint16_t>(datagram.destination.port - radius_source_port);
+    desk_->handle_datagram(radius::PortHandle{port}, datagram.source, datagram.payload,
+                           world_->now_);
+    return drain();
+  }
   const base::Path path{
       datagram.destination, datagram.source,
       datagram.carrier == Carrier::tcp ? base::Transport::tcp : base::Transport::udp};
@@ -371,6 +423,9 @@ bool Node::hear_clear(base::Bytes packet) {
 std::optional<base::Instant> Node::poll_deadline() const {
   const auto deadline = gateway_->poll_deadline();
   std::optional<base::Instant> first = deadline ? std::optional{deadline->at} : std::nullopt;
+  if (const auto desk = desk_->poll_deadline(); desk && (!first || desk->at < *first)) {
+    first = desk->at;
+  }
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     const auto own = gateway_->worker(i).next_deadline();
     if (own && (!first || *own < *first)) first = own;
@@ -380,6 +435,9 @@ std::optional<base::Instant> Node::poll_deadline() const {
 
 void Node::handle_deadline() {
   gateway_->handle_deadline(world_->now_);
+  if (const auto desk = desk_->poll_deadline(); desk && desk->at <= world_->now_) {
+    desk_->handle_deadline(world_->now_);
+  }
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     gateway::Worker& worker = gateway_->worker(i);
     const auto due = worker.next_deadline();

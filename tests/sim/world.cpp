@@ -16,6 +16,8 @@ constexpr unsigned steps_per_instant_max = 200'000;
 /// Any gateway must be rid of its SAs in this time after shutdown().
 constexpr base::Duration farewell_max = std::chrono::minutes{5};
 
+constexpr auto server_psk = "what every user knows of the server";
+
 std::shared_ptr<const base::SecretBytes> secret(const std::string& text) {
   return std::make_shared<const base::SecretBytes>(base::as_bytes(text));
 }
@@ -65,7 +67,8 @@ World::World(std::uint64_t seed)
 World::~World() = default;
 
 Node& World::add() {
-  nodes_.push_back(std::make_unique<Node>(*this, nodes_.size()));
+  nodes_.push_back(std::make_unique<Node>(*this, by_host_.size()));
+  by_host_.push_back(nodes_.back().get());
   return *nodes_.back();
 }
 
@@ -92,6 +95,67 @@ void World::connect(Node& a, Node& b, const Tunnel& tunnel) {
   }
   a.peers.push_back(std::move(at_a));
   b.peers.push_back(std::move(at_b));
+}
+
+void World::serve(Node& server, const std::string& pool) {
+  config::PeerConfig peer;
+  peer.name = "users";
+  peer.kind = config::PeerKind::server;
+  peer.remote = "any";
+  peer.remote_any = true;
+  peer.start = config::Start::on_command;
+  peer.local_id = policy::Identity::parse("vpn.example");
+  peer.psk = secret(server_psk);
+  peer.local_nets = {net_of(server)};
+  peer.remote_nets = {base::Prefix::parse(pool).value()};
+  peer.ike = policy::default_ike_offers();
+  peer.esp = policy::default_esp_offers();
+  peer.encap = config::Encap::native;
+  peer.exchange.unique = config::Unique::never;
+  config::ServerConfig users;
+  users.pools = peer.remote_nets;
+  users.certificates = false;
+  users.passwords = true;
+  peer.server = std::move(users);
+  server.peers.push_back(std::move(peer));
+}
+
+Node& World::add_user(Node& server, const UserAccess& access) {
+  Node& client = add();
+  config::PeerConfig peer;
+  peer.name = "work";
+  peer.kind = config::PeerKind::client;
+  peer.remote = server.address().to_string();
+  peer.remote_address = server.address();
+  peer.local_id = policy::Identity::parse(access.user);
+  peer.remote_id = policy::Identity::parse("vpn.example");
+  peer.psk = secret(server_psk);
+  peer.exchange.auth = config::Auth::eap;
+  peer.exchange.remote_auth = config::Auth::psk;
+  peer.proof.user = access.user;
+  peer.proof.password = secret(access.password);
+  peer.remote_nets = {base::Prefix::parse("0.0.0.0/0").value()};
+  peer.ike = policy::default_ike_offers();
+  peer.esp = policy::default_esp_offers();
+  peer.encap = config::Encap::native;
+  peer.start = access.starts ? config::Start::at_once : config::Start::on_command;
+  peer.ike_lifetime = access.ike_lifetime;
+  peer.lifetime = access.lifetime;
+  peer.reauth = access.reauth;
+  peer.dpd = access.dpd;
+  client.peers.push_back(std::move(peer));
+  return client;
+}
+
+RadiusServer& World::add_radius(Node& server) {
+  const HostId id = by_host_.size();
+  const auto address = base::IpAddress::v4(0xc6336400U + static_cast<std::uint32_t>(id) + 1);
+  network_.add_host(address);
+  by_host_.push_back(nullptr);
+  RadiusServer& added = *(radius_servers_[id] = std::make_unique<RadiusServer>(*this, id, address));
+  if (!server.radius) server.radius = config::RadiusConfig{{}, secret(std::string{radius_secret})};
+  server.radius->servers.push_back(added.endpoint());
+  return added;
 }
 
 std::pair<Node&, Node&> World::pair(const Tunnel& tunnel) {
@@ -150,9 +214,9 @@ Flow& World::flow(const Node& from, const Node& to, base::Duration interval) {
 void World::flow_tick(std::size_t index) {
   Flow& flow = *flows_[index];
   if (!flow.running) return;
-  Node& from = *nodes_[flow.from];
+  Node& from = *by_host_[flow.from];
   const bool outside = !from.peers.empty() && from.peers.front().kind == config::PeerKind::host;
-  const Node& to = *nodes_[flow.to];
+  const Node& to = *by_host_[flow.to];
   const base::ByteVec packet =
       ledger_.make(outside ? from.address() : from.inner(), outside ? to.address() : to.inner(),
                    index, false, flow.filler);
@@ -170,10 +234,10 @@ void World::after(base::Duration delay, std::function<void()> what) {
   });
 }
 
-void World::transmit(Node& node, Datagram datagram) {
+void World::transmit(HostId host, Datagram datagram) {
   // AH hides nothing.
   if (datagram.carrier != Carrier::ah) ledger_.on_link(datagram.payload);
-  network_.send(node.id(), std::move(datagram), now_);
+  network_.send(host, std::move(datagram), now_);
 }
 
 void World::inject(Node& node, Datagram datagram) { transmit(node, std::move(datagram)); }
@@ -194,7 +258,7 @@ void World::deliver_clear(Node& node, base::Bytes packet) {
     return;
   }
   ++flow.requests_arrived;
-  const Node& asker = *nodes_[flow.from];
+  const Node& asker = *by_host_[flow.from];
   node.send_clear(ledger_.make(outside ? node.address() : node.inner(),
                                outside ? asker.address() : asker.inner(), ping->flow, true,
                                flow.filler));
@@ -225,7 +289,13 @@ void World::step(base::Instant at) {
   while (const auto arrival = network_.next_arrival()) {
     if (*arrival > now_) break;
     auto arrived = network_.poll_arrival(now_);
-    if (arrived) nodes_[arrived->host]->handle(arrived->datagram);
+    if (!arrived) continue;
+    const auto radius = radius_servers_.find(arrived->host);
+    if (radius != radius_servers_.end()) {
+      radius->second->handle(arrived->datagram);
+    } else {
+      by_host_[arrived->host]->handle(arrived->datagram);
+    }
   }
   while (!timers_.empty() && timers_.begin()->first.first <= now_) {
     const auto what = std::move(timers_.begin()->second);
@@ -392,6 +462,12 @@ void World::finish() {
     if (!idle) violations_.add(Broken::no_quiescence, node->name() + " does not end");
     if (!node->routes_.empty()) {
       violations_.add(Broken::leaked_sa, node->name() + " leaves a route behind");
+    }
+    if (node->given_) {
+      violations_.add(Broken::leaked_sa, node->name() + " keeps the address it was given");
+    }
+    if (node->desk_->size() > 0) {
+      violations_.add(Broken::leaked_sa, node->name() + " leaves an EAP conversation behind");
     }
   }
   check_no_sas();

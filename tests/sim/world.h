@@ -14,12 +14,15 @@
 
 #include "base/rng.h"
 #include "base/time.h"
+#include "crypto/openssl/legacy.h"
+#include "gateway/eap_desk.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
 #include "sim/checkers.h"
 #include "sim/invariants.h"
 #include "sim/network.h"
 #include "sim/provider.h"
+#include "sim/radius_server.h"
 #include "sim/streams.h"
 #include "wire/ike_numbers.h"
 
@@ -52,6 +55,17 @@ struct Tunnel {
 };
 [[nodiscard]] inline Tunnel psk_tunnel() { return {}; }
 
+/// A user of a server, by EAP; the server proves itself with a shared key.
+struct UserAccess {
+  std::string user = "alice";
+  std::string password = "a password of the simulation";  ///< as the client has it
+  bool starts = true;
+  base::Duration ike_lifetime = std::chrono::hours{8};
+  base::Duration lifetime = std::chrono::hours{1};
+  std::optional<base::Duration> reauth{};
+  base::Duration dpd = 30s;
+};
+
 /// One gateway, its keyholder, its address outside and one host inside.
 class Node {
  public:
@@ -63,11 +77,16 @@ class Node {
   [[nodiscard]] const base::IpAddress& address() const { return address_; }
   /// Of the interfaces that are up.
   [[nodiscard]] std::vector<base::IpAddress> addresses() const;
-  [[nodiscard]] const base::IpAddress& inner() const { return inner_; }
+  /// The host inside, or the address that a server has given us.
+  [[nodiscard]] const base::IpAddress& inner() const { return given_ ? *given_ : inner_; }
+  [[nodiscard]] const std::optional<base::IpAddress>& given() const { return given_; }
   /// The options of the next start().
   gateway::GatewayOptions options;
   /// Edit, then reload().
   std::vector<config::PeerConfig> peers;
+  /// Of our own server, with their passwords.
+  std::map<std::string, std::string> users;
+  std::optional<config::RadiusConfig> radius;  ///< instead of them
   bool allow_key_export = false;
   bool audit = true;
   config::Unmatched unmatched = config::Unmatched::pass;
@@ -112,6 +131,8 @@ class Node {
   /// How often route actions were taken, both kinds.
   [[nodiscard]] std::uint64_t route_changes() const { return route_changes_; }
   [[nodiscard]] std::uint64_t icmp_errors() const { return icmp_errors_; }
+  /// EAP conversations under way.
+  [[nodiscard]] std::size_t eap_conversations() const { return is_running() ? desk_->size() : 0; }
 
  private:
   friend class World;
@@ -123,6 +144,10 @@ class Node {
   void perform(gateway::Action action);
   void perform_transmit(ike::Transmit transmit);
   void perform_auth(const ike::AuthRequest& request);
+  void perform_event(base::Event event);
+  void set_inner(const gateway::SetInner& inner);
+  /// What the desk has to say; false: nothing.
+  bool drain_desk();
   void handle(const Datagram& datagram);
   void handle_esp(const base::Path& path, base::Bytes esp,
                   policy::SaProtocol protocol = policy::SaProtocol::esp);
@@ -141,9 +166,11 @@ class Node {
   std::string name_;
   base::IpAddress address_;
   base::IpAddress inner_;
+  std::optional<base::IpAddress> given_;
   std::unique_ptr<base::SeededRng> rng_;
   base::NoLock no_lock_;
   gateway::Keyholder keyholder_;
+  std::unique_ptr<gateway::EapDesk> desk_;
   std::unique_ptr<gateway::Gateway> gateway_;
   unsigned incarnation_ = 0;
   std::set<base::Prefix> routes_;
@@ -184,9 +211,15 @@ class World {
   Node& add();
   /// Configures both sides; they take it up with start() or reload().
   void connect(Node& a, Node& b, const Tunnel& tunnel);
+  /// Makes `server` a server of users, who get addresses of `pool`; take it up with start().
+  void serve(Node& server, const std::string& pool = "10.200.0.0/24");
+  /// A client of it.
+  Node& add_user(Node& server, const UserAccess& access);
+  /// A RADIUS server at 198.51.100.N that `server` asks from its next start() or reload() on.
+  RadiusServer& add_radius(Node& server);
   /// Two connected, started gateways.
   std::pair<Node&, Node&> pair(const Tunnel& tunnel);
-  [[nodiscard]] Node& node(HostId id) { return *nodes_[id]; }
+  [[nodiscard]] Node& node(HostId id) { return *by_host_[id]; }
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
   [[nodiscard]] Link& link(const Node& a, const Node& b) { return network_.link(a.id(), b.id()); }
   [[nodiscard]] Network& network() { return network_; }
@@ -222,7 +255,8 @@ class World {
   [[nodiscard]] std::string disagreement(const Node& a, const Node& b) const;
   void after(base::Duration delay, std::function<void()> what);
   /// Onto the network as `node` sends it; nothing but the network looks at it.
-  void transmit(Node& node, Datagram datagram);
+  void transmit(const Node& node, Datagram datagram) { transmit(node.id(), std::move(datagram)); }
+  void transmit(HostId host, Datagram datagram);
 
   /// IKE requests sent, retransmissions included.
   [[nodiscard]] unsigned sent(const Node& node, Exchange exchange) const;
@@ -244,6 +278,7 @@ class World {
   [[nodiscard]] const Trace& trace() const { return trace_; }
   [[nodiscard]] PacketLedger& ledger() { return ledger_; }
   [[nodiscard]] base::Rng& rng() { return rng_; }
+  [[nodiscard]] const crypto::LegacyCrypto& legacy() const { return legacy_; }
   ProviderFaults faults;
   /// Prints what happens to stderr (CAPONIER_SIM_VERBOSE).
   bool verbose = false;
@@ -272,8 +307,11 @@ class World {
   Streams streams_;
   bool has_changed_ = false;  ///< a gateway's state, since it was checked
   SimProvider provider_;
+  crypto::OpensslLegacy legacy_;
   base::Instant now_{std::chrono::hours{1000}};
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<Node*> by_host_;  ///< null: not a gateway
+  std::map<HostId, std::unique_ptr<RadiusServer>> radius_servers_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<base::Instant, std::uint64_t>, std::function<void()>> timers_;
   std::uint64_t timer_sequence_ = 0;
