@@ -10,6 +10,9 @@
 
 namespace caponier::config {
 
+/// The secret of a file: line ends behind it are not of it.
+[[nodiscard]] base::Bytes without_newlines(base::Bytes secret);
+
 /// Reads and judges each secret once, however many peers use it.
 class Secrets {
  public:

@@ -34,10 +34,6 @@ Parsed<std::string> parse_file_name(std::string_view text) {
       Fault{"no file name", "write the path of a file, from the pki folder beside this file on"}};
 }
 
-pki::NamedFile named(const std::string& name, const SharedSecret& content) {
-  return {name, content->reveal()};
-}
-
 /// The file of `key`, or `otherwise` when that is not empty.
 struct Chosen {
   std::string name;
@@ -49,6 +45,69 @@ std::optional<Chosen> choose(Section& section, std::string_view key, const std::
   }
   if (section.has(key) || otherwise.empty()) return std::nullopt;
   return Chosen{otherwise, section.where()};
+}
+
+/// The passphrase of a key file, or the PIN of a token; both may be left out.
+struct Unlocking {
+  Section& section;
+  Secrets& secrets;
+  PkiFiles& files;
+  const std::string& peer;
+
+  /// Empty, and noted, when there is one that cannot be read.
+  [[nodiscard]] std::optional<SharedSecret> read(const Chosen& key) const;
+
+ private:
+  [[nodiscard]] Parsed<SharedSecret> read_pin(const std::string& source) const;
+};
+
+Parsed<SharedSecret> Unlocking::read_pin(const std::string& source) const {
+  constexpr std::string_view file_scheme = "file:";
+  const std::string_view name = source;
+  if (name.starts_with('@') || name.starts_with("cred:")) return secrets.password(source);
+  const auto path = name.starts_with(file_scheme) ? name.substr(file_scheme.size()) : name;
+  if (!path.starts_with('/')) {
+    return std::unexpected{Fault{"its pin-source is no file",
+                                 "write ?pin-source=file:/PATH, or key_passphrase = \"@NAME\""}};
+  }
+  auto pin = files.read(std::string{path}, true);
+  if (!pin) return std::unexpected{std::move(pin.error())};
+  return std::make_shared<const base::SecretBytes>(without_newlines((*pin)->reveal()));
+}
+
+std::optional<SharedSecret> Unlocking::read(const Chosen& key) const {
+  const auto passphrase = section.text(
+      "key_passphrase", [&](std::string_view text) { return parse_secret_reference(text, peer); });
+  std::string pin_source;
+  if (pki::is_token_uri(key.name)) {
+    auto token = files.provider()->read_token_uri(key.name);
+    if (!token) {
+      section.note(key.where, "key", fault_of(token.error()));
+      return std::nullopt;
+    }
+    pin_source = std::move(token->pin_source);
+  }
+  if (passphrase && !pin_source.empty()) {
+    section.note(passphrase->where, "key_passphrase",
+                 {"the key's URI names its PIN already", "take this line or pin-source away"});
+    return std::nullopt;
+  }
+  if (!passphrase && pin_source.empty()) return SharedSecret{};
+  auto found = passphrase ? secrets.password(passphrase->value) : read_pin(pin_source);
+  if (found) return *std::move(found);
+  section.note(passphrase ? passphrase->where : key.where, passphrase ? "key_passphrase" : "key",
+               found.error());
+  return std::nullopt;
+}
+
+/// The file, or the object of a token, which nobody here can read.
+Parsed<SharedSecret> read_named(PkiFiles& files, const std::string& name, bool is_private) {
+  if (pki::is_token_uri(name)) return SharedSecret{};
+  return files.read(name, is_private);
+}
+
+pki::NamedFile named(const std::string& name, const SharedSecret& content) {
+  return {name, content ? content->reveal() : base::Bytes{}};
 }
 
 void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
@@ -66,29 +125,22 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
   if (files.provider() == nullptr) {
     return section.note(key->where, "key", {std::string{here_are_none}, ""});
   }
-  auto key_file = files.read(key->name, true);
+  auto key_file = read_named(files, key->name, true);
   if (!key_file) return section.note(key->where, "key", key_file.error());
   pki::CredentialFiles wanted;
   wanted.key = named(key->name, *key_file);
   Parsed<SharedSecret> cert_file;
   if (cert) {
-    cert_file = files.read(cert->name, false);
+    cert_file = read_named(files, cert->name, false);
     if (!cert_file) return section.note(cert->where, "cert", cert_file.error());
     wanted.certificates.push_back(named(cert->name, *cert_file));
   }
-  const auto passphrase = section.text("key_passphrase", [&](std::string_view text) {
-    return parse_secret_reference(text, peer.name);
-  });
-  SharedSecret words;
-  if (passphrase) {
-    const auto found = secrets.password(passphrase->value);
-    if (!found) return section.note(passphrase->where, "key_passphrase", found.error());
-    words = *found;
-    wanted.passphrase = words->reveal();
-  }
+  const auto words = Unlocking{section, secrets, files, peer.name}.read(*key);
+  if (!words) return;
+  if (*words) wanted.passphrase = (*words)->reveal();
   auto credential = files.provider()->load_credential(wanted);
   if (!credential) {
-    const bool is_cert = cert && credential.error().file == cert->name;
+    const bool is_cert = cert && credential.error().file == pki::token_name(cert->name);
     return section.note(is_cert ? cert->where : key->where, is_cert ? "cert" : "key",
                         fault_of(credential.error()));
   }
@@ -140,6 +192,11 @@ void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
   const bool has_trust = section.has("ca") || section.has("peer_key");
   if (peer.exchange.remote_auth == Auth::pubkey && !has_trust && peer.kind != PeerKind::server) {
     miss("whom to trust", "add ca = [\"FILE\"] with the peer's authority, or its peer_key");
+  }
+  if (peer.exchange.auth == Auth::eap && peer.proof.credential && !peer.proof.private_key) {
+    section.note(section.place_of("key"), "key",
+                 {"EAP-TLS needs a key in a file; this one never leaves its token",
+                  "name a file, or authenticate without EAP: take user away"});
   }
   const bool has_user = section.has("user") && (section.has("password") || section.has("key"));
   if (peer.exchange.auth == Auth::eap && !has_user) {

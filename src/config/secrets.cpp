@@ -17,16 +17,6 @@ constexpr std::string_view have_one =
 
 constexpr std::string_view hex_prefix = "0x";  // strongSwan and libreswan read it so too
 
-base::Bytes without_newlines(base::Bytes secret) {
-  while (!secret.empty() && secret.back() == std::byte{'\n'}) {
-    secret = secret.first(secret.size() - 1);
-    if (!secret.empty() && secret.back() == std::byte{'\r'}) {
-      secret = secret.first(secret.size() - 1);
-    }
-  }
-  return secret;
-}
-
 std::optional<unsigned> hex_digit(std::byte character) {
   const auto c = std::to_integer<unsigned>(character);
   if (c >= '0' && c <= '9') return c - '0';
@@ -49,6 +39,16 @@ base::SecretBytes from_hex(base::Bytes digits) {
 }
 
 }  // namespace
+
+base::Bytes without_newlines(base::Bytes secret) {
+  while (!secret.empty() && secret.back() == std::byte{'\n'}) {
+    secret = secret.first(secret.size() - 1);
+    if (!secret.empty() && secret.back() == std::byte{'\r'}) {
+      secret = secret.first(secret.size() - 1);
+    }
+  }
+  return secret;
+}
 
 const Parsed<Secrets::Psk>& Secrets::get(const std::string& reference) {
   const auto known = known_.find(reference);

@@ -52,9 +52,9 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 
 }  // namespace
 
-std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path) {
+std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
+    const std::string& path, const pki::PkiProvider& pki) {
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  const pki::OpensslPki pki;
   io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki};
   return config::load(path, source);
 }
@@ -82,13 +82,14 @@ std::vector<std::unique_ptr<App::WorkerPart>> App::make_worker_parts(std::size_t
 }
 
 App::App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
-         LogForm log_form)
+         const pki::PkiProvider& pki, LogForm log_form)
     : started_(io::monotonic_now()),
       options_(options),
       crypto_(std::move(crypto)),
       log_(log_form),
       worker_parts_(make_worker_parts(worker_count(config))),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
+      pki_(pki),
       keyholder_(crypto_.provider()),
       server_(gateway_, *this) {}
 
@@ -99,7 +100,9 @@ App::~App() {
 }
 
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
-                                                             ConfigPtr config, LogForm log_form) {
+                                                             ConfigPtr config,
+                                                             const pki::PkiProvider& pki,
+                                                             LogForm log_form) {
   auto crypto = crypto::choose_crypto();
   if (!crypto) {
     return std::unexpected{StartFailure{
@@ -108,7 +111,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
                     "or its libraries for IPsec until the cause is found",
                     crypto.error())}};
   }
-  std::unique_ptr<App> app{new App{options, config->daemon, std::move(*crypto), log_form}};
+  std::unique_ptr<App> app{new App{options, config->daemon, std::move(*crypto), pki, log_form}};
   for (const auto& [path, is_private] :
        {std::pair{options.run_dir, false}, std::pair{options.state_dir, true}}) {
     const auto made = io::make_folder(path, is_private);
@@ -247,7 +250,7 @@ void App::begin_shutdown() {
 }
 
 std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(base::Instant now) {
-  auto loaded = load_config(options_.config);
+  auto loaded = load_config(options_.config, pki_);
   if (!loaded) {
     for (const config::ConfigError& error : loaded.error()) {
       emit({base::EventKind::config_rejected,

@@ -26,7 +26,7 @@
 #include "io/tun/tun_device.h"
 #include "io/unix/lock_file.h"
 #include "io/unix/unix_server.h"
-#include "pki/openssl/provider.h"
+#include "pki/provider.h"
 
 namespace caponier::daemon {
 
@@ -40,7 +40,7 @@ using ConfigPtr = std::shared_ptr<const config::Config>;
 
 /// The configuration, or every error in it as one text.
 [[nodiscard]] std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
-    const std::string& path);
+    const std::string& path, const pki::PkiProvider& pki);
 [[nodiscard]] std::string to_text(const std::vector<config::ConfigError>& errors);
 
 class App final : public control::Daemon {
@@ -51,8 +51,9 @@ class App final : public control::Daemon {
   /// before the routes are ours.
   static constexpr base::Duration leftover_patience = std::chrono::seconds{60};
 
+  /// `pki` must outlive the object.
   [[nodiscard]] static std::expected<std::unique_ptr<App>, StartFailure> start(
-      const Options& options, ConfigPtr config, LogForm log_form);
+      const Options& options, ConfigPtr config, const pki::PkiProvider& pki, LogForm log_form);
   App(const App&) = delete;
   App& operator=(const App&) = delete;
   ~App() override;
@@ -77,7 +78,7 @@ class App final : public control::Daemon {
   };
 
   App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
-      LogForm log_form);
+      const pki::PkiProvider& pki, LogForm log_form);
   [[nodiscard]] gateway::GatewayOptions gateway_options();
   [[nodiscard]] static std::vector<std::unique_ptr<WorkerPart>> make_worker_parts(
       std::size_t count);
@@ -126,7 +127,7 @@ class App final : public control::Daemon {
   std::vector<std::unique_ptr<WorkerPart>> worker_parts_;
   io::FairLock inspection_lock_;
   gateway::Gateway gateway_;
-  pki::OpensslPki pki_;
+  const pki::PkiProvider& pki_;
   gateway::Keyholder keyholder_;
   control::Server server_;
   ConfigPtr config_;

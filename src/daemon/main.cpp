@@ -6,6 +6,8 @@
 
 #include "daemon/app.h"
 #include "daemon/service.h"
+#include "pki/openssl/provider.h"
+#include "pki/pkcs11/tokens.h"
 
 namespace {
 
@@ -24,7 +26,9 @@ LogForm choose_form(const Options& options, bool stays) {
 }
 
 int run(const Options& options) {
-  auto config = load_config(options.config);
+  const pki::pkcs11::Tokens tokens;
+  const pki::OpensslPki pki{&tokens};
+  auto config = load_config(options.config, pki);
   if (!config) {
     say(to_text(config.error()));
     return static_cast<int>(control::ExitCode::configuration);
@@ -34,7 +38,7 @@ int run(const Options& options) {
   ::signal(SIGPIPE, SIG_IGN);
   const bool stays = options.foreground || has_manager();
   Background background = stays ? Background{} : Background::enter();
-  auto app = App::start(options, std::move(*config), choose_form(options, stays));
+  auto app = App::start(options, std::move(*config), pki, choose_form(options, stays));
   if (!app) {
     say("caponierd: " + app.error().text);
     return static_cast<int>(app.error().code);

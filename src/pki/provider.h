@@ -34,12 +34,36 @@ using Loaded = std::expected<T, LoadError>;
 inline constexpr std::size_t file_size_max = std::size_t{1024} * 1024;
 inline constexpr std::size_t certificates_per_file_max = 512;
 
-/// A key with its certificates, as configured.
+/// Whether this names an object of a token, and no file: "pkcs11:..." (RFC 7512).
+[[nodiscard]] bool is_token_uri(std::string_view name);
+/// For people: a URI without its query, which may hold a PIN; a file's name as it is.
+[[nodiscard]] std::string token_name(std::string_view name);
+
+struct TokenUri {
+  std::string pin_source;  ///< RFC 7512 s2.4; empty: the URI has none
+};
+
+/// Tokens: what holds keys and never gives them away. One thread at a time.
+class TokenProvider {
+ public:
+  virtual ~TokenProvider() = default;
+  /// Looks at the text alone. A PIN in it is refused: it belongs into a file.
+  [[nodiscard]] virtual Loaded<TokenUri> read(std::string_view uri) const = 0;
+  /// Logs in where that has not been done. A PIN that a token has refused is never tried again for
+  /// it while the object lives: tokens lock.
+  [[nodiscard]] virtual Loaded<std::shared_ptr<Signer>> load_key(std::string_view uri,
+                                                                 Bytes pin) const = 0;
+  /// DER.
+  [[nodiscard]] virtual Loaded<ByteVec> load_certificate(std::string_view uri) const = 0;
+};
+
+/// A key with its certificates, as configured. Instead of a file each may be an object of a token:
+/// then the name is its URI, and there is no content.
 struct CredentialFiles {
   /// PEM or DER: PKCS #8 (plain or encrypted), PKCS #1, SEC 1; or PKCS #12, which may hold the
   /// certificates too.
   NamedFile key;
-  Bytes passphrase{};  ///< empty when there is none
+  Bytes passphrase{};  ///< or the PIN; empty when there is none
   /// PEM bundles or DER: the leaf, which is found by its key, and intermediates in any order.
   std::vector<NamedFile> certificates{};
   /// Where the root may be found, so that a peer's CERTREQ that names it leads here.
@@ -60,6 +84,8 @@ class PkiProvider {
 
   /// With neither certificate nor PKCS #12 it is a raw public key.
   [[nodiscard]] virtual Loaded<Credential> load_credential(const CredentialFiles& files) const = 0;
+  /// TokenProvider::read() of what was built in.
+  [[nodiscard]] virtual Loaded<TokenUri> read_token_uri(std::string_view uri) const = 0;
   /// Every mistake, not only the first.
   [[nodiscard]] virtual std::expected<std::unique_ptr<CertificateStore>, std::vector<LoadError>>
   make_store(const StoreFiles& files) const = 0;

@@ -44,7 +44,7 @@ Loaded<Certificate> read(X509* certificate, const NamedFile& file) {
   auto one = read_certificate(certificate);
   if (one) return *std::move(one);
   return std::unexpected{
-      LoadError{file.name,
+      LoadError{token_name(file.name),
                 fmt::format("the certificate of '{}': {}",
                             text_of(X509_get_subject_name(certificate)), one.error().text),
                 "have it issued again with a key that is fit"}};
@@ -69,9 +69,26 @@ Loaded<void> fill_chain(Credential& credential, const Sources& sources, X509* le
   return {};
 }
 
-Loaded<Sources> gather(const CredentialFiles& files, std::vector<X509Ptr> of_key_file) {
+LoadError no_tokens(const std::string& name) {
+  return {token_name(name), "this program was built without tokens", "name a file instead"};
+}
+
+Loaded<X509Ptr> load_from_token(const std::string& uri, const TokenProvider* tokens) {
+  if (tokens == nullptr) return std::unexpected{no_tokens(uri)};
+  X509Ptr certificate = parse_certificate(TRY(tokens->load_certificate(uri)));
+  if (certificate != nullptr) return certificate;
+  return std::unexpected{LoadError{token_name(uri), "it is no certificate that can be read",
+                                   "store the certificate in the token as DER"}};
+}
+
+Loaded<Sources> gather(const CredentialFiles& files, std::vector<X509Ptr> of_key_file,
+                       const TokenProvider* tokens) {
   Sources sources{std::move(of_key_file), {}};
   for (const NamedFile& file : files.certificates) {
+    if (is_token_uri(file.name)) {
+      sources.given.push_back(TRY(load_from_token(file.name, tokens)));
+      continue;
+    }
     for (X509Ptr& one : TRY(load_bundle(file))) sources.given.push_back(std::move(one));
   }
   for (const NamedFile& file : files.anchors) {
@@ -80,29 +97,51 @@ Loaded<Sources> gather(const CredentialFiles& files, std::vector<X509Ptr> of_key
   return sources;
 }
 
+/// Of a key that is in our memory, with the certificates of its file.
+Loaded<std::shared_ptr<Signer>> load_signer(const CredentialFiles& files,
+                                            std::vector<X509Ptr>& certificates) {
+  PrivateKey loaded = TRY(load_private_key(files.key, files.passphrase));
+  auto signer = make_signer(std::move(loaded.key));
+  if (!signer) {
+    return std::unexpected{
+        LoadError{files.key.name, signer.error().text, "make a new key, and a certificate for it"}};
+  }
+  certificates = std::move(loaded.certificates);
+  return *std::move(signer);
+}
+
 }  // namespace
 
 }  // namespace caponier::pki::ossl
 
 namespace caponier::pki {
 
+Loaded<TokenUri> OpensslPki::read_token_uri(std::string_view uri) const {
+  if (tokens_ == nullptr) return std::unexpected{ossl::no_tokens(std::string{uri})};
+  return tokens_->read(uri);
+}
+
 Loaded<Credential> OpensslPki::load_credential(const CredentialFiles& files) const {
   const ossl::ErrorScope errors;
-  ossl::PrivateKey loaded = TRY(ossl::load_private_key(files.key, files.passphrase));
-  auto signer = ossl::make_signer(std::move(loaded.key));
-  if (!signer) {
-    return std::unexpected{
-        LoadError{files.key.name, signer.error().text, "make a new key, and a certificate for it"}};
+  std::vector<ossl::X509Ptr> certificates;
+  std::shared_ptr<Signer> signer;
+  const bool is_in_token = is_token_uri(files.key.name);
+  if (is_in_token && tokens_ == nullptr) return std::unexpected{ossl::no_tokens(files.key.name)};
+  if (is_in_token) {
+    signer = TRY(tokens_->load_key(files.key.name, files.passphrase));
+  } else {
+    signer = TRY(ossl::load_signer(files, certificates));
   }
-  const auto sources = TRY(ossl::gather(files, std::move(loaded.certificates)));
-  Credential credential{files.key.name, *std::move(signer), {}, {}};
+  const auto sources = TRY(ossl::gather(files, std::move(certificates), tokens_));
+  Credential credential{token_name(files.key.name), std::move(signer), {}, {}};
   if (sources.given.empty()) return credential;
   const NamedFile& named = files.certificates.empty() ? files.key : files.certificates.front();
-  credential.name = named.name;
+  credential.name = token_name(named.name);
   X509* const leaf = ossl::find_leaf(sources.given, credential.signer->public_key());
   if (leaf == nullptr) {
     return std::unexpected{LoadError{
-        named.name, fmt::format("none of its certificates is for the key in {}", files.key.name),
+        token_name(named.name),
+        fmt::format("none of its certificates is for the key in {}", token_name(files.key.name)),
         "name the key and the certificate that were made together; `openssl x509 -pubkey "
         "-noout` and `openssl pkey -pubout` print what must be equal"}};
   }

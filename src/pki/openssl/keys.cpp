@@ -102,19 +102,6 @@ class KeySigner final : public Signer {
   PublicKey public_key_;
 };
 
-/// A scheme to try a new key with.
-SignatureScheme trial_scheme(KeyKind kind) {
-  switch (kind) {
-    case KeyKind::rsa: return SignatureScheme::rsa_pkcs1_sha2_256;
-    case KeyKind::ecdsa_p256:
-    case KeyKind::ecdsa_p384:
-    case KeyKind::ecdsa_p521: return SignatureScheme::ecdsa_sha2_256;
-    case KeyKind::ed25519: return SignatureScheme::ed25519;
-    case KeyKind::ed448: return SignatureScheme::ed448;
-  }
-  return SignatureScheme::ed25519;
-}
-
 struct Passphrase {
   Bytes text;
   bool was_wanted = false;
@@ -319,6 +306,18 @@ Loaded<PrivateKey> load_private_key(const NamedFile& file, Bytes passphrase) {
     return std::unexpected{LoadError{file.name, fit.error().text, std::string{make_a_key}}};
   }
   return found;
+}
+
+SignatureScheme trial_scheme(KeyKind kind) {
+  switch (kind) {
+    case KeyKind::rsa: return SignatureScheme::rsa_pkcs1_sha2_256;
+    case KeyKind::ecdsa_p256:
+    case KeyKind::ecdsa_p384:
+    case KeyKind::ecdsa_p521: return SignatureScheme::ecdsa_sha2_256;
+    case KeyKind::ed25519: return SignatureScheme::ed25519;
+    case KeyKind::ed448: return SignatureScheme::ed448;
+  }
+  return SignatureScheme::ed25519;
 }
 
 std::expected<std::shared_ptr<Signer>, Fault> make_signer(Pkey key) {

@@ -84,6 +84,11 @@ struct Fault {
 /// What PublicKey promises, or why the key is not fit.
 [[nodiscard]] std::expected<PublicKey, Fault> examine(EVP_PKEY* key);
 [[nodiscard]] Pkey parse_public_key(Bytes spki);
+/// From the parts, as PKCS #11 has them: unsigned numbers; the curve's OID in DER; a point, which
+/// may be in an OCTET STRING. Null when they make no key.
+[[nodiscard]] Pkey rsa_public_key(Bytes modulus, Bytes exponent);
+[[nodiscard]] Pkey ec_public_key(Bytes curve, Bytes point);
+[[nodiscard]] Pkey ed25519_public_key(Bytes point);
 
 struct PrivateKey {
   Pkey key;
@@ -93,12 +98,18 @@ struct PrivateKey {
 [[nodiscard]] Loaded<PrivateKey> load_private_key(const NamedFile& file, Bytes passphrase);
 /// A key that OpenSSL holds in memory, or behind one of its providers. Proves that it signs.
 [[nodiscard]] std::expected<std::shared_ptr<Signer>, Fault> make_signer(Pkey key);
+/// To try a new key with.
+[[nodiscard]] SignatureScheme trial_scheme(KeyKind kind);
 
 // Signatures.
 
 /// Empty when OpenSSL refuses.
 [[nodiscard]] std::optional<ByteVec> make_signature(EVP_PKEY* key, SignatureScheme scheme,
                                                     Bytes octets);
+/// What the scheme hashes octets to, for a key of so many bits; empty for EdDSA.
+[[nodiscard]] ByteVec digest_of(SignatureScheme scheme, unsigned bits, Bytes octets);
+/// Ecdsa-Sig-Value of r | s, each of the size of the curve's order; empty when the size is another.
+[[nodiscard]] ByteVec der_of_concatenated(unsigned bits, Bytes both);
 /// `salt_size` is PSS's; otherwise unused.
 [[nodiscard]] bool is_signature(EVP_PKEY* key, SignatureScheme scheme, int salt_size, Bytes octets,
                                 Bytes signature);

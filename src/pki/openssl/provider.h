@@ -5,9 +5,12 @@
 
 namespace caponier::pki {
 
-/// Stateless: one object serves all threads; what it makes serves one at a time.
+/// Stateless but for tokens: one object serves all threads; what it makes serves one at a time.
 class OpensslPki final : public PkiProvider {
  public:
+  /// `tokens` must outlive the object; null: there are none.
+  explicit OpensslPki(const TokenProvider* tokens = nullptr) : tokens_(tokens) {}
+  [[nodiscard]] Loaded<TokenUri> read_token_uri(std::string_view uri) const override;
   [[nodiscard]] Loaded<Credential> load_credential(const CredentialFiles& files) const override;
   [[nodiscard]] std::expected<std::unique_ptr<CertificateStore>, std::vector<LoadError>> make_store(
       const StoreFiles& files) const override;
@@ -22,6 +25,9 @@ class OpensslPki final : public PkiProvider {
   [[nodiscard]] std::string name_text(Bytes name) const override;
   [[nodiscard]] bool is_same_name(Bytes a, Bytes b) const override;
   [[nodiscard]] bool matches_name(Bytes pattern, Bytes name) const override;
+
+ private:
+  const TokenProvider* tokens_;
 };
 
 }  // namespace caponier::pki

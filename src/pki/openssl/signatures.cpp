@@ -15,14 +15,15 @@ namespace {
 
 using EcdsaSig = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
 
-const EVP_MD* curve_hash(EVP_PKEY* key) {
-  const int bits = EVP_PKEY_get_bits(key);
+unsigned bits_of(EVP_PKEY* key) { return static_cast<unsigned>(EVP_PKEY_get_bits(key)); }
+
+const EVP_MD* curve_hash(unsigned bits) {
   if (bits <= 256) return EVP_sha256();
   return bits <= 384 ? EVP_sha384() : EVP_sha512();
 }
 
 /// Null for EdDSA, which takes the message itself.
-const EVP_MD* hash_of(SignatureScheme scheme, EVP_PKEY* key) {
+const EVP_MD* hash_of(SignatureScheme scheme, unsigned bits) {
   switch (scheme) {
     case rsa_pkcs1_sha1: return EVP_sha1();
     case rsa_pkcs1_sha2_256:
@@ -34,7 +35,7 @@ const EVP_MD* hash_of(SignatureScheme scheme, EVP_PKEY* key) {
     case rsa_pkcs1_sha2_512:
     case rsa_pss_sha2_512:
     case ecdsa_sha2_512: return EVP_sha512();
-    case ecdsa_concatenated: return curve_hash(key);
+    case ecdsa_concatenated: return curve_hash(bits);
     case ed25519:
     case ed448: break;
   }
@@ -51,15 +52,13 @@ bool set_pss(EVP_PKEY_CTX* ctx, const EVP_MD* hash, int salt_size) {
          EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt_size) == 1;
 }
 
-std::size_t coordinate_size(EVP_PKEY* key) {
-  return (static_cast<std::size_t>(EVP_PKEY_get_bits(key)) + 7) / 8;
-}
+std::size_t coordinate_size(unsigned bits) { return (std::size_t{bits} + 7) / 8; }
 
 /// RFC 4754 s7: r | s, each of the size of the curve's order.
 std::optional<ByteVec> concatenated(EVP_PKEY* key, Bytes der) {
   const auto parts = object_of<EcdsaSig>(der, d2i_ECDSA_SIG);
   if (parts == nullptr) return std::nullopt;
-  const std::size_t size = coordinate_size(key);
+  const std::size_t size = coordinate_size(bits_of(key));
   ByteVec out(2 * size);
   const base::MutBytes both{out};
   const int width = static_cast<int>(size);
@@ -70,9 +69,10 @@ std::optional<ByteVec> concatenated(EVP_PKEY* key, Bytes der) {
   return out;
 }
 
-/// The inverse; empty when the size is another.
-ByteVec der_of_concatenated(EVP_PKEY* key, Bytes both) {
-  const std::size_t size = coordinate_size(key);
+}  // namespace
+
+ByteVec der_of_concatenated(unsigned bits, Bytes both) {
+  const std::size_t size = coordinate_size(bits);
   if (both.size() != 2 * size) return {};
   const EcdsaSig parts{ECDSA_SIG_new()};
   Bn r{BN_bin2bn(raw(both.first(size)), static_cast<int>(size), nullptr)};
@@ -86,13 +86,24 @@ ByteVec der_of_concatenated(EVP_PKEY* key, Bytes both) {
   return der_of(parts.get(), i2d_ECDSA_SIG);
 }
 
-}  // namespace
+ByteVec digest_of(SignatureScheme scheme, unsigned bits, Bytes octets) {
+  const EVP_MD* const hash = hash_of(scheme, bits);
+  if (hash == nullptr) return {};
+  ByteVec digest(EVP_MAX_MD_SIZE);
+  unsigned size = 0;
+  if (EVP_Digest(octets.data(), octets.size(), raw(base::MutBytes{digest}), &size, hash, nullptr) !=
+      1) {
+    return {};
+  }
+  digest.resize(size);
+  return digest;
+}
 
 std::optional<ByteVec> make_signature(EVP_PKEY* key, SignatureScheme scheme, Bytes octets) {
   const ErrorScope errors;
   const MdCtx ctx{EVP_MD_CTX_new()};
   EVP_PKEY_CTX* key_ctx = nullptr;
-  const EVP_MD* const hash = hash_of(scheme, key);
+  const EVP_MD* const hash = hash_of(scheme, bits_of(key));
   if (ctx == nullptr || EVP_DigestSignInit(ctx.get(), &key_ctx, hash, nullptr, key) != 1 ||
       (is_pss(scheme) && !set_pss(key_ctx, hash, RSA_PSS_SALTLEN_DIGEST))) {
     return std::nullopt;
@@ -116,13 +127,13 @@ bool is_signature(EVP_PKEY* key, SignatureScheme scheme, int salt_size, Bytes oc
   const ErrorScope errors;
   ByteVec der;
   if (scheme == ecdsa_concatenated) {
-    der = der_of_concatenated(key, signature);
+    der = der_of_concatenated(bits_of(key), signature);
     signature = der;
   }
   if (signature.empty()) return false;
   const MdCtx ctx{EVP_MD_CTX_new()};
   EVP_PKEY_CTX* key_ctx = nullptr;
-  const EVP_MD* const hash = hash_of(scheme, key);
+  const EVP_MD* const hash = hash_of(scheme, bits_of(key));
   if (ctx == nullptr || EVP_DigestVerifyInit(ctx.get(), &key_ctx, hash, nullptr, key) != 1 ||
       (is_pss(scheme) && !set_pss(key_ctx, hash, salt_size))) {
     return false;
