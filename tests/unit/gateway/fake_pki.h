@@ -134,6 +134,9 @@ class FakePki final : public pki::PkiProvider {
  public:
   template <class T>
   using Loaded = pki::Loaded<T>;
+  Loaded<pki::TokenUri> read_token_uri(std::string_view) const override {
+    return std::unexpected{pki::LoadError{}};
+  }
   Loaded<pki::Credential> load_credential(const pki::CredentialFiles&) const override {
     return std::unexpected{pki::LoadError{}};
   }
