@@ -13,6 +13,11 @@ std::string Place::to_string() const {
   return fmt::format("{}:{}:{}", file, line, column);
 }
 
+HeldKeys::Peer HeldKeys::find(const std::string& name) const {
+  const auto found = peers.find(name);
+  return found == peers.end() ? Peer{} : found->second;
+}
+
 std::string ConfigError::to_string() const {
   const std::string text = fmt::format("{}: {}", where.to_string(), message);
   return fix.empty() ? text : fmt::format("{}\n  fix: {}", text, fix);
@@ -46,7 +51,8 @@ auto comparable(const PeerConfig& peer) {
                   peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
                   peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
                   peer.exchange, peer.server, peer.pfp, peer.per_cpu_sas, peer.treatment, peer.mtu,
-                  peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection);
+                  peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection,
+                  peer.psk_fingerprint);
 }
 
 /// Key export, redirection, auditing and what becomes of unmatched packets are read at each use, so

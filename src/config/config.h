@@ -43,6 +43,16 @@ struct FileError {
   std::string fix;
 };
 
+/// The public part of keys that another process has, by the name of the peer that they are for.
+struct HeldKeys {
+  struct Peer {
+    base::ByteVec psk_fingerprint{};                      ///< empty: it has no pre-shared key
+    std::shared_ptr<const pki::Credential> credential{};  ///< whose signer does not sign here
+  };
+  std::map<std::string, Peer> peers;
+  [[nodiscard]] Peer find(const std::string& name) const;
+};
+
 /// The only door to the outside. The driver reads files; tests hold them in memory.
 class Source {
  public:
@@ -64,6 +74,9 @@ class Source {
     return std::unexpected{FileError{"there is no pki folder here", ""}};
   }
   [[nodiscard]] virtual bool has_pki(const std::string& /*name*/) const { return false; }
+  /// Null: pre-shared and private keys are read here. Else they are not, but for the keys of the
+  /// TLS methods of EAP.
+  [[nodiscard]] virtual const HeldKeys* held_keys() const { return nullptr; }
   /// The passwords of our own users, by name; each is refused as a secret is.
   [[nodiscard]] virtual std::expected<std::map<std::string, base::SecretBytes>, FileError>
   read_users() {
@@ -144,7 +157,7 @@ using SharedSecret = std::shared_ptr<const base::SecretBytes>;
 /// What proves who we are and who the peer is, besides a pre-shared key.
 struct ProofConfig {
   std::shared_ptr<const pki::Credential> credential;  ///< ours
-  SharedSecret private_key;  ///< of it, as it was read: for the TLS methods of EAP
+  SharedSecret private_key;  ///< of it, as it was read, where EAP may need it for TLS
   /// Files of Config::store: the peer's certificate must lead to one of them.
   std::vector<std::string> authorities;
   std::vector<pki::KeyHash> authority_keys;  ///< of them, for CERTREQ
@@ -185,7 +198,8 @@ struct PeerConfig {
   std::optional<policy::Identity> local_id;  ///< default: our outer address
   /// Null: any identity that proves the key.
   std::optional<policy::IdentityPattern> remote_id;
-  SharedSecret psk;
+  SharedSecret psk;               ///< null when another process has it
+  base::ByteVec psk_fingerprint;  ///< then: the same for the same key
   ProofConfig proof;
   std::optional<ServerConfig> server;
   std::vector<base::Prefix> local_nets;  ///< site

@@ -210,6 +210,13 @@ void read_psk(Section& section, PeerDraft& draft, Secrets& secrets) {
   const auto reference = section.text(
       "psk", [&](std::string_view text) { return parse_secret_reference(text, draft.peer.name); });
   if (!reference) return;
+  if (const HeldKeys* const held = secrets.held()) {
+    draft.peer.psk_fingerprint = held->find(draft.peer.name).psk_fingerprint;
+    if (draft.peer.psk_fingerprint.empty()) {
+      section.note(reference->where, "psk", changed_meanwhile());
+    }
+    return;
+  }
   const auto& psk = secrets.get(reference->value);
   if (psk) {
     draft.peer.psk = *psk;

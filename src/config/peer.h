@@ -10,6 +10,9 @@
 
 namespace caponier::config {
 
+/// Two processes have read two configurations.
+[[nodiscard]] Fault changed_meanwhile();
+
 /// The secret of a file: line ends behind it are not of it.
 [[nodiscard]] base::Bytes without_newlines(base::Bytes secret);
 
@@ -21,6 +24,7 @@ class Secrets {
   [[nodiscard]] const Parsed<Psk>& get(const std::string& reference);
   /// A person's password, however weak: only a final newline is not of it.
   [[nodiscard]] Parsed<Psk> password(const std::string& reference);
+  [[nodiscard]] const HeldKeys* held() const { return source_.held_keys(); }
 
  private:
   [[nodiscard]] Parsed<Psk> read(const std::string& reference);
@@ -34,6 +38,7 @@ class PkiFiles {
   explicit PkiFiles(Source& source) : source_(source) {}
   [[nodiscard]] const pki::PkiProvider* provider() const { return source_.pki(); }
   [[nodiscard]] bool has(const std::string& name) const { return source_.has_pki(name); }
+  [[nodiscard]] const HeldKeys* held() const { return source_.held_keys(); }
   [[nodiscard]] Parsed<SharedSecret> read(const std::string& name, bool is_private);
   enum class Use : std::uint8_t { anchor, crl };
   [[nodiscard]] Parsed<std::string> add(const std::string& name, Use use);

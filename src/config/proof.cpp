@@ -110,6 +110,43 @@ pki::NamedFile named(const std::string& name, const SharedSecret& content) {
   return {name, content ? content->reveal() : base::Bytes{}};
 }
 
+/// Read here, with all it needs.
+std::shared_ptr<const pki::Credential> load_credential(Section& section, const std::string& peer,
+                                                       const Chosen& key,
+                                                       const std::optional<Chosen>& cert,
+                                                       Secrets& secrets, PkiFiles& files) {
+  const auto refuse = [&](const Chosen& what, std::string_view name, const Fault& fault) {
+    section.note(what.where, name, fault);
+    return nullptr;
+  };
+  const auto key_file = read_named(files, key.name, true);
+  if (!key_file) return refuse(key, "key", key_file.error());
+  pki::CredentialFiles wanted;
+  wanted.key = named(key.name, *key_file);
+  Parsed<SharedSecret> cert_file;
+  if (cert) {
+    cert_file = read_named(files, cert->name, false);
+    if (!cert_file) return refuse(*cert, "cert", cert_file.error());
+    wanted.certificates.push_back(named(cert->name, *cert_file));
+  }
+  const auto words = Unlocking{section, secrets, files, peer}.read(key);
+  if (!words) return nullptr;
+  if (*words) wanted.passphrase = (*words)->reveal();
+  auto credential = files.provider()->load_credential(wanted);
+  if (credential) return std::make_shared<const pki::Credential>(std::move(*credential));
+  const bool is_cert = cert && credential.error().file == pki::token_name(cert->name);
+  return is_cert ? refuse(*cert, "cert", fault_of(credential.error()))
+                 : refuse(key, "key", fault_of(credential.error()));
+}
+
+/// TLS is spoken by who speaks with the peer, and OpenSSL's wants the key itself.
+bool needs_tls_key(const PeerConfig& peer, Section& section) {
+  if (peer.kind != PeerKind::server) return peer.exchange.auth == Auth::eap;
+  if (section.has("radius")) return false;
+  const auto certificates = section.boolean("certificates");
+  return !certificates || certificates->value;
+}
+
 void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
                      const std::string& basename) {
   PeerConfig& peer = draft.peer;
@@ -125,33 +162,26 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
   if (files.provider() == nullptr) {
     return section.note(key->where, "key", {std::string{here_are_none}, ""});
   }
-  auto key_file = read_named(files, key->name, true);
-  if (!key_file) return section.note(key->where, "key", key_file.error());
-  pki::CredentialFiles wanted;
-  wanted.key = named(key->name, *key_file);
-  Parsed<SharedSecret> cert_file;
-  if (cert) {
-    cert_file = read_named(files, cert->name, false);
-    if (!cert_file) return section.note(cert->where, "cert", cert_file.error());
-    wanted.certificates.push_back(named(cert->name, *cert_file));
+  if (const HeldKeys* const held = files.held()) {
+    peer.proof.credential = held->find(peer.name).credential;
+    if (!peer.proof.credential) section.note(key->where, "key", changed_meanwhile());
+  } else {
+    peer.proof.credential = load_credential(section, peer.name, *key, cert, secrets, files);
   }
-  const auto words = Unlocking{section, secrets, files, peer.name}.read(*key);
-  if (!words) return;
-  if (*words) wanted.passphrase = (*words)->reveal();
-  auto credential = files.provider()->load_credential(wanted);
-  if (!credential) {
-    const bool is_cert = cert && credential.error().file == pki::token_name(cert->name);
-    return section.note(is_cert ? cert->where : key->where, is_cert ? "cert" : "key",
-                        fault_of(credential.error()));
-  }
-  if (!peer.local_id && !credential->chain.empty()) {
-    const pki::Certificate& leaf = credential->chain.front();
+  if (!peer.proof.credential) return;
+  if (!peer.local_id && !peer.proof.credential->chain.empty()) {
+    const pki::Certificate& leaf = peer.proof.credential->chain.front();
     peer.local_id = leaf.alternative_names.empty()
                         ? policy::Identity{wire::IdType::der_asn1_dn, leaf.subject}
                         : leaf.alternative_names.front();
   }
-  peer.proof.credential = std::make_shared<const pki::Credential>(std::move(*credential));
-  peer.proof.private_key = *key_file;
+  if (!needs_tls_key(peer, section) || pki::is_token_uri(key->name)) return;
+  auto key_file = files.read(key->name, true);
+  if (key_file) {
+    peer.proof.private_key = *std::move(key_file);
+  } else {
+    section.note(key->where, "key", key_file.error());
+  }
 }
 
 void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {

@@ -40,6 +40,10 @@ base::SecretBytes from_hex(base::Bytes digits) {
 
 }  // namespace
 
+Fault changed_meanwhile() {
+  return {"it was changed while the configuration was read", "reload, or start again"};
+}
+
 base::Bytes without_newlines(base::Bytes secret) {
   while (!secret.empty() && secret.back() == std::byte{'\n'}) {
     secret = secret.first(secret.size() - 1);

@@ -52,10 +52,13 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 
 }  // namespace
 
-std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
-    const std::string& path, const pki::PkiProvider& pki) {
+std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path,
+                                                                       const pki::PkiProvider& pki,
+                                                                       KeySide& keys) {
+  const auto held = keys.load();
+  if (!held) return std::unexpected{held.error()};
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki};
+  io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki, &*held};
   return config::load(path, source);
 }
 
@@ -82,7 +85,7 @@ std::vector<std::unique_ptr<App::WorkerPart>> App::make_worker_parts(std::size_t
 }
 
 App::App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
-         const pki::PkiProvider& pki, LogForm log_form)
+         const pki::PkiProvider& pki, KeySide& keys, LogForm log_form)
     : started_(io::monotonic_now()),
       options_(options),
       crypto_(std::move(crypto)),
@@ -90,10 +93,11 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       worker_parts_(make_worker_parts(worker_count(config))),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       pki_(pki),
-      keyholder_(crypto_.provider()),
+      keys_(keys),
       server_(gateway_, *this) {}
 
 App::~App() {
+  keys_.detach();
   if (resolver_) loop_.forget(resolver_->fd());
   if (addresses_) loop_.forget(addresses_->fd());
   if (clear_filter_ && clear_filter_->fd() >= 0) loop_.forget(clear_filter_->fd());
@@ -102,7 +106,7 @@ App::~App() {
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
                                                              ConfigPtr config,
                                                              const pki::PkiProvider& pki,
-                                                             LogForm log_form) {
+                                                             KeySide& keys, LogForm log_form) {
   auto crypto = crypto::choose_crypto();
   if (!crypto) {
     return std::unexpected{StartFailure{
@@ -111,7 +115,8 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
                     "or its libraries for IPsec until the cause is found",
                     crypto.error())}};
   }
-  std::unique_ptr<App> app{new App{options, config->daemon, std::move(*crypto), pki, log_form}};
+  std::unique_ptr<App> app{
+      new App{options, config->daemon, std::move(*crypto), pki, keys, log_form}};
   for (const auto& [path, is_private] :
        {std::pair{options.run_dir, false}, std::pair{options.state_dir, true}}) {
     const auto made = io::make_folder(path, is_private);
@@ -231,6 +236,7 @@ io::Io<void> App::open_control_socket(const std::string& path) {
 }
 
 void App::run() {
+  keys_.attach(loop_);
   loop_.on_signal(SIGTERM, [this] { begin_shutdown(); });
   loop_.on_signal(SIGINT, [this] { begin_shutdown(); });
   loop_.on_signal(SIGHUP, [this] { static_cast<void>(reload(io::monotonic_now())); });
@@ -250,7 +256,7 @@ void App::begin_shutdown() {
 }
 
 std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(base::Instant now) {
-  auto loaded = load_config(options_.config, pki_);
+  auto loaded = load_config(options_.config, pki_, keys_);
   if (!loaded) {
     for (const config::ConfigError& error : loaded.error()) {
       emit({base::EventKind::config_rejected,
@@ -272,7 +278,7 @@ void App::apply(ConfigPtr config, base::Instant now) {
   const bool is_first = config_ == nullptr;
   config_ = std::move(config);
   if (is_first) update_local_addresses(now);
-  keyholder_.apply(config_);
+  keys_.commit();
   proof_side_->apply(config_);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
@@ -372,9 +378,9 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
   if (gateway::ProofDesk::judges(action)) {
     proof_side_->handle(std::move(action), now);
   } else {
-    keyholder_.handle(action);
+    keys_.handle(action);
   }
-  while (auto reply = keyholder_.poll_reply()) {
+  while (auto reply = keys_.poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
   }
   while (auto reply = proof_side_->poll_reply()) {
@@ -384,6 +390,12 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
 
 void App::settle_proofs(base::Instant now) {
   while (const auto fetch = user_side_->poll_fetch()) proof_side_->want({&*fetch, 1});
+  keys_.handle_deadline(now);
+  while (auto reply = keys_.poll_reply()) {
+    gateway_.handle_auth_reply(std::move(*reply), now);
+    perform_actions(now);
+  }
+  if (auto fault = keys_.take_fault()) tell_fault(std::move(*fault));
   proof_side_->handle_deadline(now);
   while (auto reply = proof_side_->poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
@@ -518,6 +530,7 @@ void App::arm_timer() {
       deadline && (!first || deadline->at < *first)) {
     first = deadline->at;
   }
+  if (const auto at = keys_.poll_deadline(); at && (!first || *at < *first)) first = at;
   if (const auto at = proof_side_->poll_deadline(); at && (!first || *at < *first)) first = at;
   loop_.set_timer(first);
 }

@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "crypto/choice/choice.h"
 #include "daemon/event_limiter.h"
+#include "daemon/key_side.h"
 #include "daemon/log_sink.h"
 #include "daemon/options.h"
 #include "daemon/packet_side.h"
@@ -14,7 +15,6 @@
 #include "daemon/proof_side.h"
 #include "daemon/user_side.h"
 #include "gateway/gateway.h"
-#include "gateway/keyholder.h"
 #include "io/dns/resolver.h"
 #include "io/loop/loop.h"
 #include "io/netlink/address_monitor.h"
@@ -38,9 +38,10 @@ struct StartFailure {
 
 using ConfigPtr = std::shared_ptr<const config::Config>;
 
-/// The configuration, or every error in it as one text.
+/// The configuration without its keys, which `keys` has loaded after that, or every error in it as
+/// one text.
 [[nodiscard]] std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
-    const std::string& path, const pki::PkiProvider& pki);
+    const std::string& path, const pki::PkiProvider& pki, KeySide& keys);
 [[nodiscard]] std::string to_text(const std::vector<config::ConfigError>& errors);
 
 class App final : public control::Daemon {
@@ -51,9 +52,10 @@ class App final : public control::Daemon {
   /// before the routes are ours.
   static constexpr base::Duration leftover_patience = std::chrono::seconds{60};
 
-  /// `pki` must outlive the object.
+  /// `pki` and `keys` must outlive the object. The keys of `config` are those last loaded.
   [[nodiscard]] static std::expected<std::unique_ptr<App>, StartFailure> start(
-      const Options& options, ConfigPtr config, const pki::PkiProvider& pki, LogForm log_form);
+      const Options& options, ConfigPtr config, const pki::PkiProvider& pki, KeySide& keys,
+      LogForm log_form);
   App(const App&) = delete;
   App& operator=(const App&) = delete;
   ~App() override;
@@ -78,7 +80,7 @@ class App final : public control::Daemon {
   };
 
   App(const Options& options, const config::DaemonConfig& config, crypto::Choice crypto,
-      const pki::PkiProvider& pki, LogForm log_form);
+      const pki::PkiProvider& pki, KeySide& keys, LogForm log_form);
   [[nodiscard]] gateway::GatewayOptions gateway_options();
   [[nodiscard]] static std::vector<std::unique_ptr<WorkerPart>> make_worker_parts(
       std::size_t count);
@@ -128,7 +130,7 @@ class App final : public control::Daemon {
   io::FairLock inspection_lock_;
   gateway::Gateway gateway_;
   const pki::PkiProvider& pki_;
-  gateway::Keyholder keyholder_;
+  KeySide& keys_;
   control::Server server_;
   ConfigPtr config_;
   std::optional<base::Instant> stop_at_;

@@ -5,9 +5,9 @@
 #include <cstdlib>
 
 #include "daemon/app.h"
+#include "daemon/key_process.h"
 #include "daemon/service.h"
 #include "pki/openssl/provider.h"
-#include "pki/pkcs11/tokens.h"
 
 namespace {
 
@@ -26,9 +26,14 @@ LogForm choose_form(const Options& options, bool stays) {
 }
 
 int run(const Options& options) {
-  const pki::pkcs11::Tokens tokens;
-  const pki::OpensslPki pki{&tokens};
-  auto config = load_config(options.config, pki);
+  if (options.hold_keys >= 0) return run_key_process(options.hold_keys, options.config);
+  const pki::OpensslPki pki;
+  const auto keys = KeySide::start(options.config, pki);
+  if (!keys) {
+    say(fmt::format("caponierd: {}\n  fix: {}", keys.error().message, keys.error().fix));
+    return static_cast<int>(control::ExitCode::generic);
+  }
+  auto config = load_config(options.config, pki, **keys);
   if (!config) {
     say(to_text(config.error()));
     return static_cast<int>(control::ExitCode::configuration);
@@ -38,7 +43,7 @@ int run(const Options& options) {
   ::signal(SIGPIPE, SIG_IGN);
   const bool stays = options.foreground || has_manager();
   Background background = stays ? Background{} : Background::enter();
-  auto app = App::start(options, std::move(*config), pki, choose_form(options, stays));
+  auto app = App::start(options, std::move(*config), pki, **keys, choose_form(options, stays));
   if (!app) {
     say("caponierd: " + app.error().text);
     return static_cast<int>(app.error().code);

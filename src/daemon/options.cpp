@@ -18,6 +18,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   app.add_flag("--foreground", options.foreground, "Stay in the terminal, log to stderr");
   app.add_flag("--check", options.check, "Only say what is wrong with the configuration");
   app.add_flag("--log-json", options.log_json, "One JSON document per log line");
+  app.add_option("--hold-keys", options.hold_keys)->group("");  // ours alone
   app.set_version_flag("--version", std::string{"caponierd "} + CAPONIER_VERSION);
   try {
     app.parse(argc, argv);

@@ -13,6 +13,7 @@ struct Options {
   bool foreground = false;
   bool check = false;
   bool log_json = false;
+  int hold_keys = -1;  ///< we are the process that has the keys, and this is its socket
 };
 
 /// An int is the exit code: help was printed, or what is wrong.

@@ -3,7 +3,7 @@
 
   test_keys.py CASE --bin DIR
 
-gw-a is caponierd, gw-b strongSwan's charon. Exit code 77 with "skipped: why".
+gw-a is caponierd, gw-b strongSwan's charon, or another caponierd. Exit code 77 with "skipped: why".
 """
 import argparse
 import os
@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
-from authority import Authority  # noqa: E402
-from lab import Caponier, Lab, LabError, TwoGateways, ping  # noqa: E402
+from authority import KINDS, Authority, pem_of_key, raw_key  # noqa: E402
+from lab import Caponier, Lab, LabError, TwoGateways, ping, wait_until  # noqa: E402
 from strongswan import InNamespace  # noqa: E402
 
 OURS, THEIRS = "gw-a.example.org", "gw-b.example.org"
@@ -146,7 +146,129 @@ def pkcs11(lab, options):
     daemon.wait_up("peer")
 
 
-CASES = [pkcs11]
+# -- the process that has the keys
+
+PSK = "q7Vb3nM9xK2pL5sR8tW1yZ4cF6hJ0dGe+AaBbCcDdEe="
+
+
+def two_caponiers(lab, options, auth):
+    """gw-a and gw-b by pre-shared key, or by raw public keys; gw-a's daemon and what it must hide."""
+    net = TwoGateways(lab)
+    keys = {side: KINDS[options.kind]() for side in "ab"}
+
+    def daemon(host, own, peers, remote, local_net, remote_net):
+        proof = 'psk = "@peer"\n'
+        if auth == "key":
+            proof = f'key = "own.key"\npeer_key = "{raw_key(keys[peers])}"\n'
+        text = (f'[site.peer]\nremote = "{remote}"\n{proof}local_nets = ["{local_net}"]\n'
+                f'remote_nets = ["{remote_net}"]\nstart = {"true" if own == "a" else "false"}\n')
+        made = Caponier(lab, host, text, {"peer": PSK} if auth == "psk" else {}, options.bin)
+        if auth == "key":
+            put(made.folder / "pki/own.key", pem_of_key(keys[own]), private=True)
+        return made.start()
+    daemon(net.gw_b, "b", "a", net.OUTER_A, "10.2.0.0/24", "10.1.0.0/24")
+    ours = daemon(net.gw_a, "a", "b", net.OUTER_B, "10.1.0.0/24", "10.2.0.0/24")
+    ours.wait_up("peer")
+    check(ping(net.client_a, "10.2.0.10")[0] == 3, "ping", ours)
+    return net, ours, [PSK.encode()] if auth == "psk" else traces_of(keys["a"])
+
+
+def traces_of(key):
+    """A private key as it may lie in memory: as text, and its numbers from either end."""
+    body = pem_of_key(key).splitlines()
+    traces = ["".join(body[1:-1]).encode()[:60], body[2].encode()]
+    try:
+        numbers = key.private_numbers()
+        secret = getattr(numbers, "private_value", None) or numbers.p
+        octets = secret.to_bytes((secret.bit_length() + 7) // 8, "big")
+    except AttributeError:
+        octets = key.private_bytes_raw()
+    return traces + [octets, octets[::-1]]
+
+
+def memory_holds(pid, traces):
+    """Those of the traces that are found in what the process can read."""
+    found = set()
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
+            open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, rights, *_ = line.split()
+            if not rights.startswith("r") or "[vvar]" in line or "[vsyscall]" in line:
+                continue
+            first, last = (int(number, 16) for number in span.split("-"))
+            tail = b""
+            for at in range(first, last, 1 << 24):
+                try:
+                    memory.seek(at)
+                    piece = tail + memory.read(min(1 << 24, last - at))
+                except OSError:
+                    break
+                found |= {trace for trace in traces if trace in piece}
+                tail = piece[-256:]
+    return found
+
+
+def key_process_of(daemon):
+    pid = daemon.process.pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().strip() == "caponier-keys":
+                return int(child)
+    return None
+
+
+def stays_apart(lab, options, auth):
+    _, daemon, traces = two_caponiers(lab, options, auth)
+    keys = key_process_of(daemon)
+    check(keys, "there is no process for the keys", daemon)
+    # The canary: what is looked for can be found.
+    check(memory_holds(keys, traces), "the process for the keys does not have them")
+    check(not memory_holds(daemon.process.pid, traces), "the daemon has the key in its memory")
+    daemon.cli("reload")
+    daemon.cli("down", "peer")
+    daemon.cli("up", "peer")
+    daemon.wait_up("peer")
+    check(not memory_holds(daemon.process.pid, traces), "the daemon has the key after a reload")
+    status = dict(line.split(":\t") for line in
+                  Path(f"/proc/{keys}/status").read_text().splitlines() if ":\t" in line)
+    for name, wanted in [("Seccomp", "2"), ("NoNewPrivs", "1"), ("CapEff", "0" * 16),
+                         ("CapPrm", "0" * 16), ("CapBnd", "0" * 16)]:
+        check(status[name].strip() == wanted, f"{name} is {status[name]}, not {wanted}")
+
+
+def psk_stays_apart(lab, options):
+    """The daemon's memory does not hold the pre-shared key; that of its key process does."""
+    stays_apart(lab, options, "psk")
+
+
+def private_key_stays_apart(lab, options):
+    stays_apart(lab, options, "key")
+
+
+def key_process_killed(lab, options):
+    """Tunnels go on; who wants to authenticate is told why not; it is there again by itself."""
+    net, daemon, _ = two_caponiers(lab, options, "psk")
+    for _ in range(2):
+        before = key_process_of(daemon)
+        os.kill(before, 9)
+        check(ping(net.client_a, "10.2.0.10")[0] == 3, "the tunnel did not go on", daemon)
+        wait_until(lambda: key_process_of(daemon) not in (None, before), 10, "the key process")
+    check("the process that has our keys has ended" in daemon.log, "nobody was told", daemon)
+    daemon.cli("down", "peer")
+    daemon.cli("up", "peer", check=False)
+    daemon.wait_up("peer")
+    # A reload while it is gone starts it at once; nothing counts as changed.
+    os.kill(key_process_of(daemon), 9)
+    daemon.cli("reload")
+    check(daemon.status("peer")["children"], "the reload has ended the tunnel", daemon)
+    # With the daemon goes its key process.
+    last = key_process_of(daemon)
+    daemon.process.terminate()
+    daemon.process.wait(20)
+    wait_until(lambda: not Path(f"/proc/{last}").exists(), 5, "the key process to end")
+
+
+CASES = [pkcs11, psk_stays_apart, private_key_stays_apart, key_process_killed]
 
 
 def main():

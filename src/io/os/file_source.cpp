@@ -87,10 +87,11 @@ std::expected<base::SecretBytes, FileError> read_secret_file(const std::string& 
 }  // namespace
 
 FileSource::FileSource(const std::string& config_path, std::string credentials_folder,
-                       const pki::PkiProvider* pki)
+                       const pki::PkiProvider* pki, const config::HeldKeys* held)
     : secrets_folder_((folder_of(config_path) / "secrets").string()),
       pki_folder_((folder_of(config_path) / "pki").string()),
       pki_(pki),
+      held_(held),
       credentials_folder_(std::move(credentials_folder)) {}
 
 std::expected<std::string, FileError> FileSource::read_config(const std::string& path) {

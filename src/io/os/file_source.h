@@ -17,9 +17,9 @@ inline constexpr std::size_t users_max = 100000;
 class FileSource final : public config::Source {
  public:
   /// `credentials_folder`: empty when no service manager gave one. `pki` must outlive the object;
-  /// null: no certificates.
+  /// null: no certificates. `held`, likewise: pre-shared and private keys are another process's.
   FileSource(const std::string& config_path, std::string credentials_folder,
-             const pki::PkiProvider* pki = nullptr);
+             const pki::PkiProvider* pki = nullptr, const config::HeldKeys* held = nullptr);
 
   [[nodiscard]] std::expected<std::string, config::FileError> read_config(
       const std::string& path) override;
@@ -30,6 +30,7 @@ class FileSource final : public config::Source {
   [[nodiscard]] std::expected<base::SecretBytes, config::FileError> read_pki(
       const std::string& name, bool is_private) override;
   [[nodiscard]] bool has_pki(const std::string& name) const override;
+  [[nodiscard]] const config::HeldKeys* held_keys() const override { return held_; }
   [[nodiscard]] std::expected<std::map<std::string, base::SecretBytes>, config::FileError>
   read_users() override;
 
@@ -39,6 +40,7 @@ class FileSource final : public config::Source {
   std::string secrets_folder_;
   std::string pki_folder_;
   const pki::PkiProvider* pki_;
+  const config::HeldKeys* held_;
   std::string credentials_folder_;
 };
 

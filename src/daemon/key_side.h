@@ -1,0 +1,70 @@
+#pragma once
+// The process that has the keys, as the daemon sees it: started, asked, and started again when it
+// has ended.
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/time.h"
+#include "gateway/key_client.h"
+#include "io/loop/loop.h"
+#include "io/os/fd.h"
+#include "io/os/io_error.h"
+
+namespace caponier::daemon {
+
+class KeySide {
+ public:
+  /// For a load that somebody waits for: tokens may be slow.
+  static constexpr base::Duration load_patience = std::chrono::seconds{60};
+  static constexpr base::Duration restart_patience_max = std::chrono::seconds{60};
+
+  /// `pki` must outlive the object.
+  [[nodiscard]] static io::Io<std::unique_ptr<KeySide>> start(std::string config_path,
+                                                              const pki::PkiProvider& pki);
+  KeySide(const KeySide&) = delete;
+  KeySide& operator=(const KeySide&) = delete;
+  /// Ends the process.
+  ~KeySide();
+
+  /// Waits for what the configuration holds now. It counts from commit() on.
+  [[nodiscard]] gateway::KeyClient::Loaded load();
+  void commit();
+
+  /// From here on `loop`, which must outlive the object or detach(), tells what arrives.
+  void attach(io::Loop& loop);
+  void detach();
+  void handle(const ike::AuthRequest& request);
+  [[nodiscard]] std::optional<ike::AuthReply> poll_reply() { return client_.poll_reply(); }
+  void handle_deadline(base::Instant now);
+  [[nodiscard]] std::optional<base::Instant> poll_deadline() const { return restart_at_; }
+  /// What has gone wrong, a sentence.
+  [[nodiscard]] std::optional<std::string> take_fault() { return std::exchange(fault_, {}); }
+  [[nodiscard]] pid_t process() const { return process_; }
+
+ private:
+  KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt);
+  [[nodiscard]] io::Io<void> spawn();
+  void flush();
+  void receive();
+  void take_reloaded();
+  void lose();
+  void end_process();
+
+  std::string config_path_;
+  gateway::KeyClient client_;
+  io::Fd socket_;
+  pid_t process_ = -1;
+  io::Loop* loop_ = nullptr;
+  std::optional<base::ByteVec> unsent_;
+  bool is_reloading_ = false;  ///< after a restart, for nobody who waits
+  base::Duration patience_{0};
+  base::Instant started_;
+  std::optional<base::Instant> restart_at_;
+  std::optional<std::string> fault_;
+};
+
+}  // namespace caponier::daemon

@@ -1,0 +1,66 @@
+#pragma once
+// The side that speaks with peers: asks the process that has the keys, and remembers what was
+// asked, so that everything gets an answer even when that process ends.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/key_messages.h"
+
+namespace caponier::gateway {
+
+class KeyClient {
+ public:
+  /// AuthRequests under way; more are answered at once, as unavailable.
+  static constexpr std::size_t waiting_max = 4096;
+
+  KeyClient(const pki::PkiProvider& pki, base::Bytes fingerprint_salt)
+      : pki_(pki), salt_(base::to_vec(fingerprint_salt)) {}
+
+  void handle(const ike::AuthRequest& request);
+  [[nodiscard]] std::optional<ike::AuthReply> poll_reply();
+  /// To be sent, in this order.
+  [[nodiscard]] std::optional<base::ByteVec> poll_message();
+
+  /// Reads the configuration there. It counts from commit() on.
+  void load();
+  void commit();
+  /// Set once, when a load has ended: what the keys are, or every mistake.
+  using Loaded = std::expected<config::HeldKeys, std::vector<config::ConfigError>>;
+  [[nodiscard]] std::optional<Loaded> take_loaded() { return std::exchange(loaded_, std::nullopt); }
+
+  /// False when the message makes no sense: the process is to be ended.
+  [[nodiscard]] bool handle_message(base::Bytes message);
+  /// The process is gone, and with it what it was asked.
+  void handle_lost();
+  /// There is another; what counted in the old one has to be loaded.
+  void handle_started() { is_there_ = true; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+
+ private:
+  void take(HeldPeer peer);
+  void take(LoadFault fault);
+  void take(LoadDone done);
+  void take(ike::AuthReply reply);
+  void refuse(std::pair<ike::IkeSaId, std::uint64_t> asked, std::string why);
+  [[nodiscard]] std::optional<pki::Credential> credential_of(const HeldCredential& held) const;
+
+  const pki::PkiProvider& pki_;
+  base::ByteVec salt_;
+  bool is_there_ = true;
+  std::uint64_t ticket_ = 0;
+  config::HeldKeys keys_;  ///< of the load under way
+  std::vector<config::ConfigError> errors_;
+  std::optional<Loaded> loaded_;
+  std::set<std::pair<ike::IkeSaId, std::uint64_t>> waiting_;
+  std::deque<base::ByteVec> messages_;
+  std::deque<ike::AuthReply> replies_;
+};
+
+}  // namespace caponier::gateway

@@ -1,0 +1,65 @@
+#pragma once
+// What the process that has the keys and the one that speaks with peers tell each other: pre-shared
+// and private keys stay in the first. One message is one datagram; both ends judge what they read,
+// for either may have been taken over.
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "config/config.h"
+#include "ike/actions.h"
+
+namespace caponier::gateway {
+
+/// More than the octets that are signed (an IKE message, a nonce and a MAC) or a chain need.
+inline constexpr std::size_t key_message_size_max = std::size_t{128} * 1024;
+inline constexpr std::size_t key_text_size_max = 4096;  ///< longer ones are cut
+inline constexpr std::size_t fingerprint_salt_size = 32;
+
+/// Read the configuration anew, and tell what can be told of its keys. They count from CommitKeys
+/// on.
+struct LoadKeys {
+  std::uint64_t ticket = 0;
+  base::ByteVec fingerprint_salt;
+};
+struct CommitKeys {
+  std::uint64_t ticket = 0;
+};
+/// Of an AuthRequest goes over what Keyholder looks at: neither the peer's identity and
+/// certificates nor its wishes.
+using KeyCommand = std::variant<LoadKeys, CommitKeys, ike::AuthRequest>;
+
+/// The public part of a credential.
+struct HeldCredential {
+  std::string name;
+  base::ByteVec spki;
+  std::vector<base::ByteVec> chain;  ///< DER
+  std::vector<pki::KeyHash> authorities;
+  friend bool operator==(const HeldCredential&, const HeldCredential&) = default;
+};
+/// The answer to LoadKeys: one for each connection that has keys, or LoadFault; then LoadDone.
+struct HeldPeer {
+  std::uint64_t ticket = 0;
+  std::string name;
+  base::ByteVec psk_fingerprint;  ///< HMAC of the key under the salt; empty: it has none
+  std::optional<HeldCredential> credential;
+};
+struct LoadFault {
+  std::uint64_t ticket = 0;
+  config::ConfigError error;
+};
+struct LoadDone {
+  std::uint64_t ticket = 0;
+};
+using KeyNews = std::variant<HeldPeer, LoadFault, LoadDone, ike::AuthReply>;
+
+/// Empty when it is larger than key_message_size_max.
+[[nodiscard]] std::optional<base::ByteVec> encode(const KeyCommand& command);
+[[nodiscard]] std::optional<base::ByteVec> encode(const KeyNews& news);
+[[nodiscard]] base::Wire<KeyCommand> decode_key_command(base::Bytes message);
+[[nodiscard]] base::Wire<KeyNews> decode_key_news(base::Bytes message);
+
+}  // namespace caponier::gateway

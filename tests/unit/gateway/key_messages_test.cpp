@@ -1,0 +1,102 @@
+#include "gateway/key_messages.h"
+
+#include <gtest/gtest.h>
+
+namespace caponier::gateway {
+namespace {
+
+base::ByteVec octets(std::string_view text) { return base::to_vec(base::as_bytes(text)); }
+
+ike::AuthRequest request() {
+  ike::AuthRequest one;
+  one.sa = {3};
+  one.request = 9;
+  one.connection = "branch";
+  one.prf = crypto::PrfId::hmac_sha2_256;
+  one.signed_octets = octets("octets");
+  one.proof = ike::PeerProof{{}, wire::AuthMethod::shared_key_mic, octets("mac"), {}};
+  one.hashes = {2, 5};
+  return one;
+}
+
+HeldPeer peer() {
+  return {7, "branch", octets("print"),
+          HeldCredential{"gw.pem", octets("spki"), {octets("leaf"), octets("above")}, {{}, {}}}};
+}
+
+TEST(KeyMessages, a_request_arrives_as_it_was_sent) {
+  const auto command = decode_key_command(*encode(KeyCommand{request()}));
+  ASSERT_TRUE(command);
+  const auto& found = std::get<ike::AuthRequest>(*command);
+  EXPECT_EQ(found.sa.value, 3u);
+  EXPECT_EQ(found.request, 9u);
+  EXPECT_EQ(found.connection, "branch");
+  EXPECT_EQ(found.prf, crypto::PrfId::hmac_sha2_256);
+  EXPECT_EQ(found.signed_octets, octets("octets"));
+  EXPECT_EQ(found.proof->method, wire::AuthMethod::shared_key_mic);
+  EXPECT_EQ(found.proof->auth, octets("mac"));
+  EXPECT_EQ(found.hashes, (std::vector<std::uint16_t>{2, 5}));
+}
+
+TEST(KeyMessages, what_is_told_of_keys_arrives_as_it_was_sent) {
+  const auto news = decode_key_news(*encode(KeyNews{peer()}));
+  ASSERT_TRUE(news);
+  const auto& found = std::get<HeldPeer>(*news);
+  EXPECT_EQ(found.ticket, 7u);
+  EXPECT_EQ(found.name, "branch");
+  EXPECT_EQ(found.psk_fingerprint, octets("print"));
+  EXPECT_EQ(found.credential, peer().credential);
+
+  const config::ConfigError error{{"c.toml", 3, 1}, "what is wrong", "what to do"};
+  const auto fault = decode_key_news(*encode(KeyNews{LoadFault{7, error}}));
+  EXPECT_EQ(std::get<LoadFault>(*fault).error.to_string(), error.to_string());
+
+  ike::AuthReply reply;
+  reply.sa = {3};
+  reply.outcome = ike::AuthOutcome::made;
+  reply.auth = octets("signature");
+  reply.certificates = {{4, octets("leaf")}};
+  reply.why = "why";
+  const auto answer = decode_key_news(*encode(KeyNews{reply}));
+  const auto& made = std::get<ike::AuthReply>(*answer);
+  EXPECT_EQ(made.outcome, ike::AuthOutcome::made);
+  EXPECT_EQ(made.auth, reply.auth);
+  EXPECT_EQ(made.certificates, reply.certificates);
+  EXPECT_EQ(made.why, "why");
+}
+
+TEST(KeyMessages, a_message_cut_anywhere_or_with_more_behind_is_refused) {
+  for (base::ByteVec message :
+       {*encode(KeyCommand{request()}), *encode(KeyCommand{CommitKeys{1}})}) {
+    for (std::size_t size = 0; size < message.size(); ++size) {
+      EXPECT_FALSE(decode_key_command(base::Bytes{message}.first(size)));
+    }
+    EXPECT_FALSE(decode_key_news(message));  // nobody is told what to tell
+    message.push_back(std::byte{0});
+    EXPECT_FALSE(decode_key_command(message));
+  }
+  const base::ByteVec news = *encode(KeyNews{peer()});
+  for (std::size_t size = 0; size < news.size(); ++size) {
+    EXPECT_FALSE(decode_key_news(base::Bytes{news}.first(size)));
+  }
+}
+
+TEST(KeyMessages, nothing_larger_than_the_limit_is_sent_and_long_words_are_cut) {
+  ike::AuthRequest large = request();
+  large.signed_octets.resize(key_message_size_max);
+  EXPECT_FALSE(encode(KeyCommand{large}));
+  ike::AuthReply reply;
+  reply.why = std::string(2 * key_text_size_max, 'x');
+  const auto found = decode_key_news(*encode(KeyNews{reply}));
+  EXPECT_EQ(std::get<ike::AuthReply>(*found).why.size(), key_text_size_max);
+}
+
+TEST(KeyMessages, outcomes_and_salts_that_do_not_exist_are_refused) {
+  base::ByteVec reply = *encode(KeyNews{ike::AuthReply{}});
+  reply.at(17) = std::byte{9};  // kind, sa, request; outcome
+  EXPECT_FALSE(decode_key_news(reply));
+  EXPECT_FALSE(decode_key_command(*encode(KeyCommand{LoadKeys{1, octets("short")}})));
+}
+
+}  // namespace
+}  // namespace caponier::gateway

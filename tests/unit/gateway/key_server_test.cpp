@@ -1,0 +1,189 @@
+// Both ends of what lies between the process that has the keys and the one that speaks with peers.
+
+#include "gateway/key_server.h"
+
+#include <gtest/gtest.h>
+
+#include "crypto/null/provider.h"
+#include "gateway/key_client.h"
+#include "ike/auth_methods.h"
+#include "unit/config/memory_source.h"
+#include "unit/gateway/fake_pki.h"
+
+namespace caponier::gateway {
+namespace {
+
+const std::string branch =
+    "[site.branch]\nremote = \"192.0.2.1\"\npsk = \"@branch\"\nlocal_nets = [\"10.1.0.0/16\"]\n"
+    "remote_nets = [\"10.2.0.0/16\"]\n";
+
+ike::AuthRequest request_for(const char* connection, std::uint64_t number = 9) {
+  ike::AuthRequest request;
+  request.sa = {3};
+  request.request = number;
+  request.connection = connection;
+  request.prf = crypto::PrfId::hmac_sha2_256;
+  request.signed_octets = base::to_vec(base::as_bytes("octets"));
+  return request;
+}
+
+struct Ends {
+  crypto::NullProvider crypto{nullptr};
+  test::FakePki pki;
+  config::MemorySource source = config::source_of(branch);
+  KeyServer server{std::string{config::main_file}, source, crypto};
+  base::ByteVec salt = base::ByteVec(fingerprint_salt_size);
+  KeyClient client{pki, salt};
+
+  void carry() {
+    while (const auto message = client.poll_message()) {
+      std::vector<base::ByteVec> answers;
+      ASSERT_TRUE(server.handle(*message, answers));
+      for (const auto& answer : answers) ASSERT_TRUE(client.handle_message(answer));
+    }
+  }
+  std::optional<KeyClient::Loaded> load() {
+    client.load();
+    carry();
+    return client.take_loaded();
+  }
+  ike::AuthReply ask(const ike::AuthRequest& request) {
+    client.handle(request);
+    carry();
+    return client.poll_reply().value_or(ike::AuthReply{});
+  }
+};
+
+TEST(KeyProcess, makes_an_auth_value_from_a_key_that_never_comes_over) {
+  Ends ends;
+  const auto loaded = ends.load();
+  ASSERT_TRUE(loaded && *loaded);
+  EXPECT_EQ((*loaded)->find("branch").psk_fingerprint.size(), 32u);
+  ends.client.commit();
+  const ike::AuthReply reply = ends.ask(request_for("branch"));
+  EXPECT_EQ(reply.outcome, ike::AuthOutcome::made);
+  const auto expected = ike::answer_by_shared_key(request_for("branch"), ends.crypto,
+                                                  base::as_bytes(config::strong_secret));
+  EXPECT_EQ(reply.auth, expected.auth);
+}
+
+TEST(KeyProcess, nothing_it_says_holds_the_key) {
+  Ends ends;
+  ends.client.load();
+  ends.client.commit();
+  ends.client.handle(request_for("branch"));
+  while (const auto message = ends.client.poll_message()) {
+    std::vector<base::ByteVec> answers;
+    ASSERT_TRUE(ends.server.handle(*message, answers));
+    for (const auto& answer : answers) {
+      EXPECT_EQ(base::as_text(answer).find(config::strong_secret), std::string_view::npos);
+    }
+  }
+}
+
+TEST(KeyProcess, what_was_loaded_counts_when_it_is_said) {
+  Ends ends;
+  ASSERT_TRUE(ends.load());
+  EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::unavailable);
+  ends.client.commit();
+  EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::made);
+  // A load that fails, or that nobody wants, changes nothing.
+  ends.source.secrets.clear();
+  const auto failed = ends.load();
+  ASSERT_TRUE(failed && !*failed);
+  EXPECT_NE(failed->error().front().to_string().find("cannot read secret '@branch'"),
+            std::string::npos);
+  EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::made);
+}
+
+TEST(KeyProcess, the_same_key_has_the_same_fingerprint_and_another_has_another) {
+  Ends ends;
+  const auto first = (*ends.load())->find("branch").psk_fingerprint;
+  EXPECT_EQ((*ends.load())->find("branch").psk_fingerprint, first);
+  ends.source.secrets["@branch"] = "b5Zr0qPz6uVt1wXy3aBc4dEf7gHi8jKl9mNo2pQr+Ss=";
+  EXPECT_NE((*ends.load())->find("branch").psk_fingerprint, first);
+}
+
+TEST(KeyProcess, who_was_asking_when_it_ends_is_told_so) {
+  Ends ends;
+  ends.client.handle(request_for("branch"));
+  ends.client.handle_lost();
+  const auto reply = ends.client.poll_reply();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->outcome, ike::AuthOutcome::unavailable);
+  EXPECT_EQ(reply->request, 9u);
+  EXPECT_NE(reply->why.find("has ended and is started again"), std::string::npos);
+  // Until it is back, at once.
+  ends.client.handle(request_for("branch"));
+  EXPECT_TRUE(ends.client.poll_reply());
+  ends.client.handle_started();
+  EXPECT_TRUE(ends.load());
+  ends.client.commit();
+  EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::made);
+}
+
+TEST(KeyProcess, so_many_wait_and_no_more) {
+  Ends ends;
+  for (std::uint64_t i = 0; i < KeyClient::waiting_max; ++i) {
+    ends.client.handle(request_for("branch", i));
+  }
+  EXPECT_FALSE(ends.client.poll_reply());
+  ends.client.handle(request_for("branch", KeyClient::waiting_max));
+  EXPECT_EQ(ends.client.poll_reply()->outcome, ike::AuthOutcome::unavailable);
+  EXPECT_EQ(ends.client.waiting(), KeyClient::waiting_max);
+}
+
+TEST(KeyProcess, answers_that_nobody_asked_for_are_dropped) {
+  Ends ends;
+  ike::AuthReply reply;
+  reply.sa = {3};
+  reply.request = 9;
+  reply.outcome = ike::AuthOutcome::right;
+  EXPECT_TRUE(ends.client.handle_message(*encode(KeyNews{reply})));
+  EXPECT_FALSE(ends.client.poll_reply());
+}
+
+TEST(KeyProcess, nonsense_ends_the_conversation) {
+  Ends ends;
+  std::vector<base::ByteVec> answers;
+  EXPECT_FALSE(ends.server.handle(base::as_bytes("nonsense"), answers));
+  EXPECT_FALSE(ends.server.handle({}, answers));
+  EXPECT_FALSE(ends.client.handle_message(base::as_bytes("nonsense")));
+}
+
+TEST(KeyProcess, a_configuration_without_keys_reads_none) {
+  Ends ends;
+  const auto held = ends.load();
+  ASSERT_TRUE(held && *held);
+  class Source final : public config::Source {
+   public:
+    explicit Source(const config::HeldKeys& keys) : keys_(keys) {}
+    std::expected<std::string, config::FileError> read_config(const std::string&) override {
+      return branch;
+    }
+    std::vector<std::string> list_fragments(const std::string&) override { return {}; }
+    std::expected<base::SecretBytes, config::FileError> read_secret(std::string_view) override {
+      ADD_FAILURE() << "a secret was read";
+      return base::SecretBytes{};
+    }
+    [[nodiscard]] const config::HeldKeys* held_keys() const override { return &keys_; }
+
+   private:
+    const config::HeldKeys& keys_;
+  };
+  Source source{**held};
+  const auto config = config::load("caponier.toml", source);
+  ASSERT_TRUE(config);
+  EXPECT_EQ((*config)->peers.front().psk, nullptr);
+  EXPECT_EQ((*config)->peers.front().psk_fingerprint, (*held)->find("branch").psk_fingerprint);
+
+  const config::HeldKeys none;
+  Source changed{none};
+  const auto refused = config::load("caponier.toml", changed);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().front().to_string().find("changed while the configuration was read"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace caponier::gateway
