@@ -202,7 +202,7 @@ void IkeSa::shorten_in_flight(Instant now) {
 bool IkeSa::has_patience(const InFlight& request, Instant now) {
   if (!mobility_.is_agreed || state_ != IkeState::established) return false;
   // Then the peer is not away: it has come back without this SA.
-  if (Twins{*this}.has_newer()) return false;
+  if (Twins{*this}.newer_since()) return false;
   const base::Duration limit = shared_.limits().mobile_patience;
   if (mobility_.lost_since) return now - *mobility_.lost_since < limit;
   //= rfc4555#3.11-1

@@ -8,6 +8,7 @@
 
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/twins.h"
 
 namespace caponier::ike {
 
@@ -63,8 +64,15 @@ void IkeSa::handle_lifetime(Instant now) {
   if (is_due(expires_at_) || is_due(auth_expires_at_)) return close(EndReason::expired, now);
   if (is_retired()) return;
   if (is_due(reauth_at_)) {
-    reauth_at_.reset();
-    shared_.reauthentications.push_back(id_);
+    // The peer has just authenticated anew itself, and is about to delete this one. Two that take
+    // the place of one would both stay.
+    const auto newer = Twins{*this}.newer_since();
+    if (newer && now < *newer + unnoticed_twin_wait) {
+      reauth_at_ = *newer + unnoticed_twin_wait;
+    } else {
+      reauth_at_.reset();
+      shared_.reauthentications.push_back(id_);
+    }
   }
   if (!is_due(rekey_at_)) return;
   rekey_at_.reset();

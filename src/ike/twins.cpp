@@ -21,10 +21,14 @@ std::vector<IkeSa*> Twins::all() const {
   return found;
 }
 
-bool Twins::has_newer() const {
-  return std::ranges::any_of(all(), [this](const IkeSa* twin) {
-    return twin->state_ == IkeState::established && *twin->established_at_ > *sa_.established_at_;
-  });
+std::optional<Instant> Twins::newer_since() const {
+  std::optional<Instant> newest;
+  for (const IkeSa* const twin : all()) {
+    const bool is_newer =
+        twin->state_ == IkeState::established && *twin->established_at_ > *sa_.established_at_;
+    if (is_newer && (!newest || *twin->established_at_ > *newest)) newest = twin->established_at_;
+  }
+  return newest;
 }
 
 bool Twins::has_lasting() const {

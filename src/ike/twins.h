@@ -21,8 +21,8 @@ class Twins {
 
   /// One that will not be ended is there.
   [[nodiscard]] bool has_lasting() const;
-  /// Another one has come up since.
-  [[nodiscard]] bool has_newer() const;
+  /// When the newest of those came up that have come up since this one.
+  [[nodiscard]] std::optional<base::Instant> newer_since() const;
   /// When lasting ones will send on the children that only this SA still sends on.
   [[nodiscard]] std::optional<base::Instant> ready_at() const;
   /// This one goes: its children send no more where those of a lasting one do. Once the DELETE has
