@@ -94,6 +94,7 @@ TEST(EapNegotiation, a_storm_of_naks_ends_when_every_method_was_offered_once) {
   EXPECT_EQ(reason_of(step), FailureReason::no_common_method);
 }
 
+//= rfc7296#3.16-4 type=test
 TEST(EapNegotiation, a_nak_in_the_middle_of_a_method_is_out_of_place) {
   Pair pair{{Type::mschapv2}};
   const auto server = pair.make_server();
@@ -128,6 +129,7 @@ TEST(EapNegotiation, an_expanded_type_is_refused_in_kind) {
   EXPECT_EQ(base::to_hex(packet_of(step)), "02030014fe00000000000003fe0000000000001a");
 }
 
+//= rfc7296#3.16-5 rfc7296#3.16-7 type=test
 TEST(EapConversation, identity_is_asked_for_unless_it_is_known) {
   Pair pair{{Type::mschapv2}};
   pair.server_settings.ask_identity = false;
@@ -174,6 +176,7 @@ TEST(EapConversation, early_success_is_no_success) {  // CVE-2021-45079
   }
 }
 
+//= rfc7296#3.16-1 type=test
 TEST(EapConversation, a_wrong_identifier_ends_it) {
   Pair pair{{Type::mschapv2}};
   const auto server = pair.make_server();

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "unit/ike/pair.h"
 
 namespace caponier::ike::test {
@@ -74,7 +76,7 @@ struct EapPair : Pair {
   }
 };
 
-//= rfc7296#2.16-1..3,7,10 type=test
+//= rfc7296#2.16-1..3,7,10 rfc7296#5-5 type=test
 TEST(IkeEap, a_user_comes_in_and_both_ends_prove_the_key) {
   EapPair pair;
   pair.start();
@@ -263,7 +265,7 @@ struct LeasePair : Pair {
   }
 };
 
-//= rfc7296#2.19-1 rfc7296#2.19-4..5 type=test
+//= rfc7296#2.19-1 rfc7296#2.19-4..5 rfc7296#4-9..11 type=test
 TEST(IkeLeases, the_child_is_for_the_address_that_was_given) {
   LeasePair pair;
   pair.start();
@@ -275,6 +277,48 @@ TEST(IkeLeases, the_child_is_for_the_address_that_was_given) {
   EXPECT_EQ(pair.a.record.configured.front().attributes.size(), 2u);
   ASSERT_EQ(pair.b.record.lease_requests.size(), 1u);
   EXPECT_EQ(pair.b.record.lease_requests.front().identity, "a.example");
+}
+
+//= rfc7296#2.19-2..3 rfc7296#3.15.1-7,16 type=test
+TEST(IkeLeases, the_configuration_payload_stands_before_the_sa_and_asks_without_saying) {
+  for (const bool with_eap : {false, true}) {
+    EapPair eap;
+    LeasePair plain;
+    Pair& pair = with_eap ? static_cast<Pair&>(eap) : plain;
+    if (with_eap) {
+      eap.user.wish = plain.user.wish;
+      eap.user.children = plain.user.children;
+      eap.gateway.gives_leases = true;
+      eap.gateway.children = plain.gateway.children;
+      eap.b.leases = plain.b.leases;
+      eap.start();
+    } else {
+      plain.start();
+    }
+    ASSERT_TRUE(pair.is_up());
+    ASSERT_FALSE(pair.a.record.keys.empty());
+    Forger reader{pair.a.record.keys.front()};
+    std::size_t with_sa = 0;
+    for (std::size_t i = 2; i < pair.sent.size(); ++i) {
+      const auto payloads = reader.open(pair.sent[i].message);
+      const auto place_of = [&](wire::PayloadType type) {
+        return std::ranges::find(payloads, type, &wire::type_of) - payloads.begin();
+      };
+      const auto end = std::ssize(payloads);
+      const auto sa = place_of(wire::PayloadType::sa);
+      const auto config = place_of(wire::PayloadType::cp);
+      EXPECT_EQ(sa == end, config == end);
+      if (sa == end) continue;
+      ++with_sa;
+      EXPECT_LT(config, sa);
+      const auto* const asked = wire::find<wire::ConfigPayload>(payloads);
+      if (!pair.sent[i].to_b) continue;
+      for (const wire::ConfigAttribute& attribute : asked->attributes) {
+        EXPECT_TRUE(attribute.value.empty()) << attribute.type;
+      }
+    }
+    EXPECT_EQ(with_sa, 2u);
+  }
 }
 
 TEST(IkeLeases, what_is_rekeyed_keeps_the_address_and_the_end_gives_it_back) {
@@ -406,7 +450,7 @@ struct SignedPair : Pair {
   }
 };
 
-//= rfc7427#4-1 type=test
+//= rfc7427#4-1 rfc7296#3.6-1 rfc7296#3.7-3 type=test
 TEST(IkeSignatures, certificates_hashes_and_wishes_reach_the_keyholder) {
   SignedPair pair;
   pair.start();

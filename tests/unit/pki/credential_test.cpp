@@ -132,6 +132,7 @@ TEST(KeyFile, whose_public_part_is_another_is_refused) {
   EXPECT_FALSE(load(mixed).has_value());
 }
 
+//= rfc7296#1.2-1 rfc7296#3.6-3 type=test
 TEST(Credential, puts_leaf_and_intermediates_in_order_and_leaves_the_root_out) {
   Chain chain;
   chain.build();
