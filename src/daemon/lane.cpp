@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "io/os/clock.h"
@@ -113,7 +114,7 @@ void Lane::pump_clear(Queue& queue) {
     if (count == 0) return;
     protect(count);
     // Fragments that have become a packet.
-    while (worker_.has_released()) protect(worker_.take_waiting(clear_batch_));
+    if (worker_.has_released()) release();
     announce();
     if (count < clear_batch_max) return;
   }
@@ -122,8 +123,16 @@ void Lane::pump_clear(Queue& queue) {
 void Lane::release_waiting() {
   if (!worker_.has_released()) return;
   const base::Guard guard{worker_.lock()};
-  while (const std::size_t count = worker_.take_waiting(clear_batch_)) protect(count);
+  release();
   announce();
+}
+
+/// The buffers of the clear side are free here.
+void Lane::release() {
+  while (const std::size_t count = worker_.take_waiting(clear_batch_)) protect(count);
+  const auto room = std::span{open_items_}.first(std::min(open_items_.size(), clear_batch_max));
+  for (std::size_t i = 0; i < room.size(); ++i) room[i].packet = clear_batch_[i];
+  while (const std::size_t count = worker_.take_early(room)) open_batch(room.first(count));
 }
 
 /// The first `count` packets of clear_batch_.

@@ -101,6 +101,8 @@ class Lane {
   template <class Queue>
   void pump_clear(Queue& queue);
   void protect(std::size_t count);
+  /// Under the lock: what had to wait for its SA, both ways.
+  void release();
   void pump_udp(io::IpSocket& socket);
   /// ESP or AH.
   void pump_raw(io::IpSocket& socket);

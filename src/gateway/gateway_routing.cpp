@@ -156,6 +156,9 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
   std::visit(Overloaded{
                  [&](ike::Transmit& transmit_now) { transmit(std::move(transmit_now), now); },
                  [&](const ike::CloseStream& close) { emit(close); },
+                 [&](const policy::ExpectSa& expected) {
+                   workers_.change([&](ipsec::Engine& one) { one.expect(expected); });
+                 },
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
                    totals_.handle_removed(sa.id, workers_);

@@ -36,6 +36,12 @@ std::size_t Worker::take_waiting(std::span<ipsec::PacketBuffer* const> to) {
   return count;
 }
 
+std::size_t Worker::take_early(std::span<ipsec::OpenItem> to) {
+  const std::size_t count = engine_.take_early(to);
+  publish();
+  return count;
+}
+
 void Worker::handle_deadline(base::Instant now) {
   engine_.handle_deadline(now);
   if (inspection_.is_on()) [[unlikely]] {

@@ -46,6 +46,7 @@ class Worker {
   void open(std::span<ipsec::OpenItem> items, base::Instant now);
   [[nodiscard]] std::span<const ipsec::ProtectItem> made() const { return engine_.made(); }
   [[nodiscard]] std::size_t take_waiting(std::span<ipsec::PacketBuffer* const> to);
+  [[nodiscard]] std::size_t take_early(std::span<ipsec::OpenItem> to);
 
   // For the control side.
   /// Lifetimes, and what was made for them: see made().
@@ -61,7 +62,7 @@ class Worker {
   // These need no lock, and are as of the last call of another function.
   [[nodiscard]] std::optional<base::Instant> next_deadline() const;
   [[nodiscard]] bool has_news() const { return has_news_.load(std::memory_order_acquire); }
-  /// Packets wait that take_waiting() would give.
+  /// Packets wait that take_waiting() or take_early() would give.
   [[nodiscard]] bool has_released() const { return has_released_.load(std::memory_order_acquire); }
 
  private:

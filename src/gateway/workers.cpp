@@ -73,6 +73,7 @@ std::vector<std::unique_lock<base::Lock>> Workers::lock_all() const {
 
 std::expected<void, crypto::CryptoError> Workers::install(policy::InstallSa sa, base::Instant now) {
   const policy::ChildSaId id = sa.id;
+  const base::Spi spi_in = sa.spi_in;
   std::shared_ptr<ipsec::SaCommon> common;
   // At the same instant everywhere: what one worker sends on it, the peer may answer to another.
   const auto held = lock_all();
@@ -83,7 +84,11 @@ std::expected<void, crypto::CryptoError> Workers::install(policy::InstallSa sa, 
     ipsec::Engine& engine = workers_[i]->engine();
     const auto installed = engine.install_beside(std::move(own), common, now);
     if (!installed) {
-      for (const auto& worker : workers_) worker->engine().remove(id);
+      for (const auto& worker : workers_) {
+        worker->engine().remove(id);
+        worker->engine().expect({spi_in, false});
+        worker->publish();
+      }
       return installed;
     }
     if (i == 0 && workers_.size() > 1) common = engine.common_of(id);

@@ -228,10 +228,10 @@ struct KeysExported {
 };
 
 using Action =
-    std::variant<Transmit, CloseStream, policy::InstallSa, policy::SwitchSa, policy::RemoveSa,
-                 policy::MoveSa, policy::SkipSa, AuthRequest, EapRequest, EapEnded, LeaseRequest,
-                 LeaseEnded, Configured, IkeAnswered, IkeUp, IkeDown, Redirected, ChildUp,
-                 ChildDown, PathProbed, KeysExported, base::Event>;
+    std::variant<Transmit, CloseStream, policy::ExpectSa, policy::InstallSa, policy::SwitchSa,
+                 policy::RemoveSa, policy::MoveSa, policy::SkipSa, AuthRequest, EapRequest,
+                 EapEnded, LeaseRequest, LeaseEnded, Configured, IkeAnswered, IkeUp, IkeDown,
+                 Redirected, ChildUp, ChildDown, PathProbed, KeysExported, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.

@@ -127,6 +127,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.receives_only = !child.sends;
   action.resource = info.resource;
   shared_.emit(std::move(action));
+  shared_.settle(spi_in);
   if (child.is_announced) announce_child(info, replacement);
   shared_.child_owner[info.id] = id_;
   Child& made = children_.emplace(info.id, std::move(child)).first->second;

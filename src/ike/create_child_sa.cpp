@@ -21,12 +21,11 @@ using Payloads = std::vector<wire::Payload>;
 namespace {
 
 /// What takes the place of an SA leads to the same worker, so that flows keep their order.
-base::Spi spi_for(Shared& shared, std::optional<policy::ResourceId> resource,
-                  const Child* replaced) {
-  if (replaced != nullptr) {
-    resource = policy::ResourceId{base::worker_of(replaced->info.spi_in, shared.config.workers)};
-  }
-  return shared.allocate_spi(resource);
+std::optional<policy::ResourceId> worker_for(const Shared& shared,
+                                             std::optional<policy::ResourceId> resource,
+                                             const Child* replaced) {
+  if (replaced == nullptr) return resource;
+  return policy::ResourceId{base::worker_of(replaced->info.spi_in, shared.config.workers)};
 }
 constexpr std::size_t nonce_size = 32;
 constexpr unsigned group_retries_max = 3;
@@ -114,9 +113,10 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
     creation.ke = std::move(*ke);
   }
   creation.nonce = shared_.new_nonce(nonce_size);
-  creation.offer = make_child_offer(ChildConfigPtr{connection_, &*config},
-                                    spi_for(shared_, creation.resource, old), group, scene(false),
-                                    model ? &*model : nullptr, wanted.trigger);
+  const base::Spi spi_in =
+      shared_.allocate_expected_spi(worker_for(shared_, creation.resource, old));
+  creation.offer = make_child_offer(ChildConfigPtr{connection_, &*config}, spi_in, group,
+                                    scene(false), model ? &*model : nullptr, wanted.trigger);
   Payloads payloads;
   if (old != nullptr) {
     payloads.emplace_back(
@@ -302,7 +302,8 @@ void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloa
     our_ke = wire::KePayload{static_cast<std::uint16_t>(agreement.suite.ke),
                              base::to_vec((*ke)->public_value())};
   }
-  const base::Spi spi_in = spi_for(shared_, replacement.resource, find_child(replacement.replaces));
+  const base::Spi spi_in = shared_.allocate_spi(
+      worker_for(shared_, replacement.resource, find_child(replacement.replaces)));
   const base::ByteVec nonce = shared_.new_nonce(nonce_size);
   const auto& peer_nonce = wire::find<wire::NoncePayload>(payloads)->data;
   Child* const child =

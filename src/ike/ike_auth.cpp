@@ -156,8 +156,9 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   append_gifts(payloads, nullptr, now);
   if (!wants_childless()) {
     const ChildConfigPtr child{connection_, &connection.children.front()};
-    handshake_->offer = make_child_offer(child, shared_.allocate_spi(), crypto::KeGroup::none,
-                                         scene(true), nullptr, handshake_->trigger);
+    handshake_->offer =
+        make_child_offer(child, shared_.allocate_expected_spi(), crypto::KeGroup::none, scene(true),
+                         nullptr, handshake_->trigger);
     for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
   }
   if (!handshake_->peer_methods.empty()) {

@@ -101,6 +101,18 @@ base::Spi Shared::allocate_spi(std::optional<policy::ResourceId> resource) {
   }
 }
 
+base::Spi Shared::allocate_expected_spi(std::optional<policy::ResourceId> resource) {
+  const base::Spi spi = allocate_spi(resource);
+  expected_spis_.insert(spi);
+  emit(policy::ExpectSa{spi, true});
+  return spi;
+}
+
+void Shared::release(base::Spi spi) {
+  inbound_spis_.erase(spi);
+  if (expected_spis_.erase(spi) > 0) emit(policy::ExpectSa{spi, false});
+}
+
 IkeSa* Shared::find(IkeSaId id) const {
   const auto found = sas.find(id);
   return found == sas.end() ? nullptr : found->second;

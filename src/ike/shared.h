@@ -79,7 +79,11 @@ class Shared {
   /// Random, unique among ours, not reserved; given back with release(). Leads to the worker that
   /// is the resource, or to each in turn.
   [[nodiscard]] base::Spi allocate_spi(std::optional<policy::ResourceId> resource = {});
-  void release(base::Spi spi) { inbound_spis_.erase(spi); }
+  /// For a request: the peer may send with it before its answer has come.
+  [[nodiscard]] base::Spi allocate_expected_spi(std::optional<policy::ResourceId> resource = {});
+  /// Its SA has been installed.
+  void settle(base::Spi spi) { expected_spis_.erase(spi); }
+  void release(base::Spi spi);
   [[nodiscard]] base::IkeSpi allocate_ike_spi(IkeSaId owner);
   /// For a half-open SA: not entered anywhere yet.
   [[nodiscard]] base::IkeSpi new_ike_spi();
@@ -144,6 +148,7 @@ class Shared {
   std::uint64_t last_request_ = 0;
   std::uint32_t next_worker_ = 0;
   std::set<base::Spi> inbound_spis_;
+  std::set<base::Spi> expected_spis_;  ///< of those
 };
 
 }  // namespace caponier::ike

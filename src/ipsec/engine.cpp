@@ -46,8 +46,10 @@ std::expected<void, crypto::CryptoError> Engine::install_beside(policy::InstallS
                                                                 base::Instant now) {
   CAPONIER_ASSERT(common == nullptr || common->shared);
   const ChildName child{sa.connection, sa.child};
+  const base::Spi spi_in = sa.spi_in;
   TRY_VOID(parts_->sad.install(std::move(sa), std::move(common), now));
   parts_->release_waiting(child, now);
+  parts_->early.release(spi_in);
   return {};
 }
 
@@ -57,6 +59,14 @@ std::shared_ptr<SaCommon> Engine::common_of(policy::ChildSaId id) const {
 }
 
 void Engine::remove(policy::ChildSaId id) { parts_->sad.remove(id); }
+
+void Engine::expect(const policy::ExpectSa& expected) {
+  if (expected.comes) {
+    parts_->early.expect(expected.spi_in);
+  } else {
+    parts_->early.give_up(expected.spi_in);
+  }
+}
 
 void Engine::switch_outbound(const policy::SwitchSa& choice) {
   parts_->sad.switch_outbound(choice.id, choice.sends);
@@ -121,8 +131,11 @@ std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
   return parts_->waiting.take(to);
 }
 
+std::size_t Engine::take_early(std::span<OpenItem> to) { return parts_->early.take(to); }
+
 void Engine::handle_deadline(base::Instant now) {
   parts_->audit.set_time(now);
+  parts_->early.handle_deadline(now);
   parts_->sad.handle_deadline(now);
   parts_->waiting.handle_deadline(now);
   parts_->reassembly.handle_deadline(now);
@@ -135,6 +148,10 @@ std::optional<base::Deadline> Engine::poll_deadline() const {
   if (waiting && (!earliest || *waiting < earliest->at)) {
     earliest = base::Deadline{*waiting, "packets that wait for their SA"};
   }
+  const auto early = parts_->early.poll_deadline();
+  if (early && (!earliest || *early < earliest->at)) {
+    earliest = base::Deadline{*early, "packets that came before their SA"};
+  }
   const auto fragments = parts_->reassembly.poll_deadline();
   if (fragments && (!earliest || fragments->at < earliest->at)) earliest = fragments;
   return earliest;
@@ -144,7 +161,9 @@ std::optional<Notice> Engine::poll_notice() { return parts_->notices.poll(); }
 
 bool Engine::has_notice() const { return !parts_->notices.is_empty(); }
 
-bool Engine::has_released() const { return parts_->waiting.has_released(); }
+bool Engine::has_released() const {
+  return parts_->waiting.has_released() || parts_->early.has_released();
+}
 
 std::string_view Engine::connection_of(policy::ChildSaId id) const {
   const Sa* const sa = parts_->sad.find(id);

@@ -80,6 +80,11 @@ struct EngineLimits {
   std::size_t waiting_packets_all_max = 4096;
   std::size_t waiting_bytes_all_max = std::size_t{8} << 20;
   base::Duration waiting_age_max{std::chrono::seconds{10}};
+  /// Packets that come before the SA that their peer answers with, and how long they may wait for
+  /// it.
+  std::size_t early_packets_max = 64;
+  std::size_t early_bytes_max = std::size_t{128} << 10;
+  base::Duration early_age_max{std::chrono::seconds{1}};
   /// Triggers whose Acquire is remembered, so that it is not repeated too soon.
   std::size_t acquires_remembered_max = 4096;
 };
@@ -133,7 +138,7 @@ inline constexpr std::size_t path_mtu_default = 1500;
 inline constexpr std::uint32_t icmp_sequence_window = 1U << 16;
 
 /// `held`: a copy waits in the engine for its SA, or for the other fragments of its packet; see
-/// take_waiting().
+/// take_waiting() and take_early().
 enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
 /// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and
@@ -217,6 +222,8 @@ class Engine {
   /// For install_beside(); null for an unknown SA.
   [[nodiscard]] std::shared_ptr<SaCommon> common_of(policy::ChildSaId id) const;
   void remove(policy::ChildSaId id);
+  /// What comes with this SPI before install() is held for a while, see take_early().
+  void expect(const policy::ExpectSa& expected);
   void switch_outbound(const policy::SwitchSa& choice);
   void move(const policy::MoveSa& move);
   void skip(const policy::SkipSa& skip);
@@ -246,7 +253,10 @@ class Engine {
   /// Fills as many of `to` as there are and returns their number. To be called until that is zero
   /// after every install(); the rest is dropped and counted when it has waited too long.
   [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
-  /// Whether take_waiting() would give any.
+  /// Packets that came before their SA, and shall go through open() now that it is there. Fills as
+  /// many of `to` as there are, whose packets are the caller's, and returns their number.
+  [[nodiscard]] std::size_t take_early(std::span<OpenItem> to);
+  /// Whether take_waiting() or take_early() would give any.
   [[nodiscard]] bool has_released() const;
 
   /// Time-based lifetimes, packets that have waited too long, and dummy packets: see made().

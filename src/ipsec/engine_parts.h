@@ -2,6 +2,7 @@
 // An engine's rooms, each borrowing those before it.
 
 #include "ipsec/audit.h"
+#include "ipsec/early.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_inbound.h"
 #include "ipsec/esp_outbound.h"
@@ -21,10 +22,11 @@ struct EngineParts {
         audit(limits, notices),
         sad(limits, rng, crypto, notices),
         waiting(limits, drops),
+        early(limits, audit, drops),
         reassembly(limits.reassembly, drops),
         policy(spd),
         outbound(limits, rng, spd, sad, notices, waiting, reassembly, audit, drops),
-        inbound(limits.clamp_mss, policy, sad, notices, audit, drops) {}
+        inbound(limits.clamp_mss, policy, sad, early, notices, audit, drops) {}
   EngineParts(const EngineParts&) = delete;
   EngineParts& operator=(const EngineParts&) = delete;
 
@@ -37,6 +39,7 @@ struct EngineParts {
   Audit audit;
   Sad sad;
   WaitingPackets waiting;
+  EarlyPackets early;
   Reassembly reassembly;
   InboundPolicy policy;
   EspOutbound outbound;

@@ -81,11 +81,12 @@ void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
 
 }  // namespace
 
-EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices,
-                       Audit& audit, base::DropCounters& drops)
+EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, EarlyPackets& early,
+                       Notices& notices, Audit& audit, base::DropCounters& drops)
     : clamp_mss_(clamp_mss),
       policy_(policy),
       sad_(sad),
+      early_(early),
       notices_(notices),
       audit_(audit),
       drops_(drops) {}
@@ -167,13 +168,25 @@ void EspInbound::prepare_all(base::Instant now) {
     }
     //= rfc4303#3.4.2-1 rfc4302#3.4.2-1
     if (found.sa == nullptr) {
-      drop(*found.item, nullptr, DropReason::esp_no_sa);
+      hold_or_drop(found, now);
     } else {
       if (found.sa != last) found.sa->opener_lines.prefetch(found.item->packet->size());
       last = found.sa;
       prepare(found, now);
     }
   }
+}
+
+void EspInbound::hold_or_drop(const Found& found, base::Instant now) {
+  OpenItem& item = *found.item;
+  const bool is_cut = found.whole != nullptr && item.protocol != policy::SaProtocol::ah;
+  if (is_cut) item.packet->grow_front(found.whole->headers.size);
+  if (early_.hold(found.spi, item, now)) {
+    item.verdict = Verdict::held;
+    return;
+  }
+  if (is_cut) item.packet->shrink_front(found.whole->headers.size);
+  drop(item, nullptr, DropReason::esp_no_sa);
 }
 
 void EspInbound::keep(OpenItem& item, base::Bytes packet) {

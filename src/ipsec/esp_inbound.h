@@ -8,6 +8,7 @@
 
 #include "ipsec/ah.h"
 #include "ipsec/audit.h"
+#include "ipsec/early.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp_burst.h"
 #include "ipsec/flow_cache.h"
@@ -26,8 +27,8 @@ class EspInbound {
   static constexpr std::uint32_t resync_failures = 64;
   static constexpr std::uint32_t resync_wraps_max = 16;
 
-  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, Notices& notices, Audit& audit,
-             base::DropCounters& drops);
+  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, EarlyPackets& early, Notices& notices,
+             Audit& audit, base::DropCounters& drops);
 
   template <class Watch = Unwatched>
   void run(std::span<OpenItem> items, base::Instant now, Watch watch = {});
@@ -73,6 +74,8 @@ class EspInbound {
 
   /// Of a whole packet; null when that is not what it should be. ESP then stands at the front.
   [[nodiscard]] const Whole* read_headers(OpenItem& item);
+  /// Its SA may be about to come; else it is dropped.
+  void hold_or_drop(const Found& found, base::Instant now);
   /// Appends a job, or drops the packet.
   void prepare(const Found& found, base::Instant now);
   void prepare_ah(const Found& found);
@@ -108,6 +111,7 @@ class EspInbound {
   bool clamp_mss_;
   InboundPolicy& policy_;
   Sad& sad_;
+  EarlyPackets& early_;
   Notices& notices_;
   Audit& audit_;
   base::DropCounters& drops_;

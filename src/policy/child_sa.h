@@ -112,6 +112,12 @@ struct RemoveSa {
   ChildSaId id;
 };
 
+/// We have told the peer an SPI, whose SA is installed when its answer has come. It may send first.
+struct ExpectSa {
+  base::Spi spi_in;
+  bool comes = true;  ///< false: it will not
+};
+
 /// Whether outbound traffic shall use this SA while another one of its child could.
 struct SwitchSa {
   ChildSaId id;

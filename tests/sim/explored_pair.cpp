@@ -136,6 +136,7 @@ void ExploredEnd::perform(ike::Action& action) {
                    if (!engine_.install(std::move(sa), pair_->now))
                      errors_.emplace_back("no SA installed");
                  },
+                 [&](const policy::ExpectSa& expected) { engine_.expect(expected); },
                  [&](const policy::SwitchSa& choice) { engine_.switch_outbound(choice); },
                  [&](const policy::RemoveSa& sa) { engine_.remove(sa.id); },
                  [&](const policy::MoveSa& move) { engine_.move(move); },

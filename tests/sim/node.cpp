@@ -178,7 +178,7 @@ void Node::drain() {
       perform(std::move(*action));
       continue;
     }
-    if (!drain_desk() && !protect_released()) break;
+    if (!drain_desk() && !protect_released() && !open_early()) break;
   }
   draining_ = false;
 }
@@ -226,6 +226,18 @@ bool Node::protect_released() {
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     if (gateway_->worker(i).take_waiting(waiting) == 0) continue;
     protect(packet, i);
+    return true;
+  }
+  return false;
+}
+
+bool Node::open_early() {
+  ipsec::PacketBuffer packet;
+  ipsec::OpenItem item;
+  item.packet = &packet;
+  for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
+    if (gateway_->worker(i).take_early({&item, 1}) == 0) continue;
+    open(item, i);
     return true;
   }
   return false;
@@ -343,14 +355,18 @@ void Node::handle_esp(const base::Path& path, base::Bytes esp, policy::SaProtoco
   item.protocol = protocol;
   const auto numbers = ipsec::numbers_of(esp, protocol, false);
   const std::size_t worker = numbers ? numbers->spi().value % gateway_->worker_count() : 0;
+  open(item, worker);
+}
+
+void Node::open(ipsec::OpenItem& item, std::size_t worker) {
   gateway_->worker(worker).open({&item, 1}, world_->now_);
   gateway_->handle_worker_news(world_->now_);
   drain();
   if (item.verdict == ipsec::Verdict::forward) {
-    world_->deliver_clear(*this, packet.bytes());
-  } else {
-    world_->say(*this, fmt::format("drops {} from {}: {}", name_of(protocol),
-                                   path.remote.to_string(), base::info_of(item.drop).name));
+    world_->deliver_clear(*this, item.packet->bytes());
+  } else if (item.verdict == ipsec::Verdict::drop) {
+    world_->say(*this, fmt::format("drops {} from {}: {}", name_of(item.protocol),
+                                   item.path.remote.to_string(), base::info_of(item.drop).name));
   }
 }
 

@@ -158,6 +158,9 @@ class Node {
   void protect(ipsec::PacketBuffer& packet, std::size_t index);
   /// One packet that has waited; false: there is none.
   bool protect_released();
+  /// Likewise one that came before its SA.
+  bool open_early();
+  void open(ipsec::OpenItem& item, std::size_t worker);
   void send_protected(const ipsec::ProtectItem& item);
   void retire_drops();
 
