@@ -268,7 +268,82 @@ def key_process_killed(lab, options):
     wait_until(lambda: not Path(f"/proc/{last}").exists(), 5, "the key process to end")
 
 
-CASES = [pkcs11, psk_stays_apart, private_key_stays_apart, key_process_killed]
+# -- a TPM 2
+
+TPM_TOOLS = ["swtpm", "tpm2_createprimary", "openssl"]
+TPM_MODULE = "ossl-modules/tpm2.so"
+
+
+class Tpm:
+    """swtpm, an emulated TPM, in a namespace; its commands one after the other, for it has little room."""
+
+    HANDLE = "0x81000001"
+
+    def __init__(self, lab, host):
+        self.host, self.folder = host, lab.folder / "tpm"
+        (self.folder / "state").mkdir(parents=True)
+        where = "swtpm:host=127.0.0.1,port=2321"
+        self.environment = ["env", f"TPM2TOOLS_TCTI={where}", f"TPM2OPENSSL_TCTI={where}",
+                            "TSS2_LOG=all+NONE"]
+        host.start("swtpm", ["swtpm", "socket", "--tpm2", "--tpmstate",
+                             f"dir={self.folder}/state", "--flags", "startup-clear", "--server",
+                             "type=tcp,port=2321,bindaddr=127.0.0.1", "--ctrl",
+                             "type=tcp,port=2322,bindaddr=127.0.0.1"], log=self.folder / "log")
+        wait_until(lambda: self.run("tpm2_getcap", "handles-persistent", check=False).returncode == 0,
+                   10, "the TPM")
+
+    def run(self, *command, check=True):
+        return self.host.run(*self.environment, *command, check=check)
+
+    def tool(self, name, *arguments):
+        self.run(name, "-Q", *(str(argument) for argument in arguments))
+        self.run("tpm2_flushcontext", "-t")
+
+    def keep_key(self, algorithm):
+        """A new key for signatures, at HANDLE."""
+        part = {name: self.folder / name for name in ("above", "public", "private", "key")}
+        self.run("tpm2_evictcontrol", "-Q", "-C", "o", "-c", self.HANDLE, check=False)
+        self.tool("tpm2_createprimary", "-C", "o", "-G", "ecc", "-c", part["above"])
+        self.tool("tpm2_create", "-C", part["above"], "-G", algorithm, "-u", part["public"], "-r",
+                  part["private"], "-a",
+                  "sign|fixedtpm|fixedparent|sensitivedataorigin|userwithauth")
+        self.tool("tpm2_load", "-C", part["above"], "-u", part["public"], "-r", part["private"],
+                  "-c", part["key"])
+        self.tool("tpm2_evictcontrol", "-C", "o", "-c", part["key"], self.HANDLE)
+
+
+def tpm(lab, options):
+    """Keys that a TPM keeps, and keys in files that only a TPM can use."""
+    missing = [tool for tool in TPM_TOOLS if not shutil.which(tool)]
+    if missing or not list(Path("/usr/lib").glob(f"*/{TPM_MODULE}")):
+        print(f"skipped: {', '.join(missing) or 'tpm2-openssl'} is not installed")
+        sys.exit(77)
+    chip = Tpm(lab, TwoGateways(lab).gw_a)
+
+    def expect(words, *arguments, code=0):
+        done = chip.run(options.driver, *arguments, check=False)
+        check(done.returncode == code and all(word in done.stdout for word in words),
+              f"{arguments}: {done.stdout}{done.stderr}")
+    for algorithm, words in [
+            ("ecc256", ["key ECDSA P-256", "signed ECDSA with SHA2-256"]),
+            ("rsa2048", ["key RSA", "signed RSA with SHA2-256"])]:
+        chip.keep_key(algorithm)
+        expect(words, f"handle:{chip.HANDLE}")
+    file = chip.folder / "key.pem"
+    chip.run("openssl", "genpkey", "-provider", "tpm2", "-provider", "default", "-propquery",
+             "?provider=tpm2", "-algorithm", "EC", "-pkeyopt", "group:P-256", "-out", str(file))
+    expect(["signed ECDSA as in RFC 4754"], "gw.key", str(file))
+    expect(["the TPM does not have this key, or cannot be reached"], "handle:0x81000077", code=1)
+    away = chip.host.run("env", "TPM2OPENSSL_TCTI=device:/dev/null/none", options.driver,
+                         f"handle:{chip.HANDLE}", check=False)
+    check(away.returncode == 1 and "none can be reached" in away.stdout, f"no TPM: {away.stdout}")
+    without = chip.host.run("env", f"OPENSSL_MODULES={chip.folder}", options.driver,
+                            f"handle:{chip.HANDLE}", check=False)
+    check(without.returncode == 1 and "install the package tpm2-openssl" in without.stdout,
+          f"without the provider: {without.stdout}{without.stderr}")
+
+
+CASES = [pkcs11, tpm, psk_stays_apart, private_key_stays_apart, key_process_killed]
 
 
 def main():
@@ -276,6 +351,7 @@ def main():
     parser.add_argument("case", choices=[case.__name__ for case in CASES])
     parser.add_argument("kind", nargs="?", default="p256")
     parser.add_argument("--bin", required=True)
+    parser.add_argument("--driver", default="")
     options = parser.parse_args()
     with Lab("capk") as lab:
         next(case for case in CASES if case.__name__ == options.case)(lab, options)

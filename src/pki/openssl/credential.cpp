@@ -97,9 +97,17 @@ Loaded<Sources> gather(const CredentialFiles& files, std::vector<X509Ptr> of_key
   return sources;
 }
 
-/// Of a key that is in our memory, with the certificates of its file.
+/// Of a token, or of a key that is in our memory, with the certificates of its file.
 Loaded<std::shared_ptr<Signer>> load_signer(const CredentialFiles& files,
-                                            std::vector<X509Ptr>& certificates) {
+                                            std::vector<X509Ptr>& certificates,
+                                            const TokenProvider* tokens) {
+  const std::string& name = files.key.name;
+  if (is_tpm_handle(name)) return load_tpm_handle(name, files.passphrase);
+  if (is_tpm_file(files.key.content)) return load_tpm_file(files.key, files.passphrase);
+  if (is_token_uri(name)) {
+    if (tokens == nullptr) return std::unexpected{no_tokens(name)};
+    return tokens->load_key(name, files.passphrase);
+  }
   PrivateKey loaded = TRY(load_private_key(files.key, files.passphrase));
   auto signer = make_signer(std::move(loaded.key));
   if (!signer) {
@@ -117,6 +125,7 @@ Loaded<std::shared_ptr<Signer>> load_signer(const CredentialFiles& files,
 namespace caponier::pki {
 
 Loaded<TokenUri> OpensslPki::read_token_uri(std::string_view uri) const {
+  if (ossl::is_tpm_handle(uri)) return TokenUri{};
   if (tokens_ == nullptr) return std::unexpected{ossl::no_tokens(std::string{uri})};
   return tokens_->read(uri);
 }
@@ -124,14 +133,7 @@ Loaded<TokenUri> OpensslPki::read_token_uri(std::string_view uri) const {
 Loaded<Credential> OpensslPki::load_credential(const CredentialFiles& files) const {
   const ossl::ErrorScope errors;
   std::vector<ossl::X509Ptr> certificates;
-  std::shared_ptr<Signer> signer;
-  const bool is_in_token = is_token_uri(files.key.name);
-  if (is_in_token && tokens_ == nullptr) return std::unexpected{ossl::no_tokens(files.key.name)};
-  if (is_in_token) {
-    signer = TRY(tokens_->load_key(files.key.name, files.passphrase));
-  } else {
-    signer = TRY(ossl::load_signer(files, certificates));
-  }
+  auto signer = TRY(ossl::load_signer(files, certificates, tokens_));
   const auto sources = TRY(ossl::gather(files, std::move(certificates), tokens_));
   Credential credential{token_name(files.key.name), std::move(signer), {}, {}};
   if (sources.given.empty()) return credential;

@@ -98,6 +98,12 @@ struct PrivateKey {
 [[nodiscard]] Loaded<PrivateKey> load_private_key(const NamedFile& file, Bytes passphrase);
 /// A key that OpenSSL holds in memory, or behind one of its providers. Proves that it signs.
 [[nodiscard]] std::expected<std::shared_ptr<Signer>, Fault> make_signer(Pkey key);
+/// A key of a TPM 2: "handle:0x81000000", or a file of tpm2-openssl (PEM). `secret` is its own, if
+/// it has one. Can what a trial of each scheme has shown to work.
+[[nodiscard]] Loaded<std::shared_ptr<Signer>> load_tpm_handle(const std::string& uri, Bytes secret);
+[[nodiscard]] Loaded<std::shared_ptr<Signer>> load_tpm_file(const NamedFile& file, Bytes secret);
+[[nodiscard]] bool is_tpm_handle(std::string_view name);
+[[nodiscard]] bool is_tpm_file(Bytes content);
 /// To try a new key with.
 [[nodiscard]] SignatureScheme trial_scheme(KeyKind kind);
 
@@ -106,6 +112,10 @@ struct PrivateKey {
 /// Empty when OpenSSL refuses.
 [[nodiscard]] std::optional<ByteVec> make_signature(EVP_PKEY* key, SignatureScheme scheme,
                                                     Bytes octets);
+/// In the context that the key's provider was loaded into, with the properties that choose it.
+[[nodiscard]] std::optional<ByteVec> make_signature_in(OSSL_LIB_CTX* context,
+                                                       const char* properties, EVP_PKEY* key,
+                                                       SignatureScheme scheme, Bytes octets);
 /// What the scheme hashes octets to, for a key of so many bits; empty for EdDSA.
 [[nodiscard]] ByteVec digest_of(SignatureScheme scheme, unsigned bits, Bytes octets);
 /// Ecdsa-Sig-Value of r | s, each of the size of the curve's order; empty when the size is another.

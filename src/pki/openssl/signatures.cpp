@@ -100,11 +100,19 @@ ByteVec digest_of(SignatureScheme scheme, unsigned bits, Bytes octets) {
 }
 
 std::optional<ByteVec> make_signature(EVP_PKEY* key, SignatureScheme scheme, Bytes octets) {
+  return make_signature_in(nullptr, nullptr, key, scheme, octets);
+}
+
+std::optional<ByteVec> make_signature_in(OSSL_LIB_CTX* context, const char* properties,
+                                         EVP_PKEY* key, SignatureScheme scheme, Bytes octets) {
   const ErrorScope errors;
   const MdCtx ctx{EVP_MD_CTX_new()};
   EVP_PKEY_CTX* key_ctx = nullptr;
   const EVP_MD* const hash = hash_of(scheme, bits_of(key));
-  if (ctx == nullptr || EVP_DigestSignInit(ctx.get(), &key_ctx, hash, nullptr, key) != 1 ||
+  const char* const hash_name = hash == nullptr ? nullptr : EVP_MD_get0_name(hash);
+  if (ctx == nullptr ||
+      EVP_DigestSignInit_ex(ctx.get(), &key_ctx, hash_name, context, properties, key, nullptr) !=
+          1 ||
       (is_pss(scheme) && !set_pss(key_ctx, hash, RSA_PSS_SALTLEN_DIGEST))) {
     return std::nullopt;
   }
