@@ -196,10 +196,12 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
   }
   for (const Json& user : at(peer, "users")) {
     const std::string name = text(user, "user");
-    add_line(out, "user",
-             fmt::format("{} has {}, from {}, for {}", name.empty() ? text(user, "identity") : name,
-                         joined(at(user, "inner")), text(user, "remote_endpoint"),
-                         age_or_dash(user, "established_seconds")));
+    const std::string group = text(user, "group");
+    add_line(
+        out, "user",
+        fmt::format("{}{} has {}, from {}, for {}", name.empty() ? text(user, "identity") : name,
+                    group.empty() ? group : " of " + group, joined(at(user, "inner")),
+                    text(user, "remote_endpoint"), age_or_dash(user, "established_seconds")));
   }
   const Json& inner = at(peer, "inner");
   if (inner.is_array() && !inner.empty()) add_line(out, "inner", joined(inner));

@@ -169,10 +169,32 @@ struct ProofConfig {
   SharedSecret password;
 };
 
-/// RADIUS servers that know the users, in the order in which they are asked.
+/// What our own server of EAP offers.
+enum class EapMethod : std::uint8_t { tls, mschapv2, ttls, peap };
+
+/// RADIUS servers, in the order in which they are asked.
 struct RadiusConfig {
-  std::vector<base::Endpoint> servers;
+  std::vector<base::Endpoint> servers;  ///< that know the users; none: only accounting
   SharedSecret secret;
+  std::vector<base::Endpoint> accounting;            ///< RFC 2866; none: there is no accounting
+  base::Duration interim{std::chrono::minutes{10}};  ///< of accounting, unless RADIUS says else
+  std::optional<base::Endpoint> coa;  ///< where Disconnect and CoA are taken (RFC 5176)
+  std::vector<base::IpAddress> coa_clients;
+};
+
+/// [group.NAME]: what some users may reach, and what they are given instead of what [server] has.
+/// A user is in the first group, in the order of the files, that any of its lists names it in.
+struct GroupConfig {
+  std::string name;
+  Place where;
+  std::vector<std::string> members;    ///< users by name: "alice", "*@example.org"
+  std::vector<std::string> filters;    ///< RADIUS: Filter-Id, or Class as text
+  std::vector<std::string> units;      ///< OU of the certificate
+  std::vector<std::string> policies;   ///< certificate policies, dotted
+  std::vector<base::Prefix> networks;  ///< within [server] local_nets; none: all of them
+  std::vector<base::Prefix> pools;     ///< none: those of [server]
+  std::vector<base::IpAddress> dns;    ///< none: those of [server]
+  friend bool operator==(const GroupConfig&, const GroupConfig&) = default;
 };
 
 /// What a server gives to its users (RFC 7296 s2.19), and how they may prove who they are.
@@ -181,8 +203,12 @@ struct ServerConfig {
   std::vector<base::IpAddress> dns;
   std::vector<std::string> domains;  ///< whose names the DNS servers know; none: all (RFC 8598)
   bool certificates = true;
-  bool passwords = false;                   ///< of our own users
-  std::vector<std::string> radius_servers;  ///< as written
+  bool passwords = false;                         ///< of our own users
+  std::vector<EapMethod> eap;                     ///< in this order; none: as the two above say
+  std::vector<std::string> radius_servers;        ///< as written
+  bool refuses_others = false;                    ///< who is in no group
+  std::optional<base::Duration> session_timeout;  ///< unless RADIUS says else
+  std::optional<base::Duration> idle_timeout;     ///< likewise
   friend bool operator==(const ServerConfig&, const ServerConfig&) = default;
 };
 
@@ -308,6 +334,7 @@ struct Config {
   std::shared_ptr<pki::CertificateStore> store;
   std::map<std::string, SharedSecret> users;  ///< passwords of [server], by name
   std::optional<RadiusConfig> radius;         ///< instead of them
+  std::vector<GroupConfig> groups;            ///< of [server], in the order of the files
 };
 
 /// Reads `path` and its fragments. On any error nothing is returned but the full list of them.

@@ -16,8 +16,8 @@ namespace caponier::config {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> section_names = {"site",   "host",   "client", "server",
-                                                           "policy", "daemon", "debug"};
+constexpr std::array<std::string_view, 8> section_names = {"site",  "host",   "client", "server",
+                                                           "group", "policy", "daemon", "debug"};
 
 constexpr std::size_t fragments_max = 1024;
 constexpr std::size_t policies_max = 16384;
@@ -27,6 +27,7 @@ struct Loader {
   Errors errors;
   std::vector<Node> documents;
   std::vector<std::pair<PeerKind, const Entry*>> peers;  ///< in the order of the files
+  std::vector<const Entry*> groups;                      ///< likewise
   std::map<std::string, Place> tables;                   ///< defined so far, by path
   std::map<std::string, Place> peer_names;
   DaemonDraft daemon;
@@ -36,6 +37,10 @@ struct Loader {
   void read_root(const Node& root);
   void read_section(const Entry& entry);
   void read_peers(PeerKind kind, const Entry& entry);
+  void read_groups(const Entry& entry);
+  /// The tables of [site.NAME] and its like.
+  template <class Take>
+  void for_each_table(const Entry& section, std::string_view noun, Take take);
   void read_policies(const Entry& section);
   /// Notes when another peer has it.
   void claim_name(const std::string& name, const std::string& title, const Place& where);
@@ -83,17 +88,20 @@ void Loader::read_section(const Entry& entry) {
     errors.add(entry.where, fmt::format("unknown section [{}]", base::printable(entry.key)),
                suggest(entry.key, section_names,
                        "the sections are [site.NAME], [host.NAME], [client.NAME], [server], "
-                       "[[policy]], [daemon] and [debug]"));
+                       "[group.NAME], [[policy]], [daemon] and [debug]"));
     return;
   }
   if (entry.key == "policy") return read_policies(entry);
-  const bool is_peer = entry.key == "site" || entry.key == "host" || entry.key == "client";
+  const bool is_group = entry.key == "group";
+  const bool is_peer =
+      is_group || entry.key == "site" || entry.key == "host" || entry.key == "client";
   if (entry.value.kind != NodeKind::table) {
     errors.add(entry.value.where,
                fmt::format("{}: expected a table, got {}", entry.key, name_of(entry.value.kind)),
                fmt::format("write it as a header: [{}{}]", entry.key, is_peer ? ".NAME" : ""));
     return;
   }
+  if (is_group) return read_groups(entry);
   if (is_peer) {
     read_peers(entry.key == "site"   ? PeerKind::site
                : entry.key == "host" ? PeerKind::host
@@ -127,24 +135,35 @@ void Loader::read_policies(const Entry& section) {
   for (const Node& item : section.value.items) policies.push_back(read_policy(item, errors));
 }
 
-void Loader::read_peers(PeerKind kind, const Entry& section) {
+template <class Take>
+void Loader::for_each_table(const Entry& section, std::string_view noun, Take take) {
   for (const Entry& entry : section.value.entries) {
     const std::string title = fmt::format("[{}.{}]", section.key, base::printable(entry.key));
     if (entry.value.kind != NodeKind::table) {
       errors.add(entry.where,
                  fmt::format("{} in [{}]: expected a table, got {}", quoted(entry.key), section.key,
                              name_of(entry.value.kind)),
-                 fmt::format("each peer has its own table: [{}.NAME]", section.key));
+                 fmt::format("each {} has its own table: [{}.NAME]", noun, section.key));
       continue;
     }
     if (!is_name(entry.key)) {
-      errors.add(entry.where, fmt::format("{} is not a name for a peer", quoted(entry.key)),
+      errors.add(entry.where, fmt::format("{} is not a name for a {}", quoted(entry.key), noun),
                  "use 1 to 64 of A-Z a-z 0-9 . _ -");
     }
-    if (!define(title, entry.value.where)) continue;
+    if (define(title, entry.value.where)) take(entry, title);
+  }
+}
+
+void Loader::read_peers(PeerKind kind, const Entry& section) {
+  for_each_table(section, "peer", [&](const Entry& entry, const std::string& title) {
     claim_name(entry.key, title, entry.value.where);
     peers.emplace_back(kind, &entry);
-  }
+  });
+}
+
+void Loader::read_groups(const Entry& section) {
+  for_each_table(section, "group",
+                 [&](const Entry& entry, const std::string&) { groups.push_back(&entry); });
 }
 
 void Loader::claim_name(const std::string& name, const std::string& title, const Place& where) {
@@ -180,7 +199,7 @@ std::map<std::string, SharedSecret> read_users(Source& source, const std::vector
 
 std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(const std::string& path,
                                                                             Source& source) {
-  Loader loader{source, {}, {}, {}, {}, {}, {}, {}};
+  Loader loader{source, {}, {}, {}, {}, {}, {}, {}, {}};
   loader.read_file(path);
   std::vector<std::string> fragments = source.list_fragments(path);
   std::ranges::sort(fragments);
@@ -200,6 +219,9 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
   for (const auto& [kind, entry] : loader.peers) {
     drafts.push_back(read_peer(kind, *entry, secrets, files, loader.errors));
   }
+  std::vector<GroupDraft> groups;
+  for (const Entry* entry : loader.groups) groups.push_back(read_group(*entry, loader.errors));
+  join_groups(groups, drafts, loader.errors);
   check_relations(drafts, loader.daemon, loader.errors);
   check_policies(loader.policies, loader.peer_names, loader.errors);
   if (loader.policies.size() > policies_max) {
@@ -224,6 +246,7 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
   std::ranges::sort(config->peers, {}, &PeerConfig::name);
   config->store = std::move(store);
   config->users = std::move(users);
+  for (GroupDraft& draft : groups) config->groups.push_back(std::move(draft.group));
   for (PeerDraft& draft : drafts) {
     if (draft.radius) config->radius = std::move(draft.radius);
   }

@@ -102,8 +102,16 @@ constexpr std::array server_keys = {
     optional("domains", "[\"example.org\"]"),
     optional("certificates", "true"),
     optional("passwords", "true"),
+    optional("eap", "[\"ttls\", \"peap\", \"mschapv2\"]"),
     optional("radius", "[\"10.1.0.5\"]"),
     optional("radius_secret", "\"@radius\""),
+    optional("radius_accounting", "true"),
+    optional("radius_interim", "\"10m\""),
+    optional("radius_coa", "\"10.1.0.1:3799\""),
+    optional("radius_coa_clients", "[\"10.1.0.5\"]"),
+    optional("others", "\"refuse\""),
+    optional("session_timeout", "\"12h\""),
+    optional("idle_timeout", "\"30m\""),
     optional("mobike", "true"),
 };
 
@@ -487,7 +495,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
   read_per_cpu_sas(section, entry.value, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
-  if (kind == PeerKind::server) read_server(section, draft, secrets, files);
+  if (kind == PeerKind::server) read_server(section, entry.value, draft, secrets, files);
   read_proof(section, entry.value, draft, secrets, files);
   read_recovery(section, peer);
   read_treatment(section, entry.value, peer);

@@ -76,7 +76,17 @@ void read_exchange(Section& section, const Node& table, PeerConfig& peer);
 /// Certificates, keys and passwords, after the identities.
 void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
                 PkiFiles& files);
-void read_server(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files);
+void read_server(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
+                 PkiFiles& files);
+
+/// [group.NAME], with the places of what the checks look at.
+struct GroupDraft {
+  GroupConfig group;
+  std::vector<Located<base::Prefix>> networks, pools;
+};
+[[nodiscard]] GroupDraft read_group(const Entry& entry, Errors& errors);
+/// Groups need a server, reach what it has, and have pools of their own, which become the server's.
+void join_groups(std::vector<GroupDraft>& groups, std::vector<PeerDraft>& peers, Errors& errors);
 
 /// What becomes of packets and their headers.
 void read_treatment(Section& section, const Node& table, PeerConfig& peer);

@@ -114,6 +114,11 @@ Json users_json(const gateway::PeerStatus& peer, base::Instant now) {
     user["remote_endpoint"] = ike.path.remote.to_string();
     user["nat"] = nat_text(ike);
     user["established_seconds"] = ago_json(ike.established_at, now);
+    const auto session = peer.sessions.find(ike.id);
+    if (session == peer.sessions.end()) continue;
+    const gateway::Session& at = session->second;
+    user["group"] = at.group.empty() ? Json{} : Json(at.group);
+    user["ends_in_seconds"] = at.until ? Json(base::seconds_of(*at.until - now)) : Json{};
   }
   return out;
 }

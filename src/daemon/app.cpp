@@ -358,7 +358,8 @@ void App::settle() {
   }
   heed_taking(packet_side_->taking().settle());
   update_mtu();
-  if (stop_at_ && (gateway_.is_idle() || now >= *stop_at_)) return loop_.stop();
+  const bool has_said_all = gateway_.is_idle() && user_side_->is_idle();
+  if (stop_at_ && (has_said_all || now >= *stop_at_)) return loop_.stop();
   arm_timer();
 }
 
@@ -407,6 +408,12 @@ void App::settle_proofs(base::Instant now) {
 
 void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }
 void App::perform(ike::EapEnded& action, base::Instant) { user_side_->handle(action); }
+void App::perform(gateway::SessionUp& action, base::Instant now) {
+  user_side_->handle(action, now);
+}
+void App::perform(gateway::SessionDown& action, base::Instant now) {
+  user_side_->handle(action, now);
+}
 
 void App::perform(gateway::SetInner& action, base::Instant) {
   const auto done = user_side_->set_inner(action);
@@ -420,6 +427,7 @@ void App::settle_users(base::Instant now) {
     perform_actions(now);
     user_side_->handle_deadline(now);
   }
+  while (user_side_->serve(gateway_, now)) perform_actions(now);
   while (auto event = user_side_->poll_event()) emit(std::move(*event));
 }
 
@@ -463,8 +471,9 @@ base::DropCounters App::drops() const {
 control::Usage App::usage() const { return {started_, io::cpu_time(), plane_->worker_cpu_times()}; }
 
 std::vector<std::string> App::notes() const {
-  if (clear_filter_fault_.empty()) return {};
-  return {clear_filter_fault_};
+  std::vector<std::string> notes = user_side_->notes();
+  if (!clear_filter_fault_.empty()) notes.push_back(clear_filter_fault_);
+  return notes;
 }
 
 void App::perform(gateway::Lookup& action, base::Instant now) {

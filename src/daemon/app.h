@@ -103,6 +103,8 @@ class App final : public control::Daemon {
   void perform(ike::EapRequest& action, base::Instant now);
   void perform(ike::EapEnded& action, base::Instant now);
   void perform(gateway::SetInner& action, base::Instant now);
+  void perform(gateway::SessionUp& action, base::Instant now);
+  void perform(gateway::SessionDown& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
   void perform(gateway::RemoveRoute& action, base::Instant now);
   void perform(gateway::SetClearFilter& action, base::Instant now);

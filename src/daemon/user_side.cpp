@@ -23,10 +23,123 @@ UserSide::UserSide(Options options, base::Rng& rng, const pki::PkiProvider& pki,
       netlink_(netlink),
       loop_(loop),
       desk_({legacy_, rng, &pki, eap::make_tls_context, unix_origin()}),
-      sockets_(options_.own_mark, [this](int fd, radius::PortHandle port) {
+      accounting_(legacy_, rng, unix_origin()),
+      sockets_(options_.own_mark,
+               [this](int fd, radius::PortHandle port) {
+                 watched_.push_back(fd);
+                 loop_.on_readable(fd, [this, fd, port] { receive(fd, port); });
+               }),
+      accounting_sockets_(options_.own_mark, [this](int fd, radius::PortHandle port) {
         watched_.push_back(fd);
-        loop_.on_readable(fd, [this, fd, port] { receive(fd, port); });
+        loop_.on_readable(fd, [this, fd, port] { receive_accounting(fd, port); });
       }) {}
+
+void UserSide::apply(std::shared_ptr<const config::Config> config, base::Instant now) {
+  listen(config->radius ? config->radius->coa : std::nullopt);
+  accounting_.apply(config, now);
+  desk_.apply(std::move(config), now);
+}
+
+void UserSide::listen(const std::optional<base::Endpoint>& at) {
+  if (at == listens_at_) return;
+  if (listener_.is_open()) loop_.forget(listener_.get());
+  listener_.reset();
+  listens_at_ = at;
+  if (!at) return;
+  auto opened = io::open_radius_listener(*at, options_.own_mark);
+  if (!opened) {
+    // Again with the next configuration.
+    listens_at_.reset();
+    events_.push_back({base::EventKind::host_unfit, {}, opened.error().message, {}});
+    return;
+  }
+  listener_ = std::move(*opened);
+  loop_.on_readable(listener_.get(), [this] { receive_dynamic(); });
+}
+
+void UserSide::receive_dynamic() {
+  const base::Instant now = io::monotonic_now();
+  for (const io::RadiusDatagram& datagram : io::RadiusSockets::receive(listener_.get())) {
+    accounting_.handle_dynamic(datagram.from, datagram.data, now);
+  }
+}
+
+void UserSide::receive_accounting(int fd, radius::PortHandle port) {
+  const base::Instant now = io::monotonic_now();
+  for (const io::RadiusDatagram& datagram : io::RadiusSockets::receive(fd)) {
+    accounting_.handle_datagram(port, datagram.from, datagram.data, now);
+  }
+}
+
+namespace {
+
+radius::ErrorCause cause_of(gateway::ChangeOutcome outcome) {
+  switch (outcome) {
+    case gateway::ChangeOutcome::done: return radius::ErrorCause::none;
+    case gateway::ChangeOutcome::not_found: return radius::ErrorCause::session_context_not_found;
+    case gateway::ChangeOutcome::no_group: return radius::ErrorCause::administratively_prohibited;
+    case gateway::ChangeOutcome::other_networks: return radius::ErrorCause::resources_unavailable;
+  }
+  return radius::ErrorCause::resources_unavailable;
+}
+
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+bool UserSide::serve(gateway::Gateway& gateway, base::Instant now) {
+  bool any = false;
+  const Overloaded carry{
+      [&](const radius::Transmit& transmit) { accounting_sockets_.send(transmit); },
+      [&](const radius::DynamicTransmit& transmit) {
+        io::send_radius_answer(listener_.get(), transmit.to, transmit.datagram);
+      },
+      [&](const gateway::AskUsage& ask) {
+        if (const auto usage = gateway.session_usage(ask.session)) {
+          accounting_.handle_usage(ask.session, *usage, now);
+        }
+      },
+      [&](const gateway::EndSessions& end) {
+        for (const gateway::SessionId session : end.sessions) {
+          static_cast<void>(gateway.end_session(session, radius::TerminateCause::admin_reset, now));
+        }
+        accounting_.answer(end.request, radius::ErrorCause::none);
+      },
+      [&](const gateway::ChangeSessions& change) {
+        auto outcome = gateway::ChangeOutcome::done;
+        for (const gateway::SessionId session : change.sessions) {
+          const auto one = gateway.change_session(session, change.change, now);
+          if (outcome == gateway::ChangeOutcome::done) outcome = one;
+        }
+        accounting_.answer(change.request, cause_of(outcome));
+      },
+      [&](base::Event& event) { events_.push_back(std::move(event)); },
+  };
+  while (auto action = accounting_.poll_action()) {
+    any = true;
+    std::visit(carry, *action);
+  }
+  return any;
+}
+
+std::optional<base::Deadline> UserSide::poll_deadline() const {
+  const auto desk = desk_.poll_deadline();
+  const auto accounting = accounting_.poll_deadline();
+  if (!desk || !accounting) return desk ? desk : accounting;
+  return desk->at < accounting->at ? desk : accounting;
+}
+
+std::vector<std::string> UserSide::notes() const { return desk_.notes(io::monotonic_now()); }
+
+std::optional<base::Event> UserSide::poll_event() {
+  if (events_.empty()) return desk_.poll_event();
+  base::Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
 
 void UserSide::receive(int fd, radius::PortHandle port) {
   const base::Instant now = io::monotonic_now();
@@ -37,6 +150,7 @@ void UserSide::receive(int fd, radius::PortHandle port) {
 
 UserSide::~UserSide() {
   for (const int fd : watched_) loop_.forget(fd);
+  if (listener_.is_open()) loop_.forget(listener_.get());
   inner_.clear();
   static_cast<void>(update_addresses());
 }
@@ -44,6 +158,8 @@ UserSide::~UserSide() {
 void UserSide::handle_deadline(base::Instant now) {
   const auto deadline = desk_.poll_deadline();
   if (deadline && deadline->at <= now) desk_.handle_deadline(now);
+  const auto accounting = accounting_.poll_deadline();
+  if (accounting && accounting->at <= now) accounting_.handle_deadline(now);
   while (const auto transmit = desk_.poll_transmit()) sockets_.send(*transmit);
 }
 

@@ -63,23 +63,22 @@ bool asks_for(const ike::LeaseRequest& request, Type type) {
 
 /// What goes with addresses of a family; the networks only where they are fewer than all.
 void append_family(std::vector<wire::ConfigAttribute>& attributes, Family family,
-                   const ike::LeaseRequest& request, const config::PeerConfig& server) {
-  for (const IpAddress& dns : server.server->dns) {
+                   const ike::LeaseRequest& request, const LeaseTerms& terms) {
+  for (const IpAddress& dns : terms.dns) {
     if (dns.family() != family) continue;
     attributes.push_back(attribute(
         family == Family::v4 ? Type::internal_ip4_dns : Type::internal_ip6_dns, dns.bytes()));
   }
   const Type type = family == Family::v4 ? Type::internal_ip4_subnet : Type::internal_ip6_subnet;
   if (!asks_for(request, type)) return;
-  for (const Prefix& net : server.local_nets) {
+  for (const Prefix& net : terms.networks) {
     if (net.address.family() == family && net.length > 0) attributes.push_back(subnet(net));
   }
 }
 
 }  // namespace
 
-ike::LeaseReply AddressPools::lease(const ike::LeaseRequest& request,
-                                    const config::PeerConfig& server) {
+ike::LeaseReply AddressPools::lease(const ike::LeaseRequest& request, const LeaseTerms& terms) {
   ike::LeaseReply reply;
   reply.sa = request.sa;
   reply.request = request.request;
@@ -90,8 +89,9 @@ ike::LeaseReply AddressPools::lease(const ike::LeaseRequest& request,
       const bool has_one = std::any_of(reply.addresses.begin(), reply.addresses.end(),
                                        [&](const auto& one) { return one.family() == family; });
       if (!is_this || has_one) continue;
-      const auto address =
-          choose(server.server->pools, family, request.identity, wish_in(asked, family));
+      const auto wished = wish_in(asked, family);
+      auto address = find_framed(request, terms, family, wished);
+      if (!address) address = choose(terms.pools, family, request.identity, wished);
       if (!address) {
         reply.why = fmt::format("no IPv{} address is free", family == Family::v4 ? 4 : 6);
         continue;
@@ -102,13 +102,13 @@ ike::LeaseReply AddressPools::lease(const ike::LeaseRequest& request,
       constexpr auto whole = std::byte{128};
       if (family == Family::v6) given.value.push_back(whole);
       reply.attributes.push_back(std::move(given));
-      append_family(reply.attributes, family, request, server);
+      append_family(reply.attributes, family, request, terms);
     }
   }
   if (reply.addresses.empty()) return reply;
   reply.why.clear();
   if (asks_for(request, Type::internal_dns_domain)) {
-    for (const std::string& domain : server.server->domains) {
+    for (const std::string& domain : terms.domains) {
       reply.attributes.push_back(attribute(Type::internal_dns_domain, base::as_bytes(domain)));
     }
   }
@@ -132,6 +132,20 @@ std::optional<IpAddress> AddressPools::choose(const std::vector<Prefix>& pools, 
     if (const auto fresh = find_fresh(pool)) return fresh;
   }
   return find_oldest(pools, family);
+}
+
+std::optional<IpAddress> AddressPools::find_framed(const ike::LeaseRequest& request,
+                                                   const LeaseTerms& terms, Family family,
+                                                   const std::optional<IpAddress>& wished) const {
+  for (const IpAddress& address : request.grant.framed) {
+    // Elsewhere no packet for it would find its way here.
+    if (address.family() != family || !is_in(terms.framed, address)) continue;
+    const auto lease = leases_.find(address);
+    const bool is_held = lease != leases_.end() && !lease->second.holders.empty();
+    const bool is_own = lease != leases_.end() && lease->second.identity == request.identity;
+    if (!is_held || (is_own && wished == address)) return address;
+  }
+  return std::nullopt;
 }
 
 std::optional<IpAddress> AddressPools::find_kept(const std::vector<Prefix>& pools, Family family,

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/address.h"
-#include "config/config.h"
+#include "gateway/groups.h"
 #include "ike/actions.h"
 
 namespace caponier::gateway {
@@ -22,8 +22,8 @@ class AddressPools {
  public:
   /// One address of each family that is asked for and that there are pools of. The address that the
   /// user names is given when it is its own already (it authenticates anew), or was, or is free.
-  [[nodiscard]] ike::LeaseReply lease(const ike::LeaseRequest& request,
-                                      const config::PeerConfig& server);
+  /// One that RADIUS names goes before, unless another device has it.
+  [[nodiscard]] ike::LeaseReply lease(const ike::LeaseRequest& request, const LeaseTerms& terms);
   void end(ike::IkeSaId sa);
   /// The one SA has taken the other's place.
   void move(ike::IkeSaId from, ike::IkeSaId to);
@@ -43,6 +43,10 @@ class AddressPools {
                                                       base::Family family,
                                                       const std::string& identity,
                                                       const std::optional<base::IpAddress>& wished);
+  /// What RADIUS names of this family, if it is to be had.
+  [[nodiscard]] std::optional<base::IpAddress> find_framed(
+      const ike::LeaseRequest& request, const LeaseTerms& terms, base::Family family,
+      const std::optional<base::IpAddress>& wished) const;
   [[nodiscard]] std::optional<base::IpAddress> find_kept(const std::vector<base::Prefix>& pools,
                                                          base::Family family,
                                                          const std::string& identity) const;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "gateway/radius_servers.h"
+
 namespace caponier::gateway {
 
 using base::Instant;
@@ -28,18 +30,59 @@ bool is_same(const std::optional<config::RadiusConfig>& a,
          base::equal_constant_time(a->secret->reveal(), b->secret->reveal());
 }
 
-std::vector<radius::Server> servers_of(const config::RadiusConfig& radius) {
-  std::vector<radius::Server> servers;
-  for (const base::Endpoint& endpoint : radius.servers) {
-    radius::Server server;
-    server.name = endpoint.to_string();
-    server.authentication = endpoint;
-    server.accounting =
-        base::Endpoint{endpoint.address, static_cast<std::uint16_t>(endpoint.port + 1)};
-    server.secret = base::SecretBytes{radius.secret->reveal()};
-    servers.push_back(std::move(server));
+policy::UserGrant grant_of(const eap::Authorization& said) {
+  const auto seconds = [](const std::optional<std::uint32_t>& value) {
+    std::optional<base::Duration> duration;
+    if (value) duration = std::chrono::seconds{*value};
+    return duration;
+  };
+  policy::UserGrant grant;
+  grant.filters = said.filter_ids;
+  grant.classes = said.classes;
+  grant.dns = said.dns;
+  for (const auto& framed : {said.framed_ipv4, said.framed_ipv6}) {
+    if (framed) grant.framed.push_back(*framed);
   }
-  return servers;
+  grant.session_timeout = seconds(said.session_timeout_seconds);
+  grant.idle_timeout = seconds(said.idle_timeout_seconds);
+  grant.interim_interval = seconds(said.interim_interval_seconds);
+  return grant;
+}
+
+eap::Type type_of(config::EapMethod method) {
+  switch (method) {
+    case config::EapMethod::tls: return eap::Type::tls;
+    case config::EapMethod::mschapv2: return eap::Type::mschapv2;
+    case config::EapMethod::ttls: return eap::Type::ttls;
+    case config::EapMethod::peap: return eap::Type::peap;
+  }
+  return eap::Type::mschapv2;
+}
+
+/// What an EAP Identity response says; empty: it is none.
+std::optional<std::string> identity_in(base::Bytes bytes) {
+  const auto packet = eap::Packet::decode(bytes);
+  const bool is_identity = packet && packet->code == eap::Code::response &&
+                           packet->type == eap::Type::identity &&
+                           packet->data.size() <= eap::identity_size_max;
+  if (!is_identity) return std::nullopt;
+  return std::string{base::as_text(packet->data)};
+}
+
+std::string describe(const FailureBook::Paused& paused, Instant now) {
+  const std::string who = paused.user.empty()
+                              ? std::string{"nobody"}
+                              : fmt::format("no user \"{}\"", eap::printable(paused.user));
+  return fmt::format("{} is let in from {} for {:.0f} s, after {} wrong passwords in a row", who,
+                     paused.source.to_string(), base::seconds_of(paused.until - now),
+                     paused.failures);
+}
+
+eap::Failure refuse_for_now(const FailureBook::Paused& paused, Instant now) {
+  eap::Failure failure = refuse(describe(paused, now));
+  failure.packet =
+      eap::encode({eap::Code::failure, 1, eap::Type::none, {}}).value_or(base::ByteVec{});
+  return failure;
 }
 
 }  // namespace
@@ -70,9 +113,10 @@ void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
     if (waits) answer(sa, conversation, refuse("the RADIUS servers are others now"));
   }
   radius_.reset();
-  if (config_->radius) {
+  if (config_->radius && !config_->radius->servers.empty()) {
     radius_ = std::make_unique<radius::RadiusClient>(
-        radius::ClientSettings{}, servers_of(*config_->radius), ports_.crypto, ports_.rng);
+        radius::ClientSettings{}, radius_servers(*config_->radius, RadiusUse::authentication),
+        ports_.crypto, ports_.rng);
   }
   drain_radius(now);
 }
@@ -136,6 +180,15 @@ void EapDesk::handle(const ike::EapRequest& request, Instant now) {
 eap::Step EapDesk::step(Conversation& conversation, const ike::EapRequest& request, Instant now) {
   if (!request.is_server) return continue_client(conversation, request, now);
   if (!request.packet) return begin_server(conversation, request, now);
+  if (!conversation.claims) {
+    conversation.claims = identity_in(*request.packet).value_or("");
+    conversation.source = request.path.remote.address;
+    const auto paused = failures_.find(*conversation.claims, conversation.source, now);
+    if (paused) {
+      conversation.is_refused = true;
+      return refuse_for_now(*paused, now);
+    }
+  }
   if (conversation.relay) return conversation.relay->handle(*request.packet, now);
   if (conversation.server) return conversation.server->handle(*request.packet, now);
   return refuse("the conversation is over");
@@ -147,17 +200,18 @@ eap::Step EapDesk::begin_server(Conversation& conversation, const ike::EapReques
   if (peer == nullptr || !peer->server) return refuse("the server is not configured any more");
   if (radius_) {
     radius::RelaySettings settings;
-    settings.nas.identifier = peer->local_id ? peer->local_id->to_string() : "caponier";
-    settings.nas.port = static_cast<std::uint32_t>(request.sa.value);
-    settings.nas.port_id = request.connection;
-    settings.nas.called_station_id = request.path.local.to_string();
-    settings.nas.calling_station_id = request.path.remote.to_string();
+    settings.nas = nas_attributes(*peer, request.sa.value, request.path);
     conversation.relay = std::make_unique<radius::EapRelay>(std::move(settings), *radius_);
     return conversation.relay->start(now);
   }
   eap::ServerSettings settings;
-  if (peer->server->certificates) settings.methods.push_back(eap::Type::tls);
-  if (peer->server->passwords) settings.methods.push_back(eap::Type::mschapv2);
+  for (const config::EapMethod method : peer->server->eap) {
+    settings.methods.push_back(type_of(method));
+  }
+  if (settings.methods.empty()) {
+    if (peer->server->certificates) settings.methods.push_back(eap::Type::tls);
+    if (peer->server->passwords) settings.methods.push_back(eap::Type::mschapv2);
+  }
   conversation.server = std::make_unique<eap::EapServer>(
       std::move(settings), eap::ServerPorts{.crypto = ports_.crypto,
                                             .rng = ports_.rng,
@@ -190,7 +244,34 @@ eap::Step EapDesk::continue_client(Conversation& conversation, const ike::EapReq
   return conversation.client->handle(*request.packet, now);
 }
 
+/// By the name that was claimed: that of a tunnel's inside may never be said.
+void EapDesk::note_outcome(const Conversation& conversation, const eap::Step& step) {
+  if (!conversation.claims || conversation.is_refused) return;
+  if (std::holds_alternative<eap::Success>(step)) {
+    return failures_.note_success(*conversation.claims, conversation.source);
+  }
+  const auto* const failure = std::get_if<eap::Failure>(&step);
+  const bool is_wrong =
+      failure != nullptr && (failure->reason == eap::FailureReason::bad_credentials ||
+                             failure->reason == eap::FailureReason::backend_rejected);
+  if (!is_wrong) return;
+  for (const auto& paused :
+       failures_.note_failure(*conversation.claims, conversation.source, now_)) {
+    events_.push_back(
+        {base::EventKind::user_paused, conversation.connection, describe(paused, now_), {}});
+  }
+}
+
+std::vector<std::string> EapDesk::notes(Instant now) const {
+  constexpr std::size_t shown_max = 10;
+  std::vector<std::string> notes;
+  for (const auto& paused : failures_.paused(now, shown_max))
+    notes.push_back(describe(paused, now));
+  return notes;
+}
+
 void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Step step) {
+  note_outcome(conversation, step);
   EapReply reply;
   reply.sa = sa;
   reply.request = conversation.request;
@@ -208,6 +289,8 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
         reply.is_mutual = success.outcome.is_mutual;
         reply.identity = success.outcome.identity.empty() ? success.outcome.outer_identity
                                                           : success.outcome.identity;
+        reply.grant = grant_of(success.outcome.authorization);
+        note_certificate(success.outcome.peer_chain, reply.grant);
         return true;
       },
       [&](eap::Failure& failure) {
@@ -219,6 +302,13 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
       },
   };
   if (std::visit(fill, step)) replies_.push_back(std::move(reply));
+}
+
+void EapDesk::note_certificate(const std::vector<eap::ByteVec>& chain,
+                               policy::UserGrant& grant) const {
+  if (ports_.pki == nullptr || chain.empty()) return;
+  auto leaf = ports_.pki->load_certificates({"the certificate", chain.front()});
+  if (leaf && !leaf->empty()) grant.units = std::move(leaf->front().units);
 }
 
 std::optional<EapReply> EapDesk::poll_reply() {

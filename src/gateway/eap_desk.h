@@ -18,6 +18,7 @@
 #include "eap/server.h"
 #include "eap/tls.h"
 #include "gateway/chain_verifier.h"
+#include "gateway/failure_book.h"
 #include "ike/actions.h"
 #include "radius/relay.h"
 
@@ -59,6 +60,8 @@ class EapDesk {
   [[nodiscard]] std::optional<pki::Fetch> poll_fetch();
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
   [[nodiscard]] std::size_t size() const { return conversations_.size(); }
+  /// Who has to wait after wrong passwords, for status.
+  [[nodiscard]] std::vector<std::string> notes(base::Instant now) const;
 
  private:
   class Users final : public eap::Passwords {
@@ -83,6 +86,9 @@ class EapDesk {
     std::unique_ptr<eap::EapClient> client;
     std::unique_ptr<eap::EapServer> server;
     std::unique_ptr<radius::EapRelay> relay;
+    std::optional<std::string> claims;  ///< a user, what it says it is
+    base::IpAddress source;             ///< of a user
+    bool is_refused = false;            ///< for what was before; that is no failure of its own
   };
 
   [[nodiscard]] const config::PeerConfig* find(const std::string& connection) const;
@@ -93,7 +99,10 @@ class EapDesk {
                                        base::Instant now);
   [[nodiscard]] eap::Step continue_client(Conversation& conversation,
                                           const ike::EapRequest& request, base::Instant now);
+  /// What the authority says of the user.
+  void note_certificate(const std::vector<eap::ByteVec>& chain, policy::UserGrant& grant) const;
   void answer(ike::IkeSaId sa, const Conversation& conversation, eap::Step step);
+  void note_outcome(const Conversation& conversation, const eap::Step& step);
   void drain_radius(base::Instant now);
   template <class Answer>
   void handle_answer(const Answer& answer, base::Instant now);
@@ -105,6 +114,7 @@ class EapDesk {
   Tls server_tls_;  ///< of our own server of users
   std::unique_ptr<radius::RadiusClient> radius_;
   std::map<ike::IkeSaId, Conversation> conversations_;
+  FailureBook failures_;
   std::deque<ike::EapReply> replies_;
   std::deque<radius::Transmit> transmits_;
   std::deque<base::Event> events_;

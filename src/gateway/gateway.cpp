@@ -174,6 +174,9 @@ void Gateway::Impl::handle_local_addresses(std::vector<base::IpAddress> addresse
 void Gateway::Impl::handle_deadline(base::Instant now) {
   if (endpoint_) endpoint_->handle_deadline(now);
   path_mtus_.handle_deadline(now);
+  for (const SessionExpired& expired : sessions_.handle_deadline(now, workers_)) {
+    command(ike::DeleteIke{expired.connection, {}, expired.sa}, now);
+  }
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
     for (auto& [name, peer] : peers_) {
       const auto deadline = peer.poll_deadline();
@@ -244,8 +247,36 @@ std::size_t Gateway::Impl::logout(const std::string& user, base::Instant now) {
   return ended;
 }
 
+bool Gateway::Impl::end_session(SessionId id, radius::TerminateCause cause, base::Instant now) {
+  const auto ended = sessions_.order_end(id, cause);
+  if (!ended) return false;
+  command(ike::DeleteIke{ended->connection, {}, ended->sa}, now);
+  pump(now);
+  return true;
+}
+
+ChangeOutcome Gateway::Impl::change_session(SessionId id, const SessionChange& change,
+                                            base::Instant now) {
+  const Session* const session = sessions_.find(id);
+  const Peer* const peer = session == nullptr ? nullptr : find(session->connection);
+  if (peer == nullptr || !peer->config().server) return ChangeOutcome::not_found;
+  std::string group;
+  if (!change.filters.empty()) {
+    policy::UserGrant grant = session->grant;
+    const auto before = terms_of(*config_, peer->config(), session->user, grant);
+    grant.filters = change.filters;
+    const auto after = terms_of(*config_, peer->config(), session->user, grant);
+    if (!after) return ChangeOutcome::no_group;
+    if (before && before->networks != after->networks) return ChangeOutcome::other_networks;
+    group = after->group;
+  }
+  sessions_.change(id, change, std::move(group), now);
+  return ChangeOutcome::done;
+}
+
 void Gateway::Impl::shutdown(base::Instant now) {
   if (std::exchange(shutting_down_, true)) return;
+  sessions_.note_shutdown();
   peers_.clear();
   touched_.clear();
   set_policies({});
@@ -273,6 +304,7 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
     if (other && (!earliest || other->at < earliest->at)) earliest = other;
   };
   consider(path_mtus_.poll_deadline());
+  consider(sessions_.poll_deadline());
   if (endpoint_) consider(endpoint_->poll_deadline());
   return earliest;
 }
@@ -324,6 +356,16 @@ bool Gateway::down(const std::string& name, base::Instant now) { return impl_->d
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
 std::size_t Gateway::logout(const std::string& user, base::Instant now) {
   return impl_->logout(user, now);
+}
+std::optional<radius::Usage> Gateway::session_usage(SessionId id) const {
+  return impl_->session_usage(id);
+}
+bool Gateway::end_session(SessionId id, radius::TerminateCause cause, base::Instant now) {
+  return impl_->end_session(id, cause, now);
+}
+ChangeOutcome Gateway::change_session(SessionId id, const SessionChange& change,
+                                      base::Instant now) {
+  return impl_->change_session(id, change, now);
 }
 RedirectOutcome Gateway::redirect(const std::string& name, const config::RedirectTarget& to,
                                   base::Instant now) {

@@ -20,6 +20,7 @@
 #include "crypto/crypto.h"
 #include "gateway/clear_filter.h"
 #include "gateway/path_mtu.h"
+#include "gateway/sessions.h"
 #include "gateway/tracer.h"
 #include "gateway/worker.h"
 #include "ike/endpoint.h"
@@ -85,7 +86,7 @@ struct SetInner {
 
 using Action = std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, ike::EapRequest,
                             ike::EapEnded, AddRoute, RemoveRoute, SetInner, SetClearFilter, Lookup,
-                            FindSource, DeliverClear, base::Event>;
+                            FindSource, DeliverClear, SessionUp, SessionDown, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {
@@ -96,6 +97,14 @@ enum class PeerState : std::uint8_t {
   up,          ///< negotiated and passing traffic
 };
 [[nodiscard]] std::string_view name_of(PeerState state);
+
+/// What came of a change of a session.
+enum class ChangeOutcome : std::uint8_t {
+  done,
+  not_found,
+  no_group,        ///< no group has these filters, and others = "refuse"
+  other_networks,  ///< the group reaches others, which only a new Child SA could have
+};
 
 /// What came of the wish to send a peer to another gateway (RFC 5685).
 enum class RedirectOutcome : std::uint8_t {
@@ -118,9 +127,10 @@ struct PeerStatus {
   base::Instant since;  ///< of the present state
   std::optional<ike::IkeSaInfo> ike;
   std::vector<ChildStatus> children;
-  std::vector<ike::IkeSaInfo> users;  ///< of a server: those that are in
-  std::string note;                   ///< why it is down, in one line
-  unsigned attempts = 0;              ///< failed ones since it was last up
+  std::vector<ike::IkeSaInfo> users;         ///< of a server: those that are in
+  std::map<ike::IkeSaId, Session> sessions;  ///< of them
+  std::string note;                          ///< why it is down, in one line
+  unsigned attempts = 0;                     ///< failed ones since it was last up
   std::optional<base::Instant> next_attempt;
 };
 
@@ -210,6 +220,12 @@ class Gateway {
                                          base::Instant now);
   /// Ends what this user of a server has (ike::IkeSaInfo::is_of()); how many IKE SAs that were.
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
+  /// Octets and packets of a user's session; empty: it is over.
+  [[nodiscard]] std::optional<radius::Usage> session_usage(SessionId id) const;
+  /// False: it is over.
+  [[nodiscard]] bool end_session(SessionId id, radius::TerminateCause cause, base::Instant now);
+  [[nodiscard]] ChangeOutcome change_session(SessionId id, const SessionChange& change,
+                                             base::Instant now);
   /// Deletes every SA at its peer and takes every route away; finished when is_idle().
   void shutdown(base::Instant now);
   [[nodiscard]] bool is_idle() const;

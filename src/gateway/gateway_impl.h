@@ -54,6 +54,12 @@ class Gateway::Impl {
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
+  [[nodiscard]] std::optional<radius::Usage> session_usage(SessionId id) const {
+    return sessions_.usage(id, workers_);
+  }
+  [[nodiscard]] bool end_session(SessionId id, radius::TerminateCause cause, base::Instant now);
+  [[nodiscard]] ChangeOutcome change_session(SessionId id, const SessionChange& change,
+                                             base::Instant now);
   [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
                                          base::Instant now);
   void shutdown(base::Instant now);
@@ -101,6 +107,7 @@ class Gateway::Impl {
   void on_ike_down(const ike::IkeDown& down, base::Instant now);
   void on_child_up(const ike::ChildUp& up, base::Instant now);
   void on_lease_request(const ike::LeaseRequest& request, base::Instant now);
+  void on_lease_ended(ike::IkeSaId sa);
   void on_configured(const ike::Configured& configured);
   /// What is told of peers that have no inner addresses any more.
   void forget_inner();
@@ -134,6 +141,7 @@ class Gateway::Impl {
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
   AddressPools pools_;
+  Sessions sessions_;
   std::map<std::string, SetInner> inner_;  ///< by connection, as last told
   std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;

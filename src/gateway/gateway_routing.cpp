@@ -5,6 +5,7 @@
 
 #include "gateway/audit_event.h"
 #include "gateway/gateway_impl.h"
+#include "gateway/translate.h"
 
 namespace caponier::gateway {
 namespace {
@@ -162,6 +163,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](policy::InstallSa& sa) { install(std::move(sa), now); },
                  [&](const policy::RemoveSa& sa) {
                    totals_.handle_removed(sa.id, workers_);
+                   sessions_.handle_child_removed(sa.id, workers_);
                    workers_.remove(sa.id);
                    path_mtus_.remove(sa.id, now);
                    tunnel_mtu_.reset();
@@ -179,7 +181,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](ike::EapRequest& request) { emit(std::move(request)); },
                  [&](const ike::EapEnded& ended) { emit(ended); },
                  [&](const ike::LeaseRequest& request) { on_lease_request(request, now); },
-                 [&](const ike::LeaseEnded& ended) { pools_.end(ended.sa); },
+                 [&](const ike::LeaseEnded& ended) { on_lease_ended(ended.sa); },
                  [&](const ike::Configured& configured) { on_configured(configured); },
                  [&](const ike::IkeAnswered& answered) {
                    if (Peer* peer = find(answered.connection)) peer->handle(answered, now);
@@ -279,8 +281,39 @@ void Gateway::Impl::transmit(ike::Transmit transmit, base::Instant now) {
 void Gateway::Impl::on_lease_request(const ike::LeaseRequest& request, base::Instant now) {
   const Peer* const peer = find(request.connection);
   ike::LeaseReply reply{request.sa, request.request, {}, {}, "the server is not configured"};
-  if (peer != nullptr && peer->config().server) reply = pools_.lease(request, peer->config());
+  if (peer != nullptr && peer->config().server) {
+    const config::PeerConfig& server = peer->config();
+    const auto terms = terms_of(*config_, server, request.identity, request.grant);
+    if (terms) {
+      reply = pools_.lease(request, *terms);
+      if (!terms->group.empty()) reply.networks = selectors_of(terms->networks);
+    } else {
+      reply.why = terms.error();
+      reply.is_refused = true;
+    }
+    if (!reply.addresses.empty()) {
+      Session session{{},
+                      request.connection,
+                      request.identity,
+                      terms->group,
+                      {},
+                      reply.addresses,
+                      request.grant,
+                      now,
+                      {},
+                      {}};
+      auto& grant = session.grant;
+      if (!grant.session_timeout) grant.session_timeout = server.server->session_timeout;
+      if (!grant.idle_timeout) grant.idle_timeout = server.server->idle_timeout;
+      sessions_.expect(request.sa, std::move(session));
+    }
+  }
   endpoint_->handle_lease_reply(std::move(reply), now);
+}
+
+void Gateway::Impl::on_lease_ended(ike::IkeSaId sa) {
+  pools_.end(sa);
+  if (auto down = sessions_.end(sa)) emit(std::move(*down));
 }
 
 void Gateway::Impl::on_configured(const ike::Configured& configured) {
@@ -322,20 +355,28 @@ void Gateway::Impl::forget_inner() {
 }
 
 void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
-  if (up.replaces) pools_.move(*up.replaces, up.sa);
+  if (up.replaces) {
+    pools_.move(*up.replaces, up.sa);
+    sessions_.move(*up.replaces, up.sa);
+  }
+  const auto sa = endpoint_->find(up.sa);
+  if (auto session = sessions_.handle_up(up.sa, sa ? sa->path : base::Path{}, now)) {
+    emit(SessionUp{std::move(*session)});
+  }
   Peer* peer = find(up.connection);
   if (peer == nullptr) return command(ike::DeleteIke{up.connection}, now);
-  const auto sa = endpoint_->find(up.sa);
   peer->handle(up, sa ? sa->path : base::Path{}, now);
 }
 
 void Gateway::Impl::on_ike_down(const ike::IkeDown& down, base::Instant now) {
+  sessions_.handle_down(down.sa, down.reason);
   Peer* peer = find(down.connection);
   if (peer == nullptr) return;
   peer->handle(down, endpoint_->established_of(down.connection), now);
 }
 
 void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
+  sessions_.handle_child_up(up.sa, up.child_sa);
   Peer* peer = find(up.connection);
   if (peer == nullptr) return;
   const bool is_first = peer->state() != PeerState::idle;

@@ -34,6 +34,9 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
     if (!status.ike || sa->state == ike::IkeState::established) status.ike = *sa;
     if (peer.config().server && sa->state == ike::IkeState::established && !sa->is_replaced) {
       status.users.push_back(*sa);
+      if (const Session* const session = sessions_.find(sa->id)) {
+        status.sessions.emplace(sa->id, *session);
+      }
     }
     for (const ike::ChildSaInfo& child : sa->children) {
       ChildStatus entry{child, {}, {}};

@@ -91,7 +91,10 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
       reply.why = refused->text;
       return reply;
     }
-    key = std::get<pki::Trusted>(verdict).leaf.key;
+    const auto& trusted = std::get<pki::Trusted>(verdict);
+    key = trusted.leaf.key;
+    reply.grant.units = trusted.leaf.units;
+    reply.grant.certificate_policies = trusted.policies;
   }
   const wire::AuthPayload auth{request.proof->method, request.proof->auth};
   const auto scheme =

@@ -11,12 +11,6 @@ using policy::TrafficSelectors;
 
 base::Prefix whole(const IpAddress& address) { return {address, address.bit_count()}; }
 
-TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
-  TrafficSelectors selectors;
-  for (const base::Prefix& net : nets) selectors.push_back(TrafficSelector::from_prefix(net));
-  return selectors;
-}
-
 bool has_family(const std::vector<base::Prefix>& nets, base::Family family) {
   return std::any_of(nets.begin(), nets.end(),
                      [&](const base::Prefix& net) { return net.address.family() == family; });
@@ -166,6 +160,12 @@ void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfi
 }
 
 }  // namespace
+
+TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets) {
+  TrafficSelectors selectors;
+  for (const base::Prefix& net : nets) selectors.push_back(TrafficSelector::from_prefix(net));
+  return selectors;
+}
 
 ike::GatewayName gateway_name(const config::RedirectTarget& target) {
   if (target.address) return {target.address, {}};

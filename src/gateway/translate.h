@@ -34,6 +34,8 @@ struct OuterAddresses {
 /// Equal in everything that outer addresses decide, for two connections of one peer.
 [[nodiscard]] bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b);
 
+[[nodiscard]] policy::TrafficSelectors selectors_of(const std::vector<base::Prefix>& nets);
+
 /// Empty while a host's addresses are unknown.
 [[nodiscard]] std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                                        const OuterAddresses& outer);

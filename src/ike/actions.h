@@ -18,6 +18,7 @@
 #include "policy/child_sa.h"
 #include "policy/identity.h"
 #include "policy/trigger.h"
+#include "policy/user_grant.h"
 #include "wire/ike.h"
 
 namespace caponier::ike {
@@ -83,6 +84,7 @@ struct AuthReply {
   base::ByteVec auth{};
   std::vector<wire::CertPayload> certificates{};  ///< that go with it, ours first
   std::string why{};                              ///< for people, when it is wrong or unavailable
+  policy::UserGrant grant{};  ///< when it is right; comes back with LeaseRequest
 };
 
 /// One step of EAP (RFC 7296 s2.16): the peer's packet; as the server none at first. Answered with
@@ -107,6 +109,7 @@ struct EapReply {
   base::SecretBytes msk{};    ///< with success, if the method makes one
   bool is_mutual = false;     ///< with success: the method has proved the server too (RFC 5998)
   std::string identity{};     ///< with success, of the server: who the peer is
+  policy::UserGrant grant{};  ///< likewise; comes back with LeaseRequest
   std::string why{};          ///< with failure, for people
   bool is_peers_end = false;  ///< with failure, of a client: the server has ended it
 };
@@ -125,6 +128,7 @@ struct LeaseRequest {
   std::string connection;
   std::string identity;  ///< of the user: by EAP, else of the IKE SA
   std::vector<wire::ConfigAttribute> asked;
+  policy::UserGrant grant{};
 };
 
 struct LeaseReply {
@@ -133,6 +137,10 @@ struct LeaseReply {
   std::vector<base::IpAddress> addresses{};         ///< the peer's inner ones; none: none to be had
   std::vector<wire::ConfigAttribute> attributes{};  ///< the whole answer, addresses included
   std::string why{};                                ///< for people, when there are none
+  /// The networks of ours that the user may reach: Child SAs are narrowed to them. None: all that
+  /// the connection has.
+  policy::TrafficSelectors networks{};
+  bool is_refused = false;  ///< the user is not to come in at all
 };
 
 /// The IKE SA is gone, and nothing has replaced it.
@@ -255,8 +263,9 @@ struct InitiateChild {
   std::optional<policy::ResourceId> resource{};
 };
 struct DeleteIke {
-  std::string connection;  ///< all its IKE SAs
-  std::string user{};      ///< only those of this one (IkeSaInfo::is_of()); empty: of all
+  std::string connection;         ///< all its IKE SAs
+  std::string user{};             ///< only those of this one (IkeSaInfo::is_of()); empty: of all
+  std::optional<IkeSaId> only{};  ///< this one alone
 };
 struct DeleteChild {
   policy::ChildSaId child_sa;

@@ -133,6 +133,7 @@ bool IkeSa::handle_reply(AuthReply& reply, Instant now) {
     case AuthOutcome::right:
     case AuthOutcome::wrong:
       if (is_own) break;
+      handshake_->grant = std::move(reply.grant);
       settle_peer(reply.outcome == AuthOutcome::right, reply.why, now);
       return true;
   }

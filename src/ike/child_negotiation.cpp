@@ -43,7 +43,9 @@ TrafficSelectors leased(const ChildScene& scene, const TrafficSelectors& before)
   return selectors;
 }
 TrafficSelectors local_of(const ChildConfig& child, const ChildScene& scene) {
-  return child.is_local_leased ? leased(scene, child.local) : child.local;
+  if (child.is_local_leased) return leased(scene, child.local);
+  if (!child.is_remote_leased || scene.networks.empty()) return child.local;
+  return policy::narrow({scene.networks.begin(), scene.networks.end()}, child.local);
 }
 TrafficSelectors remote_of(const ChildConfig& child, const ChildScene& scene) {
   return child.is_remote_leased ? leased(scene, child.remote) : child.remote;

@@ -26,6 +26,8 @@ struct ChildScene {
   bool in_ike_auth = false;
   bool in_udp = false;                       ///< or TCP, where AH cannot be
   std::span<const base::IpAddress> inner{};  ///< given by the responder
+  /// Of ours that a user may reach; none: all that the child has.
+  std::span<const policy::TrafficSelector> networks{};
 };
 
 /// The SA, TS and mode payloads of a message. `sa` and both `ts` must be there.

@@ -91,6 +91,7 @@ void IkeSa::conclude_eap(EapReply& reply, Instant now) {
   eap.is_mutual = reply.is_mutual;
   if (!is_initiator_) {
     user_ = std::move(reply.identity);
+    handshake_->grant = std::move(reply.grant);
     if (!user_.empty()) belong_to(connection_, policy::Identity::parse(user_));
     return send_eap(std::move(reply.packet), now);
   }

@@ -69,6 +69,7 @@ void IkeEndpoint::Impl::run(const DeleteIke& command, Instant now) {
   for (const IkeSaId id : ids_of(command.connection)) {
     IkeSa* const sa = find(id);
     if (sa == nullptr || (!command.user.empty() && !sa->info().is_of(command.user))) continue;
+    if (command.only && *command.only != id) continue;
     sa->close(EndReason::local_request, now);
     settle(id, now);
   }

@@ -61,6 +61,7 @@ struct Handshake {
   std::optional<EapState> eap;
   std::unique_ptr<OwnProof> first_proof;  ///< the responder's, to go with the first EAP packet
   std::optional<LeaseReply> lease;
+  policy::UserGrant grant;  ///< of the peer
   std::optional<ChildOffer> offer;
   std::optional<policy::Trigger> trigger;  ///< of the first child
   AuthStep step = AuthStep::none;

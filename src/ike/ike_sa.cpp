@@ -68,7 +68,8 @@ bool IkeSa::uses_udp_encap() const {
 }
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {
-  return {path_, local_behind_nat_, remote_behind_nat_, in_ike_auth, uses_udp_encap(), inner_};
+  return {path_,  local_behind_nat_, remote_behind_nat_, in_ike_auth, uses_udp_encap(),
+          inner_, networks_};
 }
 
 void IkeSa::belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer) {

@@ -537,6 +537,7 @@ class IkeSa {
   AuthKind remote_kind_ = AuthKind::shared_key;  ///< how the peer proves that
   std::string user_;                             ///< the peer, by EAP
   std::vector<base::IpAddress> inner_;           ///< given by the responder
+  policy::TrafficSelectors networks_;            ///< of ours that the peer may reach; none: all
   SaIndex::Entry index_entry_;
   PeerSupport support_;
   Mobility mobility_;

@@ -113,6 +113,7 @@ void IkeSa::ask_lease() {
   request.connection = connection_->name;
   request.identity = user_.empty() ? remote_id_->to_string() : user_;
   request.asked = find_config(handshake_->peer_auth, ConfigType::request)->attributes;
+  request.grant = std::move(handshake_->grant);
   shared_.emit(std::move(request));
 }
 
@@ -124,6 +125,11 @@ bool IkeSa::handle_reply(LeaseReply& reply, Instant now) {
   handshake_->step = AuthStep::none;
   has_lease_ = !reply.addresses.empty();
   inner_ = reply.addresses;
+  if (reply.is_refused) {
+    refuse_auth(fmt::format("{} may not come in: {}", remote_id_->to_string(), reply.why), now);
+    return true;
+  }
+  networks_ = std::move(reply.networks);
   handshake_->lease = std::move(reply);
   request_auth(AuthStep::own, now);
   return true;

@@ -261,6 +261,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   remote_kind_ = old.remote_kind_;
   user_ = old.user_;
   inner_ = old.inner_;
+  networks_ = old.networks_;
   belong_to(old.connection_, old.remote_id_);
   opens_streams_ = old.opens_streams_;
   set_path(old.path_);

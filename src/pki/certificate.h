@@ -33,8 +33,9 @@ using KeyHash = std::array<std::byte, 20>;
 /// One certificate, read and found well-formed; nobody has vouched for it yet.
 struct Certificate {
   ByteVec der;
-  ByteVec subject;           ///< Name, DER; an empty sequence is allowed
-  std::string subject_text;  ///< "C=CH, O=Example, CN=gw", printable
+  ByteVec subject;                 ///< Name, DER; an empty sequence is allowed
+  std::string subject_text;        ///< "C=CH, O=Example, CN=gw", printable
+  std::vector<std::string> units;  ///< OU of the subject, in its order; UTF-8
   std::string issuer_text;
   std::string serial;  ///< hexadecimal
   PublicKey key;

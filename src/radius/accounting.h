@@ -29,6 +29,7 @@ enum class TerminateCause : std::uint8_t {  // RFC 2866 s5.10
   idle_timeout = 4,
   session_timeout = 5,
   admin_reset = 6,
+  admin_reboot = 7,
   nas_error = 9,
   nas_request = 10,
   nas_reboot = 11,

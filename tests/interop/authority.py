@@ -27,8 +27,9 @@ def raw_key(key):
     return "cv1:" + base64.b64encode(spki).decode()
 
 
-def name(text):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def name(text, unit=None):
+    units = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []
+    return x509.Name([*units, x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def alternative(text):
@@ -61,11 +62,11 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, who, kind="p256", server=False, days=(-1, 30)):
+    def issue(self, who, kind="p256", server=False, days=(-1, 30), unit=None):
         """(certificate, key), both PEM."""
         key = KINDS[kind]()
         usage = Usage.SERVER_AUTH if server else Usage.CLIENT_AUTH
-        certificate = self._sign(name(who), key.public_key(), [
+        certificate = self._sign(name(who, unit), key.public_key(), [
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.SubjectAlternativeName([alternative(who)]), False),
             (x509.ExtendedKeyUsage([usage]), False)], days)

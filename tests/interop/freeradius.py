@@ -3,6 +3,7 @@ certificate authority of the day for its TLS methods."""
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 from lab import LabError, run, wait_until
@@ -64,7 +65,7 @@ server outer {{
       Filter-Id := "staff"
       Class := 0x0102030405
       Session-Timeout := 3600
-      Framed-IP-Address := 10.9.0.7
+      Framed-IP-Address := {framed}
     }}
   }}
   accounting {{ detail }}
@@ -113,7 +114,8 @@ def make_certificates(folder):
 class FreeRadius:
     """`users`: name to password. `clients`: who may ask, a prefix."""
 
-    def __init__(self, lab, host, address, clients, users, default="mschapv2", fragment=1024):
+    def __init__(self, lab, host, address, clients, users, default="mschapv2", fragment=1024,
+                 framed="10.9.0.7"):
         if not Path(FREERADIUS).exists():
             raise LabError("no freeradius here")
         self.lab, self.host, self.address = lab, host, address
@@ -123,7 +125,7 @@ class FreeRadius:
         (self.folder / "users").write_text("".join(
             f'{name} Cleartext-Password := "{password}"\n' for name, password in users.items()))
         conf = CONF.format(folder=self.folder, address=address, clients=clients, secret=SECRET,
-                           default=default, fragment=fragment)
+                           default=default, fragment=fragment, framed=framed)
         # FreeRADIUS wants each item on a line of its own.
         (self.folder / "radiusd.conf").write_text(
             re.sub(r"(?<=\{) +| {2,}(?=\S)| +(?=\})", "\n", conf))
@@ -151,3 +153,11 @@ class FreeRadius:
         if self.process.poll() is not None:
             raise LabError(f"freeradius does not start:\n{self.log[-3000:]}")
         return self
+
+    def ask(self, command, attributes, address, port=3799):
+        """radclient: "disconnect" or "coa". What it printed; an Event-Timestamp is added."""
+        text = ", ".join([*attributes, f"Event-Timestamp = {int(time.time())}"])
+        done = self.host.run("radclient", "-x", "-r", "1", "-t", "3", "-d",
+                             "/usr/share/freeradius", f"{address}:{port}", command, SECRET,
+                             text_input=text + "\n", check=False)
+        return done.stdout + done.stderr

@@ -77,6 +77,16 @@ class Users:
         self.theirs = daemon.start()
         return daemon
 
+    def another_user(self, more, certificate):
+        """On the same machine, after the first has left."""
+        self.theirs.stop()
+        text = self.theirs.config.read_text()
+        self.theirs.config.write_text(text[:text.index("remote_nets")] +
+                                      'remote_nets = ["10.2.0.0/24"]\n' + more)
+        put(self.theirs, "pki/alice.pem", certificate[0])
+        put(self.theirs, "pki/alice.key", certificate[1], private=True)
+        self.theirs.start()
+
     CERTIFICATE = 'cert = "alice.pem"\nkey = "alice.key"\n'
     BY_PASSWORD = f'user = "{USER}"\npassword = "@alice"\n'
 
@@ -314,24 +324,113 @@ def strongswan_server_mschapv2(users, options):
                       users.BY_PASSWORD)
 
 
-def radius(users, options):
+def free_radius(users, **more):
     from freeradius import FREERADIUS, FreeRadius
     if not Path(FREERADIUS).exists():
         print("skipped: FreeRADIUS is not installed")
         sys.exit(77)
-    FreeRadius(users.lab, users.net.client_b, "10.2.0.10", "10.2.0.0/24",
-               {USER: PASSWORD}).start()
-    users.server('radius = ["10.2.0.10"]\nradius_secret = "@radius"\n', passwords=False)
+    return FreeRadius(users.lab, users.net.client_b, "10.2.0.10", "10.2.0.0/24",
+                      {USER: PASSWORD, "bob": PASSWORD}, **more).start()
+
+
+RADIUS = 'radius = ["10.2.0.10"]\nradius_secret = "@radius"\n'
+
+
+def radius(users, options):
+    free_radius(users)
+    users.server(RADIUS, passwords=False)
     users.user(users.BY_PASSWORD)
     users.theirs.wait_up("work")
-    users.check_works()
+    users.check_works("10.9.0.7")
     check(users.ours.status("users")["users"][0]["user"] == USER, "the user's name", users.ours)
     users.check_leaves_nothing()
 
 
+def radius_accounting(users, options):
+    """Start, what was carried, and Stop with its cause, as FreeRADIUS writes them down."""
+    server = free_radius(users)
+    users.server(RADIUS + "radius_accounting = true\n", passwords=False)
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    users.check_works("10.9.0.7")
+    wait_until(lambda: "Acct-Status-Type = Start" in server.accounting, 10, "Start")
+    user = users.ours.status("users")["users"][0]
+    check(3500 < user["ends_in_seconds"] <= 3600, f"Session-Timeout: {user}", users.ours)
+    users.check_leaves_nothing()
+    wait_until(lambda: "Acct-Status-Type = Stop" in server.accounting, 10, "Stop")
+    start, stop = server.accounting.split("Acct-Status-Type = Stop")
+    for text in (f'User-Name = "{USER}"', "Framed-IP-Address = 10.9.0.7", "Class = 0x0102030405",
+                 "NAS-Identifier"):
+        check(text in start, f"no {text} in Start:\n{start}")
+    for text in ("Acct-Input-Packets = 3", "Acct-Output-Packets = 3", "Acct-Input-Octets = 252",
+                 "Acct-Terminate-Cause = User-Request", "Acct-Session-Time"):
+        check(text in stop, f"no {text} in Stop:\n{stop}")
+
+
+def radius_stop_at_shutdown(users, options):
+    server = free_radius(users)
+    users.server(RADIUS + "radius_accounting = true\n", passwords=False)
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    users.ours.stop()
+    wait_until(lambda: "Acct-Terminate-Cause = Admin-Reboot" in server.accounting, 10, "Stop")
+
+
+def radius_dynamic(users, options):
+    """radclient changes a session, is refused what is not to be had, and ends it."""
+    server = free_radius(users)
+    users.server(RADIUS + 'radius_accounting = true\nradius_coa = "10.2.0.1"\n', passwords=False)
+    users.user(users.BY_PASSWORD + "retry_min = \"30s\"\n")
+    users.theirs.wait_up("work")
+    name = f'User-Name = "{USER}"'
+
+    def ask(command, *attributes):
+        return server.ask(command, attributes, "10.2.0.1")
+    said = ask("coa", name, "Session-Timeout = 1000")
+    check("CoA-ACK" in said, said, users.ours)
+    left = users.ours.status("users")["users"][0]["ends_in_seconds"]
+    check(900 < left <= 1000, f"{left} s are left")
+    said = ask("coa", name, "Framed-IP-Address = 10.9.0.9")
+    check("CoA-NAK" in said and "Session-Context-Not-Found" in said, said)
+    said = ask("coa", name, 'Framed-Route = "10.8.0.0/24"')
+    check("CoA-NAK" in said and "Unsupported-Attribute" in said, said)
+    said = ask("disconnect", 'User-Name = "nobody"')
+    check("Disconnect-NAK" in said and "Session-Context-Not-Found" in said, said)
+    said = ask("disconnect", name)
+    check("Disconnect-ACK" in said, said, users.ours)
+    wait_until(lambda: "Acct-Terminate-Cause = Admin-Reset" in server.accounting, 10, "Stop")
+    check(not users.ours.status("users")["children"], "the user is still in", users.ours)
+
+
+def groups(users, options):
+    """Two users of one server, in two groups: other networks, other pools, and nothing else."""
+    users.net.client_b.run("ip", "address", "add", "10.2.0.77/24", "dev", "eth0")
+    users.server('others = "refuse"\n')
+    with users.ours.config.open("a") as config:
+        config.write('[group.near]\nmembers = ["alice"]\nnetworks = ["10.2.0.0/26"]\n'
+                     'pool = ["10.9.1.0/24"]\n'
+                     '[group.far]\nunits = ["Far"]\nnetworks = ["10.2.0.64/26"]\n'
+                     'pool = ["10.9.2.0/24"]\n')
+    users.ours.cli("reload")
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    check("10.9.1.1" in users.net.gw_a.run("ip", "-br", "addr").stdout, "the pool", users.ours)
+    check(users.ours.status("users")["users"][0]["group"] == "near", "the group", users.ours)
+    check(ping(users.net.gw_a, "10.2.0.10")[0] == 3, "its network is not reached", users.ours)
+    check(ping(users.net.gw_a, "10.2.0.77")[0] == 0, "the other network is reached", users.ours)
+    users.another_user(users.CERTIFICATE, users.authority.issue("carol@example.org", unit="Far"))
+    users.theirs.wait_up("work")
+    check("10.9.2.1" in users.net.gw_a.run("ip", "-br", "addr").stdout, "the pool", users.ours)
+    check(ping(users.net.gw_a, "10.2.0.77")[0] == 3, "its network is not reached", users.ours)
+    check(ping(users.net.gw_a, "10.2.0.10")[0] == 0, "the other network is reached", users.ours)
+    users.another_user(users.CERTIFICATE, users.authority.issue("mallory@example.org"))
+    wait_until(lambda: "no group has this user" in users.ours.log, 15, "the server to refuse")
+
+
 CASES = [certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
-         strongswan_server_mschapv2, radius, eap_tls, eap_tls_expired, strongswan_eap_tls]
+         strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
+         radius_dynamic, groups, eap_tls, eap_tls_expired, strongswan_eap_tls]
 
 
 def main():

@@ -252,6 +252,8 @@ void Node::perform(gateway::Action action) {
                  [&](const ike::EapRequest& request) { desk_->handle(request, now); },
                  [&](const ike::EapEnded& ended) { desk_->end(ended.sa); },
                  [&](const gateway::SetInner& inner) { set_inner(inner); },
+                 [](const gateway::SessionUp&) {},
+                 [](const gateway::SessionDown&) {},
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
                    ++route_changes_;

@@ -118,6 +118,21 @@ std::string serial_of(const X509* certificate) {
   return sign + base::to_hex(bytes_of(serial));
 }
 
+std::vector<std::string> units_of(const X509_NAME* name) {
+  std::vector<std::string> units;
+  int at = -1;
+  while ((at = X509_NAME_get_index_by_NID(name, NID_organizationalUnitName, at)) >= 0) {
+    const X509_NAME_ENTRY* const entry = X509_NAME_get_entry(name, at);
+    unsigned char* text = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry));
+    if (size < 0) continue;
+    const auto octets = std::as_bytes(std::span{text, static_cast<std::size_t>(size)});
+    units.emplace_back(base::as_text(octets));
+    OPENSSL_free(text);
+  }
+  return units;
+}
+
 KeyHash key_hash(X509* certificate) {
   const ByteVec spki = der_of(X509_get_X509_PUBKEY(certificate), i2d_X509_PUBKEY);
   KeyHash hash{};
@@ -147,6 +162,7 @@ std::expected<Certificate, Fault> read_certificate(X509* certificate) {
       .der = der_of(certificate, i2d_X509),
       .subject = der_of(subject, i2d_X509_NAME),
       .subject_text = text_of(subject),
+      .units = units_of(subject),
       .issuer_text = text_of(issuer),
       .serial = serial_of(certificate),
       .key = TRY(examine(key)),

@@ -90,7 +90,7 @@ TEST(ConfigErrors, unknown_sections_and_loose_keys_are_refused) {
       {"[sit.a]", "1:2: unknown section [sit]\n  fix: did you mean 'site'?"},
       {"\n[wibble]\nname = \"x\"",
        "2:2: unknown section [wibble]\n  fix: the sections are [site.NAME], [host.NAME], "
-       "[client.NAME], [server], [[policy]], [daemon] and [debug]"},
+       "[client.NAME], [server], [group.NAME], [[policy]], [daemon] and [debug]"},
       {"remote = \"x\"",
        "1:1: key 'remote' stands outside any section\n  fix: put it below a header such as "
        "[site.NAME]"},

@@ -86,5 +86,70 @@ TEST(ConfigUsers, the_name_users_is_the_servers) {
   EXPECT_NE(said.find("users"), std::string::npos) << said;
 }
 
+std::string server_with(const std::string& more) {
+  return "[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n"
+         "certificates = false\npasswords = true\nlocal_nets = [\"10.1.0.0/16\"]\n" +
+         more;
+}
+
+TEST(ConfigUsers, accounting_goes_to_the_same_servers_one_port_higher) {
+  MemorySource source =
+      source_of(server_with("radius = [\"10.1.0.5:1912\"]\nradius_secret = \"@radius\"\n"
+                            "radius_accounting = true\nradius_coa = \"10.1.0.1\"\n"));
+  source.secrets.emplace("@radius", "hush");
+  const auto config = loaded(std::move(source));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->radius->accounting.at(0).to_string(), "10.1.0.5:1913");
+  EXPECT_EQ(config->radius->coa->to_string(), "10.1.0.1:3799");
+  EXPECT_EQ(config->radius->coa_clients.at(0).to_string(), "10.1.0.5");
+}
+
+TEST(ConfigUsers, accounting_can_be_all_that_radius_is_for) {
+  MemorySource source =
+      source_of(server_with("radius_accounting = [\"10.1.0.5\"]\nradius_secret = \"@radius\"\n"));
+  source.secrets.emplace("@radius", "hush");
+  const auto config = loaded(std::move(source));
+  ASSERT_NE(config, nullptr);
+  EXPECT_TRUE(config->radius->servers.empty());
+  EXPECT_EQ(config->radius->accounting.at(0).to_string(), "10.1.0.5:1813");
+}
+
+TEST(ConfigUsers, what_radius_is_told_and_asks_needs_both_sides) {
+  EXPECT_NE(say(server_with("radius_accounting = true\n")).find("there are no RADIUS servers"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("radius_coa = \"10.1.0.1\"\n")).find("nobody may ask there"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("radius_coa_clients = [\"10.1.0.5\"]\n")).find("nobody listens"),
+            std::string::npos);
+}
+
+TEST(ConfigUsers, groups_stay_in_their_order_and_their_pools_are_the_servers_too) {
+  const auto config =
+      loaded(source_of(server_with("others = \"refuse\"\n[group.staff]\nmembers = [\"alice\"]\n"
+                                   "networks = [\"10.1.2.0/24\"]\npool = [\"10.9.1.0/24\"]\n"
+                                   "[group.all]\nfilters = [\"x\"]\n")));
+  ASSERT_NE(config, nullptr);
+  ASSERT_EQ(config->groups.size(), 2u);
+  EXPECT_EQ(config->groups[0].name, "staff");
+  EXPECT_EQ(config->peers.at(0).remote_nets.size(), 2u);
+  EXPECT_EQ(config->peers.at(0).server->pools.size(), 1u);
+  EXPECT_TRUE(config->peers.at(0).server->refuses_others);
+}
+
+TEST(ConfigUsers, a_group_needs_a_server_members_and_networks_that_are_there) {
+  EXPECT_NE(say("[group.staff]\nmembers = [\"alice\"]\n").find("add a [server]"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("[group.staff]\n")).find("nobody is in it"), std::string::npos);
+  EXPECT_NE(say(server_with("[group.staff]\nmembers = [\"a\"]\n"
+                            "networks = [\"10.2.0.0/24\"]\n"))
+                .find("10.2.0.0/24 is not within local_nets of [server]"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("[group.staff]\nmembers = [\"a\"]\npool = [\"10.9.0.0/25\"]\n"))
+                .find("overlaps 10.9.0.0/24"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("[group.staff]\npolicies = [\"1..2\"]\n")).find("no object identifier"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace caponier::config

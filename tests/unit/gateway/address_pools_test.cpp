@@ -13,12 +13,14 @@ IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
 struct Pools {
   AddressPools pools;
   config::PeerConfig server;
+  policy::UserGrant grant;
 
   explicit Pools(std::vector<std::string> nets) {
     server.kind = config::PeerKind::server;
     server.server.emplace();
     for (const std::string& net : nets) {
       server.server->pools.push_back(*base::Prefix::parse(net));
+      server.remote_nets = server.server->pools;
     }
   }
 
@@ -29,7 +31,9 @@ struct Pools {
     request.request = sa;
     request.identity = identity;
     request.asked = std::move(asked);
-    return pools.lease(request, server);
+    request.grant = grant;
+    config::Config config;
+    return pools.lease(request, *terms_of(config, server, identity, grant));
   }
   /// Empty when there is none.
   std::string get(std::uint64_t sa, const std::string& identity, std::string_view wished = {}) {
