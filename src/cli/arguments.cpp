@@ -59,6 +59,7 @@ struct Parsed {
   LogVerb log;
   PingVerb ping;
   RedirectVerb redirect;
+  LeasesVerb leases;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
   TopVerb top;
@@ -117,6 +118,10 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
   redirect->add_option("NAME", in.redirect.name, "The peer, which must have initiated")->required();
   redirect->add_option("GATEWAY", in.redirect.to, "Its address or name")->required();
   redirect->callback([&in] { in.verb = in.redirect; });
+
+  auto* leases = app.add_subcommand("leases", "The addresses kept for users");
+  leases->add_option("--release", in.leases.release, "Keep this address for nobody");
+  leases->callback([&in] { in.verb = in.leases; });
 
   auto* reload = app.add_subcommand("reload", "Read the configuration again (also: apply)");
   reload->alias("apply");

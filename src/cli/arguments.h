@@ -34,6 +34,9 @@ struct RedirectVerb {
   std::string name;
   std::string to;
 };
+struct LeasesVerb {
+  std::string release;  ///< an address; empty: list
+};
 struct ReloadVerb {};
 struct CaptureVerb {
   std::string folder;
@@ -93,9 +96,10 @@ struct ExportVerb {
   bool qr = false;
 };
 
-using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, ReloadVerb,
-                          CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, InitVerb,
-                          AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, JoinVerb, VersionVerb>;
+using Verb =
+    std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
+                 ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, InitVerb,
+                 AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

@@ -155,6 +155,25 @@ Outcome<ExitCode> run(const Session& session, const RedirectVerb& verb) {
   return ExitCode::ok;
 }
 
+Outcome<ExitCode> run(const Session& session, const LeasesVerb& verb) {
+  auto connection = TRY(Connection::open(session.socket));
+  Json arguments = Json::object();
+  if (!verb.release.empty()) arguments["release"] = verb.release;
+  const Json answer = TRY(connection.ask("leases", std::move(arguments)));
+  const Json& result = at(answer, "result");
+  if (session.json) {
+    print_json(result);
+  } else if (!verb.release.empty()) {
+    print(fmt::format("{} is kept for nobody any more\n", text(result, "released")));
+  } else {
+    for (const Json& lease : at(result, "leases")) {
+      print(fmt::format("{}  {}{}\n", text(lease, "address"), text(lease, "user"),
+                        flag(lease, "held") ? "  (is in)" : ""));
+    }
+  }
+  return ExitCode::ok;
+}
+
 Outcome<ExitCode> run(const Session& session, const ReloadVerb&) {
   auto connection = TRY(Connection::open(session.socket));
   const Json answer = TRY(connection.ask("reload"));

@@ -19,6 +19,7 @@
 #include "policy/identity_pattern.h"
 #include "policy/proposal.h"
 #include "policy/trigger.h"
+#include "wire/encrypted_dns.h"
 
 namespace caponier::config {
 
@@ -202,6 +203,8 @@ struct ServerConfig {
   std::vector<base::Prefix> pools;
   std::vector<base::IpAddress> dns;
   std::vector<std::string> domains;  ///< whose names the DNS servers know; none: all (RFC 8598)
+  /// How the same servers are asked in secret (RFC 9464); without addresses.
+  std::vector<wire::EncryptedDns> dns_encrypted;
   bool certificates = true;
   bool passwords = false;                         ///< of our own users
   std::vector<EapMethod> eap;                     ///< in this order; none: as the two above say

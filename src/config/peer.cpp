@@ -100,6 +100,7 @@ constexpr std::array server_keys = {
     optional("local_nets", "[\"10.1.0.0/16\"]"),
     optional("dns", "[\"10.1.0.53\"]"),
     optional("domains", "[\"example.org\"]"),
+    optional("dns_encrypted", "[\"tls://dns.example.org\"]"),
     optional("certificates", "true"),
     optional("passwords", "true"),
     optional("eap", "[\"ttls\", \"peap\", \"mschapv2\"]"),

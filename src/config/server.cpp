@@ -124,6 +124,45 @@ void read_radius(Section& section, const Node& table, PeerDraft& draft, ServerCo
   draft.radius = std::move(radius);
 }
 
+/// "tls://dns.example.org", "https://dns.example.org/dns-query", "quic://dns.example.org:8853".
+Parsed<wire::EncryptedDns> parse_encrypted_dns(std::string_view text) {
+  const auto bad = [&] {
+    return std::unexpected{
+        Fault{fmt::format("{} names no encrypted DNS", quoted(text)),
+              "write \"tls://dns.example.org\", \"https://dns.example.org/dns-query\" or "
+              "\"quic://dns.example.org\""}};
+  };
+  wire::EncryptedDns dns;
+  std::string_view rest = text;
+  const auto is = [&](std::string_view scheme) {
+    if (!rest.starts_with(scheme)) return false;
+    rest.remove_prefix(scheme.size());
+    return true;
+  };
+  if (is("tls://")) {
+    dns.protocols = {"dot"};
+  } else if (is("quic://")) {
+    dns.protocols = {"doq"};
+  } else if (is("https://")) {
+    dns.protocols = {"h2"};
+    const auto slash = rest.find('/');
+    if (slash == std::string_view::npos || rest.size() - slash > 200) return bad();
+    dns.doh_path = std::string{rest.substr(slash)} + "{?dns}";
+    rest = rest.substr(0, slash);
+  } else {
+    return bad();
+  }
+  if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
+    const auto port = parse_port_range(rest.substr(colon + 1));
+    if (!port || port->first != port->last || port->first == 0) return bad();
+    dns.port = port->first;
+    rest = rest.substr(0, colon);
+  }
+  if (!is_name(rest)) return bad();
+  dns.name = rest;
+  return dns;
+}
+
 Parsed<EapMethod> parse_eap_method(std::string_view text) {
   if (text == "tls") return EapMethod::tls;
   if (text == "mschapv2") return EapMethod::mschapv2;
@@ -175,6 +214,14 @@ void read_server(Section& section, const Node& table, PeerDraft& draft, Secrets&
          return std::unexpected{Fault{"no domain", "write it as \"example.org\""}};
        })) {
     server.domains.push_back(std::move(domain.value));
+  }
+  for (auto& dns : section.list("dns_encrypted", parse_encrypted_dns)) {
+    if (server.dns.empty()) {
+      section.note(dns.where, "dns_encrypted",
+                   {"it is not said where these servers are", "add dns = [\"10.1.0.53\"]"});
+    }
+    dns.value.priority = static_cast<std::uint16_t>(server.dns_encrypted.size() + 1);
+    server.dns_encrypted.push_back(std::move(dns.value));
   }
   if (const auto yes = section.boolean("certificates")) server.certificates = yes->value;
   if (const auto yes = section.boolean("passwords")) server.passwords = yes->value;

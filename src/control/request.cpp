@@ -106,6 +106,7 @@ Result read_redirect(Arguments& in) {
   return request;
 }
 Result read_logout(Arguments& in) { return LogoutRequest{TRY(in.text("user", true))}; }
+Result read_leases(Arguments& in) { return LeasesRequest{TRY(in.text("release", false))}; }
 Result read_reload(Arguments&) { return ReloadRequest{}; }
 Result read_keys(Arguments&) { return KeysRequest{}; }
 Result read_capture(Arguments& in) {
@@ -126,11 +127,11 @@ struct Verb {
   Reader read;
 };
 constexpr std::array verbs{
-    Verb{"status", read_status},     Verb{"up", read_up},        Verb{"down", read_down},
-    Verb{"log", read_log},           Verb{"ping", read_ping},    Verb{"reload", read_reload},
-    Verb{"redirect", read_redirect}, Verb{"keys", read_keys},    Verb{"capture", read_capture},
-    Verb{"trace", read_trace},       Verb{"stop", read_stop},    Verb{"version", read_version},
-    Verb{"traffic", read_traffic},   Verb{"logout", read_logout}};
+    Verb{"status", read_status},     Verb{"up", read_up},         Verb{"down", read_down},
+    Verb{"log", read_log},           Verb{"ping", read_ping},     Verb{"reload", read_reload},
+    Verb{"redirect", read_redirect}, Verb{"keys", read_keys},     Verb{"capture", read_capture},
+    Verb{"trace", read_trace},       Verb{"stop", read_stop},     Verb{"version", read_version},
+    Verb{"traffic", read_traffic},   Verb{"logout", read_logout}, Verb{"leases", read_leases}};
 
 }  // namespace
 

@@ -44,6 +44,9 @@ struct RedirectRequest {
 struct LogoutRequest {
   std::string user;
 };
+struct LeasesRequest {
+  std::string release;  ///< an address to be forgotten; empty: all are told
+};
 struct ReloadRequest {};
 struct KeysRequest {};
 struct CaptureRequest {
@@ -59,8 +62,8 @@ struct VersionRequest {};
 
 using Request =
     std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest, PingRequest,
-                 RedirectRequest, LogoutRequest, ReloadRequest, KeysRequest, CaptureRequest,
-                 TraceVerbRequest, StopRequest, VersionRequest>;
+                 RedirectRequest, LogoutRequest, LeasesRequest, ReloadRequest, KeysRequest,
+                 CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

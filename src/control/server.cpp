@@ -133,6 +133,7 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const PingRequest& r) const { server.ping(id, r, now); }
     void operator()(const RedirectRequest& r) const { server.redirect(id, r, now); }
     void operator()(const LogoutRequest& r) const { server.logout(id, r, now); }
+    void operator()(const LeasesRequest& r) const { server.leases(id, r, now); }
     void operator()(const ReloadRequest&) const { server.reload(id, now); }
     void operator()(const KeysRequest&) const { server.keys(id); }
     void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
@@ -253,6 +254,34 @@ void Server::Impl::logout(ClientId id, const LogoutRequest& request, base::Insta
   if (!is_allowed(id)) return;
   const std::size_t ended = gateway_.logout(request.user, now);
   succeed(id, {{"user", request.user}, {"ended", ended}});
+}
+
+void Server::Impl::leases(ClientId id, const LeasesRequest& request, base::Instant now) {
+  if (request.release.empty()) {
+    Json all = Json::array();
+    for (const gateway::LeaseStatus& lease : gateway_.leases()) {
+      all.push_back({{"address", lease.address.to_string()},
+                     {"user", base::printable(lease.user)},
+                     {"held", lease.is_held}});
+    }
+    return succeed(id, {{"leases", std::move(all)}});
+  }
+  if (!is_allowed(id)) return;
+  const auto address = base::IpAddress::parse(request.release);
+  const auto outcome =
+      address ? gateway_.release_lease(*address, now) : gateway::ReleaseOutcome::unknown;
+  switch (outcome) {
+    case gateway::ReleaseOutcome::released:
+      return succeed(id, {{"released", address->to_string()}});
+    case gateway::ReleaseOutcome::held:
+      return fail(id, {ExitCode::peer,
+                       fmt::format("{} is in use by a user who is in", address->to_string()),
+                       "caponier status users"});
+    case gateway::ReleaseOutcome::unknown:
+      return fail(id, {ExitCode::not_found,
+                       fmt::format("'{}' is kept for nobody", base::printable(request.release)),
+                       "`caponier leases` lists the addresses"});
+  }
 }
 
 void Server::Impl::reload(ClientId id, base::Instant now) {

@@ -87,6 +87,7 @@ class Server::Impl {
   void ping(ClientId id, const PingRequest& request, base::Instant now);
   void redirect(ClientId id, const RedirectRequest& request, base::Instant now);
   void logout(ClientId id, const LogoutRequest& request, base::Instant now);
+  void leases(ClientId id, const LeasesRequest& request, base::Instant now);
   void reload(ClientId id, base::Instant now);
   void keys(ClientId id);
   void capture(ClientId id, const CaptureRequest& request, base::Instant now);

@@ -139,6 +139,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
                    app->crypto_.provider().name(), xdp.empty() ? xdp : ", XDP sockets on " + xdp),
        {}});
   app->load_crash_secret();
+  app->load_leases();
   app->apply(std::move(config), io::monotonic_now());
   app->leftovers_until_ = io::monotonic_now() + leftover_patience;
   return app;
@@ -159,6 +160,15 @@ void App::load_crash_secret() {
         {},
         fmt::format("quick crash detection is off: {}; {}", kept.error().message, kept.error().fix),
         {}});
+}
+
+/// Without them users get addresses anew.
+void App::load_leases() {
+  auto opened = io::LeaseStore::open(options_.state_dir + "/leases.db");
+  if (!opened) return warn(fmt::format("{}; {}", opened.error().message, opened.error().fix));
+  if (!opened->notice.empty()) warn(opened->notice);
+  gateway_.restore_leases(opened->leases);
+  lease_store_ = std::move(opened->store);
 }
 
 io::Io<void> App::open_drivers(const Options& options, const config::Config& all) {
@@ -408,6 +418,9 @@ void App::settle_proofs(base::Instant now) {
 
 void App::perform(ike::EapRequest& action, base::Instant now) { user_side_->handle(action, now); }
 void App::perform(ike::EapEnded& action, base::Instant) { user_side_->handle(action); }
+void App::perform(gateway::KeepLease& action, base::Instant) {
+  if (lease_store_) lease_store_->write(action);
+}
 void App::perform(gateway::SessionUp& action, base::Instant now) {
   user_side_->handle(action, now);
 }
@@ -429,6 +442,10 @@ void App::settle_users(base::Instant now) {
   }
   while (user_side_->serve(gateway_, now)) perform_actions(now);
   while (auto event = user_side_->poll_event()) emit(std::move(*event));
+  if (auto fault = lease_store_ ? lease_store_->poll_fault() : std::nullopt) {
+    warn(fmt::format("the addresses kept for users cannot be written, and are tried again: {}",
+                     *fault));
+  }
 }
 
 void App::perform(gateway::AddRoute& action, base::Instant) {

@@ -23,6 +23,7 @@
 #include "io/os/fair_lock.h"
 #include "io/os/rng.h"
 #include "io/route/route_table.h"
+#include "io/store/lease_store.h"
 #include "io/tun/tun_device.h"
 #include "io/unix/lock_file.h"
 #include "io/unix/unix_server.h"
@@ -85,6 +86,7 @@ class App final : public control::Daemon {
   [[nodiscard]] static std::vector<std::unique_ptr<WorkerPart>> make_worker_parts(
       std::size_t count);
   void load_crash_secret();
+  void load_leases();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options, const config::Config& all);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
   void apply(ConfigPtr config, base::Instant now);
@@ -103,6 +105,7 @@ class App final : public control::Daemon {
   void perform(ike::EapRequest& action, base::Instant now);
   void perform(ike::EapEnded& action, base::Instant now);
   void perform(gateway::SetInner& action, base::Instant now);
+  void perform(gateway::KeepLease& action, base::Instant now);
   void perform(gateway::SessionUp& action, base::Instant now);
   void perform(gateway::SessionDown& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
@@ -150,6 +153,7 @@ class App final : public control::Daemon {
   std::unique_ptr<XdpSide> xdp_side_;
   std::unique_ptr<Plane> plane_;
   std::unique_ptr<UserSide> user_side_;
+  std::unique_ptr<io::LeaseStore> lease_store_;
   std::unique_ptr<ProofSide> proof_side_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;

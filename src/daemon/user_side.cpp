@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "eap/openssl/tls_context.h"
@@ -198,14 +199,32 @@ std::expected<void, std::string> UserSide::update_addresses() {
   return result;
 }
 
+namespace {
+
+/// As resolvectl wants them.
+void append_tls(std::vector<std::string>& to, const std::vector<wire::EncryptedDns>& servers) {
+  for (const wire::EncryptedDns& dns : servers) {
+    if (std::ranges::find(dns.protocols, "dot") == dns.protocols.end()) continue;
+    for (const base::IpAddress& address : dns.addresses) {
+      const std::string where =
+          dns.port ? base::Endpoint{address, *dns.port}.to_string() : address.to_string();
+      to.push_back(where + "#" + dns.name);
+    }
+  }
+}
+
+}  // namespace
+
 std::expected<void, std::string> UserSide::update_dns() {
   io::DnsServers servers;
   for (const auto& [name, inner] : inner_) {
     servers.addresses.insert(servers.addresses.end(), inner.dns.begin(), inner.dns.end());
     servers.domains.insert(servers.domains.end(), inner.domains.begin(), inner.domains.end());
   }
-  if (servers.addresses.empty()) servers.domains.clear();
-  if (!dns_ && servers.addresses.empty()) return {};
+  for (const auto& [name, inner] : inner_) append_tls(servers.by_tls, inner.encrypted);
+  const bool is_none = servers.addresses.empty() && servers.by_tls.empty();
+  if (is_none) servers.domains.clear();
+  if (!dns_ && is_none) return {};
   if (!dns_) {
     dns_ =
         std::make_unique<io::DnsSettings>(options_.tun, options_.run_dir + "/resolv.conf.before");

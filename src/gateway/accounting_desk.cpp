@@ -120,7 +120,16 @@ void AccountingDesk::begin(Entry& entry, Instant now) {
   settings.framed_addresses = session.addresses;
   settings.interim_interval = session.grant.interim_interval.value_or(config_->radius->interim);
   entry.accounting.emplace(std::move(settings), now);
+  arm(entry, entry.accounting->poll_deadline());
   submit(entry.accounting->start(unix_now(now)), now);
+}
+
+void AccountingDesk::arm(Entry& entry, std::optional<base::Deadline> at) {
+  if (entry.interim) interims_.erase({*entry.interim, entry.session.id});
+  entry.interim.reset();
+  if (!at) return;
+  entry.interim = at->at;
+  interims_.emplace(at->at, entry.session.id);
 }
 
 void AccountingDesk::handle(const SessionDown& down, Instant now) {
@@ -129,14 +138,18 @@ void AccountingDesk::handle(const SessionDown& down, Instant now) {
   if (const auto& accounting = found->second.accounting) {
     submit(accounting->stop(down.usage, down.cause, unix_now(now), now), now);
   }
+  arm(found->second, std::nullopt);
   sessions_.erase(found);
 }
 
 void AccountingDesk::handle_usage(SessionId session, const radius::Usage& usage, Instant now) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end() || !std::exchange(found->second.is_asked, false)) return;
-  if (!found->second.accounting) return;
-  submit(found->second.accounting->interim(usage, unix_now(now), now), now);
+  auto& accounting = found->second.accounting;
+  if (!accounting) return;
+  radius::Request request = accounting->interim(usage, unix_now(now), now);
+  arm(found->second, accounting->poll_deadline());
+  submit(std::move(request), now);
 }
 
 void AccountingDesk::submit(radius::Request request, Instant now) {
@@ -189,12 +202,11 @@ void AccountingDesk::handle_deadline(Instant now) {
   if (!client_) return;
   client_->handle_deadline(now);
   drain(now);
-  for (auto& [id, entry] : sessions_) {
-    if (!entry.accounting || entry.is_asked) continue;
-    const auto deadline = entry.accounting->poll_deadline();
-    if (!deadline || deadline->at > now) continue;
+  while (!interims_.empty() && interims_.begin()->first <= now) {
+    Entry& entry = sessions_.at(interims_.begin()->second);
+    arm(entry, std::nullopt);
     entry.is_asked = true;
-    actions_.emplace_back(AskUsage{id});
+    actions_.emplace_back(AskUsage{entry.session.id});
   }
   if (!retell_at_ || *retell_at_ > now) return;
   retell_at_.reset();
@@ -207,8 +219,8 @@ std::optional<base::Deadline> AccountingDesk::poll_deadline() const {
   const auto consider = [&](const std::optional<base::Deadline>& other) {
     if (other && (!first || other->at < first->at)) first = other;
   };
-  for (const auto& [id, entry] : sessions_) {
-    if (entry.accounting && !entry.is_asked) consider(entry.accounting->poll_deadline());
+  if (!interims_.empty()) {
+    consider(base::Deadline{interims_.begin()->first, "an interim update of accounting is due"});
   }
   if (retell_at_) consider(base::Deadline{*retell_at_, "accounting that nobody has taken"});
   return first;

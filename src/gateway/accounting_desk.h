@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,12 +75,14 @@ class AccountingDesk {
     Session session;
     std::string acct_session_id;
     std::optional<radius::AccountingSession> accounting;
-    bool is_asked = false;  ///< for its usage
+    std::optional<base::Instant> interim;  ///< in interims_
+    bool is_asked = false;                 ///< for its usage
   };
 
   [[nodiscard]] radius::UnixSeconds unix_now(base::Instant now) const;
   [[nodiscard]] radius::NasAttributes nas_of(const Session& session) const;
   void begin(Entry& entry, base::Instant now);
+  void arm(Entry& entry, std::optional<base::Deadline> at);
   void submit(radius::Request request, base::Instant now);
   void keep(radius::Request request, base::Instant now);
   void drain(base::Instant now);
@@ -95,6 +98,7 @@ class AccountingDesk {
   std::unique_ptr<radius::RadiusClient> client_;
   std::unique_ptr<radius::DynamicAuthorization> dynamic_;
   std::map<SessionId, Entry> sessions_;
+  std::set<std::pair<base::Instant, SessionId>> interims_;
   std::map<radius::RequestId, radius::Request> under_way_;
   std::deque<radius::Request> untold_;
   std::optional<base::Instant> retell_at_;

@@ -61,6 +61,18 @@ bool asks_for(const ike::LeaseRequest& request, Type type) {
                      [&](const auto& one) { return one.type == static_cast<std::uint16_t>(type); });
 }
 
+/// RFC 9464 s4.1: to those who ask for it, with the addresses of this family.
+void append_encrypted_dns(std::vector<wire::ConfigAttribute>& attributes, Family family,
+                          const ike::LeaseRequest& request, const LeaseTerms& terms) {
+  const Type type = family == Family::v4 ? Type::encdns_ip4 : Type::encdns_ip6;
+  if (!asks_for(request, type)) return;
+  for (wire::EncryptedDns dns : terms.dns_encrypted) {
+    std::ranges::copy_if(terms.dns, std::back_inserter(dns.addresses),
+                         [&](const IpAddress& one) { return one.family() == family; });
+    if (!dns.addresses.empty()) attributes.push_back(attribute(type, dns.encode()));
+  }
+}
+
 /// What goes with addresses of a family; the networks only where they are fewer than all.
 void append_family(std::vector<wire::ConfigAttribute>& attributes, Family family,
                    const ike::LeaseRequest& request, const LeaseTerms& terms) {
@@ -69,6 +81,7 @@ void append_family(std::vector<wire::ConfigAttribute>& attributes, Family family
     attributes.push_back(attribute(
         family == Family::v4 ? Type::internal_ip4_dns : Type::internal_ip6_dns, dns.bytes()));
   }
+  append_encrypted_dns(attributes, family, request, terms);
   const Type type = family == Family::v4 ? Type::internal_ip4_subnet : Type::internal_ip6_subnet;
   if (!asks_for(request, type)) return;
   for (const Prefix& net : terms.networks) {
@@ -200,6 +213,7 @@ void AddressPools::take(const IpAddress& address, const std::string& identity, i
   if (is_new || lease.identity != identity) by_identity_.emplace(identity, address);
   lease.identity = identity;
   lease.holders.insert(sa);
+  changed_.insert(address);
   by_sa_[sa].push_back(address);
 }
 
@@ -209,6 +223,44 @@ void AddressPools::forget(const IpAddress& address) {
   by_identity_.erase(std::find_if(from, to, [&](const auto& e) { return e.second == address; }));
   kept_.erase(lease->second.ended);
   leases_.erase(lease);
+  changed_.insert(address);
+}
+
+void AddressPools::restore(const std::vector<KeepLease>& leases) {
+  for (const KeepLease& kept : leases) {
+    if (kept_.size() == kept_leases_max || kept.user.empty()) continue;
+    const auto [at, is_new] = leases_.try_emplace(kept.address);
+    if (!is_new) continue;
+    at->second.identity = kept.user;
+    at->second.ended = ++ends_;
+    kept_.emplace(at->second.ended, kept.address);
+    by_identity_.emplace(kept.user, kept.address);
+  }
+}
+
+std::optional<KeepLease> AddressPools::poll_change() {
+  if (changed_.empty()) return std::nullopt;
+  KeepLease change{*changed_.begin(), {}};
+  changed_.erase(changed_.begin());
+  const auto lease = leases_.find(change.address);
+  if (lease != leases_.end()) change.user = lease->second.identity;
+  return change;
+}
+
+std::vector<LeaseStatus> AddressPools::list() const {
+  std::vector<LeaseStatus> all;
+  for (const auto& [address, lease] : leases_) {
+    all.push_back({address, lease.identity, !lease.holders.empty()});
+  }
+  return all;
+}
+
+ReleaseOutcome AddressPools::release(const IpAddress& address) {
+  const auto lease = leases_.find(address);
+  if (lease == leases_.end()) return ReleaseOutcome::unknown;
+  if (!lease->second.holders.empty()) return ReleaseOutcome::held;
+  forget(address);
+  return ReleaseOutcome::released;
 }
 
 void AddressPools::end(ike::IkeSaId sa) {
@@ -221,6 +273,7 @@ void AddressPools::end(ike::IkeSaId sa) {
     --in_use_;
     lease.ended = ++ends_;
     kept_.emplace(lease.ended, address);
+    changed_.insert(address);
   }
   by_sa_.erase(found);
   while (kept_.size() > kept_leases_max) forget(kept_.begin()->second);

@@ -18,8 +18,28 @@ namespace caponier::gateway {
 /// Addresses kept for users who are away; the oldest are forgotten first.
 inline constexpr std::size_t kept_leases_max = 65536;
 
+/// To be kept across restarts; without a user: to be forgotten.
+struct KeepLease {
+  base::IpAddress address;
+  std::string user;
+};
+
+struct LeaseStatus {
+  base::IpAddress address;
+  std::string user;
+  bool is_held = false;  ///< by somebody who is in
+};
+enum class ReleaseOutcome : std::uint8_t { released, held, unknown };
+
 class AddressPools {
  public:
+  /// What was kept before, the one used longest ago first; before anybody comes in.
+  void restore(const std::vector<KeepLease>& leases);
+  /// What is to be kept from now on.
+  [[nodiscard]] std::optional<KeepLease> poll_change();
+  [[nodiscard]] std::vector<LeaseStatus> list() const;
+  /// Nobody gets it for having had it any more.
+  [[nodiscard]] ReleaseOutcome release(const base::IpAddress& address);
   /// One address of each family that is asked for and that there are pools of. The address that the
   /// user names is given when it is its own already (it authenticates anew), or was, or is free.
   /// One that RADIUS names goes before, unless another device has it.
@@ -64,6 +84,7 @@ class AddressPools {
   std::multimap<std::string, base::IpAddress> by_identity_;
   std::map<std::uint64_t, base::IpAddress> kept_;  ///< without holders, by `ended`
   std::map<ike::IkeSaId, std::vector<base::IpAddress>> by_sa_;
+  std::set<base::IpAddress> changed_;  ///< since poll_change() was last empty
   std::uint64_t ends_ = 0;
   std::size_t in_use_ = 0;
 };

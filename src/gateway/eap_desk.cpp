@@ -59,14 +59,16 @@ eap::Type type_of(config::EapMethod method) {
   return eap::Type::mschapv2;
 }
 
-/// What an EAP Identity response says; empty: it is none.
-std::optional<std::string> identity_in(base::Bytes bytes) {
+/// Who an EAP Identity response claims to be; nobody when it is none, or hides behind a name that
+/// many have (RFC 7542 s2.4).
+std::string claimed_in(base::Bytes bytes) {
   const auto packet = eap::Packet::decode(bytes);
   const bool is_identity = packet && packet->code == eap::Code::response &&
                            packet->type == eap::Type::identity &&
                            packet->data.size() <= eap::identity_size_max;
-  if (!is_identity) return std::nullopt;
-  return std::string{base::as_text(packet->data)};
+  if (!is_identity) return {};
+  const std::string_view name = base::as_text(packet->data);
+  return name.starts_with('@') || name.starts_with("anonymous") ? std::string{} : std::string{name};
 }
 
 std::string describe(const FailureBook::Paused& paused, Instant now) {
@@ -181,7 +183,7 @@ eap::Step EapDesk::step(Conversation& conversation, const ike::EapRequest& reque
   if (!request.is_server) return continue_client(conversation, request, now);
   if (!request.packet) return begin_server(conversation, request, now);
   if (!conversation.claims) {
-    conversation.claims = identity_in(*request.packet).value_or("");
+    conversation.claims = claimed_in(*request.packet);
     conversation.source = request.path.remote.address;
     const auto paused = failures_.find(*conversation.claims, conversation.source, now);
     if (paused) {

@@ -40,8 +40,9 @@ std::vector<FailureBook::Paused> FailureBook::note_failure(const std::string& us
                                                            Instant now) {
   const base::Prefix from = source_of(source);
   std::vector<Paused> begun;
-  if (auto one = add({user, from}, free_failures_of_user, now)) begun.push_back(std::move(*one));
-  if (user.empty()) return begun;
+  if (!user.empty()) {
+    if (auto one = add({user, from}, free_failures_of_user, now)) begun.push_back(std::move(*one));
+  }
   if (auto all = add({"", from}, free_failures_of_address, now)) begun.push_back(std::move(*all));
   return begun;
 }

@@ -38,7 +38,7 @@ class FailureBook {
   /// Whether nothing is to be taken from there now.
   [[nodiscard]] std::optional<Paused> find(const std::string& user, const base::IpAddress& source,
                                            base::Instant now) const;
-  /// What is paused by this and was not before.
+  /// Without a user, of the address alone. Whose pause begins, or grows, by this.
   [[nodiscard]] std::vector<Paused> note_failure(const std::string& user,
                                                  const base::IpAddress& source, base::Instant now);
   void note_success(const std::string& user, const base::IpAddress& source);

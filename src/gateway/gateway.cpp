@@ -357,6 +357,15 @@ bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->p
 std::size_t Gateway::logout(const std::string& user, base::Instant now) {
   return impl_->logout(user, now);
 }
+void Gateway::restore_leases(const std::vector<KeepLease>& leases) {
+  impl_->pools().restore(leases);
+}
+std::vector<LeaseStatus> Gateway::leases() const { return impl_->pools().list(); }
+ReleaseOutcome Gateway::release_lease(const base::IpAddress& address, base::Instant now) {
+  const ReleaseOutcome outcome = impl_->pools().release(address);
+  impl_->pump(now);
+  return outcome;
+}
 std::optional<radius::Usage> Gateway::session_usage(SessionId id) const {
   return impl_->session_usage(id);
 }

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
+#include "gateway/address_pools.h"
 #include "gateway/clear_filter.h"
 #include "gateway/path_mtu.h"
 #include "gateway/sessions.h"
@@ -81,12 +82,14 @@ struct SetInner {
   std::vector<base::IpAddress> addresses;
   std::vector<base::IpAddress> dns;
   std::vector<std::string> domains;
+  std::vector<wire::EncryptedDns> encrypted;  ///< the same servers, or others, by RFC 9464
   friend bool operator==(const SetInner&, const SetInner&) = default;
 };
 
-using Action = std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, ike::EapRequest,
-                            ike::EapEnded, AddRoute, RemoveRoute, SetInner, SetClearFilter, Lookup,
-                            FindSource, DeliverClear, SessionUp, SessionDown, base::Event>;
+using Action =
+    std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, ike::EapRequest, ike::EapEnded,
+                 AddRoute, RemoveRoute, SetInner, SetClearFilter, Lookup, FindSource, DeliverClear,
+                 KeepLease, SessionUp, SessionDown, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {
@@ -220,6 +223,10 @@ class Gateway {
                                          base::Instant now);
   /// Ends what this user of a server has (ike::IkeSaInfo::is_of()); how many IKE SAs that were.
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
+  /// Addresses kept for users by a process before, the one used longest ago first; at start.
+  void restore_leases(const std::vector<KeepLease>& leases);
+  [[nodiscard]] std::vector<LeaseStatus> leases() const;
+  [[nodiscard]] ReleaseOutcome release_lease(const base::IpAddress& address, base::Instant now);
   /// Octets and packets of a user's session; empty: it is over.
   [[nodiscard]] std::optional<radius::Usage> session_usage(SessionId id) const;
   /// False: it is over.

@@ -54,6 +54,7 @@ class Gateway::Impl {
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
+  [[nodiscard]] AddressPools& pools() { return pools_; }
   [[nodiscard]] std::optional<radius::Usage> session_usage(SessionId id) const {
     return sessions_.usage(id, workers_);
   }

@@ -61,6 +61,7 @@ void Gateway::Impl::pump(base::Instant now) {
     if (obey_path_orders(now)) quiet = false;
     if (quiet) break;
   }
+  while (auto change = pools_.poll_change()) emit(std::move(*change));
   update_deadline();
 }
 
@@ -320,7 +321,7 @@ void Gateway::Impl::on_configured(const ike::Configured& configured) {
   Peer* const peer = find(configured.connection);
   if (peer == nullptr) return;
   if (peer->handle(configured)) touched_.insert(configured.connection);
-  SetInner inner{configured.connection, configured.addresses, {}, {}};
+  SetInner inner{configured.connection, configured.addresses, {}, {}, {}};
   for (const wire::ConfigAttribute& attribute : configured.attributes) {
     const base::Bytes value = attribute.value;
     switch (static_cast<wire::ConfigAttributeType>(attribute.type)) {
@@ -333,6 +334,14 @@ void Gateway::Impl::on_configured(const ike::Configured& configured) {
       case wire::ConfigAttributeType::internal_dns_domain:
         if (is_domain(base::as_text(value))) inner.domains.emplace_back(base::as_text(value));
         break;
+      case wire::ConfigAttributeType::encdns_ip4:
+      case wire::ConfigAttributeType::encdns_ip6: {
+        const bool is_v4 =
+            attribute.type == static_cast<std::uint16_t>(wire::ConfigAttributeType::encdns_ip4);
+        auto dns = wire::EncryptedDns::decode(value, is_v4 ? base::Family::v4 : base::Family::v6);
+        if (dns && is_domain(dns->name)) inner.encrypted.push_back(std::move(*dns));
+        break;
+      }
       default: break;
     }
   }
@@ -349,7 +358,7 @@ void Gateway::Impl::forget_inner() {
       ++at;
       continue;
     }
-    emit(SetInner{at->first, {}, {}, {}});
+    emit(SetInner{at->first, {}, {}, {}, {}});
     at = inner_.erase(at);
   }
 }

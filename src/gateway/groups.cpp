@@ -50,13 +50,16 @@ std::expected<LeaseTerms, std::string> terms_of(const config::Config& config,
                    server.remote_nets,
                    server.local_nets,
                    server.server->dns,
-                   server.server->domains};
+                   server.server->domains,
+                   server.server->dns_encrypted};
   if (!grant.dns.empty()) terms.dns = grant.dns;
   if (group == nullptr) return terms;
   terms.group = group->name;
   if (!group->pools.empty()) terms.pools = group->pools;
   if (!group->networks.empty()) terms.networks = group->networks;
   if (!group->dns.empty()) terms.dns = group->dns;
+  // The names are those of the server's own.
+  if (terms.dns != server.server->dns) terms.dns_encrypted.clear();
   return terms;
 }
 

@@ -18,6 +18,7 @@ struct LeaseTerms {
   std::vector<base::Prefix> networks;
   std::vector<base::IpAddress> dns;
   std::vector<std::string> domains;
+  std::vector<wire::EncryptedDns> dns_encrypted;
 };
 
 /// The first group that names the user, or null.

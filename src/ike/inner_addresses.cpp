@@ -63,12 +63,14 @@ void IkeSa::append_configuration_request(Payloads& payloads) const {
   wire::ConfigPayload config;
   config.cfg_type = static_cast<std::uint8_t>(ConfigType::request);
   if (connection_->wish->ipv4) {
-    for (const auto type : {internal_ip4_address, internal_ip4_dns, internal_ip4_subnet}) {
+    for (const auto type :
+         {internal_ip4_address, internal_ip4_dns, internal_ip4_subnet, encdns_ip4}) {
       config.attributes.push_back(ask_for(type));
     }
   }
   if (connection_->wish->ipv6) {
-    for (const auto type : {internal_ip6_address, internal_ip6_dns, internal_ip6_subnet}) {
+    for (const auto type :
+         {internal_ip6_address, internal_ip6_dns, internal_ip6_subnet, encdns_ip6}) {
       config.attributes.push_back(ask_for(type));
     }
   }

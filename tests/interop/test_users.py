@@ -7,7 +7,9 @@ gw-b is the server (vpn.example.org) with client-b's network behind it; gw-a is 
 strongSwan the user or the server is charon 5.9.8. Exit code 77 with "skipped: why".
 """
 import argparse
+import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
@@ -37,6 +39,7 @@ class Users:
         self.net = TwoGateways(lab)
         self.authority = Authority()
         self.kind = kind
+        self.server_more = ""
         # The server is known by name.
         etc = Path("/etc/netns") / self.net.gw_a.netns
         etc.mkdir(parents=True, exist_ok=True)
@@ -204,6 +207,23 @@ def wrong_password(users, options):
     check(not users.ours.status("users")["children"], "a wrong password came in", users.ours)
 
 
+def wrong_passwords(users, options):
+    """Who tries often has to wait, and is told so in status; others from there have not."""
+    users.server()
+    put(users.ours, "secrets/users/bob", PASSWORD + "\n", private=True)
+    users.ours.cli("reload")
+    users.user(users.BY_PASSWORD + 'retry_min = "1s"\nretry_max = "1s"\n', password="wrong")
+    wait_until(lambda: "after 5 wrong passwords in a row" in users.ours.log, 40, "the pause")
+    text = users.ours.cli("status", check=False).stdout
+    check('no user "alice" is let in' in text, f"status: {text}", users.ours)
+    users.theirs.stop()
+    put(users.theirs, "secrets/alice", PASSWORD + "\n", private=True)
+    users.theirs.config.write_text(users.theirs.config.read_text().replace(
+        f'user = "{USER}"', 'user = "bob"'))
+    users.theirs.start()
+    users.theirs.wait_up("work")
+
+
 def expired(users, options):
     users.server()
     users.user(users.CERTIFICATE, users.authority.issue("alice@example.org", days=(-9, -2)))
@@ -261,7 +281,7 @@ def raw_keys(users, options):
 
 
 def strongswan_user(users, local, files, secrets, plugins):
-    users.server()
+    users.server(users.server_more)
     conf = connection(local, f"auth = pubkey\n id = {SERVER}", "dynamic", "10.2.0.0/24",
                       (users.net.OUTER_A, users.net.OUTER_B), "vips = 0.0.0.0,::") + secrets
     swan = users.charon(users.net.gw_a, {"swanctl": conf, "files": {
@@ -293,6 +313,14 @@ def strongswan_mschapv2(users, options):
     strongswan_user(users, f"auth = eap-mschapv2\n eap_id = {USER}\n id = {USER}", {},
                     f'secrets {{\n eap-alice {{\n id = {USER}\n secret = "{PASSWORD}"\n }}\n}}\n',
                     EAP_PLUGINS)
+
+
+def strongswan_ttls(users, options):
+    """Our own EAP server offers TTLS, with MSCHAPv2 inside."""
+    users.server_more = 'eap = ["ttls"]\n'
+    strongswan_user(users, f"auth = eap-ttls\n eap_id = {USER}\n id = {USER}", {},
+                    f'secrets {{\n eap-alice {{\n id = {USER}\n secret = "{PASSWORD}"\n }}\n}}\n',
+                    EAP_PLUGINS + "eap-tls eap-ttls ")
 
 
 def strongswan_server(users, remote, secrets, ours, certificate=None):
@@ -402,6 +430,29 @@ def radius_dynamic(users, options):
     check(not users.ours.status("users")["children"], "the user is still in", users.ours)
 
 
+def lease_after_restart(users, options):
+    """The daemon is killed; who comes again gets the same address, and nobody else does."""
+    users.server()
+    users.user(users.BY_PASSWORD)
+    users.theirs.wait_up("work")
+    wait_until(lambda: "10.9.0.1" in users.ours.cli("leases").stdout, 5, "the lease")
+    time.sleep(0.5)
+    users.ours.stop(signal.SIGKILL)
+    users.ours.start()
+    text = users.ours.cli("leases").stdout
+    check(f"10.9.0.1  {USER}\n" == text, f"leases: {text}", users.ours)
+    users.another_user(users.CERTIFICATE, users.authority.issue("carol@example.org"))
+    users.theirs.wait_up("work")
+    check("10.9.0.2" in users.net.gw_a.run("ip", "-br", "addr").stdout, "carol's", users.ours)
+    users.ours.cli("leases", "--release", "10.9.0.1")
+    check("alice" not in users.ours.cli("leases").stdout, "it is still kept", users.ours)
+    users.ours.stop()
+    path = users.ours.folder / "state/leases.db"
+    path.write_bytes(b"no database at all, but long enough to be taken for one" * 20)
+    users.ours.start()
+    check("is set aside" in users.ours.log, "nothing is said of the broken file", users.ours)
+
+
 def groups(users, options):
     """Two users of one server, in two groups: other networks, other pools, and nothing else."""
     users.net.client_b.run("ip", "address", "add", "10.2.0.77/24", "dev", "eth0")
@@ -430,7 +481,7 @@ def groups(users, options):
 CASES = [certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
          strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
-         radius_dynamic, groups, eap_tls, eap_tls_expired, strongswan_eap_tls]
+         radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords]
 
 
 def main():

@@ -252,6 +252,7 @@ void Node::perform(gateway::Action action) {
                  [&](const ike::EapRequest& request) { desk_->handle(request, now); },
                  [&](const ike::EapEnded& ended) { desk_->end(ended.sa); },
                  [&](const gateway::SetInner& inner) { set_inner(inner); },
+                 [](const gateway::KeepLease&) {},
                  [](const gateway::SessionUp&) {},
                  [](const gateway::SessionDown&) {},
                  [&](const gateway::AddRoute& add) {

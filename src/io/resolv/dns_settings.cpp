@@ -64,17 +64,23 @@ DnsSettings::Way DnsSettings::choose() {
 std::expected<void, std::string> DnsSettings::set(const DnsServers& servers) {
   if (servers == set_) return {};
   set_ = servers;
-  const bool ends = servers.addresses.empty();
+  const bool ends = servers.addresses.empty() && servers.by_tls.empty();
   switch (way_) {
     case Way::resolved: {
       if (ends) return run_program(resolvectl, {"resolvectl", "revert", interface_}, "");
       std::vector<std::string> dns{"resolvectl", "dns", interface_};
-      for (const base::IpAddress& address : servers.addresses) dns.push_back(address.to_string());
+      if (servers.by_tls.empty()) {
+        for (const base::IpAddress& address : servers.addresses) dns.push_back(address.to_string());
+      }
+      dns.insert(dns.end(), servers.by_tls.begin(), servers.by_tls.end());
       // "~.": all names.
       std::vector<std::string> domain{"resolvectl", "domain", interface_};
       for (const std::string& name : servers.domains) domain.push_back("~" + name);
       if (servers.domains.empty()) domain.emplace_back("~.");
       auto done = run_program(resolvectl, std::move(dns), "");
+      if (done && !servers.by_tls.empty()) {
+        done = run_program(resolvectl, {"resolvectl", "dnsovertls", interface_, "yes"}, "");
+      }
       return done ? run_program(resolvectl, std::move(domain), "") : done;
     }
     case Way::resolvconf: {

@@ -14,6 +14,9 @@ struct DnsServers {
   std::vector<base::IpAddress> addresses;
   /// Names below these are asked for there, and no others; none: all names.
   std::vector<std::string> domains;
+  /// "10.1.0.53#dns.example.org", "[fd00::53]:8853#dns.example.org": by TLS; systemd-resolved alone
+  /// can, and asks no others then.
+  std::vector<std::string> by_tls;
   friend bool operator==(const DnsServers&, const DnsServers&) = default;
 };
 

@@ -151,5 +151,35 @@ TEST(ConfigUsers, a_group_needs_a_server_members_and_networks_that_are_there) {
             std::string::npos);
 }
 
+TEST(ConfigUsers, encrypted_dns_is_written_as_a_url) {
+  const auto config = loaded(
+      source_of(server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"tls://dns.example.org\", "
+                            "\"https://dns.example.org:444/q\"]\n")));
+  ASSERT_NE(config, nullptr);
+  const auto& dns = config->peers.at(0).server->dns_encrypted;
+  ASSERT_EQ(dns.size(), 2u);
+  EXPECT_EQ(dns[0].name, "dns.example.org");
+  EXPECT_EQ(dns[0].protocols, std::vector<std::string>{"dot"});
+  EXPECT_EQ(dns[1].port, 444);
+  EXPECT_EQ(dns[1].doh_path, "/q{?dns}");
+  EXPECT_EQ(dns[1].priority, 2);
+  EXPECT_NE(say(server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"dns.example.org\"]\n"))
+                .find("names no encrypted DNS"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("dns_encrypted = [\"tls://dns.example.org\"]\n"))
+                .find("not said where these servers are"),
+            std::string::npos);
+}
+
+TEST(ConfigUsers, eap_methods_need_what_they_prove_users_by) {
+  const auto config = loaded(source_of(server_with("eap = [\"ttls\", \"mschapv2\"]\n")));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->peers.at(0).server->eap, (std::vector{EapMethod::ttls, EapMethod::mschapv2}));
+  EXPECT_NE(say(server_with("eap = [\"tls\"]\n")).find("certificates, which are switched off"),
+            std::string::npos);
+  EXPECT_NE(say(server_with("eap = [\"leap\"]\n")).find("no EAP method of ours"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace caponier::config

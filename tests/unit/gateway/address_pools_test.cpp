@@ -146,5 +146,63 @@ TEST(AddressPools, a_large_pool_is_given_out_to_the_last) {
   EXPECT_EQ(p.get(5000, "late"), "");
 }
 
+TEST(AddressPools, what_was_kept_is_given_again_and_every_change_is_told) {
+  Pools p{{"10.9.0.0/24"}};
+  p.pools.restore({{ip("10.9.0.7"), "alice"}, {ip("10.9.0.8"), "bob"}});
+  EXPECT_FALSE(p.pools.poll_change());
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.7");
+  EXPECT_EQ(p.get(2, "carol"), "10.9.0.1");
+  const auto first = p.pools.poll_change();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->address, ip("10.9.0.1"));
+  EXPECT_EQ(first->user, "carol");
+  EXPECT_EQ(p.pools.poll_change()->user, "alice");
+  EXPECT_FALSE(p.pools.poll_change());
+}
+
+TEST(AddressPools, only_what_nobody_has_is_released) {
+  Pools p{{"10.9.0.0/24"}};
+  p.pools.restore({{ip("10.9.0.7"), "alice"}});
+  EXPECT_EQ(p.pools.release(ip("10.9.0.9")), ReleaseOutcome::unknown);
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.7");
+  EXPECT_EQ(p.pools.release(ip("10.9.0.7")), ReleaseOutcome::held);
+  p.pools.end({1});
+  while (p.pools.poll_change()) {
+  }
+  EXPECT_EQ(p.pools.release(ip("10.9.0.7")), ReleaseOutcome::released);
+  EXPECT_EQ(p.pools.poll_change()->user, "");
+  EXPECT_TRUE(p.pools.list().empty());
+}
+
+TEST(AddressPools, an_address_of_radius_goes_before_unless_another_device_has_it) {
+  Pools p{{"10.9.0.0/24"}};
+  p.grant.framed = {ip("10.8.0.1"), ip("10.9.0.7")};
+  EXPECT_EQ(p.get(1, "alice"), "10.9.0.7");
+  EXPECT_EQ(p.get(2, "alice", "10.9.0.7"), "10.9.0.7");  // it authenticates anew
+  EXPECT_EQ(p.get(3, "alice"), "10.9.0.1");
+  EXPECT_EQ(p.get(4, "bob"), "10.9.0.2");
+}
+
+TEST(AddressPools, encrypted_dns_is_told_to_those_who_ask) {
+  Pools p{{"10.9.0.0/24"}};
+  p.server.server->dns = {ip("10.1.0.53"), ip("fd00::53")};
+  wire::EncryptedDns dns;
+  dns.name = "dns.example.org";
+  dns.protocols = {"dot"};
+  p.server.server->dns_encrypted = {dns};
+  const auto given = [&](std::vector<wire::ConfigAttribute> asked) {
+    std::vector<wire::EncryptedDns> all;
+    for (const auto& one : p.ask(1, "alice", std::move(asked)).attributes) {
+      if (one.type != static_cast<std::uint16_t>(Type::encdns_ip4)) continue;
+      all.push_back(*wire::EncryptedDns::decode(one.value, base::Family::v4));
+    }
+    return all;
+  };
+  const wire::ConfigAttribute address{static_cast<std::uint16_t>(Type::internal_ip4_address), {}};
+  EXPECT_TRUE(given({address}).empty());
+  dns.addresses = {ip("10.1.0.53")};
+  EXPECT_EQ(given({address, {static_cast<std::uint16_t>(Type::encdns_ip4), {}}}), std::vector{dns});
+}
+
 }  // namespace
 }  // namespace caponier::gateway

@@ -56,6 +56,14 @@ TEST(FailureBook, who_tries_many_users_has_to_wait_with_all) {
   EXPECT_FALSE(b.is_paused("somebody", "192.0.2.2"));
 }
 
+TEST(FailureBook, whoever_does_not_say_who_he_is_counts_for_his_address_alone) {
+  Book b;
+  b.fail("", free_failures_of_address - 1);
+  EXPECT_FALSE(b.is_paused("alice"));
+  b.fail("", 1);
+  EXPECT_TRUE(b.is_paused("alice"));
+}
+
 TEST(FailureBook, a_host_has_a_whole_network_of_ipv6) {
   Book b;
   b.fail("alice", free_failures_of_user, "2001:db8::1");
