@@ -590,9 +590,8 @@ class IkeSa {
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
   bool is_down_announced_ = false;
   bool has_lease_ = false;  ///< the peer has, of ours
-  bool is_heard_ = false;
-  bool is_known_ = true;  ///< false: the peer rekeyed, and may not have our answer
-  bool is_resumed_ = false;
+  bool is_heard_ = false, is_resumed_ = false;
+  bool is_known_ = true;            ///< false: the peer rekeyed, and may not have our answer
   bool follows_redirects_ = false;  ///< we initiated, and said so
   std::optional<base::IpAddress> redirected_from_;
   base::ByteVec crash_token_;  ///< the peer's

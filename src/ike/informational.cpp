@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/configuration.h"
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
@@ -68,6 +69,7 @@ void IkeSa::handle_informational(const Payloads& payloads, Instant now) {
   for (wire::DeletePayload& answer : answers) reply.emplace_back(std::move(answer));
   const AddressNews news = heed_addresses(payloads, reply);
   answer_ticket_request(reply, payloads, now);
+  if (connection_->gives_leases) append_configuration_answer(payloads, inner_, reply);
   heed_gifts(payloads, now);
   heed_auth_lifetime(payloads, now);
   //= rfc7296#1.4-4..6 rfc7296#4-5

@@ -64,7 +64,8 @@ Wire<EncryptedDns> EncryptedDns::decode(Bytes value, base::Family family) {
   while (in.remaining() > 0) {
     const auto key = TRY(in.u16("svcparam.key"));
     const auto size = TRY(in.u16("svcparam.length"));
-    TRY_VOID(read_parameter(out, key, TRY(in.sub(size, "svcparam.value"))));
+    const Reader parameter = TRY(in.sub(size, "svcparam.value"));
+    TRY_VOID(read_parameter(out, key, parameter));
   }
   return out;
 }

@@ -437,6 +437,7 @@ def lease_after_restart(users, options):
     users.theirs.wait_up("work")
     wait_until(lambda: "10.9.0.1" in users.ours.cli("leases").stdout, 5, "the lease")
     time.sleep(0.5)
+    users.theirs.stop(signal.SIGKILL)
     users.ours.stop(signal.SIGKILL)
     users.ours.start()
     text = users.ours.cli("leases").stdout
