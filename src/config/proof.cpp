@@ -1,5 +1,6 @@
 // Certificates, keys and passwords of a peer, and what a server gives to its users.
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -140,11 +141,13 @@ std::shared_ptr<const pki::Credential> load_credential(Section& section, const s
 }
 
 /// TLS is spoken by who speaks with the peer, and OpenSSL's wants the key itself.
-bool needs_tls_key(const PeerConfig& peer, Section& section) {
-  if (peer.kind != PeerKind::server) return peer.exchange.auth == Auth::eap;
-  if (section.has("radius")) return false;
-  const auto certificates = section.boolean("certificates");
-  return !certificates || certificates->value;
+bool needs_tls_key(const PeerConfig& peer) {
+  if (!peer.server) return peer.exchange.auth == Auth::eap;
+  const ServerConfig& server = *peer.server;
+  if (!server.radius_servers.empty()) return false;
+  if (server.eap.empty()) return server.certificates;
+  return std::ranges::any_of(server.eap,
+                             [](EapMethod method) { return method != EapMethod::mschapv2; });
 }
 
 void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
@@ -175,7 +178,7 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
                         ? policy::Identity{wire::IdType::der_asn1_dn, leaf.subject}
                         : leaf.alternative_names.front();
   }
-  if (!needs_tls_key(peer, section) || pki::is_token_uri(key->name)) return;
+  if (!needs_tls_key(peer) || pki::is_token_uri(key->name)) return;
   auto key_file = files.read(key->name, true);
   if (key_file) {
     peer.proof.private_key = *std::move(key_file);

@@ -153,7 +153,10 @@ RadiusServer& World::add_radius(Node& server) {
   network_.add_host(address);
   by_host_.push_back(nullptr);
   RadiusServer& added = *(radius_servers_[id] = std::make_unique<RadiusServer>(*this, id, address));
-  if (!server.radius) server.radius = config::RadiusConfig{{}, secret(std::string{radius_secret})};
+  if (!server.radius) {
+    server.radius.emplace();
+    server.radius->secret = secret(std::string{radius_secret});
+  }
   server.radius->servers.push_back(added.endpoint());
   return added;
 }

@@ -12,7 +12,7 @@ namespace caponier::config {
 inline constexpr std::string_view main_file = "caponier.toml";
 inline constexpr std::string_view strong_secret = "Zk3vQ0mY8s1RrT6uXw9bNc2LhJ5pGdEaKiOyUfWtSx4=";
 
-class MemorySource final : public Source {
+class MemorySource : public Source {
  public:
   std::map<std::string, std::string, std::less<>> files;
   std::map<std::string, std::string, std::less<>> secrets;

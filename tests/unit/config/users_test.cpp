@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/config/memory_source.h"
+#include "unit/gateway/fake_pki.h"
 
 namespace caponier::config {
 namespace {
@@ -86,6 +87,37 @@ TEST(ConfigUsers, the_name_users_is_the_servers) {
   EXPECT_NE(said.find("users"), std::string::npos) << said;
 }
 
+/// Every file of the pki folder is there, and every key is one.
+class ServerPki final : public gateway::test::FakePki {
+ public:
+  Loaded<pki::Credential> load_credential(const pki::CredentialFiles&) const override {
+    return pki::Credential{};
+  }
+};
+class ServerSource final : public MemorySource {
+ public:
+  explicit ServerSource(std::string_view text) : MemorySource(source_of(text)) {
+    secrets.emplace("@radius", "hush");
+  }
+  const pki::PkiProvider* pki() const override { return &pki_; }
+  std::expected<base::SecretBytes, FileError> read_pki(const std::string&, bool) override {
+    return base::SecretBytes{base::as_bytes("a file")};
+  }
+
+ private:
+  ServerPki pki_;
+};
+
+std::string complaints_of_server(const std::string& text) {
+  ServerSource source{text};
+  return complaints(source);
+}
+std::shared_ptr<const Config> loaded_server(const std::string& text) {
+  ServerSource source{text};
+  const auto config = load(std::string{main_file}, source);
+  return config ? *config : nullptr;
+}
+
 std::string server_with(const std::string& more) {
   return "[server]\nname = \"vpn.example.org\"\npool = [\"10.9.0.0/24\"]\n"
          "certificates = false\npasswords = true\nlocal_nets = [\"10.1.0.0/16\"]\n" +
@@ -93,11 +125,9 @@ std::string server_with(const std::string& more) {
 }
 
 TEST(ConfigUsers, accounting_goes_to_the_same_servers_one_port_higher) {
-  MemorySource source =
-      source_of(server_with("radius = [\"10.1.0.5:1912\"]\nradius_secret = \"@radius\"\n"
-                            "radius_accounting = true\nradius_coa = \"10.1.0.1\"\n"));
-  source.secrets.emplace("@radius", "hush");
-  const auto config = loaded(std::move(source));
+  const auto config =
+      loaded_server(server_with("radius = [\"10.1.0.5:1912\"]\nradius_secret = \"@radius\"\n"
+                                "radius_accounting = true\nradius_coa = \"10.1.0.1\"\n"));
   ASSERT_NE(config, nullptr);
   EXPECT_EQ(config->radius->accounting.at(0).to_string(), "10.1.0.5:1913");
   EXPECT_EQ(config->radius->coa->to_string(), "10.1.0.1:3799");
@@ -105,29 +135,30 @@ TEST(ConfigUsers, accounting_goes_to_the_same_servers_one_port_higher) {
 }
 
 TEST(ConfigUsers, accounting_can_be_all_that_radius_is_for) {
-  MemorySource source =
-      source_of(server_with("radius_accounting = [\"10.1.0.5\"]\nradius_secret = \"@radius\"\n"));
-  source.secrets.emplace("@radius", "hush");
-  const auto config = loaded(std::move(source));
+  const auto config = loaded_server(
+      server_with("radius_accounting = [\"10.1.0.5\"]\nradius_secret = \"@radius\"\n"));
   ASSERT_NE(config, nullptr);
   EXPECT_TRUE(config->radius->servers.empty());
   EXPECT_EQ(config->radius->accounting.at(0).to_string(), "10.1.0.5:1813");
 }
 
 TEST(ConfigUsers, what_radius_is_told_and_asks_needs_both_sides) {
-  EXPECT_NE(say(server_with("radius_accounting = true\n")).find("there are no RADIUS servers"),
+  EXPECT_NE(complaints_of_server(server_with("radius_accounting = true\n"))
+                .find("there are no RADIUS servers"),
             std::string::npos);
-  EXPECT_NE(say(server_with("radius_coa = \"10.1.0.1\"\n")).find("nobody may ask there"),
-            std::string::npos);
-  EXPECT_NE(say(server_with("radius_coa_clients = [\"10.1.0.5\"]\n")).find("nobody listens"),
+  EXPECT_NE(
+      complaints_of_server(server_with("radius_coa = \"10.1.0.1\"\n")).find("nobody may ask there"),
+      std::string::npos);
+  EXPECT_NE(complaints_of_server(server_with("radius_coa_clients = [\"10.1.0.5\"]\n"))
+                .find("nobody listens"),
             std::string::npos);
 }
 
 TEST(ConfigUsers, groups_stay_in_their_order_and_their_pools_are_the_servers_too) {
   const auto config =
-      loaded(source_of(server_with("others = \"refuse\"\n[group.staff]\nmembers = [\"alice\"]\n"
-                                   "networks = [\"10.1.2.0/24\"]\npool = [\"10.9.1.0/24\"]\n"
-                                   "[group.all]\nfilters = [\"x\"]\n")));
+      loaded_server(server_with("others = \"refuse\"\n[group.staff]\nmembers = [\"alice\"]\n"
+                                "networks = [\"10.1.2.0/24\"]\npool = [\"10.9.1.0/24\"]\n"
+                                "[group.all]\nfilters = [\"x\"]\n"));
   ASSERT_NE(config, nullptr);
   ASSERT_EQ(config->groups.size(), 2u);
   EXPECT_EQ(config->groups[0].name, "staff");
@@ -139,22 +170,25 @@ TEST(ConfigUsers, groups_stay_in_their_order_and_their_pools_are_the_servers_too
 TEST(ConfigUsers, a_group_needs_a_server_members_and_networks_that_are_there) {
   EXPECT_NE(say("[group.staff]\nmembers = [\"alice\"]\n").find("add a [server]"),
             std::string::npos);
-  EXPECT_NE(say(server_with("[group.staff]\n")).find("nobody is in it"), std::string::npos);
-  EXPECT_NE(say(server_with("[group.staff]\nmembers = [\"a\"]\n"
-                            "networks = [\"10.2.0.0/24\"]\n"))
+  EXPECT_NE(complaints_of_server(server_with("[group.staff]\n")).find("nobody is in it"),
+            std::string::npos);
+  EXPECT_NE(complaints_of_server(server_with("[group.staff]\nmembers = [\"a\"]\n"
+                                             "networks = [\"10.2.0.0/24\"]\n"))
                 .find("10.2.0.0/24 is not within local_nets of [server]"),
             std::string::npos);
-  EXPECT_NE(say(server_with("[group.staff]\nmembers = [\"a\"]\npool = [\"10.9.0.0/25\"]\n"))
+  EXPECT_NE(complaints_of_server(
+                server_with("[group.staff]\nmembers = [\"a\"]\npool = [\"10.9.0.0/25\"]\n"))
                 .find("overlaps 10.9.0.0/24"),
             std::string::npos);
-  EXPECT_NE(say(server_with("[group.staff]\npolicies = [\"1..2\"]\n")).find("no object identifier"),
+  EXPECT_NE(complaints_of_server(server_with("[group.staff]\npolicies = [\"1..2\"]\n"))
+                .find("no object identifier"),
             std::string::npos);
 }
 
 TEST(ConfigUsers, encrypted_dns_is_written_as_a_url) {
-  const auto config = loaded(
-      source_of(server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"tls://dns.example.org\", "
-                            "\"https://dns.example.org:444/q\"]\n")));
+  const auto config = loaded_server(
+      server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"tls://dns.example.org\", "
+                  "\"https://dns.example.org:444/q\"]\n"));
   ASSERT_NE(config, nullptr);
   const auto& dns = config->peers.at(0).server->dns_encrypted;
   ASSERT_EQ(dns.size(), 2u);
@@ -163,21 +197,23 @@ TEST(ConfigUsers, encrypted_dns_is_written_as_a_url) {
   EXPECT_EQ(dns[1].port, 444);
   EXPECT_EQ(dns[1].doh_path, "/q{?dns}");
   EXPECT_EQ(dns[1].priority, 2);
-  EXPECT_NE(say(server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"dns.example.org\"]\n"))
+  EXPECT_NE(complaints_of_server(
+                server_with("dns = [\"10.1.0.53\"]\ndns_encrypted = [\"dns.example.org\"]\n"))
                 .find("names no encrypted DNS"),
             std::string::npos);
-  EXPECT_NE(say(server_with("dns_encrypted = [\"tls://dns.example.org\"]\n"))
+  EXPECT_NE(complaints_of_server(server_with("dns_encrypted = [\"tls://dns.example.org\"]\n"))
                 .find("not said where these servers are"),
             std::string::npos);
 }
 
 TEST(ConfigUsers, eap_methods_need_what_they_prove_users_by) {
-  const auto config = loaded(source_of(server_with("eap = [\"ttls\", \"mschapv2\"]\n")));
+  const auto config = loaded_server(server_with("eap = [\"ttls\", \"mschapv2\"]\n"));
   ASSERT_NE(config, nullptr);
   EXPECT_EQ(config->peers.at(0).server->eap, (std::vector{EapMethod::ttls, EapMethod::mschapv2}));
-  EXPECT_NE(say(server_with("eap = [\"tls\"]\n")).find("certificates, which are switched off"),
+  EXPECT_NE(complaints_of_server(server_with("eap = [\"tls\"]\n"))
+                .find("certificates, which are switched off"),
             std::string::npos);
-  EXPECT_NE(say(server_with("eap = [\"leap\"]\n")).find("no EAP method of ours"),
+  EXPECT_NE(complaints_of_server(server_with("eap = [\"leap\"]\n")).find("no EAP method of ours"),
             std::string::npos);
 }
 

@@ -130,7 +130,7 @@ class FakeStore final : public pki::CertificateStore {
   std::map<std::string, std::string> known_;  ///< by URL; empty: it gave nothing
 };
 
-class FakePki final : public pki::PkiProvider {
+class FakePki : public pki::PkiProvider {
  public:
   template <class T>
   using Loaded = pki::Loaded<T>;
