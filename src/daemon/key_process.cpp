@@ -34,6 +34,7 @@ bool send_all(int socket, const std::vector<base::ByteVec>& messages) {
 int run_key_process(int socket, const std::string& config_path) {
   forbid_core_files();
   ::close_range(static_cast<unsigned>(socket) + 1, ~0U, 0);
+  static_cast<void>(::chdir("/") == 0);
   confine_key_process();
   const auto crypto = crypto::choose_crypto();
   if (!crypto) return EXIT_FAILURE;

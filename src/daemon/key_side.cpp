@@ -1,5 +1,6 @@
 #include "daemon/key_side.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,15 +44,16 @@ io::IoError spawn_error(const char* what, int error) {
 
 }  // namespace
 
-KeySide::KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt)
-    : config_path_(std::move(config_path)), client_(pki, salt) {}
+KeySide::KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt,
+                 bool keeps_stderr)
+    : config_path_(std::move(config_path)), keeps_stderr_(keeps_stderr), client_(pki, salt) {}
 
 io::Io<std::unique_ptr<KeySide>> KeySide::start(std::string config_path,
-                                                const pki::PkiProvider& pki) {
+                                                const pki::PkiProvider& pki, bool keeps_stderr) {
   io::OsRng rng;
   base::ByteVec salt(gateway::fingerprint_salt_size);
   rng.fill_secret(salt);
-  std::unique_ptr<KeySide> side{new KeySide{std::move(config_path), pki, salt}};
+  std::unique_ptr<KeySide> side{new KeySide{std::move(config_path), pki, salt, keeps_stderr}};
   TRY_VOID(side->spawn());
   return side;
 }
@@ -78,13 +80,17 @@ io::Io<void> KeySide::spawn() {
     theirs.reset(::dup(theirs.release()));
   }
   ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), child_fd);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fd == STDERR_FILENO && keeps_stderr_) continue;
+    ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  }
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t none;
   ::sigemptyset(&none);
   ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);  // a terminal's interrupt is for the daemon
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  // A terminal's interrupt is for the daemon.
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
   std::array<std::string, 5> words{"caponierd", "--hold-keys", std::to_string(child_fd), "--config",
                                    config_path_};
   std::array<char*, 6> arguments{};
@@ -99,7 +105,6 @@ io::Io<void> KeySide::spawn() {
   }
   socket_ = std::move(ours);
   started_ = io::monotonic_now();
-  client_.handle_started();
   if (loop_ != nullptr) loop_->on_readable(socket_.get(), [this] { receive(); });
   return {};
 }

@@ -22,9 +22,11 @@ class KeySide {
   static constexpr base::Duration load_patience = std::chrono::seconds{60};
   static constexpr base::Duration restart_patience_max = std::chrono::seconds{60};
 
-  /// `pki` must outlive the object.
+  /// `pki` must outlive the object. `keeps_stderr`: for the words of tokens' modules; whoever goes
+  /// to the background holds on to nobody's.
   [[nodiscard]] static io::Io<std::unique_ptr<KeySide>> start(std::string config_path,
-                                                              const pki::PkiProvider& pki);
+                                                              const pki::PkiProvider& pki,
+                                                              bool keeps_stderr);
   KeySide(const KeySide&) = delete;
   KeySide& operator=(const KeySide&) = delete;
   /// Ends the process.
@@ -46,7 +48,8 @@ class KeySide {
   [[nodiscard]] pid_t process() const { return process_; }
 
  private:
-  KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt);
+  KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt,
+          bool keeps_stderr);
   [[nodiscard]] io::Io<void> spawn();
   void flush();
   void receive();
@@ -55,6 +58,7 @@ class KeySide {
   void end_process();
 
   std::string config_path_;
+  bool keeps_stderr_;
   gateway::KeyClient client_;
   io::Fd socket_;
   pid_t process_ = -1;

@@ -28,7 +28,8 @@ LogForm choose_form(const Options& options, bool stays) {
 int run(const Options& options) {
   if (options.hold_keys >= 0) return run_key_process(options.hold_keys, options.config);
   const pki::OpensslPki pki;
-  const auto keys = KeySide::start(options.config, pki);
+  const bool stays = options.foreground || has_manager();
+  const auto keys = KeySide::start(options.config, pki, stays || options.check);
   if (!keys) {
     say(fmt::format("caponierd: {}\n  fix: {}", keys.error().message, keys.error().fix));
     return static_cast<int>(control::ExitCode::generic);
@@ -41,7 +42,6 @@ int run(const Options& options) {
   if (options.check) return 0;
   forbid_core_files();
   ::signal(SIGPIPE, SIG_IGN);
-  const bool stays = options.foreground || has_manager();
   Background background = stays ? Background{} : Background::enter();
   auto app = App::start(options, std::move(*config), pki, **keys, choose_form(options, stays));
   if (!app) {

@@ -28,7 +28,7 @@ class HeldSigner final : public pki::Signer {
 
 void KeyClient::handle(const ike::AuthRequest& request) {
   const std::pair asked{request.sa, request.request};
-  if (!is_there_) return refuse(asked, std::string{gone});
+  if (!has_keys_) return refuse(asked, std::string{gone});
   if (waiting_.size() >= waiting_max) {
     return refuse(asked, fmt::format("more than {} others wait for our keys", waiting_max));
   }
@@ -70,6 +70,7 @@ void KeyClient::load() {
 }
 
 void KeyClient::commit() {
+  has_keys_ = true;
   if (auto message = encode(KeyCommand{CommitKeys{ticket_}})) {
     messages_.push_back(std::move(*message));
   }
@@ -125,7 +126,7 @@ void KeyClient::take(ike::AuthReply reply) {
 }
 
 void KeyClient::handle_lost() {
-  is_there_ = false;
+  has_keys_ = false;
   messages_.clear();
   for (const auto& asked : std::exchange(waiting_, {})) refuse(asked, std::string{gone});
 }

@@ -37,10 +37,9 @@ class KeyClient {
 
   /// False when the message makes no sense: the process is to be ended.
   [[nodiscard]] bool handle_message(base::Bytes message);
-  /// The process is gone, and with it what it was asked.
+  /// The process is gone, and with it what it was asked. Until another has loaded, and commit(),
+  /// everything is answered at once, as unavailable.
   void handle_lost();
-  /// There is another; what counted in the old one has to be loaded.
-  void handle_started() { is_there_ = true; }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
 
  private:
@@ -53,7 +52,7 @@ class KeyClient {
 
   const pki::PkiProvider& pki_;
   base::ByteVec salt_;
-  bool is_there_ = true;
+  bool has_keys_ = false;
   std::uint64_t ticket_ = 0;
   config::HeldKeys keys_;  ///< of the load under way
   std::vector<config::ConfigError> errors_;

@@ -343,7 +343,45 @@ def tpm(lab, options):
           f"without the provider: {without.stdout}{without.stderr}")
 
 
-CASES = [pkcs11, tpm, psk_stays_apart, private_key_stays_apart, key_process_killed]
+def in_background(lab, options):
+    """Whoever has started the daemon gets its end of file; the key process lives with the daemon."""
+    net = TwoGateways(lab)
+    daemon = Caponier(lab, net.gw_a,
+                      f'[site.peer]\nremote = "{net.OUTER_B}"\npsk = "@peer"\nstart = false\n'
+                      'local_nets = ["10.1.0.0/24"]\nremote_nets = ["10.2.0.0/24"]\n',
+                      {"peer": PSK}, options.bin)
+    run = daemon.folder / "run"
+    net.gw_a.run(str(daemon.bin / "caponierd"), "--config", str(daemon.config), "--run-dir",
+                 str(run), "--state-dir", str(daemon.folder / "state"), timeout=20)
+    pid = int((run / "caponierd.pid").read_text())
+    try:
+        daemon.cli("reload")
+        before = key_processes_of(daemon.config)
+        check(len(before) == 1, f"{len(before)} key processes")
+        os.kill(before[0], 9)
+        wait_until(lambda: key_processes_of(daemon.config) not in ([], before), 10,
+                   "the key process")
+        daemon.cli("reload")
+    finally:
+        os.kill(pid, 15)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20, "the daemon to end")
+    wait_until(lambda: not key_processes_of(daemon.config), 5, "the key process to end")
+
+
+def key_processes_of(config):
+    """The key processes of this configuration, whoever their parent is."""
+    found = []
+    for words in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = words.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"--hold-keys" in command and str(config).encode() in command:
+            found.append(int(words.parent.name))
+    return found
+
+
+CASES = [pkcs11, tpm, in_background, psk_stays_apart, private_key_stays_apart, key_process_killed]
 
 
 def main():

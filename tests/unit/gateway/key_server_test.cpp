@@ -83,6 +83,8 @@ TEST(KeyProcess, nothing_it_says_holds_the_key) {
 
 TEST(KeyProcess, what_was_loaded_counts_when_it_is_said) {
   Ends ends;
+  ends.client.commit();  // of nothing
+  EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::unavailable);
   ASSERT_TRUE(ends.load());
   EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::unavailable);
   ends.client.commit();
@@ -106,6 +108,7 @@ TEST(KeyProcess, the_same_key_has_the_same_fingerprint_and_another_has_another) 
 
 TEST(KeyProcess, who_was_asking_when_it_ends_is_told_so) {
   Ends ends;
+  ends.client.commit();
   ends.client.handle(request_for("branch"));
   ends.client.handle_lost();
   const auto reply = ends.client.poll_reply();
@@ -113,17 +116,19 @@ TEST(KeyProcess, who_was_asking_when_it_ends_is_told_so) {
   EXPECT_EQ(reply->outcome, ike::AuthOutcome::unavailable);
   EXPECT_EQ(reply->request, 9u);
   EXPECT_NE(reply->why.find("has ended and is started again"), std::string::npos);
-  // Until it is back, at once.
+  // Until it is back and has read its keys, at once.
   ends.client.handle(request_for("branch"));
   EXPECT_TRUE(ends.client.poll_reply());
-  ends.client.handle_started();
   EXPECT_TRUE(ends.load());
+  ends.client.handle(request_for("branch"));
+  EXPECT_TRUE(ends.client.poll_reply());
   ends.client.commit();
   EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::made);
 }
 
 TEST(KeyProcess, so_many_wait_and_no_more) {
   Ends ends;
+  ends.client.commit();
   for (std::uint64_t i = 0; i < KeyClient::waiting_max; ++i) {
     ends.client.handle(request_for("branch", i));
   }
