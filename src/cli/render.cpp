@@ -92,6 +92,18 @@ void add_line(std::string& out, std::string_view label, const std::string& value
   if (!value.empty()) out += fmt::format("  {:<12} {}\n", label, value);
 }
 
+/// Nothing when it does not show what it is.
+std::string product_text(const Json& ike) {
+  const std::string name = text(ike, "product_name");
+  if (name.empty()) return {};
+  return name + (at(ike, "product_configured") == true ? ", as configured" : ", as it looks");
+}
+
+std::string on_product(const Json& user) {
+  const std::string name = text(user, "product_name");
+  return name.empty() ? name : fmt::format(" ({})", name);
+}
+
 std::string joined(const Json& list) {
   std::string out;
   for (const Json& entry : list) {
@@ -185,6 +197,7 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
              : nat == "none" ? "none"
                              : "in front of the peer");
     add_line(out, "identity", text(ike, "remote_id"));
+    add_line(out, "peer", product_text(ike));
     add_line(out, "ike",
              fmt::format("{}, {}, {}, {} old", text(ike, "state"), text(ike, "role"),
                          text(ike, "suite"), age_or_dash(ike, "established_seconds")));
@@ -199,9 +212,10 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
     const std::string group = text(user, "group");
     add_line(
         out, "user",
-        fmt::format("{}{} has {}, from {}, for {}", name.empty() ? text(user, "identity") : name,
+        fmt::format("{}{} has {}, from {}{}, for {}", name.empty() ? text(user, "identity") : name,
                     group.empty() ? group : " of " + group, joined(at(user, "inner")),
-                    text(user, "remote_endpoint"), age_or_dash(user, "established_seconds")));
+                    text(user, "remote_endpoint"), on_product(user),
+                    age_or_dash(user, "established_seconds")));
   }
   const Json& inner = at(peer, "inner");
   if (inner.is_array() && !inner.empty()) add_line(out, "inner", joined(inner));

@@ -50,9 +50,9 @@ auto comparable(const PeerConfig& peer) {
                   peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
                   peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
                   peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
-                  peer.exchange, peer.server, peer.pfp, peer.per_cpu_sas, peer.treatment, peer.mtu,
-                  peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection,
-                  peer.psk_fingerprint);
+                  peer.exchange, peer.product, peer.server, peer.pfp, peer.per_cpu_sas,
+                  peer.treatment, peer.mtu, peer.redirect, peer.redirect_to, peer.resumption,
+                  peer.crash_detection, peer.psk_fingerprint);
 }
 
 /// Key export, redirection, auditing and what becomes of unmatched packets are read at each use, so

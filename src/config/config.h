@@ -17,6 +17,7 @@
 #include "pki/provider.h"
 #include "policy/child_sa.h"
 #include "policy/identity_pattern.h"
+#include "policy/product.h"
 #include "policy/proposal.h"
 #include "policy/trigger.h"
 #include "wire/encrypted_dns.h"
@@ -258,6 +259,7 @@ struct PeerConfig {
   base::Duration retry_min{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   ExchangeConfig exchange;
+  std::optional<policy::Product> product;  ///< null: as its messages show it
   policy::SaTreatment treatment;
   /// The largest outer packet towards the peer that is ever tried; what passes is found out.
   std::uint16_t mtu = 1500;

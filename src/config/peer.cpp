@@ -60,6 +60,7 @@ constexpr std::array common_keys = {
     optional("fragment_size", "1280"),
     optional("auth", "\"psk\""),
     optional("remote_auth", "\"psk\""),
+    optional("peer", "\"windows\""),
     optional("childless", "\"allow\""),
     optional("unique", "\"replace\""),
     optional("redirect", "true"),
@@ -498,6 +499,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
   read_exchange(section, entry.value, peer);
   if (kind == PeerKind::server) read_server(section, entry.value, draft, secrets, files);
   read_proof(section, entry.value, draft, secrets, files);
+  if (const auto product = section.text("peer", parse_product)) peer.product = product->value;
   read_recovery(section, peer);
   read_treatment(section, entry.value, peer);
   read_child_kind(section, entry.value, draft, compat);

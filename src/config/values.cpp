@@ -370,6 +370,16 @@ Parsed<PortRange> parse_type_range(std::string_view text, bool has_code) {
                    static_cast<std::uint16_t>(*last << 8 | 0xff)};
 }
 
+Parsed<policy::Product> parse_product(std::string_view text) {
+  if (const auto product = policy::product_by_word(text)) return *product;
+  std::string words;
+  for (const policy::ProductRow& row : policy::all_products()) {
+    words += fmt::format("{}\"{}\"", words.empty() ? "" : ", ", row.word);
+  }
+  return std::unexpected{Fault{fmt::format("{} is no product that is known here", quoted(text)),
+                               fmt::format("write one of {}, or take peer away", words)}};
+}
+
 Parsed<Encap> parse_encap(std::string_view text) {
   if (text == "auto") return Encap::automatic;
   if (text == "native") return Encap::native;

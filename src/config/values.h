@@ -54,6 +54,7 @@ struct PortRange {
 /// "8", "8-10", and for ICMP a code too: "3(4)". Type << 8 | code.
 [[nodiscard]] Parsed<PortRange> parse_type_range(std::string_view text, bool has_code);
 [[nodiscard]] Parsed<Encap> parse_encap(std::string_view text);
+[[nodiscard]] Parsed<policy::Product> parse_product(std::string_view text);
 [[nodiscard]] Parsed<Tcp> parse_tcp(std::string_view text);
 /// "@name" or "cred:name". `peer` names the file in the suggestion; the text itself is never
 /// repeated, for it may be the secret.

@@ -47,6 +47,13 @@ std::string short_crypto(const policy::IkeSuite& suite) {
   return fmt::format("{} {}", crypto::to_string(suite.cipher), ke == nullptr ? "?" : ke->name);
 }
 
+void add_product(Json& out, const ike::IkeSaInfo& ike) {
+  const policy::ProductRow* const row = policy::find(ike.product);
+  out["product"] = row == nullptr ? Json{} : Json(row->word);
+  out["product_name"] = row == nullptr ? Json{} : Json(row->name);
+  out["product_configured"] = ike.is_product_configured;
+}
+
 Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
   Json out;
   out["state"] = ike::name_of(ike.state);
@@ -55,6 +62,7 @@ Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
   out["spi_r"] = fmt::format("{:016x}", ike.spi_r.value);
   out["suite"] = ike.suite ? Json(policy::to_string(*ike.suite)) : Json{};
   out["remote_id"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
+  add_product(out, ike);
   out["local_behind_nat"] = ike.local_behind_nat;
   out["remote_behind_nat"] = ike.remote_behind_nat;
   out["established_seconds"] = ago_json(ike.established_at, now);
@@ -111,6 +119,7 @@ Json users_json(const gateway::PeerStatus& peer, base::Instant now) {
     user["user"] = ike.user.empty() ? Json{} : Json(base::printable(ike.user));
     user["identity"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
     user["inner"] = addresses_json(ike.inner);
+    add_product(user, ike);
     user["remote_endpoint"] = ike.path.remote.to_string();
     user["nat"] = nat_text(ike);
     user["established_seconds"] = ago_json(ike.established_at, now);

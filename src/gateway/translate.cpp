@@ -68,12 +68,25 @@ policy::Lifetime lifetime_of(const config::PeerConfig& peer) {
   return lifetime;
 }
 
+/// Of the product that is configured; what a peer looks like shows later.
+policy::Quirks quirks_of(const config::PeerConfig& peer) {
+  return policy::quirks_of(peer.product.value_or(policy::Product::unknown));
+}
+
+/// Where an offer may do without.
+void avoid_esn(policy::Offers& offers) {
+  for (policy::Offer& offer : offers) {
+    if (std::ranges::find(offer.esn, false) != offer.esn.end()) offer.esn = {false};
+  }
+}
+
 /// Complete, or nothing: a host's child needs both addresses.
 std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
                                            const OuterAddresses& outer) {
   ike::ChildConfig child;
   child.name = peer.name;
   child.offers = peer.ah.empty() ? peer.esp : peer.ah;
+  if (quirks_of(peer).no_esn) avoid_esn(child.offers);
   child.lifetime = lifetime_of(peer);
   child.replay_window = peer.replay_window;
   child.treatment = peer.treatment;
@@ -256,6 +269,9 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   // AH cannot travel in UDP.
   connection->prefers_udp_encap = peer.encap == config::Encap::automatic && peer.ah.empty();
   set_exchange(*connection, peer.exchange);
+  connection->product = peer.product;
+  // What is announced must be accepted, so this is no matter of what the peer looks like.
+  if (quirks_of(peer).no_fragmentation) connection->fragmentation = false;
   set_users(*connection, peer);
   connection->nat_traversal = peer.encap != config::Encap::never;
   // Transport mode is bound to its addresses (RFC 4555 s1.2).

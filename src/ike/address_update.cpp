@@ -137,7 +137,7 @@ void IkeSa::move_children(Instant now) {
 // ---- IKE_AUTH (RFC 4555 s3.2-3.4)
 
 bool IkeSa::wants_mobike() const {
-  return connection_->mobike && path_.transport == base::Transport::udp &&
+  return connection_->mobike && !quirks().no_mobike && path_.transport == base::Transport::udp &&
          std::ranges::none_of(connection_->children, [](const ChildConfig& child) {
            return child.mode == policy::SaMode::transport;
          });

@@ -13,6 +13,7 @@
 #include "ike/redirect.h"
 #include "policy/child_sa.h"
 #include "policy/identity_pattern.h"
+#include "policy/product.h"
 #include "policy/proposal.h"
 #include "policy/traffic_selector.h"
 #include "wire/ike.h"
@@ -104,6 +105,8 @@ struct ConnectionConfig {
   /// Payloads for rounds of IKE_INTERMEDIATE (RFC 9242), one entry a round, when we initiate and
   /// the peer can. No file sets this: extensions do, and tests.
   std::vector<std::vector<wire::Payload>> intermediate;
+  /// What the peer is; null: as its messages show it.
+  std::optional<policy::Product> product;
   bool nat_traversal = true;  ///< false: no NAT detection; a NAT in the path is an attack
   bool mobike = false;        ///< offer and accept RFC 4555; tunnel mode only
   /// When we are behind a NAT and nothing else leaves (RFC 3948 s4).

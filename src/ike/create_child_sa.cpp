@@ -20,6 +20,14 @@ using Payloads = std::vector<wire::Payload>;
 
 namespace {
 
+/// The product would refuse a key exchange, and all our offers do without.
+bool wants_no_pfs(const ChildConfig& child, const policy::Quirks& quirks) {
+  return quirks.no_pfs && std::ranges::all_of(child.offers, [](const policy::Offer& offer) {
+           return offer.ke.empty() ||
+                  std::ranges::find(offer.ke, crypto::KeGroup::none) != offer.ke.end();
+         });
+}
+
 /// What takes the place of an SA leads to the same worker, so that flows keep their order.
 std::optional<policy::ResourceId> worker_for(const Shared& shared,
                                              std::optional<policy::ResourceId> resource,
@@ -101,7 +109,8 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
   crypto::KeGroup group = wanted.group;
   if (group == crypto::KeGroup::none && old != nullptr) group = old->info.suite.ke;
   if (std::ranges::find(groups, group) == groups.end()) {
-    group = groups.empty() ? crypto::KeGroup::none : groups.front();
+    group =
+        groups.empty() || wants_no_pfs(*config, quirks()) ? crypto::KeGroup::none : groups.front();
   }
   if (group != crypto::KeGroup::none) {
     auto ke = shared_.crypto.make_key_exchange(group, shared_.rng);
@@ -134,9 +143,12 @@ void IkeSa::start_child(const WantChild& wanted, Instant now) {
 }
 
 bool IkeSa::retry_child(const ChildCreation& creation, const wire::NotifyPayload& error) {
-  const auto group =
-      error.type == NotifyType::invalid_ke_payload ? wanted_group(error) : std::nullopt;
+  auto group = error.type == NotifyType::invalid_ke_payload ? wanted_group(error) : std::nullopt;
   const auto ours = groups_of(creation.offer.child->offers);
+  // Left out for what the peer is, and this one wants it: configured so, as our own profiles do.
+  const bool is_missed = error.type == NotifyType::no_proposal_chosen && quirks().no_pfs &&
+                         creation.offer.ke_group == crypto::KeGroup::none;
+  if (is_missed && !ours.empty()) group = ours.front();
   if (!group || *group == creation.offer.ke_group || creation.retries >= group_retries_max ||
       std::ranges::find(ours, *group) == ours.end()) {
     return false;

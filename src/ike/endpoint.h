@@ -58,6 +58,8 @@ struct IkeSaInfo {
   bool remote_behind_nat = false;
   std::optional<policy::IkeSuite> suite;
   std::optional<policy::Identity> remote_id;
+  policy::Product product{};
+  bool is_product_configured = false;  ///< else it is what its messages look like
   std::string user;                    ///< by EAP; may be empty
   std::vector<base::IpAddress> inner;  ///< given to the peer, or to us
   std::optional<base::Instant> established_at;

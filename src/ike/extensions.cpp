@@ -59,6 +59,7 @@ void PeerSupport::note_init(const Payloads& payloads) {
   childless = has(payloads, NotifyType::childless_ikev2_supported);
   prefers_udp_encap = has(payloads, udp_preferred_vendor_id);
   signature_hashes = find_signature_hashes(payloads);
+  product = policy::recognize(payloads);
   redirect =
       has(payloads, NotifyType::redirect_supported) || has(payloads, NotifyType::redirected_from);
 }

@@ -19,6 +19,7 @@ struct PeerSupport {
   bool childless = false;                ///< RFC 6023; only responders say so
   bool redirect = false;                 ///< RFC 5685; only initiators say so
   bool prefers_udp_encap = false;        ///< is Caponier, and may choose
+  policy::Product product{};             ///< as it looks
   SignatureHashes signature_hashes = 0;  ///< RFC 7427
   // IKE_AUTH
   bool mobike = false;               ///< RFC 4555

@@ -297,6 +297,12 @@ void IkeSa::handle_silence(Instant now) {
   }
 }
 
+policy::Product IkeSa::product() const {
+  return connection_ && connection_->product ? *connection_->product : support_.product;
+}
+
+policy::Quirks IkeSa::quirks() const { return policy::quirks_of(product()); }
+
 IkeSaInfo IkeSa::info() const {
   IkeSaInfo info;
   info.id = id_;
@@ -310,6 +316,8 @@ IkeSaInfo IkeSa::info() const {
   info.remote_behind_nat = remote_behind_nat_;
   if (session_) info.suite = session_->suite;
   info.remote_id = remote_id_;
+  info.product = product();
+  info.is_product_configured = connection_ && connection_->product;
   info.user = user_;
   info.inner = inner_;
   info.established_at = established_at_;

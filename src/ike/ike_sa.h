@@ -155,10 +155,11 @@ class IkeSa {
   void drop(base::DropReason reason) { shared_.drops.add(reason); }
   [[nodiscard]] std::string who() const;  ///< "192.0.2.1:500"
   [[nodiscard]] const std::string& name() const;
+  [[nodiscard]] policy::Product product() const;  ///< the peer, as it is configured or looks
+  [[nodiscard]] policy::Quirks quirks() const;
   [[nodiscard]] base::IkeSpi our_spi() const { return is_initiator_ ? spi_i_ : spi_r_; }
   [[nodiscard]] ChildScene scene(bool in_ike_auth) const;
-  /// ESP does not travel natively: in UDP, or in the TCP stream of the path.
-  [[nodiscard]] bool uses_udp_encap() const;
+  [[nodiscard]] bool uses_udp_encap() const;  ///< or the TCP stream of the path
 
   // streams.cpp
   void set_path(const base::Path& path);
@@ -339,7 +340,6 @@ class IkeSa {
 
   // eap_auth.cpp
   void ask_eap(std::optional<base::ByteVec> packet, base::Instant now);
-  /// False when there are too many already: it is refused.
   [[nodiscard]] bool admit_to_eap(base::Instant now);
   void begin_eap(const OwnProof* proof, base::Instant now);
   void continue_eap_request(const Payloads& payloads, base::Instant now);

@@ -36,7 +36,7 @@ void keep_earlier(std::optional<Instant>& earliest, Instant at) {
 void IkeSa::start_lifetime(Instant now) {
   const base::Duration lifetime = connection_->ike_lifetime;
   if (lifetime <= base::Duration{}) return;
-  rekey_at_ = now + shared_.shortened(lifetime);
+  if (is_initiator_ || !quirks().peer_rekeys_ike) rekey_at_ = now + shared_.shortened(lifetime);
   expires_at_ = now + lifetime + lifetime / 4;
 }
 

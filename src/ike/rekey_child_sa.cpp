@@ -35,6 +35,7 @@ void IkeSa::rekey_child(policy::ChildSaId id, Instant now) {
   const Child* const child = find_child(id);
   if (child == nullptr || child->is_closing || child->replaced_by) return;
   if (state_ != IkeState::established) return;
+  if (!is_initiator_ && quirks().peer_rekeys_children) return;
   if (is_wanted([&](const Wish& wish) { return is_rekey_of(wish, id); })) return;
   const bool is_under_way = std::ranges::any_of(own_.all(), [&](const auto& entry) {
     const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);

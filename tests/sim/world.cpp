@@ -147,12 +147,22 @@ Node& World::add_user(Node& server, const UserAccess& access) {
   return client;
 }
 
-RadiusServer& World::add_radius(Node& server) {
-  const HostId id = by_host_.size();
-  const auto address = base::IpAddress::v4(0xc6336400U + static_cast<std::uint32_t>(id) + 1);
-  network_.add_host(address);
+HostId World::add_stranger(const base::IpAddress& address,
+                           std::function<void(const Datagram&)> hears) {
+  const HostId id = network_.add_host(address);
   by_host_.push_back(nullptr);
-  RadiusServer& added = *(radius_servers_[id] = std::make_unique<RadiusServer>(*this, id, address));
+  strangers_[id] = std::move(hears);
+  return id;
+}
+
+RadiusServer& World::add_radius(Node& server) {
+  const auto index = static_cast<std::uint32_t>(radius_servers_.size());
+  const auto address = base::IpAddress::v4(0xc6336401U + index);
+  const HostId id = add_stranger(address, [this, index](const Datagram& datagram) {
+    radius_servers_[index]->handle(datagram);
+  });
+  radius_servers_.push_back(std::make_unique<RadiusServer>(*this, id, address));
+  RadiusServer& added = *radius_servers_.back();
   if (!server.radius) {
     server.radius.emplace();
     server.radius->secret = secret(std::string{radius_secret});
@@ -293,9 +303,9 @@ void World::step(base::Instant at) {
     if (*arrival > now_) break;
     auto arrived = network_.poll_arrival(now_);
     if (!arrived) continue;
-    const auto radius = radius_servers_.find(arrived->host);
-    if (radius != radius_servers_.end()) {
-      radius->second->handle(arrived->datagram);
+    const auto stranger = strangers_.find(arrived->host);
+    if (stranger != strangers_.end()) {
+      stranger->second(arrived->datagram);
     } else {
       by_host_[arrived->host]->handle(arrived->datagram);
     }

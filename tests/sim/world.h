@@ -220,6 +220,8 @@ class World {
   Node& add_user(Node& server, const UserAccess& access);
   /// A RADIUS server at 198.51.100.N that `server` asks from its next start() or reload() on.
   RadiusServer& add_radius(Node& server);
+  /// A host that is no gateway: whatever arrives for it is handed over.
+  HostId add_stranger(const base::IpAddress& address, std::function<void(const Datagram&)> hears);
   /// Two connected, started gateways.
   std::pair<Node&, Node&> pair(const Tunnel& tunnel);
   [[nodiscard]] Node& node(HostId id) { return *by_host_[id]; }
@@ -282,6 +284,7 @@ class World {
   [[nodiscard]] PacketLedger& ledger() { return ledger_; }
   [[nodiscard]] base::Rng& rng() { return rng_; }
   [[nodiscard]] const crypto::LegacyCrypto& legacy() const { return legacy_; }
+  [[nodiscard]] const crypto::CryptoProvider& crypto() const { return provider_; }
   ProviderFaults faults;
   /// Prints what happens to stderr (CAPONIER_SIM_VERBOSE).
   bool verbose = false;
@@ -314,7 +317,8 @@ class World {
   base::Instant now_{std::chrono::hours{1000}};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Node*> by_host_;  ///< null: not a gateway
-  std::map<HostId, std::unique_ptr<RadiusServer>> radius_servers_;
+  std::map<HostId, std::function<void(const Datagram&)>> strangers_;
+  std::vector<std::unique_ptr<RadiusServer>> radius_servers_;
   std::vector<std::unique_ptr<Flow>> flows_;
   std::map<std::pair<base::Instant, std::uint64_t>, std::function<void()>> timers_;
   std::uint64_t timer_sequence_ = 0;

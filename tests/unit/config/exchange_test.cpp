@@ -32,6 +32,19 @@ TEST(ConfigExchange, without_them_ike_is_as_careful_as_it_can_be) {
   EXPECT_EQ(ExchangeConfig{}.remote_auth, Auth::psk);
 }
 
+TEST(ConfigExchange, the_peer_may_be_named_and_a_wrong_name_gets_all_right_ones) {
+  const auto named = loaded(site_with("peer = \"palo_alto\"\n"));
+  ASSERT_NE(named, nullptr);
+  EXPECT_EQ(named->peers.at(0).product, policy::Product::palo_alto);
+  const auto other = loaded(site_with(""));
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(other->peers.at(0).product, std::nullopt);
+  EXPECT_FALSE(named->peers.at(0).same_tunnel(other->peers.at(0)));
+  const std::string said = complaints(site_with("peer = \"amiga\"\n"));
+  EXPECT_NE(said.find("'amiga' is no product that is known here"), std::string::npos) << said;
+  EXPECT_NE(said.find("\"azure\", \"gcp\", \"cloudflare\""), std::string::npos) << said;
+}
+
 TEST(ConfigExchange, auth_speaks_for_both_sides_unless_remote_auth_says_otherwise) {
   const auto both = loaded(site_with("auth = \"null\"\n"));
   ASSERT_NE(both, nullptr);

@@ -134,5 +134,26 @@ TEST(Translate, a_policy_of_the_file_becomes_one_of_the_engine) {
   EXPECT_EQ(made.remote, policy.remote);
 }
 
+TEST(Translate, a_product_that_has_no_esn_or_no_fragments_is_offered_none) {
+  config::PeerConfig peer = site_peer();
+  peer.esp = policy::default_esp_offers();
+  for (const auto& offer : make_connection(peer, both())->children.front().offers) {
+    EXPECT_EQ(offer.esn.size(), 2u);
+  }
+  peer.product = policy::Product::cloudflare;
+  const auto connection = make_connection(peer, both());
+  EXPECT_EQ(connection->product, policy::Product::cloudflare);
+  EXPECT_TRUE(connection->fragmentation);
+  for (const auto& offer : connection->children.front().offers) {
+    EXPECT_EQ(offer.esn, std::vector<bool>{false});
+  }
+  // What is demanded stays.
+  for (auto& offer : peer.esp) offer.esn = {true};
+  EXPECT_EQ(make_connection(peer, both())->children.front().offers.front().esn,
+            std::vector<bool>{true});
+  peer.product = policy::Product::mikrotik;
+  EXPECT_FALSE(make_connection(peer, both())->fragmentation);
+}
+
 }  // namespace
 }  // namespace caponier::gateway
