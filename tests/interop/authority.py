@@ -39,6 +39,17 @@ def alternative(text):
         return x509.RFC822Name(text) if "@" in text else x509.DNSName(text)
 
 
+def status_extensions(crl, ocsp):
+    extensions = []
+    if crl:
+        extensions.append((x509.CRLDistributionPoints([x509.DistributionPoint(
+            [x509.UniformResourceIdentifier(crl)], None, None, None)]), False))
+    if ocsp:
+        extensions.append((x509.AuthorityInformationAccess([x509.AccessDescription(
+            x509.AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))]), False))
+    return extensions
+
+
 class Authority:
     def __init__(self, title="Lab CA", kind="p256"):
         self.key, self.name = KINDS[kind](), name(title)
@@ -62,14 +73,14 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, who, kind="p256", server=False, days=(-1, 30), unit=None):
-        """(certificate, key), both PEM."""
+    def issue(self, who, kind="p256", server=False, days=(-1, 30), unit=None, crl=None, ocsp=None):
+        """(certificate, key), both PEM. `crl`, `ocsp`: URLs where its status is to be had."""
         key = KINDS[kind]()
         usage = Usage.SERVER_AUTH if server else Usage.CLIENT_AUTH
         certificate = self._sign(name(who, unit), key.public_key(), [
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.SubjectAlternativeName([alternative(who)]), False),
-            (x509.ExtendedKeyUsage([usage]), False)], days)
+            (x509.ExtendedKeyUsage([usage]), False), *status_extensions(crl, ocsp)], days)
         return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem_of_key(key)
 
     def revoke(self, certificate_pem):

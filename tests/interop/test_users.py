@@ -280,8 +280,9 @@ def raw_keys(users, options):
     check(ping(net.client_a, "10.2.0.10")[0] == 3, "ping", ours)
 
 
-def strongswan_user(users, local, files, secrets, plugins):
-    users.server(users.server_more)
+def strongswan_user(users, local, files, secrets, plugins, server=True):
+    if server:
+        users.server(users.server_more)
     conf = connection(local, f"auth = pubkey\n id = {SERVER}", "dynamic", "10.2.0.0/24",
                       (users.net.OUTER_A, users.net.OUTER_B), "vips = 0.0.0.0,::") + secrets
     swan = users.charon(users.net.gw_a, {"swanctl": conf, "files": {
