@@ -30,17 +30,20 @@ bool is_same_secret(const SharedSecret& a, const SharedSecret& b) {
   return base::equal_constant_time(a->reveal(), b->reveal());
 }
 
-bool is_same_credential(const std::shared_ptr<const pki::Credential>& a,
-                        const std::shared_ptr<const pki::Credential>& b) {
+/// A certificate that was renewed, with its key or without, ends nothing: it counts from the next
+/// authentication on. A raw public key is what the peer knows us by.
+bool has_same_kind(const std::shared_ptr<const pki::Credential>& a,
+                   const std::shared_ptr<const pki::Credential>& b) {
   if (a == nullptr || b == nullptr) return a == b;
-  return a->signer->public_key() == b->signer->public_key() &&
-         std::ranges::equal(a->chain, b->chain, {}, &pki::Certificate::der, &pki::Certificate::der);
+  if (a->chain.empty() != b->chain.empty()) return false;
+  return !a->chain.empty() || a->signer->public_key() == b->signer->public_key();
 }
 
 bool is_same_proof(const ProofConfig& a, const ProofConfig& b) {
-  return is_same_credential(a.credential, b.credential) && a.authorities == b.authorities &&
-         a.peer_key == b.peer_key && a.revocation == b.revocation && a.user == b.user &&
-         a.eap_server == b.eap_server && is_same_secret(a.password, b.password);
+  return has_same_kind(a.credential, b.credential) && a.authorities == b.authorities &&
+         a.peer_key == b.peer_key && a.cert_url == b.cert_url && a.hash_and_url == b.hash_and_url &&
+         a.revocation == b.revocation && a.user == b.user && a.eap_server == b.eap_server &&
+         is_same_secret(a.password, b.password);
 }
 
 auto comparable(const PeerConfig& peer) {

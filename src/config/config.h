@@ -165,6 +165,10 @@ struct ProofConfig {
   std::vector<pki::KeyHash> authority_keys;  ///< of them, for CERTREQ
   std::optional<pki::PublicKey> peer_key;    ///< or this very key
   pki::Revocation revocation = pki::Revocation::relaxed;
+  std::string cert_url;  ///< where our certificate is to be had, for peers that look it up
+  /// The peer may name its certificates by hash and URL (RFC 7296 s3.6) where one of these begins
+  /// it. They are fetched before the peer is known, and so from nowhere else.
+  std::vector<std::string> hash_and_url;
   std::string user;  ///< EAP, as the client
   /// Who the server of a TLS method must be; not always the gateway.
   std::optional<policy::Identity> eap_server;
@@ -320,7 +324,9 @@ struct DaemonConfig {
   std::vector<std::string> outer_interfaces;
   unsigned mtu = 0;               ///< of the TUN; 0 = from the outer path and the overhead
   bool allow_key_export = false;  ///< [debug] allow_key_export
-  bool audit = true;              ///< dropped packets are told as events (RFC 4301 s9)
+  /// So long before a certificate or CRL of ours ends it is said; zero: never.
+  base::Duration expiry_warning{std::chrono::days{28}};
+  bool audit = true;  ///< dropped packets are told as events (RFC 4301 s9)
   Unmatched unmatched = Unmatched::pass;
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;

@@ -31,6 +31,8 @@ constexpr std::array common_keys = {
     optional("ca", "[\"ca/ca.pem\"]"),
     optional("crl", "[\"crl/ca.crl\"]"),
     optional("revocation", "\"strict\""),
+    optional("hash_and_url", "[\"http://certs.example.org/\"]"),
+    optional("cert_url", "\"http://certs.example.org/gw.der\""),
     optional("peer_key", "\"cv1:...\""),
     optional("local", "\"198.51.100.1\""),
     optional("local_id", "\"gw.example.org\""),
@@ -145,6 +147,7 @@ constexpr std::array daemon_keys = {
     optional("half_open_max", "1024"),
     optional("cookie_threshold", "100"),
     optional("puzzle_threshold", "512"),
+    optional("expiry_warning", "\"28d\""),
     optional("audit", "true"),
     optional("unmatched", "\"discard\""),
 };
@@ -382,6 +385,8 @@ void read_defence(Section& section, DaemonConfig& daemon) {
   read("half_open_max", 1, daemon.half_open_max);
   read("cookie_threshold", 0, daemon.cookie_threshold);
   read("puzzle_threshold", 0, daemon.puzzle_threshold);
+  read_duration(section, "expiry_warning", base::Duration{0}, std::chrono::days{3650},
+                daemon.expiry_warning);
   if (auto to = section.text("redirect_to", parse_redirect_target)) {
     daemon.redirect_to = std::move(to->value);
   }

@@ -35,6 +35,29 @@ Parsed<std::string> parse_file_name(std::string_view text) {
       Fault{"no file name", "write the path of a file, from the pki folder beside this file on"}};
 }
 
+constexpr std::string_view http = "http://";
+
+bool is_http_url(std::string_view text) {
+  return text.size() > http.size() && text.size() <= pki::url_size_max && text.starts_with(http) &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
+Parsed<std::string> parse_url(std::string_view text) {
+  if (is_http_url(text)) return std::string{text};
+  return std::unexpected{Fault{fmt::format("{} is no http:// URL", quoted(text)),
+                               "write it as \"http://certs.example.org/gw.der\""}};
+}
+
+/// A prefix without the end of its host would allow other hosts.
+Parsed<std::string> parse_url_prefix(std::string_view text) {
+  const bool has_host = is_http_url(text) && text.ends_with('/') && text[http.size()] != '/' &&
+                        text.find('@') == std::string_view::npos;
+  if (has_host) return std::string{text};
+  return std::unexpected{
+      Fault{fmt::format("{} is no place that certificates may be fetched from", quoted(text)),
+            "write http://, the host and a path that ends in '/': \"http://certs.example.org/\""}};
+}
+
 /// The file of `key`, or `otherwise` when that is not empty.
 struct Chosen {
   std::string name;
@@ -160,6 +183,11 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
       section.note(cert->where, "cert",
                    {"its private key is missing", "add key = \"FILE\" to this section"});
     }
+    if (section.has("cert_url")) {
+      section.note(
+          section.place_of("cert_url"), "cert_url",
+          {"there is no certificate of ours here", "add key and cert, or remove cert_url"});
+    }
     return;
   }
   if (files.provider() == nullptr) {
@@ -167,6 +195,10 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
   }
   if (const HeldKeys* const held = files.held()) {
     peer.proof.credential = held->find(peer.name).credential;
+    // Somebody else reads them; whoever watches files is to know of them.
+    for (const std::optional<Chosen>& file : {key, cert}) {
+      if (file && !pki::is_token_uri(file->name)) (void)files.has(file->name);
+    }
     if (!peer.proof.credential) section.note(key->where, "key", changed_meanwhile());
   } else {
     peer.proof.credential = load_credential(section, peer.name, *key, cert, secrets, files);
@@ -178,6 +210,7 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
                         ? policy::Identity{wire::IdType::der_asn1_dn, leaf.subject}
                         : leaf.alternative_names.front();
   }
+  if (auto url = section.text("cert_url", parse_url)) peer.proof.cert_url = std::move(url->value);
   if (!needs_tls_key(peer) || pki::is_token_uri(key->name)) return;
   auto key_file = files.read(key->name, true);
   if (key_file) {
@@ -202,6 +235,9 @@ void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {
     if (!added) section.note(name.where, "crl", added.error());
   }
   read_word(section, "revocation", revocation_words, proof.revocation);
+  for (auto& prefix : section.list("hash_and_url", parse_url_prefix)) {
+    proof.hash_and_url.push_back(std::move(prefix.value));
+  }
   const auto key = section.text("peer_key", [&](std::string_view text) -> Parsed<pki::PublicKey> {
     if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
     auto read = files.provider()->raw_key(text);

@@ -64,6 +64,8 @@ class Daemon {
   [[nodiscard]] virtual Usage usage() const = 0;
   /// What the host lacks, one sentence each; shown in status as long as it holds.
   [[nodiscard]] virtual std::vector<std::string> notes() const = 0;
+  /// Certificates and CRLs of ours, the first to end first.
+  [[nodiscard]] virtual std::vector<pki::Expiry> expiries() const = 0;
 };
 
 using ClientId = std::uint64_t;

@@ -10,6 +10,8 @@
 namespace caponier::control {
 namespace {
 
+constexpr std::size_t expiries_shown_max = 256;
+
 Json seconds_json(base::Duration duration) {
   // Milliseconds are all anybody can use, and keep the number short.
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
@@ -214,6 +216,11 @@ Json status_json(const gateway::Status& status, const Daemon& daemon, std::strin
     workers.push_back({{"worker", i}, {"drops", drops_json(own)}});
   }
   out["notes"] = daemon.notes();
+  Json& expiries = out["expiries"] = Json::array();
+  for (const pki::Expiry& end : daemon.expiries()) {
+    if (expiries.size() == expiries_shown_max) break;
+    expiries.push_back({{"name", base::printable(end.name)}, {"not_after", end.not_after.value}});
+  }
   if (!name.empty()) out["drop_table"] = drop_table_json(drops);
   return out;
 }

@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "daemon/service.h"
 #include "io/os/clock.h"
-#include "io/os/file_source.h"
 #include "io/os/lasting_secret.h"
 
 namespace caponier::daemon {
@@ -52,14 +51,16 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 
 }  // namespace
 
-std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(const std::string& path,
-                                                                       const pki::PkiProvider& pki,
-                                                                       KeySide& keys) {
+std::expected<LoadedConfig, std::vector<config::ConfigError>> load_config(
+    const std::string& path, const pki::PkiProvider& pki, KeySide& keys,
+    const io::FilesRead* before) {
   const auto held = keys.load();
   if (!held) return std::unexpected{held.error()};
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki, &*held};
-  return config::load(path, source);
+  if (before != nullptr) source.use_configs_of(*before);
+  ConfigPtr config = TRY(config::load(path, source));
+  return LoadedConfig{std::move(config), source.files_read()};
 }
 
 std::string to_text(const std::vector<config::ConfigError>& errors) {
@@ -104,7 +105,7 @@ App::~App() {
 }
 
 std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& options,
-                                                             ConfigPtr config,
+                                                             LoadedConfig loaded,
                                                              const pki::PkiProvider& pki,
                                                              KeySide& keys, LogForm log_form) {
   auto crypto = crypto::choose_crypto();
@@ -116,7 +117,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
                     crypto.error())}};
   }
   std::unique_ptr<App> app{
-      new App{options, config->daemon, std::move(*crypto), pki, keys, log_form}};
+      new App{options, loaded.config->daemon, std::move(*crypto), pki, keys, log_form}};
   for (const auto& [path, is_private] :
        {std::pair{options.run_dir, false}, std::pair{options.state_dir, true}}) {
     const auto made = io::make_folder(path, is_private);
@@ -129,7 +130,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
     return std::unexpected{std::move(failure)};
   }
   app->lock_.emplace(std::move(*lock));
-  const auto opened = app->open_drivers(options, *config);
+  const auto opened = app->open_drivers(options, *loaded.config);
   if (!opened) return std::unexpected{failure_of(opened.error())};
   const std::string xdp = app->xdp_side_->to_string();
   app->emit(
@@ -140,7 +141,7 @@ std::expected<std::unique_ptr<App>, StartFailure> App::start(const Options& opti
        {}});
   app->load_crash_secret();
   app->load_leases();
-  app->apply(std::move(config), io::monotonic_now());
+  app->apply(std::move(loaded), io::monotonic_now());
   app->leftovers_until_ = io::monotonic_now() + leftover_patience;
   return app;
 }
@@ -265,18 +266,47 @@ void App::begin_shutdown() {
   gateway_.shutdown(now);
 }
 
+void App::tell_rejected(const std::vector<config::ConfigError>& errors) {
+  for (const config::ConfigError& error : errors) {
+    emit({base::EventKind::config_rejected,
+          {},
+          error.to_string(),
+          {{"place", error.where.to_string()}, {"fix", error.fix}}});
+  }
+}
+
+void App::watch_files(base::Instant now) {
+  if (now < next_file_look_ || stop_at_) return;
+  next_file_look_ = now + file_watch_interval;
+  const std::vector<std::string> changed = file_watch_.look();
+  if (changed.empty()) return;
+  const std::string which =
+      changed.size() == 1 ? changed.front()
+                          : fmt::format("{} and {} more", changed.front(), changed.size() - 1);
+  auto loaded = load_config(options_.config, pki_, keys_, &files_);
+  if (!loaded) {
+    tell_rejected(loaded.error());
+    return emit({base::EventKind::config_rejected,
+                 {},
+                 fmt::format("{} changed, but cannot be used: what was read before stays in force "
+                             "until that is corrected",
+                             which),
+                 {{"file", changed.front()}}});
+  }
+  emit({base::EventKind::pki_files_changed,
+        {},
+        fmt::format("{} changed: what it says now counts from the next authentication on", which),
+        {{"file", changed.front()}}});
+  apply(std::move(*loaded), now);
+}
+
 std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(base::Instant now) {
   auto loaded = load_config(options_.config, pki_, keys_);
   if (!loaded) {
-    for (const config::ConfigError& error : loaded.error()) {
-      emit({base::EventKind::config_rejected,
-            {},
-            error.to_string(),
-            {{"place", error.where.to_string()}, {"fix", error.fix}}});
-    }
+    tell_rejected(loaded.error());
     return std::unexpected{std::move(loaded.error())};
   }
-  config::ConfigDiff diff = config::diff(*config_, **loaded);
+  config::ConfigDiff diff = config::diff(*config_, *loaded->config);
   if (!stop_at_) apply(std::move(*loaded), now);
   if (diff.daemon_changed) {
     warn("the [daemon] section changed; that takes effect when caponierd is restarted");
@@ -284,12 +314,15 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
   return diff;
 }
 
-void App::apply(ConfigPtr config, base::Instant now) {
+void App::apply(LoadedConfig loaded, base::Instant now) {
   const bool is_first = config_ == nullptr;
-  config_ = std::move(config);
+  config_ = std::move(loaded.config);
+  files_ = std::move(loaded.files);
+  file_watch_.watch({files_.pki.begin(), files_.pki.end()});
+  next_file_look_ = now + file_watch_interval;
   if (is_first) update_local_addresses(now);
   keys_.commit();
-  proof_side_->apply(config_);
+  proof_side_->apply(config_, now);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
@@ -366,6 +399,7 @@ void App::settle() {
     leftovers_until_.reset();
     routes_->remove_leftovers();
   }
+  watch_files(now);
   heed_taking(packet_side_->taking().settle());
   update_mtu();
   const bool has_said_all = gateway_.is_idle() && user_side_->is_idle();
@@ -389,11 +423,10 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
   if (gateway::ProofDesk::judges(action)) {
     proof_side_->handle(std::move(action), now);
   } else {
+    proof_side_->note(action, now);
     keys_.handle(action);
   }
-  while (auto reply = keys_.poll_reply()) {
-    gateway_.handle_auth_reply(std::move(*reply), now);
-  }
+  while (auto reply = keys_.poll_reply()) proof_side_->complete(std::move(*reply), now);
   while (auto reply = proof_side_->poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
   }
@@ -402,10 +435,7 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
 void App::settle_proofs(base::Instant now) {
   while (const auto fetch = user_side_->poll_fetch()) proof_side_->want({&*fetch, 1});
   keys_.handle_deadline(now);
-  while (auto reply = keys_.poll_reply()) {
-    gateway_.handle_auth_reply(std::move(*reply), now);
-    perform_actions(now);
-  }
+  while (auto reply = keys_.poll_reply()) proof_side_->complete(std::move(*reply), now);
   if (auto fault = keys_.take_fault()) tell_fault(std::move(*fault));
   proof_side_->handle_deadline(now);
   while (auto reply = proof_side_->poll_reply()) {
@@ -490,8 +520,11 @@ control::Usage App::usage() const { return {started_, io::cpu_time(), plane_->wo
 std::vector<std::string> App::notes() const {
   std::vector<std::string> notes = user_side_->notes();
   if (!clear_filter_fault_.empty()) notes.push_back(clear_filter_fault_);
+  std::ranges::copy(proof_side_->expiries().notes(), std::back_inserter(notes));
   return notes;
 }
+
+std::vector<pki::Expiry> App::expiries() const { return proof_side_->expiries().ends(); }
 
 void App::perform(gateway::Lookup& action, base::Instant now) {
   if (resolver_->lookup(action.connection, std::move(action.name), std::nullopt)) return;
@@ -557,6 +590,7 @@ void App::arm_timer() {
     first = deadline->at;
   }
   if (const auto at = keys_.poll_deadline(); at && (!first || *at < *first)) first = at;
+  if (!files_.pki.empty() && (!first || next_file_look_ < *first)) first = next_file_look_;
   if (const auto at = proof_side_->poll_deadline(); at && (!first || *at < *first)) first = at;
   loop_.set_timer(first);
 }

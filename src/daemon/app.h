@@ -21,6 +21,8 @@
 #include "io/netlink/netlink.h"
 #include "io/nft/clear_filter.h"
 #include "io/os/fair_lock.h"
+#include "io/os/file_source.h"
+#include "io/os/file_watch.h"
 #include "io/os/rng.h"
 #include "io/route/route_table.h"
 #include "io/store/lease_store.h"
@@ -39,10 +41,16 @@ struct StartFailure {
 
 using ConfigPtr = std::shared_ptr<const config::Config>;
 
-/// The configuration without its keys, which `keys` has loaded after that, or every error in it as
-/// one text.
-[[nodiscard]] std::expected<ConfigPtr, std::vector<config::ConfigError>> load_config(
-    const std::string& path, const pki::PkiProvider& pki, KeySide& keys);
+struct LoadedConfig {
+  ConfigPtr config;
+  io::FilesRead files;
+};
+
+/// The configuration without its keys, which `keys` has loaded after that, or every error in it.
+/// `before`: its texts are taken, not the files; what they name is read again.
+[[nodiscard]] std::expected<LoadedConfig, std::vector<config::ConfigError>> load_config(
+    const std::string& path, const pki::PkiProvider& pki, KeySide& keys,
+    const io::FilesRead* before = nullptr);
 [[nodiscard]] std::string to_text(const std::vector<config::ConfigError>& errors);
 
 class App final : public control::Daemon {
@@ -52,10 +60,13 @@ class App final : public control::Daemon {
   /// What a killed process left to keep traffic in stands so long: names may have to be resolved
   /// before the routes are ours.
   static constexpr base::Duration leftover_patience = std::chrono::seconds{60};
+  /// How often certificates, keys and CRLs on disk are looked at; a change counts at the second
+  /// look.
+  static constexpr base::Duration file_watch_interval = std::chrono::seconds{5};
 
   /// `pki` and `keys` must outlive the object. The keys of `config` are those last loaded.
   [[nodiscard]] static std::expected<std::unique_ptr<App>, StartFailure> start(
-      const Options& options, ConfigPtr config, const pki::PkiProvider& pki, KeySide& keys,
+      const Options& options, LoadedConfig loaded, const pki::PkiProvider& pki, KeySide& keys,
       LogForm log_form);
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -72,6 +83,7 @@ class App final : public control::Daemon {
   }
   [[nodiscard]] control::Usage usage() const override;
   [[nodiscard]] std::vector<std::string> notes() const override;
+  [[nodiscard]] std::vector<pki::Expiry> expiries() const override;
 
  private:
   /// What a worker has for itself.
@@ -89,7 +101,11 @@ class App final : public control::Daemon {
   void load_leases();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options, const config::Config& all);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
-  void apply(ConfigPtr config, base::Instant now);
+  void apply(LoadedConfig loaded, base::Instant now);
+  /// Certificates, keys and CRLs that are others now are taken, or, with a mistake in them, the
+  /// ones before stay.
+  void watch_files(base::Instant now);
+  void tell_rejected(const std::vector<config::ConfigError>& errors);
   void check_host();
   void update_local_addresses(base::Instant now);
 
@@ -138,6 +154,9 @@ class App final : public control::Daemon {
   KeySide& keys_;
   control::Server server_;
   ConfigPtr config_;
+  io::FilesRead files_;
+  io::FileWatch file_watch_;
+  base::Instant next_file_look_;
   std::optional<base::Instant> stop_at_;
   std::optional<base::Instant> leftovers_until_;
 

@@ -27,8 +27,9 @@ ProofSide::ProofSide(const Options& options, const pki::PkiProvider& pki,
                      std::unique_ptr<io::HttpDriver> http)
     : desk_(&pki), http_(std::move(http)), kept_(options.state_dir + "/crls") {}
 
-void ProofSide::apply(std::shared_ptr<const config::Config> config) {
+void ProofSide::apply(std::shared_ptr<const config::Config> config, base::Instant now) {
   const bool has_store = config->store != nullptr;
+  expiries_.apply(*config, now, wall_clock());
   desk_.apply(std::move(config));
   if (!has_store || std::exchange(is_restored_, true)) return;
   for (const gateway::KeepCrl& crl : kept_.load()) {
@@ -40,7 +41,21 @@ void ProofSide::handle(ike::AuthRequest request, base::Instant now) {
   desk_.handle(std::move(request), now, wall_clock());
 }
 
+void ProofSide::note(const ike::AuthRequest& request, base::Instant now) {
+  desk_.note(request, now, wall_clock());
+}
+
+void ProofSide::complete(ike::AuthReply reply, base::Instant now) {
+  desk_.complete(std::move(reply), now, wall_clock());
+}
+
+std::optional<base::Event> ProofSide::poll_event() {
+  auto event = desk_.poll_event();
+  return event ? std::move(event) : expiries_.poll_event();
+}
+
 void ProofSide::handle_deadline(base::Instant now) {
+  expiries_.handle_deadline(now, wall_clock());
   http_->handle_deadline(now);
   const auto deadline = desk_.poll_deadline();
   if (deadline && deadline->at <= now) desk_.handle_deadline(now, wall_clock());
@@ -61,7 +76,8 @@ void ProofSide::carry(base::Instant now) {
 
 std::optional<base::Instant> ProofSide::poll_deadline() const {
   std::optional<base::Instant> first;
-  for (const auto& deadline : {desk_.poll_deadline(), http_->poll_deadline()}) {
+  for (const auto& deadline :
+       {desk_.poll_deadline(), http_->poll_deadline(), expiries_.poll_deadline()}) {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
   }
   return first;

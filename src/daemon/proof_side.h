@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "gateway/expiry_watch.h"
 #include "gateway/proof_desk.h"
 #include "io/http/http_driver.h"
 #include "io/http/kept_crls.h"
@@ -28,15 +29,19 @@ class ProofSide {
   ProofSide(const ProofSide&) = delete;
   ProofSide& operator=(const ProofSide&) = delete;
 
-  void apply(std::shared_ptr<const config::Config> config);
+  void apply(std::shared_ptr<const config::Config> config, base::Instant now);
   /// For which gateway::ProofDesk::judges().
   void handle(ike::AuthRequest request, base::Instant now);
+  /// See gateway::ProofDesk: what the keyholder is asked for, and what it has answered.
+  void note(const ike::AuthRequest& request, base::Instant now);
+  void complete(ike::AuthReply reply, base::Instant now);
   void want(std::span<const pki::Fetch> fetches) { desk_.want(fetches); }
   void handle_deadline(base::Instant now);
 
   [[nodiscard]] std::optional<base::Instant> poll_deadline() const;
   [[nodiscard]] std::optional<ike::AuthReply> poll_reply() { return desk_.poll_reply(); }
-  [[nodiscard]] std::optional<base::Event> poll_event() { return desk_.poll_event(); }
+  [[nodiscard]] std::optional<base::Event> poll_event();
+  [[nodiscard]] const gateway::ExpiryWatch& expiries() const { return expiries_; }
   /// What else has gone wrong, a sentence.
   [[nodiscard]] std::optional<std::string> take_fault() { return std::exchange(fault_, {}); }
 
@@ -46,6 +51,7 @@ class ProofSide {
   void carry(base::Instant now);
 
   gateway::ProofDesk desk_;
+  gateway::ExpiryWatch expiries_;
   std::unique_ptr<io::HttpDriver> http_;
   io::KeptCrls kept_;
   bool is_restored_ = false;

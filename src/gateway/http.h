@@ -19,6 +19,7 @@ struct HttpRequest {
   std::string content_type;  ///< of the body
   std::size_t size_max = 0;  ///< of the document, in octets; a larger one is a failure
   base::Duration time_max{};
+  bool follows_redirects = true;
 };
 
 struct HttpAnswer {

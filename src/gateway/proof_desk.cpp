@@ -1,6 +1,8 @@
 #include "gateway/proof_desk.h"
 
 #include <algorithm>
+#include <array>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,6 +40,7 @@ std::string_view name_of(pki::FetchKind kind) {
   switch (kind) {
     case pki::FetchKind::crl: return "the CRL";
     case pki::FetchKind::ocsp: return "the OCSP answer";
+    case pki::FetchKind::certificate: return "the certificate";
   }
   return "the document";
 }
@@ -59,15 +62,20 @@ void ProofDesk::apply(std::shared_ptr<const config::Config> config) {
   }
 }
 
+const config::PeerConfig* ProofDesk::find(const std::string& connection) const {
+  if (!config_) return nullptr;
+  const auto found = std::ranges::find(config_->peers, connection, &config::PeerConfig::name);
+  return found == config_->peers.end() ? nullptr : &*found;
+}
+
 ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch,
                                       UnixTime wall_clock) const {
   AuthReply reply;
   reply.sa = request.sa;
   reply.request = request.request;
   if (!config_ || pki_ == nullptr || !request.proof || request.signed_octets.empty()) return reply;
-  const auto peer =
-      std::ranges::find(config_->peers, request.connection, &config::PeerConfig::name);
-  if (peer == config_->peers.end()) return reply;
+  const config::PeerConfig* const peer = find(request.connection);
+  if (peer == nullptr) return reply;
   const config::ProofConfig& proof = peer->proof;
   std::optional<pki::PublicKey> key = proof.peer_key;
   if (!key && (!config_->store || proof.authorities.empty())) {
@@ -107,6 +115,12 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
   return reply;
 }
 
+/// What is asked: two who need the same share it. A stranger's certificate shares nothing with a
+/// CRL.
+ProofDesk::FetchKey ProofDesk::key_of(const pki::Fetch& fetch) {
+  return {fetch.url, fetch.kind == pki::FetchKind::certificate ? fetch.certificate : fetch.body};
+}
+
 bool ProofDesk::has_room(std::size_t octets) const {
   return waiting_.size() < limits_.waiting_max &&
          waiting_octets_ + octets <= limits_.waiting_octets_max;
@@ -114,13 +128,15 @@ bool ProofDesk::has_room(std::size_t octets) const {
 
 void ProofDesk::handle(AuthRequest request, Instant now, UnixTime wall_clock) {
   if (!judges(request)) return;
-  const std::size_t octets = octets_of(request);
-  judge({std::move(request), now + limits_.patience, octets, {}}, now, wall_clock);
+  judge({std::move(request), now + limits_.patience, 0, {}}, now, wall_clock);
 }
 
 void ProofDesk::judge(Waiting waiting, Instant now, UnixTime wall_clock) {
+  const std::vector<pki::Fetch> lookups = look_up(waiting.request, wall_clock);
+  waiting.octets = octets_of(waiting.request);
   const bool may_wait = now < waiting.until && has_room(waiting.octets);
-  Decision decision = decide(waiting.request, may_wait, wall_clock);
+  Decision decision{lookups};
+  if (lookups.empty() || !may_wait) decision = decide(waiting.request, may_wait, wall_clock);
   if (const auto* const wanted = std::get_if<std::vector<pki::Fetch>>(&decision)) {
     for (const pki::Fetch& fetch : *wanted) {
       if (const auto id = begin(fetch)) waiting.fetches.insert(*id);
@@ -136,9 +152,17 @@ void ProofDesk::judge(Waiting waiting, Instant now, UnixTime wall_clock) {
 }
 
 std::optional<std::uint64_t> ProofDesk::begin(const pki::Fetch& fetch) {
-  const FetchKey key{fetch.url, fetch.body};
+  FetchKey key = key_of(fetch);
   if (const auto known = asked_.find(key); known != asked_.end()) return known->second;
   if (fetches_.size() >= limits_.fetches_max) return std::nullopt;
+  const auto is_lookup = [](const pki::Fetch& one) {
+    return one.kind == pki::FetchKind::certificate;
+  };
+  const auto lookups =
+      std::ranges::count_if(fetches_, [&](const auto& entry) { return is_lookup(entry.second); });
+  if (is_lookup(fetch) && static_cast<std::size_t>(lookups) >= limits_.lookups_max) {
+    return std::nullopt;
+  }
   const bool is_ocsp = fetch.kind == pki::FetchKind::ocsp;
   HttpRequest request;
   request.id = next_id_++;
@@ -146,11 +170,14 @@ std::optional<std::uint64_t> ProofDesk::begin(const pki::Fetch& fetch) {
   request.body = fetch.body;
   if (is_ocsp) request.content_type = "application/ocsp-request";
   request.size_max = fetch.size_max;
-  request.time_max = is_ocsp ? limits_.ocsp_time_max : limits_.crl_time_max;
+  request.time_max =
+      fetch.kind == pki::FetchKind::crl ? limits_.crl_time_max : limits_.ocsp_time_max;
+  // Else it could lead out of what is allowed.
+  request.follows_redirects = !is_lookup(fetch);
   const std::uint64_t id = request.id;
   requests_.push_back(std::move(request));
   fetches_.emplace(id, fetch);
-  asked_.emplace(key, id);
+  asked_.emplace(std::move(key), id);
   return id;
 }
 
@@ -162,39 +189,216 @@ void ProofDesk::handle_answer(const HttpAnswer& answer, Instant now, UnixTime wa
   const auto known = fetches_.find(answer.id);
   if (known == fetches_.end()) return;
   const pki::Fetch fetch = std::move(known->second);
+  const FetchKey key = key_of(fetch);
   fetches_.erase(known);
-  asked_.erase({fetch.url, fetch.body});
-  take(fetch, answer, wall_clock);
+  asked_.erase(key);
+  if (fetch.kind == pki::FetchKind::certificate) {
+    take_certificate(fetch, answer, wall_clock);
+  } else {
+    take(fetch, answer, wall_clock);
+    take_own(key, fetch, answer, wall_clock);
+  }
   for (Waiting& one : waiting_) one.fetches.erase(answer.id);
   handle_deadline(now, wall_clock);
 }
 
+std::string ProofDesk::take_content(const pki::Fetch& fetch, base::Bytes content,
+                                    UnixTime wall_clock) {
+  auto taken = config_->store->take_answer(fetch, content, wall_clock);
+  if (!taken) return std::move(taken.error());
+  if (fetch.kind == pki::FetchKind::crl) kept_.push_back({fetch.url, base::to_vec(content)});
+  return {};
+}
+
 void ProofDesk::take(const pki::Fetch& fetch, const HttpAnswer& answer, UnixTime wall_clock) {
   if (!config_ || !config_->store) return;
-  std::string why;
-  if (!answer.content) {
-    config_->store->take_failure(fetch, wall_clock);
-    why = answer.content.error();
-  } else if (auto taken = config_->store->take_answer(fetch, *answer.content, wall_clock); !taken) {
-    why = taken.error();
-  } else if (fetch.kind == pki::FetchKind::crl) {
-    kept_.push_back({fetch.url, *answer.content});
-  }
+  if (!answer.content) config_->store->take_failure(fetch, wall_clock);
+  const std::string why =
+      answer.content ? take_content(fetch, *answer.content, wall_clock) : answer.content.error();
+  tell(fetch, why);
+}
+
+void ProofDesk::tell(const pki::Fetch& fetch, const std::string& why) {
   const std::string url = base::printable(fetch.url);
-  events_.push_back(
-      why.empty() ? base::Event{base::EventKind::pki_fetched,
-                                {},
-                                fmt::format("{} of {} has been fetched", name_of(fetch.kind), url),
-                                {{"url", url}}}
-                  : base::Event{base::EventKind::pki_fetch_failed,
-                                {},
-                                fmt::format("{} of {} is not to be had: {}; it is asked for again "
-                                            "in {} s at the earliest",
-                                            name_of(fetch.kind), url, why, pki::failure_seconds),
-                                {{"url", url}, {"reason", why}}});
+  if (why.empty()) {
+    events_.push_back({base::EventKind::pki_fetched,
+                       {},
+                       fmt::format("{} of {} has been fetched", name_of(fetch.kind), url),
+                       {{"url", url}}});
+    return;
+  }
+  events_.push_back({base::EventKind::pki_fetch_failed,
+                     {},
+                     fmt::format("{} of {} is not to be had: {}; it is asked for again in {} s at "
+                                 "the earliest",
+                                 name_of(fetch.kind), url, why, pki::failure_seconds),
+                     {{"url", url}, {"reason", why}}});
+}
+
+// ---- certificates by hash and URL (RFC 7296 s3.6)
+
+namespace {
+
+constexpr std::size_t hash_size = std::tuple_size_v<pki::KeyHash>;
+
+bool is_by_url(const wire::CertPayload& certificate) {
+  return certificate.encoding == static_cast<std::uint8_t>(pki::CertEncoding::hash_and_url) &&
+         certificate.data.size() > hash_size &&
+         certificate.data.size() <= hash_size + pki::url_size_max;
+}
+
+bool is_allowed(std::string_view url, const std::vector<std::string>& prefixes) {
+  const bool is_plain = url.find("..") == std::string_view::npos &&
+                        url.find('%') == std::string_view::npos &&
+                        std::ranges::all_of(url, [](char c) { return c > ' ' && c <= '~'; });
+  return is_plain && std::ranges::any_of(prefixes, [&](const std::string& prefix) {
+           return url.size() > prefix.size() && url.starts_with(prefix);
+         });
+}
+
+}  // namespace
+
+//= rfc7296#3.6-4
+std::vector<pki::Fetch> ProofDesk::look_up(AuthRequest& request, UnixTime wall_clock) const {
+  std::vector<pki::Fetch> wanted;
+  const config::PeerConfig* const peer = find(request.connection);
+  if (peer == nullptr || peer->proof.hash_and_url.empty() || !request.proof) return wanted;
+  for (wire::CertPayload& certificate : request.proof->certificates) {
+    if (!is_by_url(certificate)) continue;
+    const auto known = certificates_.find(certificate.data);
+    if (known != certificates_.end() && !known->second.der.empty()) {
+      certificate = {static_cast<std::uint8_t>(pki::CertEncoding::x509_signature),
+                     known->second.der};
+      continue;
+    }
+    const bool has_failed = known != certificates_.end() &&
+                            wall_clock.value < known->second.taken.value + pki::failure_seconds;
+    const std::string_view url = base::as_text(base::Bytes{certificate.data}.subspan(hash_size));
+    if (has_failed || !is_allowed(url, peer->proof.hash_and_url)) continue;
+    wanted.push_back({pki::FetchKind::certificate,
+                      std::string{url},
+                      {},
+                      pki::certificate_size_max,
+                      certificate.data,
+                      {}});
+  }
+  return wanted;
+}
+
+void ProofDesk::take_certificate(const pki::Fetch& fetch, const HttpAnswer& answer,
+                                 UnixTime wall_clock) {
+  LookedUp found{{}, wall_clock, next_id_++};
+  std::string why =
+      answer.content ? "it is not the certificate of that hash" : answer.content.error();
+  if (answer.content && pki_ != nullptr) {
+    const auto read = pki_->load_certificates({fetch.url, *answer.content});
+    const base::Bytes hash = base::Bytes{fetch.certificate}.first(hash_size);
+    if (read && read->size() == 1 && std::ranges::equal(read->front().der_hash, hash)) {
+      found.der = read->front().der;
+      why.clear();
+    }
+  }
+  certificates_.insert_or_assign(fetch.certificate, std::move(found));
+  if (certificates_.size() > limits_.certificates_max) {
+    certificates_.erase(std::ranges::min_element(
+        certificates_, {}, [](const auto& entry) { return entry.second.order; }));
+  }
+  tell(fetch, why);
+}
+
+// ---- our own
+
+void ProofDesk::note(const AuthRequest& request, Instant now, UnixTime wall_clock) {
+  constexpr auto ocsp = static_cast<std::uint8_t>(pki::CertEncoding::ocsp_content);
+  const config::PeerConfig* const peer = find(request.connection);
+  if (request.proof || peer == nullptr || !peer->proof.credential) return;
+  if (peer->proof.credential->chain.empty() || own_.size() >= limits_.waiting_max) return;
+  Own own{{}, {}, now + limits_.own_patience, {}};
+  if (std::ranges::find(request.wishes, ocsp, &wire::CertReqPayload::encoding) !=
+      request.wishes.end()) {
+    own.status = own_status(*peer, wall_clock);
+  }
+  if (request.peer_looks_up && !peer->proof.cert_url.empty()) {
+    const pki::KeyHash& hash = peer->proof.credential->chain.front().der_hash;
+    own.by_url.emplace();
+    own.by_url->encoding = static_cast<std::uint8_t>(pki::CertEncoding::hash_and_url);
+    own.by_url->data.assign(hash.begin(), hash.end());
+    base::append(own.by_url->data, base::as_bytes(peer->proof.cert_url));
+  }
+  if (own.status || own.by_url) {
+    own_.insert_or_assign(OwnId{request.sa, request.request}, std::move(own));
+  }
+}
+
+std::optional<ProofDesk::FetchKey> ProofDesk::own_status(const config::PeerConfig& peer,
+                                                         UnixTime wall_clock) {
+  if (!config_->store) return std::nullopt;
+  const auto fetch = config_->store->own_status(peer.proof.credential->chain);
+  if (!fetch) return std::nullopt;
+  FetchKey key = key_of(*fetch);
+  if (own_answer(key, wall_clock) != nullptr) return key;
+  const auto known = own_statuses_.find(key);
+  if (known != own_statuses_.end() && wall_clock < known->second.ask_again) return std::nullopt;
+  if (known == own_statuses_.end() && own_statuses_.size() >= limits_.own_statuses_max) {
+    own_statuses_.erase(own_statuses_.begin());
+  }
+  if (!begin(*fetch)) return std::nullopt;
+  own_statuses_[key] = {};
+  return key;
+}
+
+const base::ByteVec* ProofDesk::own_answer(const FetchKey& status, UnixTime wall_clock) const {
+  const auto known = own_statuses_.find(status);
+  const bool is_usable = known != own_statuses_.end() && !known->second.answer.empty() &&
+                         wall_clock <= known->second.usable_until;
+  return is_usable ? &known->second.answer : nullptr;
+}
+
+void ProofDesk::take_own(const FetchKey& status, const pki::Fetch& fetch, const HttpAnswer& answer,
+                         UnixTime wall_clock) {
+  const auto own = own_statuses_.find(status);
+  if (own == own_statuses_.end() || !config_ || !config_->store) return;
+  own->second.ask_again = UnixTime{wall_clock.value + pki::failure_seconds};
+  if (!answer.content) return;
+  const auto until = config_->store->usable_until(fetch, *answer.content, wall_clock);
+  if (until) own->second = {*answer.content, *until, {}};
+}
+
+void ProofDesk::complete(AuthReply reply, Instant now, UnixTime wall_clock) {
+  const auto own = own_.find({reply.sa, reply.request});
+  if (own == own_.end()) {
+    replies_.push_back(std::move(reply));
+    return;
+  }
+  own->second.reply = std::move(reply);
+  settle_own(now, wall_clock);
+}
+
+void ProofDesk::settle_own(Instant now, UnixTime wall_clock) {
+  for (auto at = own_.begin(); at != own_.end();) {
+    const bool is_over = settle(at->second, now, wall_clock);
+    at = is_over ? own_.erase(at) : std::next(at);
+  }
+}
+
+bool ProofDesk::settle(Own& own, Instant now, UnixTime wall_clock) {
+  if (!own.reply) return own.until + limits_.keyholder_patience <= now;
+  const base::ByteVec* const answer = own.status ? own_answer(*own.status, wall_clock) : nullptr;
+  const bool is_fetching = own.status && asked_.contains(*own.status);
+  if (answer == nullptr && now < own.until && is_fetching) return false;
+  if (own.reply->outcome == AuthOutcome::made) {
+    auto& certificates = own.reply->certificates;
+    if (own.by_url && !certificates.empty()) certificates.front() = *std::move(own.by_url);
+    if (answer != nullptr) {
+      certificates.push_back({static_cast<std::uint8_t>(pki::CertEncoding::ocsp_content), *answer});
+    }
+  }
+  replies_.push_back(*std::move(own.reply));
+  return true;
 }
 
 void ProofDesk::handle_deadline(Instant now, UnixTime wall_clock) {
+  settle_own(now, wall_clock);
   for (std::size_t turn = 0; turn < limits_.judged_per_turn_max; ++turn) {
     const auto due = std::ranges::find_if(
         waiting_, [&](const Waiting& one) { return one.fetches.empty() || one.until <= now; });
@@ -219,6 +423,10 @@ std::optional<base::Event> ProofDesk::poll_event() { return pop(events_); }
 
 std::optional<base::Deadline> ProofDesk::poll_deadline() const {
   std::optional<base::Deadline> first;
+  for (const auto& [id, own] : own_) {
+    const Instant at = own.reply ? own.until : own.until + limits_.keyholder_patience;
+    if (!first || at < first->at) first = base::Deadline{at, "an OCSP answer of ours is awaited"};
+  }
   for (const Waiting& one : waiting_) {
     if (one.fetches.empty()) return base::Deadline{{}, "a certificate can be judged"};
     if (!first || one.until < first->at) {

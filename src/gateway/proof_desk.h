@@ -37,6 +37,14 @@ struct ProofLimits {
   /// A fetch goes on when nobody waits for it any more: the next one finds what it brought.
   base::Duration crl_time_max{std::chrono::seconds{60}};
   base::Duration ocsp_time_max{std::chrono::seconds{5}};
+  /// Our own AUTH waits so long for an OCSP answer that the peer has asked for.
+  base::Duration own_patience{std::chrono::seconds{3}};
+  /// What the keyholder does not answer in this time is not waited for here.
+  base::Duration keyholder_patience{std::chrono::minutes{1}};
+  std::size_t own_statuses_max = 64;
+  /// Certificates by hash and URL: fetched before the peer is known, so few at once.
+  std::size_t lookups_max = 8;
+  std::size_t certificates_max = 256;  ///< of those that are kept, with those that failed
 };
 
 /// A CRL that was fetched and believed, to be kept on disk for the next start.
@@ -60,6 +68,12 @@ class ProofDesk {
   void apply(std::shared_ptr<const config::Config> config);
   /// Answered by poll_reply(), now or later. `wall_clock`: for the validity of certificates.
   void handle(ike::AuthRequest request, base::Instant now, pki::UnixTime wall_clock);
+  /// Our own proof is being made by the keyholder. If the peer wants an OCSP answer with it (RFC
+  /// 4806), that is looked for meanwhile.
+  void note(const ike::AuthRequest& request, base::Instant now, pki::UnixTime wall_clock);
+  /// The keyholder's reply. It comes out of poll_reply(), with that answer when it is there in
+  /// time.
+  void complete(ike::AuthReply reply, base::Instant now, pki::UnixTime wall_clock);
   /// Somebody who cannot wait needs these: the next one will find them.
   void want(std::span<const pki::Fetch> fetches);
   void handle_answer(const HttpAnswer& answer, base::Instant now, pki::UnixTime wall_clock);
@@ -86,12 +100,46 @@ class ProofDesk {
   using Decision = std::variant<ike::AuthReply, std::vector<pki::Fetch>>;
   using FetchKey = std::pair<std::string, base::ByteVec>;
 
+  /// An AUTH of ours that is to have an OCSP answer beside it.
+  struct Own {
+    std::optional<FetchKey> status;
+    std::optional<wire::CertPayload> by_url;  ///< instead of our certificate itself
+    base::Instant until;
+    std::optional<ike::AuthReply> reply;
+  };
+  struct OwnStatus {
+    base::ByteVec answer;
+    pki::UnixTime usable_until{};
+    pki::UnixTime ask_again{};  ///< not before; of one that failed
+  };
+  using OwnId = std::pair<ike::IkeSaId, std::uint64_t>;
+
   [[nodiscard]] Decision decide(const ike::AuthRequest& request, bool may_fetch,
                                 pki::UnixTime wall_clock) const;
+  [[nodiscard]] static FetchKey key_of(const pki::Fetch& fetch);
   [[nodiscard]] bool has_room(std::size_t octets) const;
   void judge(Waiting waiting, base::Instant now, pki::UnixTime wall_clock);
   [[nodiscard]] std::optional<std::uint64_t> begin(const pki::Fetch& fetch);
   void take(const pki::Fetch& fetch, const HttpAnswer& answer, pki::UnixTime wall_clock);
+  [[nodiscard]] std::string take_content(const pki::Fetch& fetch, base::Bytes content,
+                                         pki::UnixTime wall_clock);
+  [[nodiscard]] const config::PeerConfig* find(const std::string& connection) const;
+  [[nodiscard]] const base::ByteVec* own_answer(const FetchKey& status,
+                                                pki::UnixTime wall_clock) const;
+  void take_own(const FetchKey& status, const pki::Fetch& fetch, const HttpAnswer& answer,
+                pki::UnixTime wall_clock);
+  [[nodiscard]] std::optional<FetchKey> own_status(const config::PeerConfig& peer,
+                                                   pki::UnixTime wall_clock);
+  /// Certificates that came as hash and URL become certificates where they are known; the fetches
+  /// of the others, where the configuration allows them.
+  [[nodiscard]] std::vector<pki::Fetch> look_up(ike::AuthRequest& request,
+                                                pki::UnixTime wall_clock) const;
+  void take_certificate(const pki::Fetch& fetch, const HttpAnswer& answer,
+                        pki::UnixTime wall_clock);
+  void tell(const pki::Fetch& fetch, const std::string& why);
+  /// What needs not wait any more goes.
+  void settle_own(base::Instant now, pki::UnixTime wall_clock);
+  [[nodiscard]] bool settle(Own& own, base::Instant now, pki::UnixTime wall_clock);
 
   const pki::PkiProvider* pki_;
   ProofLimits limits_;
@@ -101,6 +149,14 @@ class ProofDesk {
   std::map<FetchKey, std::uint64_t> asked_;      ///< the same, by what is asked
   std::vector<Waiting> waiting_;                 ///< in the order they came
   std::size_t waiting_octets_ = 0;
+  std::map<OwnId, Own> own_;  ///< at most waiting_max
+  std::map<FetchKey, OwnStatus> own_statuses_;
+  struct LookedUp {
+    base::ByteVec der;  ///< empty: it was not to be had
+    pki::UnixTime taken{};
+    std::uint64_t order = 0;  ///< the least is forgotten first
+  };
+  std::map<base::ByteVec, LookedUp> certificates_;  ///< by hash and URL
   std::deque<ike::AuthReply> replies_;
   std::deque<HttpRequest> requests_;
   std::deque<KeepCrl> kept_;

@@ -151,6 +151,8 @@ void set_users(ike::ConnectionConfig& connection, const config::PeerConfig& peer
   for (const pki::KeyHash& key : peer.proof.authority_keys) {
     base::append(connection.authorities, key);
   }
+  connection.looks_up = !peer.proof.hash_and_url.empty();
+  connection.asks_ocsp = peer.proof.revocation != pki::Revocation::relaxed;
   if (peer.kind == config::PeerKind::client) {
     connection.wish = ike::AddressWish{has_family(peer.remote_nets, base::Family::v4),
                                        has_family(peer.remote_nets, base::Family::v6)};

@@ -67,6 +67,7 @@ struct AuthRequest {
   /// RFC 7296 has), and which certificates it has asked for (s3.7).
   std::vector<std::uint16_t> hashes{};
   std::vector<wire::CertReqPayload> wishes{};
+  bool peer_looks_up = false;  ///< certificates by hash and URL (HTTP_CERT_LOOKUP_SUPPORTED, s3.6)
 };
 
 enum class AuthOutcome : std::uint8_t {

@@ -15,6 +15,7 @@ namespace {
 /// s3.2.1: length and method. Longer ones name a CERTREQ before the method.
 constexpr std::size_t short_size = 2;
 constexpr std::uint8_t x509_signature = 4;  ///< RFC 7296 s3.6
+constexpr std::uint8_t ocsp_content = 14;   ///< RFC 4806 s3.1
 constexpr std::size_t authority_size = 20;
 }  // namespace
 
@@ -74,6 +75,8 @@ SignatureHashes find_signature_hashes(const std::vector<wire::Payload>& payloads
   }
   return hashes;
 }
+
+wire::CertReqPayload make_ocsp_request() { return {ocsp_content, {}}; }
 
 wire::CertReqPayload make_certificate_request(const ConnectionConfig& connection) {
   const std::size_t size =

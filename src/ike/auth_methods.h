@@ -36,6 +36,9 @@ using SignatureHashes = std::uint16_t;
 
 /// So many are named: in an answer to a stranger this is what amplifies.
 inline constexpr std::size_t authorities_asked_max = 6;
+/// CERTREQ of encoding 14: an OCSP answer is wanted, of whatever responder the authority has named
+/// (RFC 4806 s3.1).
+[[nodiscard]] wire::CertReqPayload make_ocsp_request();
 /// CERTREQ (s3.7) for the authorities of the connection.
 [[nodiscard]] wire::CertReqPayload make_certificate_request(const ConnectionConfig& connection);
 

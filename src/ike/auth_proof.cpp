@@ -102,6 +102,7 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
     if (is_own) {
       request.hashes = list(support_.signature_hashes);
       request.wishes = handshake.certificate_wishes;
+      request.peer_looks_up = support_.certificate_lookup;
     } else {
       request.proof = proof_of(handshake.peer_auth);
     }
@@ -173,6 +174,11 @@ void IkeSa::settle_peer(bool is_right, const std::string& why, Instant now) {
 void IkeSa::append_certificate_request(Payloads& payloads) const {
   if (connection_->authorities.empty() || !accepts(*connection_, AuthKind::signature)) return;
   payloads.emplace_back(make_certificate_request(*connection_));
+  if (connection_->asks_ocsp) payloads.emplace_back(make_ocsp_request());
+  //= rfc7296#3.7-4
+  if (connection_->looks_up) {
+    payloads.emplace_back(make_notify(wire::NotifyType::http_cert_lookup_supported));
+  }
 }
 
 }  // namespace caponier::ike

@@ -98,6 +98,8 @@ struct ConnectionConfig {
   /// With EAP: the server need not prove itself otherwise if the method does it (RFC 5998).
   bool eap_only = false;
   base::ByteVec authorities;        ///< whose certificates are asked for (s3.7), 20 octets each
+  bool asks_ocsp = false;           ///< and OCSP answers with them (RFC 4806)
+  bool looks_up = false;            ///< certificates may come as hash and URL (s3.6)
   std::optional<AddressWish> wish;  ///< as the initiator: inner addresses (s2.19)
   bool gives_leases = false;        ///< as the responder: nobody comes in without one
   Childless childless = Childless::allow;

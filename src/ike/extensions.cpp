@@ -60,6 +60,7 @@ void PeerSupport::note_init(const Payloads& payloads) {
   prefers_udp_encap = has(payloads, udp_preferred_vendor_id);
   signature_hashes = find_signature_hashes(payloads);
   product = policy::recognize(payloads);
+  certificate_lookup = has(payloads, NotifyType::http_cert_lookup_supported);
   redirect =
       has(payloads, NotifyType::redirect_supported) || has(payloads, NotifyType::redirected_from);
 }
@@ -69,6 +70,7 @@ bool agrees_to_udp_encap(base::Bytes message) {
 }
 
 void PeerSupport::note_auth(const Payloads& payloads) {
+  certificate_lookup = certificate_lookup || has(payloads, NotifyType::http_cert_lookup_supported);
   mobike = has(payloads, NotifyType::mobike_supported);
   message_id_sync = has(payloads, NotifyType::ikev2_message_id_sync_supported);
   replay_counter_sync = has(payloads, NotifyType::ipsec_replay_counter_sync_supported);
@@ -103,6 +105,8 @@ void append_init_response_notifies(Payloads& payloads, const ConnectionConfig& c
     payloads.emplace_back(make_signature_hashes());
     if (!connection.authorities.empty()) {
       payloads.emplace_back(make_certificate_request(connection));
+      if (connection.asks_ocsp) payloads.emplace_back(make_ocsp_request());
+      if (connection.looks_up) append(payloads, NotifyType::http_cert_lookup_supported);
     }
   }
   if (connection.fragmentation && peer.fragmentation) {

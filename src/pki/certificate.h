@@ -40,6 +40,7 @@ struct Certificate {
   std::string serial;  ///< hexadecimal
   PublicKey key;
   KeyHash key_hash{};
+  KeyHash der_hash{};  ///< SHA-1 over `der`: CERT of encoding 12 names it by that (RFC 7296 s3.6)
   /// Of subjectAltName: dNSName, rfc822Name, iPAddress; in its order.
   std::vector<policy::Identity> alternative_names;
   UnixTime not_before{};

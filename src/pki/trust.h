@@ -3,6 +3,8 @@
 // asked, what the answer may be, and the store that knows the anchors, CRLs and OCSP answers.
 
 #include <cstdint>
+#include <expected>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,7 +99,11 @@ struct Trusted {
   std::vector<std::string> policies;  ///< dotted OIDs that hold for the whole path
 };
 
-enum class FetchKind : std::uint8_t { crl, ocsp };
+enum class FetchKind : std::uint8_t {
+  crl,
+  ocsp,
+  certificate,  ///< named by hash and URL (RFC 7296 s3.6); none of the store's
+};
 
 /// Something to be got by HTTP: GET for a CRL, POST of `body` as application/ocsp-request for OCSP.
 /// Its answer comes back to take_answer(), with this as it is.
@@ -143,6 +149,15 @@ class CertificateStore {
   /// A CRL that was once taken from this URL. It is believed when it is used, by the same rules,
   /// and never replaces a newer one. False: it is none.
   virtual bool restore_crl(const std::string& url, Bytes crl, UnixTime now) = 0;
+
+  /// What to ask an OCSP responder about a certificate of ours, whose issuer is among the others of
+  /// the chain or in this store. Nothing when that is not to be found, or names no responder.
+  [[nodiscard]] virtual std::optional<Fetch> own_status(
+      std::span<const Certificate> chain) const = 0;
+  /// Until when an answer to it may be shown to others; a sentence when it is unusable.
+  [[nodiscard]] virtual std::expected<UnixTime, std::string> usable_until(const Fetch& fetch,
+                                                                          Bytes answer,
+                                                                          UnixTime now) const = 0;
 
   /// SHA-1 of the keys of the anchors of these files (all when empty), for CERTREQ.
   [[nodiscard]] virtual std::vector<KeyHash> authorities(

@@ -7,6 +7,7 @@ gw-b is the server of test_users.py; the user's certificate names the authority'
 stands between the two. Exit code 77 with "skipped: why".
 """
 import argparse
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -117,6 +118,46 @@ def kept(users):
     users.theirs.wait_up("work")
 
 
+def stapled(is_revoked):
+    """RFC 4806: the user brings the answer; the server cannot ask the responder at all."""
+    def case(users):
+        status, alice = prepare(users, "ocsp", "good", "strict", is_revoked)
+        users.net.gw_b.filter("tcp dport 80 drop")
+        users.user(users.CERTIFICATE, alice)
+        if is_revoked:
+            wait_until(lambda: "has been revoked" in users.ours.log, 15,
+                       f"the server to refuse\n{users.ours.log}")
+            check(not is_in(users), "it came in", users.ours)
+        else:
+            users.theirs.wait_up("work")
+            users.check_works()
+        check("pki.fetch" not in users.ours.log, "the server has asked itself", users.ours)
+        check("POST" in status.log, "nobody has asked", users.theirs)
+    return case
+
+
+def hash_and_url(users):
+    """The user's certificate is named by hash and URL (RFC 7296 s3.6), and fetched."""
+    status, alice = prepare(users, "crl", "good", "strict",
+                            more=f'hash_and_url = ["{URL}/"]\n')
+    der = ssl.PEM_cert_to_DER_cert(alice[0])
+    (status.folder / "alice.der").write_bytes(der)
+    users.user(users.CERTIFICATE + f'cert_url = "{URL}/alice.der"\n', alice)
+    users.theirs.wait_up("work")
+    users.check_works()
+    check("GET /alice.der" in status.log, f"it was not fetched: {status.log}", users.ours)
+
+
+def hash_and_url_elsewhere(users):
+    """Nothing is fetched from where the configuration does not say."""
+    status, alice = prepare(users, "crl", "good", "strict",
+                            more='hash_and_url = ["http://198.51.100.254/"]\n')
+    users.user(users.CERTIFICATE + f'cert_url = "{URL}/alice.der"\n', alice)
+    wait_until(lambda: "no X.509 certificate" in users.ours.log, 20,
+               f"the server to refuse\n{users.ours.log}")
+    check("GET" not in status.log, "it was fetched", users.ours)
+
+
 def eap_tls(users):
     """TLS does not wait: the first attempt starts the fetch, the next one finds what it brought."""
     _, alice = prepare(users, "crl", "good", "strict", passwords=False)
@@ -161,6 +202,10 @@ CASES = {
     "wrong_relaxed": lets_in("crl", "wrong", WRONG, 5),
     "wrong_strict": refuses("crl", "wrong", "strict", UNKNOWN),
     "kept": kept,
+    "hash_and_url": hash_and_url,
+    "hash_and_url_elsewhere": hash_and_url_elsewhere,
+    "stapled": stapled(False),
+    "stapled_revoked": stapled(True),
     "eap_tls": eap_tls,
     "strongswan_crl": strongswan("crl", False),
     "strongswan_ocsp": strongswan("ocsp", False),

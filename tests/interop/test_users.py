@@ -262,6 +262,64 @@ def wrong_server(users, options):
           users.theirs)
 
 
+def renewed_files(users, options):
+    """What ends soon is said; a renewed certificate is taken without a command and ends nothing."""
+    users.server()
+    old, key = users.authority.issue(SERVER, server=True, days=(-9, 5))
+    put(users.ours, f"pki/certs/{SERVER}.key", key, private=True)
+    put(users.ours, f"pki/certs/{SERVER}.pem", old)
+    wait_until(lambda: "pki.files.changed" in users.ours.log or "changed: what" in users.ours.log, 25,
+               f"the first change\n{users.ours.log}")
+    status = users.ours.status()
+    check(any("ends in 4 days" in note for note in status["notes"]), f"notes: {status['notes']}")
+    ends = [end for end in status["expiries"] if SERVER in end["name"]]
+    check(len(ends) == 1 and ends[0]["not_after"] > 0, f"expiries: {status['expiries']}")
+    users.user(users.CERTIFICATE, users.authority.issue("alice@example.org"))
+    users.theirs.wait_up("work")
+    spi = users.ours.status("users")["children"][0]
+    new, key = users.authority.issue(SERVER, server=True)
+    put(users.ours, f"pki/certs/{SERVER}.key", key, private=True)
+    put(users.ours, f"pki/certs/{SERVER}.pem", new)
+    wait_until(lambda: not any("4 days" in note for note in users.ours.status()["notes"]), 25,
+               "the new certificate to count")
+    check(users.ours.status("users")["children"][0]["spi_in"] == spi["spi_in"],
+          "the user's tunnel is another", users.ours)
+    users.check_works()
+    users.theirs.cli("down", "work")
+    users.theirs.cli("up", "work")
+    users.theirs.wait_up("work")
+
+
+def broken_files(users, options):
+    """A file that cannot be used leaves in force what was there, and says so."""
+    users.server()
+    alice = users.authority.issue("alice@example.org")
+    users.user(users.CERTIFICATE, alice)
+    users.theirs.wait_up("work")
+    put(users.ours, f"pki/certs/{SERVER}.pem", "no certificate")
+    wait_until(lambda: "what was read before stays in force" in users.ours.log, 20,
+               f"the server to say so\n{users.ours.log}")
+    users.theirs.cli("down", "work")
+    users.theirs.cli("up", "work")
+    users.theirs.wait_up("work")
+    users.check_works()
+
+
+def appearing_crl(users, options):
+    """A CRL that appears counts without a command."""
+    alice = users.authority.issue("alice@example.org")
+    users.server()
+    users.user(users.CERTIFICATE, alice)
+    users.theirs.wait_up("work")
+    users.authority.revoke(alice[0])
+    put(users.ours, "pki/crl/ca.crl", users.authority.crl)
+    wait_until(lambda: "ca.crl changed" in users.ours.log, 20, "the server to see it")
+    users.theirs.cli("down", "work")
+    users.theirs.cli("up", "work", check=False)
+    wait_until(lambda: "revoked" in users.ours.log, 15, "the server to say why")
+    check(not users.ours.status("users")["children"], "a revoked certificate came in", users.ours)
+
+
 def raw_keys(users, options):
     """[site] by raw public keys on both sides (RFC 7670)."""
     net, lab = users.net, users.lab
@@ -480,7 +538,7 @@ def groups(users, options):
     wait_until(lambda: "no group has this user" in users.ours.log, 15, "the server to refuse")
 
 
-CASES = [certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
+CASES = [renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
          strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
          radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords]

@@ -61,6 +61,7 @@ std::shared_ptr<const config::Config> Node::make_config() const {
     config->users[name] = std::make_shared<const base::SecretBytes>(base::as_bytes(password));
   }
   config->radius = radius;
+  config->store = std::make_shared<gateway::test::FakeStore>();
   std::sort(config->peers.begin(), config->peers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   return config;
@@ -74,6 +75,7 @@ void Node::start() {
   options.workers.assign(workers, {rng_.get(), &no_lock_});
   desk_ = std::make_unique<gateway::EapDesk>(
       gateway::EapDesk::Ports{.crypto = world_->legacy_, .rng = *rng_});
+  proofs_ = std::make_unique<gateway::ProofDesk>(&world_->pki_);
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
   reload();
   tell_addresses();
@@ -96,6 +98,7 @@ void Node::reload() {
   const auto config = make_config();
   keyholder_.apply(config);
   desk_->apply(config, world_->now_);
+  proofs_->apply(config);
   gateway_->apply(config, world_->now_);
   drain();
 }
@@ -305,7 +308,41 @@ void Node::perform_transmit(ike::Transmit transmit) {
   world_->transmit(*this, std::move(datagram));
 }
 
+void Node::settle_proofs() {
+  while (auto request = proofs_->poll_request()) {
+    ++world_->web_asked[request->url];
+    const auto page = world_->web.find(request->url);
+    WebPage web{.text = {}, .failure = "it cannot be reached"};
+    if (page != world_->web.end()) web = page->second;
+    gateway::HttpAnswer answer{request->id, base::to_vec(base::as_bytes(web.text))};
+    if (web.failure) answer.content = std::unexpected{*web.failure};
+    // The driver keeps the time, whatever the server does.
+    world_->after(std::min(web.delay, request->time_max), [this, answer, life = incarnation_] {
+      if (!is_running() || life != incarnation_) return;
+      proofs_->handle_answer(answer, world_->now_, pki::UnixTime{});
+      settle_proofs();
+      drain();
+    });
+  }
+  while (auto reply = proofs_->poll_reply()) {
+    gateway_->handle_auth_reply(std::move(*reply), world_->now_);
+  }
+  while (auto event = proofs_->poll_event()) {
+    world_->say(*this, event->text);
+    events_.push_back(std::move(*event));
+  }
+}
+
 void Node::perform_auth(const ike::AuthRequest& request) {
+  if (gateway::ProofDesk::judges(request)) {
+    if (!world_->faults.hides_auth) {
+      world_->auth_twin_.on_request({id_, incarnation_}, request.sa, request.signed_octets,
+                                    request.proof->auth);
+    }
+    proofs_->handle(request, world_->now_, pki::UnixTime{});
+    return settle_proofs();
+  }
+  proofs_->note(request, world_->now_, pki::UnixTime{});
   keyholder_.handle(request);
   auto reply = std::make_shared<ike::AuthReply>(keyholder_.poll_reply().value());
   if (!world_->faults.hides_auth) {
@@ -313,11 +350,13 @@ void Node::perform_auth(const ike::AuthRequest& request) {
                                   request.proof ? request.proof->auth : reply->auth);
   }
   if (keyholder_delay == 0ns) {
-    return gateway_->handle_auth_reply(std::move(*reply), world_->now_);
+    proofs_->complete(std::move(*reply), world_->now_, pki::UnixTime{});
+    return settle_proofs();
   }
   world_->after(keyholder_delay, [this, reply, life = incarnation_] {
     if (!is_running() || life != incarnation_) return;
-    gateway_->handle_auth_reply(std::move(*reply), world_->now_);
+    proofs_->complete(std::move(*reply), world_->now_, pki::UnixTime{});
+    settle_proofs();
     drain();
   });
 }
@@ -445,6 +484,9 @@ std::optional<base::Instant> Node::poll_deadline() const {
   if (const auto desk = desk_->poll_deadline(); desk && (!first || desk->at < *first)) {
     first = desk->at;
   }
+  if (const auto own = proofs_->poll_deadline(); own && (!first || own->at < *first)) {
+    first = own->at;
+  }
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     const auto own = gateway_->worker(i).next_deadline();
     if (own && (!first || *own < *first)) first = own;
@@ -457,6 +499,8 @@ void Node::handle_deadline() {
   if (const auto desk = desk_->poll_deadline(); desk && desk->at <= world_->now_) {
     desk_->handle_deadline(world_->now_);
   }
+  proofs_->handle_deadline(world_->now_, pki::UnixTime{});
+  settle_proofs();
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     gateway::Worker& worker = gateway_->worker(i);
     const auto due = worker.next_deadline();

@@ -50,6 +50,16 @@ config::PeerConfig side_of(const Node& us, const Node& them, const Tunnel& tunne
   return peer;
 }
 
+void certify(config::PeerConfig& peer, const std::string& name, const std::string& urls,
+             pki::Revocation revocation) {
+  peer.psk.reset();
+  peer.exchange.auth = peer.exchange.remote_auth = config::Auth::pubkey;
+  peer.proof.credential =
+      std::make_shared<const pki::Credential>(gateway::test::fake_credential(name, urls));
+  peer.proof.authorities = {"ca.pem"};
+  peer.proof.revocation = revocation;
+}
+
 }  // namespace
 
 World::World(std::uint64_t seed)
@@ -77,6 +87,10 @@ void World::connect(Node& a, Node& b, const Tunnel& tunnel) {
   config::PeerConfig at_b = side_of(b, a, tunnel);
   at_a.psk = secret(tunnel.psk_a);
   at_b.psk = secret(tunnel.psk_b);
+  if (tunnel.certificates) {
+    certify(at_a, a.name(), tunnel.status_urls_a, tunnel.revocation);
+    certify(at_b, b.name(), tunnel.status_urls_b, tunnel.revocation);
+  }
   const auto start = [](bool at_once) {
     return at_once ? config::Start::at_once : config::Start::trap;
   };

@@ -18,12 +18,14 @@
 #include "gateway/eap_desk.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
+#include "gateway/proof_desk.h"
 #include "sim/checkers.h"
 #include "sim/invariants.h"
 #include "sim/network.h"
 #include "sim/provider.h"
 #include "sim/radius_server.h"
 #include "sim/streams.h"
+#include "unit/gateway/fake_pki.h"
 #include "wire/ike_numbers.h"
 
 namespace caponier::sim {
@@ -52,6 +54,11 @@ struct Tunnel {
   base::Duration lifetime = std::chrono::hours{1};
   std::uint32_t replay_window = 4096;
   unsigned per_cpu_sas = 0;
+  /// Both prove themselves with certificates instead; where a's and b's status is to be had.
+  bool certificates = false;
+  std::string status_urls_a;
+  std::string status_urls_b;
+  pki::Revocation revocation = pki::Revocation::strict;
 };
 [[nodiscard]] inline Tunnel psk_tunnel() { return {}; }
 
@@ -64,6 +71,13 @@ struct UserAccess {
   base::Duration lifetime = std::chrono::hours{1};
   std::optional<base::Duration> reauth{};
   base::Duration dpd = 30s;
+};
+
+/// What an HTTP server of the World does.
+struct WebPage {
+  std::string text;  ///< "good", "revoked", or something else
+  base::Duration delay{std::chrono::milliseconds{20}};
+  std::optional<std::string> failure{};  ///< instead of the text: what io/http would say
 };
 
 /// One gateway, its keyholder, its address outside and one host inside.
@@ -148,6 +162,8 @@ class Node {
   void set_inner(const gateway::SetInner& inner);
   /// What the desk has to say; false: nothing.
   bool drain_desk();
+  /// What the proof desk has to say.
+  void settle_proofs();
   void handle(const Datagram& datagram);
   void handle_esp(const base::Path& path, base::Bytes esp,
                   policy::SaProtocol protocol = policy::SaProtocol::esp);
@@ -174,6 +190,7 @@ class Node {
   base::NoLock no_lock_;
   gateway::Keyholder keyholder_;
   std::unique_ptr<gateway::EapDesk> desk_;
+  std::unique_ptr<gateway::ProofDesk> proofs_;
   std::unique_ptr<gateway::Gateway> gateway_;
   unsigned incarnation_ = 0;
   std::set<base::Prefix> routes_;
@@ -245,6 +262,9 @@ class World {
   /// Names that resolve; others do not.
   std::map<std::string, base::IpAddress> names;
   base::Duration lookup_delay = 5ms;
+  /// By URL; others cannot be reached.
+  std::map<std::string, WebPage> web;
+  std::map<std::string, unsigned> web_asked;
 
   [[nodiscard]] base::Instant now() const { return now_; }
   void run_for(base::Duration duration);
@@ -314,6 +334,7 @@ class World {
   bool has_changed_ = false;  ///< a gateway's state, since it was checked
   SimProvider provider_;
   crypto::OpensslLegacy legacy_;
+  gateway::test::FakePki pki_;
   base::Instant now_{std::chrono::hours{1000}};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<Node*> by_host_;  ///< null: not a gateway

@@ -162,7 +162,8 @@ void HttpClient::settle(Exchanges::iterator at, HttpResponse::Progress progress,
   }
   const unsigned status = exchange.response->status();
   if (status == status_ok) return finish(at, exchange.response->take_body(), now);
-  if (is_redirect(status, !exchange.request.body.empty())) return follow(at, now);
+  const bool may_follow = exchange.request.follows_redirects;
+  if (may_follow && is_redirect(status, !exchange.request.body.empty())) return follow(at, now);
   finish(at, std::unexpected{fmt::format("the server answers with status {}", status)}, now);
 }
 

@@ -95,6 +95,10 @@ FileSource::FileSource(const std::string& config_path, std::string credentials_f
       credentials_folder_(std::move(credentials_folder)) {}
 
 std::expected<std::string, FileError> FileSource::read_config(const std::string& path) {
+  if (frozen_) {
+    const auto known = frozen_->configs.find(path);
+    if (known != frozen_->configs.end()) return read_.configs[path] = known->second;
+  }
   const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!fd.is_open()) {
     return std::unexpected{file_error(errno, "create the file or name another with --config")};
@@ -109,10 +113,12 @@ std::expected<std::string, FileError> FileSource::read_config(const std::string&
   if (const auto read = read_all(fd.get(), text); !read) {
     return std::unexpected{file_error(read.error(), "")};
   }
+  read_.configs[path] = text;
   return text;
 }
 
 std::vector<std::string> FileSource::list_fragments(const std::string& path) {
+  if (frozen_) return read_.fragments = frozen_->fragments;
   std::vector<std::string> found;
   std::error_code error;
   const auto folder = folder_of(path) / "conf.d";
@@ -124,6 +130,7 @@ std::vector<std::string> FileSource::list_fragments(const std::string& path) {
     }
   }
   std::sort(found.begin(), found.end());
+  read_.fragments = found;
   return found;
 }
 
@@ -158,12 +165,16 @@ std::string FileSource::pki_path(const std::string& name) const {
 
 std::expected<base::SecretBytes, FileError> FileSource::read_pki(const std::string& name,
                                                                  bool is_private) {
-  return read_secret_file(pki_path(name), is_private, pki::file_size_max);
+  const std::string path = pki_path(name);
+  read_.pki.insert(path);
+  return read_secret_file(path, is_private, pki::file_size_max);
 }
 
 bool FileSource::has_pki(const std::string& name) const {
   std::error_code error;
-  return std::filesystem::exists(pki_path(name), error);
+  const std::string path = pki_path(name);
+  read_.pki.insert(path);
+  return std::filesystem::exists(path, error);
 }
 
 std::expected<std::map<std::string, base::SecretBytes>, FileError> FileSource::read_users() {

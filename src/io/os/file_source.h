@@ -1,7 +1,11 @@
 #pragma once
 // Configuration files and secrets from the file system.
 
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "config/config.h"
 
@@ -10,6 +14,13 @@ namespace caponier::io {
 inline constexpr std::size_t config_file_size_max = 1 << 20;
 inline constexpr std::size_t secret_file_size_max = 65536;
 inline constexpr std::size_t users_max = 100000;
+
+/// What a source has read.
+struct FilesRead {
+  std::map<std::string, std::string> configs;  ///< the texts, by path
+  std::vector<std::string> fragments;
+  std::set<std::string> pki;  ///< paths of certificates, keys and CRLs, also of those that are not
+};
 
 /// Secrets "@name" live in <folder of the configuration file>/secrets, "cred:name" in
 /// $CREDENTIALS_DIRECTORY, fragments in <folder>/conf.d, certificates and keys in <folder>/pki,
@@ -20,6 +31,9 @@ class FileSource final : public config::Source {
   /// null: no certificates. `held`, likewise: pre-shared and private keys are another process's.
   FileSource(const std::string& config_path, std::string credentials_folder,
              const pki::PkiProvider* pki = nullptr, const config::HeldKeys* held = nullptr);
+  /// The configuration is these texts, whatever the files say by now; all else is read.
+  void use_configs_of(const FilesRead& before) { frozen_ = before; }
+  [[nodiscard]] const FilesRead& files_read() const { return read_; }
 
   [[nodiscard]] std::expected<std::string, config::FileError> read_config(
       const std::string& path) override;
@@ -42,6 +56,8 @@ class FileSource final : public config::Source {
   const pki::PkiProvider* pki_;
   const config::HeldKeys* held_;
   std::string credentials_folder_;
+  std::optional<FilesRead> frozen_;
+  mutable FilesRead read_;
 };
 
 }  // namespace caponier::io

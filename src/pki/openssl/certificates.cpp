@@ -133,10 +133,9 @@ std::vector<std::string> units_of(const X509_NAME* name) {
   return units;
 }
 
-KeyHash key_hash(X509* certificate) {
-  const ByteVec spki = der_of(X509_get_X509_PUBKEY(certificate), i2d_X509_PUBKEY);
+KeyHash sha1_of(Bytes octets) {
   KeyHash hash{};
-  EVP_Digest(spki.data(), spki.size(), raw(base::MutBytes{hash}), nullptr, EVP_sha1(), nullptr);
+  EVP_Digest(octets.data(), octets.size(), raw(base::MutBytes{hash}), nullptr, EVP_sha1(), nullptr);
   return hash;
 }
 
@@ -166,7 +165,8 @@ std::expected<Certificate, Fault> read_certificate(X509* certificate) {
       .issuer_text = text_of(issuer),
       .serial = serial_of(certificate),
       .key = TRY(examine(key)),
-      .key_hash = key_hash(certificate),
+      .key_hash = sha1_of(der_of(X509_get_X509_PUBKEY(certificate), i2d_X509_PUBKEY)),
+      .der_hash = sha1_of(der_of(certificate, i2d_X509)),
       .alternative_names = alternative_names(certificate),
       .not_before = *not_before,
       .not_after = *not_after,

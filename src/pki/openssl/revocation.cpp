@@ -101,6 +101,14 @@ std::expected<void, std::string> check_crl(X509_CRL* crl, X509* issuer) {
   return {};
 }
 
+std::optional<Fetch> status_fetch(X509* certificate, X509* issuer) {
+  const Sources sources = sources_of(certificate);
+  if (sources.responders.empty()) return std::nullopt;
+  return Fetch{
+      FetchKind::ocsp,      sources.responders.front(),    ocsp_request(certificate, issuer),
+      ocsp_answer_size_max, der_of(certificate, i2d_X509), der_of(issuer, i2d_X509)};
+}
+
 void Revocations::add_configured(Crl crl, std::string file) {
   configured_.push_back({std::move(crl), std::move(file), 0, {}, {}});
 }
@@ -110,6 +118,7 @@ std::expected<void, std::string> Revocations::take(const Fetch& fetch, Bytes ans
   const X509Ptr certificate = parse_certificate(fetch.certificate);
   const X509Ptr issuer = parse_certificate(fetch.issuer);
   if (certificate == nullptr || issuer == nullptr) return std::unexpected{"it was not asked for"};
+  if (fetch.kind == FetchKind::certificate) return std::unexpected{"it was not asked for"};
   if (fetch.kind == FetchKind::crl) return take_crl(fetch, answer, issuer.get(), now);
   keep_ocsp(digest_of(fetch.certificate),
             TRY(read_ocsp_answer(answer, certificate.get(), issuer.get(), now)));

@@ -21,6 +21,8 @@ struct OcspStatus {
 /// The body of a request about one certificate: its CertID with SHA-1, as all responders know it,
 /// and no nonce, so that responders may answer from what they have signed before (RFC 5019).
 [[nodiscard]] ByteVec ocsp_request(X509* certificate, X509* issuer);
+/// The same with where it goes: the first responder that the certificate names, if any.
+[[nodiscard]] std::optional<Fetch> status_fetch(X509* certificate, X509* issuer);
 /// What the answer says about this certificate, or a sentence: not for it, not signed by who may,
 /// not of now.
 [[nodiscard]] std::expected<OcspStatus, std::string> read_ocsp_answer(Bytes answer,

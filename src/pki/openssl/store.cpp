@@ -143,6 +143,30 @@ class Store final : public CertificateStore {
     const auto* const same = dynamic_cast<const Store*>(&before);
     if (same != nullptr && same != this) revocations_.take_over(same->revocations_);
   }
+  [[nodiscard]] std::optional<Fetch> own_status(std::span<const Certificate> chain) const override {
+    const ErrorScope errors;
+    if (chain.empty()) return std::nullopt;
+    const X509Ptr leaf = parse_certificate(chain.front().der);
+    if (leaf == nullptr) return std::nullopt;
+    for (const Certificate& other : chain.subspan(1)) {
+      const X509Ptr issuer = parse_certificate(other.der);
+      if (has_issued(issuer.get(), leaf.get())) return status_fetch(leaf.get(), issuer.get());
+    }
+    for (const Anchor& anchor : anchors_) {
+      X509* const issuer = anchor.certificate.get();
+      if (has_issued(issuer, leaf.get())) return status_fetch(leaf.get(), issuer);
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] std::expected<UnixTime, std::string> usable_until(const Fetch& fetch, Bytes answer,
+                                                                  UnixTime now) const override {
+    const X509Ptr certificate = parse_certificate(fetch.certificate);
+    const X509Ptr issuer = parse_certificate(fetch.issuer);
+    if (certificate == nullptr || issuer == nullptr) {
+      return std::unexpected{"it was not asked for"};
+    }
+    return TRY(read_ocsp_answer(answer, certificate.get(), issuer.get(), now)).usable_until;
+  }
   bool restore_crl(const std::string& url, Bytes crl, UnixTime now) override {
     return revocations_.restore(url, crl, now);
   }
@@ -164,6 +188,9 @@ class Store final : public CertificateStore {
   }
 
  private:
+  static bool has_issued(X509* issuer, X509* certificate) {
+    return issuer != nullptr && X509_check_issued(issuer, certificate) == X509_V_OK;
+  }
   static bool is_meant(const Anchor& anchor, std::span<const std::string> names) {
     return names.empty() || std::ranges::find(names, anchor.file) != names.end();
   }

@@ -54,7 +54,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "3: unknown key 'rightsubnet' in [site.branch]\n  fix: did you mean 'remote_nets'?"},
       {"wibble = 1",
        "1: unknown key 'wibble' in [site.branch]\n  fix: the keys here are remote, psk, cert, "
-       "key, key_passphrase, ca, crl, revocation, peer_key, local, local_id, remote_id, "
+       "key, key_passphrase, ca, crl, revocation, hash_and_url, cert_url, peer_key, local, "
+       "local_id, remote_id, "
        "remote_port, ike, esp, ah, compat, encap, tcp, start, pfp, "
        "per_cpu_sas, dpd, keepalive, lifetime, lifetime_bytes, lifetime_packets, ike_lifetime, "
        "reauth, "

@@ -3,6 +3,7 @@
 // "NAME URL ...", a CRL or OCSP answer is "good" or "revoked", a signature is the name and a
 // checksum of what was signed. Everything is the same in every run.
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -49,12 +50,20 @@ inline wire::CertPayload fake_certificate(std::string_view text) {
           base::to_vec(base::as_bytes(text))};
 }
 
+/// Of a certificate's text: its first octets.
+inline pki::KeyHash fake_hash(base::Bytes text) {
+  pki::KeyHash hash{};
+  base::copy_into(hash, text.first(std::min(text.size(), hash.size())));
+  return hash;
+}
+
 inline pki::Credential fake_credential(const std::string& name, const std::string& urls) {
   pki::Credential credential;
   credential.name = name;
   credential.signer = std::make_shared<FakeSigner>(name);
   pki::Certificate leaf;
   leaf.der = base::to_vec(base::as_bytes(name + " " + urls));
+  leaf.der_hash = fake_hash(leaf.der);
   leaf.key = fake_key(name);
   credential.chain.push_back(std::move(leaf));
   return credential;
@@ -65,19 +74,24 @@ class FakeStore final : public pki::CertificateStore {
  public:
   pki::Verdict verify(const pki::VerifyRequest& request) override {
     ++verified;
-    if (request.certs.empty()) return pki::Refused{pki::Refusal::no_certificate, "no certificate"};
-    const auto words = words_of(request.certs.front().data);
+    const auto leaf = std::ranges::find(request.certs, 4, &wire::CertPayload::encoding);
+    if (leaf == request.certs.end()) {
+      return pki::Refused{pki::Refusal::no_certificate, "no certificate"};
+    }
+    const auto words = words_of(leaf->data);
     if (words.empty() || words.front() == "stranger") {
       return pki::Refused{pki::Refusal::unknown_authority, "it is a stranger's"};
     }
     pki::NeedsFetch needs;
-    bool is_good = false;
+    bool is_good = std::ranges::any_of(request.certs, [](const wire::CertPayload& one) {
+      return one.encoding == 14 && base::as_text(one.data).starts_with("good");
+    });
     for (std::size_t i = 1; i < words.size(); ++i) {
       const auto known = known_.find(words[i]);
       if (known != known_.end() && known->second == "revoked") {
         return pki::Refused{pki::Refusal::revoked, "it has been revoked"};
       }
-      is_good = is_good || (known != known_.end() && known->second == "good");
+      is_good = is_good || (known != known_.end() && known->second.starts_with("good"));
       if (known == known_.end()) needs.fetches.push_back(fetch_of(words[i]));
     }
     if (!is_good && request.may_fetch && !needs.fetches.empty()) return needs;
@@ -107,7 +121,7 @@ class FakeStore final : public pki::CertificateStore {
                                                pki::UnixTime) override {
     const std::string text{base::as_text(answer)};
     known_[fetch.url] = text;
-    if (text == "good" || text == "revoked") return {};
+    if (text.starts_with("good") || text == "revoked") return {};
     return std::unexpected{"it is not a CRL"};
   }
   void take_failure(const pki::Fetch& fetch, pki::UnixTime) override { known_[fetch.url] = ""; }
@@ -117,6 +131,20 @@ class FakeStore final : public pki::CertificateStore {
   bool restore_crl(const std::string& url, base::Bytes crl, pki::UnixTime) override {
     known_[url] = base::as_text(crl);
     return true;
+  }
+  std::optional<pki::Fetch> own_status(std::span<const pki::Certificate> chain) const override {
+    const auto words = words_of(chain.front().der);
+    if (words.size() < 2) return std::nullopt;
+    return fetch_of(words[1]);
+  }
+  /// "good UNTIL".
+  std::expected<pki::UnixTime, std::string> usable_until(const pki::Fetch&, base::Bytes answer,
+                                                         pki::UnixTime now) const override {
+    const auto words = words_of(answer);
+    if (words.size() != 2 || words[0] != "good") return std::unexpected{"it is no OCSP answer"};
+    const pki::UnixTime until{std::stoll(words[1])};
+    if (until < now) return std::unexpected{"it is too old"};
+    return until;
   }
   std::vector<pki::KeyHash> authorities(std::span<const std::string>) const override {
     return {pki::KeyHash{}};
@@ -144,8 +172,12 @@ class FakePki : public pki::PkiProvider {
       const pki::StoreFiles&) const override {
     return std::make_unique<FakeStore>();
   }
-  Loaded<std::vector<pki::Certificate>> load_certificates(const pki::NamedFile&) const override {
-    return std::unexpected{pki::LoadError{}};
+  Loaded<std::vector<pki::Certificate>> load_certificates(
+      const pki::NamedFile& file) const override {
+    const auto words = words_of(file.content);
+    if (words.empty()) return std::unexpected{pki::LoadError{}};
+    return std::vector{
+        fake_credential(words.front(), words.size() > 1 ? words[1] : "").chain.front()};
   }
   std::expected<pki::PublicKey, std::string> public_key(base::Bytes spki) const override {
     return fake_key(base::as_text(spki));

@@ -32,7 +32,7 @@ struct Line {
 
   void get(const std::string& url, base::ByteVec body = {}) {
     client.handle_request({answers.size() + sent.size() + 1, url, std::move(body),
-                           "application/ocsp-request", small, 60s},
+                           "application/ocsp-request", small, 60s, true},
                           now);
     drain();
   }
@@ -268,6 +268,15 @@ TEST(HttpClient, follows_a_redirect_to_another_host) {
   EXPECT_TRUE(line.sent.back().starts_with("GET /b HTTP/1.1\r\nHost: 192.0.2.9\r\n"));
   line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   EXPECT_EQ(line.content(), "ok");
+}
+
+TEST(HttpClient, a_redirect_is_not_followed_where_that_is_not_wanted) {
+  Line line;
+  line.client.handle_request({1, "http://192.0.2.1/", {}, "", small, 60s, false}, line.now);
+  line.drain();
+  line.connect();
+  line.say("HTTP/1.1 302 X\r\nLocation: http://192.0.2.9/b\r\n\r\n");
+  EXPECT_EQ(line.failure(), "the server answers with status 302");
 }
 
 TEST(HttpClient, a_loop_of_redirects_ends) {

@@ -223,6 +223,37 @@ TEST(Revocation, that_was_fetched_is_fetched_again_when_it_is_outdated) {
   EXPECT_EQ(chain.word(*store), "fetch");
 }
 
+TEST(Revocation, the_store_of_a_new_configuration_has_what_was_fetched_and_what_failed) {
+  Revoking chain;
+  const auto store = chain.make_store();
+  const auto wanted = chain.fetches(*store);
+  ASSERT_TRUE(store->take_answer(wanted.at(0), chain.inter_crl(), now));
+  store->take_failure(wanted.at(1), now);
+  const auto next = chain.make_store({chain.root_crl()});
+  next->take_over(*store);
+  EXPECT_EQ(chain.word(*next), "trusted");
+  const auto other = chain.make_store();
+  other->take_over(*store);
+  EXPECT_EQ(chain.word(*other), reason(Refusal::revocation_unknown));
+  chain.at = after(failure_seconds);
+  EXPECT_EQ(chain.word(*other), "fetch");
+}
+
+TEST(Revocation, a_crl_that_was_kept_counts_when_its_authority_has_signed_it) {
+  const Revoking chain;
+  const std::string url = "http://crl.example.org/inter.crl";
+  const auto store = chain.make_store({chain.root_crl()});
+  EXPECT_TRUE(store->restore_crl(url, chain.inter_crl(), now));
+  EXPECT_EQ(chain.word(*store), "trusted");
+  const auto forged = chain.make_store({chain.root_crl()});
+  EXPECT_TRUE(forged->restore_crl(
+      url, crl_of(crl_form(), chain.inter_made.get(), key_called("somebody else")), now));
+  EXPECT_EQ(chain.word(*forged), "fetch");
+  EXPECT_FALSE(store->restore_crl(url, chain.inter_crl(), now)) << "the one in force stays";
+  EXPECT_FALSE(forged->restore_crl("http://x/", base::as_bytes("no CRL"), now));
+  EXPECT_FALSE(forged->restore_crl("file:///x", chain.inter_crl(), now));
+}
+
 TEST(Revocation, is_not_asked_for_again_at_once_where_nothing_was_to_be_had) {
   Revoking chain;
   const auto store = chain.make_store();
@@ -365,6 +396,34 @@ TEST(Ocsp, is_asked_before_crls_with_a_request_about_the_certificate) {
   const auto request = ossl::object_of<Request>(chain.fetch.body, d2i_OCSP_REQUEST);
   ASSERT_NE(request, nullptr);
   EXPECT_EQ(OCSP_request_onereq_count(request.get()), 1);
+}
+
+TEST(Ocsp, about_our_own_certificate_is_asked_and_shown_until_it_is_old) {
+  const Responding chain;
+  const auto leaf = ossl::read_certificate(chain.leaf_made.get()).value();
+  const auto inter = ossl::read_certificate(chain.inter_made.get()).value();
+  const auto fetch = chain.store->own_status(std::vector{leaf, inter});
+  ASSERT_TRUE(fetch);
+  EXPECT_EQ(fetch->url, chain.fetch.url);
+  EXPECT_EQ(fetch->body, chain.fetch.body);
+  EXPECT_EQ(chain.store->usable_until(*fetch, chain.answer().der(), now), after(3600));
+  EXPECT_FALSE(chain.store->usable_until(*fetch, chain.answer().der(), after(3601)));
+  EXPECT_FALSE(chain.store->usable_until(*fetch, base::as_bytes("no answer"), now));
+  Answer of_another = chain.answer();
+  of_another.key = key_called("somebody else");
+  EXPECT_FALSE(chain.store->usable_until(*fetch, of_another.der(), now));
+}
+
+TEST(Ocsp, about_our_own_certificate_needs_its_issuer_and_a_responder) {
+  const Responding chain;
+  const auto leaf = ossl::read_certificate(chain.leaf_made.get()).value();
+  const auto inter = ossl::read_certificate(chain.inter_made.get()).value();
+  const auto root = ossl::read_certificate(chain.root_made.get()).value();
+  EXPECT_FALSE(chain.store->own_status({}));
+  EXPECT_FALSE(chain.store->own_status(std::vector{leaf}));
+  EXPECT_FALSE(chain.store->own_status(std::vector{leaf, root}));
+  // The intermediate names no responder.
+  EXPECT_FALSE(chain.store->own_status(std::vector{inter}));
 }
 
 TEST(Ocsp, good_is_trusted_until_the_next_update_and_then_asked_again) {
