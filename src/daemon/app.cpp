@@ -54,7 +54,7 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 std::expected<LoadedConfig, std::vector<config::ConfigError>> load_config(
     const std::string& path, const pki::PkiProvider& pki, KeySide& keys,
     const io::FilesRead* before) {
-  const auto held = keys.load();
+  const auto held = keys.load(before != nullptr);
   if (!held) return std::unexpected{held.error()};
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki, &*held};

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "crypto/choice/choice.h"
 #include "daemon/confinement.h"
@@ -29,6 +31,28 @@ bool send_all(int socket, const std::vector<base::ByteVec>& messages) {
   return true;
 }
 
+class Files final : public gateway::KeyFiles {
+ public:
+  Files(std::string config_path, const pki::PkiProvider& pki)
+      : config_path_(std::move(config_path)), pki_(&pki) {
+    const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+    if (folder != nullptr) credentials_folder_ = folder;
+  }
+  [[nodiscard]] config::Source& open(bool renews) override {
+    io::FileSource& source = source_.emplace(config_path_, credentials_folder_, pki_);
+    if (renews && in_force_) source.use_configs_of(*in_force_);
+    return source;
+  }
+  void keep() override { in_force_ = source_->files_read(); }
+
+ private:
+  std::string config_path_;
+  std::string credentials_folder_;
+  const pki::PkiProvider* pki_;
+  std::optional<io::FileSource> source_;
+  std::optional<io::FilesRead> in_force_;
+};
+
 }  // namespace
 
 int run_key_process(int socket, const std::string& config_path) {
@@ -40,9 +64,8 @@ int run_key_process(int socket, const std::string& config_path) {
   if (!crypto) return EXIT_FAILURE;
   const pki::pkcs11::Tokens tokens;
   const pki::OpensslPki pki{&tokens};
-  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  io::FileSource source{config_path, credentials == nullptr ? "" : credentials, &pki};
-  gateway::KeyServer server{config_path, source, crypto->provider()};
+  Files files{config_path, pki};
+  gateway::KeyServer server{config_path, files, crypto->provider()};
   base::ByteVec buffer(gateway::key_message_size_max + 1);
   for (;;) {
     const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), 0);

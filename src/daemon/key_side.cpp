@@ -77,7 +77,8 @@ io::Io<void> KeySide::spawn() {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   if (theirs.get() == child_fd) {
-    theirs.reset(::dup(theirs.release()));
+    const io::Fd taken = std::move(theirs);
+    theirs.reset(::dup(taken.get()));
   }
   ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), child_fd);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -212,11 +213,11 @@ void KeySide::handle_deadline(base::Instant now) {
   flush();
 }
 
-gateway::KeyClient::Loaded KeySide::load() {
+gateway::KeyClient::Loaded KeySide::load(bool renews) {
   const base::Instant until = io::monotonic_now() + load_patience;
   if (!socket_.is_open()) handle_deadline(restart_at_.value_or(until));
   is_reloading_ = false;
-  client_.load();
+  client_.load(renews);
   flush();
   while (socket_.is_open()) {
     if (auto loaded = client_.take_loaded()) return *std::move(loaded);

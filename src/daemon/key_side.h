@@ -32,8 +32,8 @@ class KeySide {
   /// Ends the process.
   ~KeySide();
 
-  /// Waits for what the configuration holds now. It counts from commit() on.
-  [[nodiscard]] gateway::KeyClient::Loaded load();
+  /// Waits for what the configuration holds now; see KeyClient::load().
+  [[nodiscard]] gateway::KeyClient::Loaded load(bool renews = false);
   void commit();
 
   /// From here on `loop`, which must outlive the object or detach(), tells what arrives.

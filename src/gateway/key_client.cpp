@@ -60,11 +60,11 @@ std::optional<base::ByteVec> KeyClient::poll_message() {
   return message;
 }
 
-void KeyClient::load() {
+void KeyClient::load(bool renews) {
   keys_ = {};
   errors_.clear();
   loaded_.reset();
-  if (auto message = encode(KeyCommand{LoadKeys{++ticket_, salt_}})) {
+  if (auto message = encode(KeyCommand{LoadKeys{++ticket_, salt_, renews}})) {
     messages_.push_back(std::move(*message));
   }
 }

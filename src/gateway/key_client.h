@@ -28,8 +28,9 @@ class KeyClient {
   /// To be sent, in this order.
   [[nodiscard]] std::optional<base::ByteVec> poll_message();
 
-  /// Reads the configuration there. It counts from commit() on.
-  void load();
+  /// Reads the configuration there, or, `renews`, only the files that the one in force names. It
+  /// counts from commit() on.
+  void load(bool renews = false);
   void commit();
   /// Set once, when a load has ended: what the keys are, or every mistake.
   using Loaded = std::expected<config::HeldKeys, std::vector<config::ConfigError>>;

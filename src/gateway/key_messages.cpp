@@ -71,6 +71,7 @@ void put(Writer& out, const LoadKeys& load) {
   out.u8(static_cast<std::uint8_t>(Kind::load));
   out.u64(load.ticket);
   put_octets(out, load.fingerprint_salt);
+  out.u8(load.renews ? 1 : 0);
 }
 void put(Writer& out, const CommitKeys& commit) {
   out.u8(static_cast<std::uint8_t>(Kind::commit));
@@ -98,6 +99,7 @@ Wire<KeyCommand> take_load(Reader& in) {
   if (load.fingerprint_salt.size() != fingerprint_salt_size) {
     return std::unexpected{in.error(WireFault::bad_length, "load.salt")};
   }
+  load.renews = TRY(take_flag(in, "load.renews"));
   return load;
 }
 Wire<KeyCommand> take_auth_request(Reader& in) {

@@ -20,10 +20,12 @@ inline constexpr std::size_t key_text_size_max = 4096;  ///< longer ones are cut
 inline constexpr std::size_t fingerprint_salt_size = 32;
 
 /// Read the configuration anew, and tell what can be told of its keys. They count from CommitKeys
-/// on.
+/// on. `renews`: only the files that it names are read anew; its own text is that of the last
+/// CommitKeys, whatever the file says by now.
 struct LoadKeys {
   std::uint64_t ticket = 0;
   base::ByteVec fingerprint_salt;
+  bool renews = false;
 };
 struct CommitKeys {
   std::uint64_t ticket = 0;

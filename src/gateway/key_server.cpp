@@ -29,7 +29,7 @@ bool KeyServer::handle(base::Bytes message, Answers& answers) {
 }
 
 void KeyServer::perform(const LoadKeys& load, Answers& answers) {
-  auto config = config::load(config_path_, source_);
+  auto config = config::load(config_path_, files_.open(load.renews));
   loaded_.reset();
   if (config) {
     for (const config::PeerConfig& peer : (*config)->peers) {
@@ -71,7 +71,9 @@ HeldPeer KeyServer::describe(const config::PeerConfig& peer, const LoadKeys& loa
 }
 
 void KeyServer::perform(const CommitKeys& commit, Answers&) {
-  if (loaded_ && loaded_ticket_ == commit.ticket) keyholder_.apply(std::exchange(loaded_, nullptr));
+  if (!loaded_ || loaded_ticket_ != commit.ticket) return;
+  files_.keep();
+  keyholder_.apply(std::exchange(loaded_, nullptr));
 }
 
 void KeyServer::perform(const ike::AuthRequest& request, Answers& answers) {

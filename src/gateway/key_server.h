@@ -10,12 +10,23 @@
 
 namespace caponier::gateway {
 
+/// Where the configuration comes from.
+class KeyFiles {
+ public:
+  virtual ~KeyFiles() = default;
+  /// Everything as it is now; `renews`: but the configuration's own text as it was at keep(), if that
+  /// has ever been. Valid until the next call.
+  [[nodiscard]] virtual config::Source& open(bool renews) = 0;
+  /// What was opened last is in force.
+  virtual void keep() = 0;
+};
+
 class KeyServer {
  public:
   /// All must outlive the object.
-  KeyServer(std::string config_path, config::Source& source, const crypto::CryptoProvider& crypto)
+  KeyServer(std::string config_path, KeyFiles& files, const crypto::CryptoProvider& crypto)
       : config_path_(std::move(config_path)),
-        source_(source),
+        files_(files),
         crypto_(crypto),
         keyholder_(crypto) {}
 
@@ -31,7 +42,7 @@ class KeyServer {
   [[nodiscard]] HeldPeer describe(const config::PeerConfig& peer, const LoadKeys& load) const;
 
   std::string config_path_;
-  config::Source& source_;
+  KeyFiles& files_;
   const crypto::CryptoProvider& crypto_;
   Keyholder keyholder_;
   std::shared_ptr<const config::Config> loaded_;  ///< not yet in force

@@ -27,11 +27,25 @@ ike::AuthRequest request_for(const char* connection, std::uint64_t number = 9) {
   return request;
 }
 
+/// A configuration that may be edited; of which text was asked for.
+struct MemoryFiles : KeyFiles {
+  explicit MemoryFiles(std::string_view text) : source(config::source_of(text)) {}
+  [[nodiscard]] config::Source& open(bool renews) override {
+    renewals.push_back(renews);
+    return source;
+  }
+  void keep() override { ++kept; }
+
+  config::MemorySource source;
+  std::vector<bool> renewals;
+  unsigned kept = 0;
+};
+
 struct Ends {
   crypto::NullProvider crypto{nullptr};
   test::FakePki pki;
-  config::MemorySource source = config::source_of(branch);
-  KeyServer server{std::string{config::main_file}, source, crypto};
+  MemoryFiles files{branch};
+  KeyServer server{std::string{config::main_file}, files, crypto};
   base::ByteVec salt = base::ByteVec(fingerprint_salt_size);
   KeyClient client{pki, salt};
 
@@ -67,6 +81,19 @@ TEST(KeyProcess, makes_an_auth_value_from_a_key_that_never_comes_over) {
   EXPECT_EQ(reply.auth, expected.auth);
 }
 
+TEST(KeyProcess, what_is_renewed_keeps_the_text_that_is_in_force) {
+  Ends ends;
+  ASSERT_TRUE(ends.load().value().has_value());
+  EXPECT_EQ(ends.files.kept, 0u);
+  ends.client.commit();
+  ends.carry();
+  EXPECT_EQ(ends.files.kept, 1u);
+  ends.client.load(true);
+  ends.carry();
+  EXPECT_EQ(ends.files.renewals, (std::vector{false, true}));
+  EXPECT_EQ(ends.files.kept, 1u) << "it is not in force yet";
+}
+
 TEST(KeyProcess, nothing_it_says_holds_the_key) {
   Ends ends;
   ends.client.load();
@@ -90,7 +117,7 @@ TEST(KeyProcess, what_was_loaded_counts_when_it_is_said) {
   ends.client.commit();
   EXPECT_EQ(ends.ask(request_for("branch")).outcome, ike::AuthOutcome::made);
   // A load that fails, or that nobody wants, changes nothing.
-  ends.source.secrets.clear();
+  ends.files.source.secrets.clear();
   const auto failed = ends.load();
   ASSERT_TRUE(failed && !*failed);
   EXPECT_NE(failed->error().front().to_string().find("cannot read secret '@branch'"),
@@ -102,7 +129,7 @@ TEST(KeyProcess, the_same_key_has_the_same_fingerprint_and_another_has_another) 
   Ends ends;
   const auto first = (*ends.load())->find("branch").psk_fingerprint;
   EXPECT_EQ((*ends.load())->find("branch").psk_fingerprint, first);
-  ends.source.secrets["@branch"] = "b5Zr0qPz6uVt1wXy3aBc4dEf7gHi8jKl9mNo2pQr+Ss=";
+  ends.files.source.secrets["@branch"] = "b5Zr0qPz6uVt1wXy3aBc4dEf7gHi8jKl9mNo2pQr+Ss=";
   EXPECT_NE((*ends.load())->find("branch").psk_fingerprint, first);
 }
 
