@@ -14,8 +14,8 @@ namespace caponier::gateway {
 class KeyFiles {
  public:
   virtual ~KeyFiles() = default;
-  /// Everything as it is now; `renews`: but the configuration's own text as it was at keep(), if that
-  /// has ever been. Valid until the next call.
+  /// Everything as it is now; `renews`: but the configuration's own text as it was at keep(), if
+  /// that has ever been. Valid until the next call.
   [[nodiscard]] virtual config::Source& open(bool renews) = 0;
   /// What was opened last is in force.
   virtual void keep() = 0;
@@ -25,10 +25,7 @@ class KeyServer {
  public:
   /// All must outlive the object.
   KeyServer(std::string config_path, KeyFiles& files, const crypto::CryptoProvider& crypto)
-      : config_path_(std::move(config_path)),
-        files_(files),
-        crypto_(crypto),
-        keyholder_(crypto) {}
+      : config_path_(std::move(config_path)), files_(files), crypto_(crypto), keyholder_(crypto) {}
 
   /// What is to be sent, in this order. False, and nothing, when the message makes no sense:
   /// whoever sent it is not to be served any more.

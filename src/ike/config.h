@@ -149,11 +149,11 @@ struct IkeLimits {
   /// With EAP, where a person may have to type something.
   base::Duration eap_timeout{std::chrono::minutes{2}};
   std::size_t eap_rounds_max = 100;
-  /// Initiators whose EAP we or a back end are busy with. They have shown that they receive at
-  /// their address, and so do not count as half open: a back end that hangs must not make us demand
-  /// cookies and puzzles of everybody else.
-  std::size_t eap_pending_max = 4096;
-  std::size_t eap_pending_per_address_max = 64;
+  /// Initiators whose EAP or certificate we or a back end are busy with. They have shown that they
+  /// receive at their address, and so do not count as half open: a back end that hangs must not
+  /// make us demand cookies and puzzles of everybody else.
+  std::size_t auth_pending_max = 4096;
+  std::size_t auth_pending_per_address_max = 64;
   std::size_t certificates_max = 16;     ///< of one message
   std::size_t inner_addresses_max = 16;  ///< of one IKE SA
   std::size_t children_per_ike_max = 64;

@@ -126,20 +126,19 @@ void IkeSa::end_eap() {
 
 // ---- Responder
 
-bool IkeSa::admit_to_eap(Instant now) {
+bool IkeSa::admit_to_pending(Instant now) {
   const IkeLimits& limits = shared_.limits();
-  const HalfOpenCounts& counts = shared_.eap_counts;
+  const HalfOpenCounts& counts = shared_.pending_counts;
   const base::IpAddress& remote = path_.remote.address;
-  if (counts.total() >= limits.eap_pending_max ||
-      counts.proven(remote) >= limits.eap_pending_per_address_max) {
+  if (counts.total() >= limits.auth_pending_max ||
+      counts.proven(remote) >= limits.auth_pending_per_address_max) {
     shared_.drops.add(base::DropReason::ike_half_open_limit);
-    refuse_auth(fmt::format("too many are being authenticated by EAP: {}, {} of them from there",
+    refuse_auth(fmt::format("too many are being authenticated: {}, {} of them from there",
                             counts.total(), counts.proven(remote)),
                 now);
     return false;
   }
-  half_open_ = HalfOpenCounts::Slot{shared_.eap_counts, remote, true};
-  half_open_until_ = now + limits.eap_timeout;
+  half_open_ = HalfOpenCounts::Slot{shared_.pending_counts, remote, true};
   return true;
 }
 

@@ -350,8 +350,10 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
       connection_->eap_only && wire::find_notify(payloads, NotifyType::eap_only_authentication);
   handshake_->peer_auth = std::move(payloads);
   move_to(IkeState::auth_pending);
+  const bool may_take_long = kind == AuthKind::eap || kind == AuthKind::signature;
+  if (may_take_long && !admit_to_pending(now)) return;
   if (kind != AuthKind::eap) return request_auth(AuthStep::peer, now);
-  if (!admit_to_eap(now)) return;
+  half_open_until_ = now + shared_.limits().eap_timeout;
   if (is_eap_only) return begin_eap(nullptr, now);
   request_auth(AuthStep::own, now);
 }

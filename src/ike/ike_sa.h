@@ -340,7 +340,7 @@ class IkeSa {
 
   // eap_auth.cpp
   void ask_eap(std::optional<base::ByteVec> packet, base::Instant now);
-  [[nodiscard]] bool admit_to_eap(base::Instant now);
+  [[nodiscard]] bool admit_to_pending(base::Instant now);
   void begin_eap(const OwnProof* proof, base::Instant now);
   void continue_eap_request(const Payloads& payloads, base::Instant now);
   void handle_first_eap_response(const Payloads& payloads, base::Instant now);

@@ -108,7 +108,7 @@ class Shared {
   base::DropCounters drops;
   SaIndex index;
   HalfOpenCounts half_open_counts;
-  HalfOpenCounts eap_counts;  ///< of those that a responder authenticates by EAP
+  HalfOpenCounts pending_counts;  ///< of those whose proof a back end may be busy with
   HalfOpenTable half_open;
   AnswerKeys answer_keys;
   FragmentBudget fragments;

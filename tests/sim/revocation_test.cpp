@@ -100,9 +100,6 @@ TEST(RevocationWorld, verifications_that_are_stuck_do_not_slow_a_peer_that_needs
     TestWorld w{seed_from_env(1)};
     w.allow_weather();
     Node& hub = w.add();
-    // They come from one net, and a cookie would be a round trip more.
-    hub.options.ike_limits.cookie_threshold_per_net = 1000;
-    hub.options.ike_limits.puzzle_threshold = 1000;
     w.web[url] = {.text = {}, .delay = std::chrono::hours{1}, .failure = "it took too long"};
     Node& prompt = w.add();
     w.connect(prompt, hub, psk_tunnel());

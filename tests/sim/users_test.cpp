@@ -264,8 +264,8 @@ TEST(Users, conversations_have_a_limit_for_all_and_for_each_address) {
     Node& server = w.add();
     w.serve(server);
     w.add_radius(server).is_silent = true;
-    server.options.ike_limits.eap_pending_max = one.all;
-    server.options.ike_limits.eap_pending_per_address_max = one.per_address;
+    server.options.ike_limits.auth_pending_max = one.all;
+    server.options.ike_limits.auth_pending_per_address_max = one.per_address;
     server.start();
     Node& users = w.add_user(server, {});
     add_users(users, 8);
@@ -274,7 +274,7 @@ TEST(Users, conversations_have_a_limit_for_all_and_for_each_address) {
     w.run_for(3s);
     EXPECT_EQ(server.eap_conversations(), 5u);
     EXPECT_GE(count(server, base::EventKind::ike_auth_failed,
-                    "too many are being authenticated by EAP: 5, 5 of them from there"),
+                    "too many are being authenticated: 5, 5 of them from there"),
               3u);
     users.kill();
     w.run_for(3min);

@@ -410,7 +410,9 @@ TEST(Ocsp, about_our_own_certificate_is_asked_and_shown_until_it_is_old) {
   EXPECT_FALSE(chain.store->usable_until(*fetch, chain.answer().der(), after(3601)));
   EXPECT_FALSE(chain.store->usable_until(*fetch, base::as_bytes("no answer"), now));
   Answer of_another = chain.answer();
-  of_another.key = key_called("somebody else");
+  of_another.key = key_called("impostor");
+  const auto impostor = test::certificate_of(chain.inter, of_another.key, nullptr, of_another.key);
+  of_another.responder = impostor.get();
   EXPECT_FALSE(chain.store->usable_until(*fetch, of_another.der(), now));
 }
 
