@@ -42,6 +42,7 @@ namespace caponier::base {
   X(esp_bad_inner,        packets,  "The decrypted packet is not a valid IP packet.")              \
   X(esp_selector,         packets,  "The decrypted packet is outside the SA's selectors.")         \
   X(esp_dummy,            packets,  "A dummy packet (next header 59), discarded as intended.")     \
+  X(esp_service,          packets,  "A user's packet to ourselves that we do not answer.")  \
   X(esp_congestion,       packets,  "The outer header marks congestion, the inner cannot.")       \
   X(esp_expired,          packets,  "The SA's hard lifetime has passed.")                          \
   X(esp_icmp_unproven,    packets,  "An ICMP error about ESP quotes no packet that an SA sent.")   \

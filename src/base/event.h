@@ -60,6 +60,7 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(child_expiring,       "child.expiring",        info)                 \
   X(radius_server,        "radius.server",         warning)              \
   X(user_paused,          "user.paused",           warning)              \
+  X(user_dhcp,            "user.dhcp",             info)                 \
   X(pki_fetched,          "pki.fetched",           info)                 \
   X(pki_fetch_failed,     "pki.fetch.failed",      warning)              \
   X(pki_expiring,         "pki.expiring",          warning)              \

@@ -206,8 +206,11 @@ struct GroupConfig {
 /// What a server gives to its users (RFC 7296 s2.19), and how they may prove who they are.
 struct ServerConfig {
   std::vector<base::Prefix> pools;
+  /// Ours within local_nets, one of a family: where users find the server; none: the host's own.
+  std::vector<base::IpAddress> addresses;
   std::vector<base::IpAddress> dns;
-  std::vector<std::string> domains;  ///< whose names the DNS servers know; none: all (RFC 8598)
+  std::vector<base::IpAddress> wins;  ///< NetBIOS name servers; IPv4
+  std::vector<std::string> domains;   ///< whose names the DNS servers know; none: all (RFC 8598)
   /// How the same servers are asked in secret (RFC 9464); without addresses.
   std::vector<wire::EncryptedDns> dns_encrypted;
   bool certificates = true;

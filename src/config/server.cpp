@@ -163,6 +163,27 @@ Parsed<wire::EncryptedDns> parse_encrypted_dns(std::string_view text) {
   return dns;
 }
 
+/// Users find nobody at what is not in the networks that they reach.
+void read_own_addresses(Section& section, const std::vector<base::Prefix>& local_nets,
+                        ServerConfig& server) {
+  for (const auto& address : section.list("addresses", parse_address)) {
+    const bool is_within = std::ranges::any_of(
+        local_nets, [&](const base::Prefix& net) { return net.contains(address.value); });
+    const bool is_second = std::ranges::any_of(server.addresses, [&](const auto& other) {
+      return other.family() == address.value.family();
+    });
+    if (!is_within) {
+      section.note(address.where, "addresses",
+                   {fmt::format("{} is not within local_nets", address.value.to_string()),
+                    "name the address of this host in there"});
+    } else if (is_second) {
+      section.note(address.where, "addresses",
+                   {"there is one of this family already", "name one of each"});
+    }
+    server.addresses.push_back(address.value);
+  }
+}
+
 Parsed<EapMethod> parse_eap_method(std::string_view text) {
   if (text == "tls") return EapMethod::tls;
   if (text == "mschapv2") return EapMethod::mschapv2;
@@ -207,8 +228,15 @@ void read_server(Section& section, const Node& table, PeerDraft& draft, Secrets&
       }
     }
   }
+  read_own_addresses(section, peer.local_nets, server);
   for (const auto& address : section.list("dns", parse_address))
     server.dns.push_back(address.value);
+  for (const auto& address : section.list("wins", parse_address)) {
+    if (!address.value.is_v4()) {
+      section.note(address.where, "wins", {"NetBIOS has no IPv6", "name an IPv4 address"});
+    }
+    server.wins.push_back(address.value);
+  }
   for (auto& domain : section.list("domains", [](std::string_view text) -> Parsed<std::string> {
          if (is_name(text)) return std::string{text};
          return std::unexpected{Fault{"no domain", "write it as \"example.org\""}};

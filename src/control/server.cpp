@@ -55,6 +55,7 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::child_expiring:
     case base::EventKind::radius_server:
     case base::EventKind::user_paused:
+    case base::EventKind::user_dhcp:
     case base::EventKind::pki_fetched:
     case base::EventKind::pki_fetch_failed:
     case base::EventKind::pki_expiring:

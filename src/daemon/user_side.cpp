@@ -74,16 +74,6 @@ void UserSide::receive_accounting(int fd, radius::PortHandle port) {
 
 namespace {
 
-radius::ErrorCause cause_of(gateway::ChangeOutcome outcome) {
-  switch (outcome) {
-    case gateway::ChangeOutcome::done: return radius::ErrorCause::none;
-    case gateway::ChangeOutcome::not_found: return radius::ErrorCause::session_context_not_found;
-    case gateway::ChangeOutcome::no_group: return radius::ErrorCause::administratively_prohibited;
-    case gateway::ChangeOutcome::other_networks: return radius::ErrorCause::resources_unavailable;
-  }
-  return radius::ErrorCause::resources_unavailable;
-}
-
 template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;

@@ -55,6 +55,16 @@ bool asks_for_more(const eap::Authorization& changes) {
 
 }  // namespace
 
+ErrorCause cause_of(ChangeOutcome outcome) {
+  switch (outcome) {
+    case ChangeOutcome::done: return ErrorCause::none;
+    case ChangeOutcome::not_found: return ErrorCause::session_context_not_found;
+    case ChangeOutcome::no_group: return ErrorCause::administratively_prohibited;
+    case ChangeOutcome::other_networks: return ErrorCause::resources_unavailable;
+  }
+  return ErrorCause::resources_unavailable;
+}
+
 radius::UnixSeconds AccountingDesk::unix_now(Instant now) const {
   const auto since = unix_origin_ + now.since_origin;
   return {

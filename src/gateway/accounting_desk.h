@@ -45,6 +45,9 @@ struct ChangeSessions {
 using AccountingAction = std::variant<radius::Transmit, radius::DynamicTransmit, AskUsage,
                                       EndSessions, ChangeSessions, base::Event>;
 
+/// What a RADIUS server is answered (RFC 5176 s3.5).
+[[nodiscard]] radius::ErrorCause cause_of(ChangeOutcome outcome);
+
 class AccountingDesk {
  public:
   /// All must outlive the object. `unix_origin`: the wall-clock time (since 1970) of the instants'

@@ -73,6 +73,22 @@ void append_encrypted_dns(std::vector<wire::ConfigAttribute>& attributes, Family
   }
 }
 
+/// [MS-IKEE] s2.2.2.1: where the server itself is found in there; and NetBIOS name servers.
+void append_microsoft(std::vector<wire::ConfigAttribute>& attributes, Family family,
+                      const ike::LeaseRequest& request, const LeaseTerms& terms) {
+  const Type server =
+      family == Family::v4 ? Type::ms_internal_ip4_server : Type::ms_internal_ip6_server;
+  for (const IpAddress& own : terms.own) {
+    if (own.family() == family && asks_for(request, server)) {
+      attributes.push_back(attribute(server, own.bytes()));
+    }
+  }
+  if (family != Family::v4 || !asks_for(request, Type::internal_ip4_nbns)) return;
+  for (const IpAddress& wins : terms.wins) {
+    attributes.push_back(attribute(Type::internal_ip4_nbns, wins.bytes()));
+  }
+}
+
 /// What goes with addresses of a family; the networks only where they are fewer than all.
 void append_family(std::vector<wire::ConfigAttribute>& attributes, Family family,
                    const ike::LeaseRequest& request, const LeaseTerms& terms) {
@@ -82,6 +98,7 @@ void append_family(std::vector<wire::ConfigAttribute>& attributes, Family family
         family == Family::v4 ? Type::internal_ip4_dns : Type::internal_ip6_dns, dns.bytes()));
   }
   append_encrypted_dns(attributes, family, request, terms);
+  append_microsoft(attributes, family, request, terms);
   const Type type = family == Family::v4 ? Type::internal_ip4_subnet : Type::internal_ip6_subnet;
   if (!asks_for(request, type)) return;
   for (const Prefix& net : terms.networks) {

@@ -248,9 +248,11 @@ std::size_t Gateway::Impl::logout(const std::string& user, base::Instant now) {
 }
 
 bool Gateway::Impl::end_session(SessionId id, radius::TerminateCause cause, base::Instant now) {
-  const auto ended = sessions_.order_end(id, cause);
-  if (!ended) return false;
-  command(ike::DeleteIke{ended->connection, {}, ended->sa}, now);
+  const SessionsExpired expired = sessions_.order_end(id, cause);
+  if (expired.empty()) return false;
+  for (const SessionExpired& one : expired) {
+    command(ike::DeleteIke{one.connection, {}, one.sa}, now);
+  }
   pump(now);
   return true;
 }

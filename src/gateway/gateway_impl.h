@@ -109,6 +109,11 @@ class Gateway::Impl {
   void on_child_up(const ike::ChildUp& up, base::Instant now);
   void on_lease_request(const ike::LeaseRequest& request, base::Instant now);
   void on_lease_ended(ike::IkeSaId sa);
+  /// Where the user will ask us ourselves, who goes by `session.server` then.
+  [[nodiscard]] policy::TrafficSelectors services_for(const ike::LeaseRequest& request,
+                                                      const LeaseTerms& terms,
+                                                      Session& session) const;
+  void on_dhcp_asked(const ipsec::DhcpAsked& asked);
   void on_configured(const ike::Configured& configured);
   /// What is told of peers that have no inner addresses any more.
   void forget_inner();

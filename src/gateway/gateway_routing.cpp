@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/audit_event.h"
+#include "gateway/dhcp_answer.h"
 #include "gateway/gateway_impl.h"
 #include "gateway/translate.h"
 
@@ -223,6 +224,7 @@ void Gateway::Impl::route(Worker::News news, base::Instant now) {
       [&](const ipsec::Audited& audited) {
         emit(make_audit_event(audited, all_drops()[audited.reason]));
       },
+      [&](const ipsec::DhcpAsked& asked) { on_dhcp_asked(asked); },
   };
   std::visit(Overloaded{
                  [&](ike::PeerHeard& heard) { command(heard, now); },
@@ -284,8 +286,9 @@ void Gateway::Impl::on_lease_request(const ike::LeaseRequest& request, base::Ins
   ike::LeaseReply reply{request.sa, request.request, {}, {}, "the server is not configured"};
   if (peer != nullptr && peer->config().server) {
     const config::PeerConfig& server = peer->config();
-    const auto terms = terms_of(*config_, server, request.identity, request.grant);
+    auto terms = terms_of(*config_, server, request.identity, request.grant);
     if (terms) {
+      terms->own = server_addresses(server.server->addresses, local_addresses_, server.local_nets);
       reply = pools_.lease(request, *terms);
       if (!terms->group.empty()) reply.networks = selectors_of(terms->networks);
     } else {
@@ -300,12 +303,14 @@ void Gateway::Impl::on_lease_request(const ike::LeaseRequest& request, base::Ins
                       {},
                       reply.addresses,
                       request.grant,
+                      server.server->session_timeout,
                       now,
                       {},
+                      {},
                       {}};
-      auto& grant = session.grant;
-      if (!grant.session_timeout) grant.session_timeout = server.server->session_timeout;
-      if (!grant.idle_timeout) grant.idle_timeout = server.server->idle_timeout;
+      reply.services = services_for(request, *terms, session);
+      auto& idle = session.grant.idle_timeout;
+      if (!idle) idle = server.server->idle_timeout;
       sessions_.expect(request.sa, std::move(session));
     }
   }

@@ -50,6 +50,7 @@ std::expected<LeaseTerms, std::string> terms_of(const config::Config& config,
                    server.remote_nets,
                    server.local_nets,
                    server.server->dns,
+                   server.server->wins,
                    server.server->domains,
                    server.server->dns_encrypted};
   if (!grant.dns.empty()) terms.dns = grant.dns;

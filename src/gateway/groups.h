@@ -17,8 +17,11 @@ struct LeaseTerms {
   std::vector<base::Prefix> framed;  ///< where one that RADIUS names may be: every pool
   std::vector<base::Prefix> networks;
   std::vector<base::IpAddress> dns;
+  std::vector<base::IpAddress> wins;
   std::vector<std::string> domains;
   std::vector<wire::EncryptedDns> dns_encrypted;
+  /// As which the server is known in there, one of a family; put in by who knows the host's.
+  std::vector<base::IpAddress> own{};
 };
 
 /// The first group that names the user, or null.

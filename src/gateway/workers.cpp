@@ -32,7 +32,8 @@ policy::InstallSa copy_of(const policy::InstallSa& sa) {
           .lifetime = sa.lifetime,
           .replay_window = sa.replay_window,
           .receives_only = sa.receives_only,
-          .resource = sa.resource};
+          .resource = sa.resource,
+          .services = sa.services};
 }
 
 }  // namespace
@@ -59,6 +60,13 @@ Workers::Workers(const ipsec::EngineLimits& limits, std::span<const WorkerPorts>
     }
     workers_.push_back(std::make_unique<Worker>(each, port, crypto, inspection));
   }
+}
+
+void Workers::send(base::ByteVec packet) {
+  Worker& first = *workers_.front();
+  const base::Guard guard{first.lock()};
+  (void)first.engine().send(std::move(packet));
+  first.publish();
 }
 
 void Workers::set_policies(const std::vector<ipsec::Policy>& policies) {

@@ -41,6 +41,8 @@ class Workers {
       worker->publish();
     }
   }
+  /// A packet of our own, through the SA that the policies choose; lost where there is no room.
+  void send(base::ByteVec packet);
   [[nodiscard]] std::optional<Worker::News> poll_news(base::Instant now);
 
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(policy::ChildSaId id) const;

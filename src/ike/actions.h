@@ -141,6 +141,8 @@ struct LeaseReply {
   /// The networks of ours that the user may reach: Child SAs are narrowed to them. None: all that
   /// the connection has.
   policy::TrafficSelectors networks{};
+  /// Besides the networks: where the user asks us ourselves (policy::InstallSa).
+  policy::TrafficSelectors services{};
   bool is_refused = false;  ///< the user is not to come in at all
 };
 

@@ -44,8 +44,13 @@ TrafficSelectors leased(const ChildScene& scene, const TrafficSelectors& before)
 }
 TrafficSelectors local_of(const ChildConfig& child, const ChildScene& scene) {
   if (child.is_local_leased) return leased(scene, child.local);
-  if (!child.is_remote_leased || scene.networks.empty()) return child.local;
-  return policy::narrow({scene.networks.begin(), scene.networks.end()}, child.local);
+  if (!child.is_remote_leased) return child.local;
+  TrafficSelectors local = child.local;
+  if (!scene.networks.empty()) {
+    local = policy::narrow({scene.networks.begin(), scene.networks.end()}, child.local);
+  }
+  local.insert(local.end(), scene.services.begin(), scene.services.end());
+  return local;
 }
 TrafficSelectors remote_of(const ChildConfig& child, const ChildScene& scene) {
   return child.is_remote_leased ? leased(scene, child.remote) : child.remote;

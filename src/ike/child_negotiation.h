@@ -28,6 +28,7 @@ struct ChildScene {
   std::span<const base::IpAddress> inner{};  ///< given by the responder
   /// Of ours that a user may reach; none: all that the child has.
   std::span<const policy::TrafficSelector> networks{};
+  std::span<const policy::TrafficSelector> services{};  ///< besides them
 };
 
 /// The SA, TS and mode payloads of a message. `sa` and both `ts` must be there.

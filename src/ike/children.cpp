@@ -126,6 +126,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.replay_window = config.replay_window;
   action.receives_only = !child.sends;
   action.resource = info.resource;
+  if (config.is_remote_leased) action.services = services_;
   shared_.emit(std::move(action));
   shared_.settle(spi_in);
   if (child.is_announced) announce_child(info, replacement);

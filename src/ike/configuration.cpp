@@ -9,11 +9,19 @@ namespace {
 using Type = wire::ConfigAttributeType;
 
 /// s3.15.1: what a CFG_REQUEST of IKE_AUTH may ask us for.
-constexpr std::array supported{Type::internal_ip4_address, Type::internal_ip4_dns,
-                               Type::internal_ip4_subnet,  Type::internal_ip6_address,
-                               Type::internal_ip6_dns,     Type::internal_ip6_subnet,
-                               Type::internal_dns_domain,  Type::supported_attributes,
-                               Type::encdns_ip4,           Type::encdns_ip6};
+constexpr std::array supported{Type::internal_ip4_address,
+                               Type::internal_ip4_dns,
+                               Type::internal_ip4_subnet,
+                               Type::internal_ip6_address,
+                               Type::internal_ip6_dns,
+                               Type::internal_ip6_subnet,
+                               Type::internal_dns_domain,
+                               Type::supported_attributes,
+                               Type::encdns_ip4,
+                               Type::encdns_ip6,
+                               Type::internal_ip4_nbns,
+                               Type::ms_internal_ip4_server,
+                               Type::ms_internal_ip6_server};
 
 wire::ConfigAttribute supported_attributes() {
   wire::ConfigAttribute attribute{static_cast<std::uint16_t>(Type::supported_attributes), {}};

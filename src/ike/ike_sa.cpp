@@ -69,7 +69,7 @@ bool IkeSa::uses_udp_encap() const {
 
 ChildScene IkeSa::scene(bool in_ike_auth) const {
   return {path_,  local_behind_nat_, remote_behind_nat_, in_ike_auth, uses_udp_encap(),
-          inner_, networks_};
+          inner_, networks_,         services_};
 }
 
 void IkeSa::belong_to(ConnectionPtr connection, std::optional<policy::Identity> peer) {

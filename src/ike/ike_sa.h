@@ -534,10 +534,10 @@ class IkeSa {
   base::Instant created_at_;
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
-  AuthKind remote_kind_ = AuthKind::shared_key;  ///< how the peer proves that
-  std::string user_;                             ///< the peer, by EAP
-  std::vector<base::IpAddress> inner_;           ///< given by the responder
-  policy::TrafficSelectors networks_;            ///< of ours that the peer may reach; none: all
+  AuthKind remote_kind_ = AuthKind::shared_key;   ///< how the peer proves that
+  std::string user_;                              ///< the peer, by EAP
+  std::vector<base::IpAddress> inner_;            ///< given by the responder
+  policy::TrafficSelectors networks_, services_;  ///< see LeaseReply
   SaIndex::Entry index_entry_;
   PeerSupport support_;
   Mobility mobility_;

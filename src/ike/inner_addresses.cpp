@@ -132,6 +132,7 @@ bool IkeSa::handle_reply(LeaseReply& reply, Instant now) {
     return true;
   }
   networks_ = std::move(reply.networks);
+  services_ = std::move(reply.services);
   handshake_->lease = std::move(reply);
   request_auth(AuthStep::own, now);
   return true;

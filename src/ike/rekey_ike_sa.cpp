@@ -262,6 +262,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   user_ = old.user_;
   inner_ = old.inner_;
   networks_ = old.networks_;
+  services_ = old.services_;
   belong_to(old.connection_, old.remote_id_);
   opens_streams_ = old.opens_streams_;
   set_path(old.path_);

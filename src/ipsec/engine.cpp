@@ -131,6 +131,8 @@ std::size_t Engine::take_waiting(std::span<PacketBuffer* const> to) {
   return parts_->waiting.take(to);
 }
 
+bool Engine::send(base::ByteVec packet) { return parts_->waiting.push_own(std::move(packet)); }
+
 std::size_t Engine::take_early(std::span<OpenItem> to) { return parts_->early.take(to); }
 
 void Engine::handle_deadline(base::Instant now) {

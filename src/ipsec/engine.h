@@ -74,6 +74,9 @@ struct EngineLimits {
   /// Which of the workers this one is; empty: there are no others.
   std::optional<policy::ResourceId> resource{};
   SpdLimits spd{};
+  /// DHCP messages of one SA that become DhcpAsked notices within `dhcp_interval`.
+  std::size_t dhcp_burst_max = 8;
+  base::Duration dhcp_interval{std::chrono::seconds{10}};
   /// Packets that wait for their SA: of one child, and of all. Zero packets: none waits.
   std::size_t waiting_packets_max = 64;
   std::size_t waiting_bytes_max = std::size_t{128} << 10;
@@ -129,7 +132,12 @@ struct Audited {
   std::optional<std::uint32_t> flow_label;
   std::optional<wire::PacketSelectorFields> inner;
 };
-using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends, Audited>;
+/// What a user asks by DHCP, at one of its SA's services: the whole IP packet.
+struct DhcpAsked {
+  policy::ChildSaId id;
+  base::ByteVec packet;
+};
+using Notice = std::variant<Acquire, Expired, PeerMoved, TooBig, PeerSends, Audited, DhcpAsked>;
 
 /// What an SA sends towards until set_path_mtu() says otherwise.
 inline constexpr std::size_t path_mtu_default = 1500;
@@ -138,7 +146,7 @@ inline constexpr std::size_t path_mtu_default = 1500;
 inline constexpr std::uint32_t icmp_sequence_window = 1U << 16;
 
 /// `held`: a copy waits in the engine for its SA, or for the other fragments of its packet; see
-/// take_waiting() and take_early().
+/// take_waiting() and take_early(); or it is the control side's, see DhcpAsked.
 enum class Verdict : std::uint8_t { drop, forward, bypass, held };
 
 /// One packet from the clear side. In: an IP packet. Out, when forwarded: ESP from the SPI on, and
@@ -253,6 +261,9 @@ class Engine {
   /// Fills as many of `to` as there are and returns their number. To be called until that is zero
   /// after every install(); the rest is dropped and counted when it has waited too long.
   [[nodiscard]] std::size_t take_waiting(std::span<PacketBuffer* const> to);
+  /// A packet of our own goes the same way: what take_waiting() gives next. False: there is no
+  /// room.
+  [[nodiscard]] bool send(base::ByteVec packet);
   /// Packets that came before their SA, and shall go through open() now that it is there. Fills as
   /// many of `to` as there are, whose packets are the caller's, and returns their number.
   [[nodiscard]] std::size_t take_early(std::span<OpenItem> to);

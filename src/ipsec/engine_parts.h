@@ -26,7 +26,7 @@ struct EngineParts {
         reassembly(limits.reassembly, drops),
         policy(spd),
         outbound(limits, rng, spd, sad, notices, waiting, reassembly, audit, drops),
-        inbound(limits.clamp_mss, policy, sad, early, notices, audit, drops) {}
+        inbound(limits, policy, sad, early, notices, audit, drops) {}
   EngineParts(const EngineParts&) = delete;
   EngineParts& operator=(const EngineParts&) = delete;
 

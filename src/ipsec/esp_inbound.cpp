@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <expected>
+#include <utility>
 
 #include "ipsec/ah_mask.h"
 #include "ipsec/beet.h"
@@ -12,6 +13,7 @@
 #include "ipsec/spd.h"
 #include "ipsec/transport.h"
 #include "wire/checksum.h"
+#include "wire/dhcp.h"
 #include "wire/esp.h"
 #include "wire/ip.h"
 
@@ -81,9 +83,10 @@ void set_tos(base::MutBytes ip_packet, std::uint8_t tos) {
 
 }  // namespace
 
-EspInbound::EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, EarlyPackets& early,
-                       Notices& notices, Audit& audit, base::DropCounters& drops)
-    : clamp_mss_(clamp_mss),
+EspInbound::EspInbound(const EngineLimits& limits, InboundPolicy& policy, Sad& sad,
+                       EarlyPackets& early, Notices& notices, Audit& audit,
+                       base::DropCounters& drops)
+    : limits_(limits),
       policy_(policy),
       sad_(sad),
       early_(early),
@@ -289,18 +292,18 @@ void EspInbound::unwrap_all(base::Instant now) {
   }
 }
 
-void EspInbound::deliver_all() {
+void EspInbound::deliver_all(base::Instant now) {
   // Both only grow, so their sum never repeats.
   const std::uint64_t generation = sad_.generation() + policy_.generation();
   bool is_flow_known = false;
   for (const Opened& opened : opened_.all()) {
     if (!check_fragment(opened)) continue;
     is_flow_known = (is_flow_known && opened.follows) || is_known(opened, generation);
-    if (!is_flow_known && !check_new_flow(opened, generation)) continue;
+    if (!is_flow_known && !check_new_flow(opened, generation, now)) continue;
     if (!merge_headers(opened)) continue;
     OpenItem& item = *opened.item;
     Sa& sa = *opened.sa;
-    if (opened.inner.is_syn && clamp_mss_ && sa.clamp_mss) {
+    if (opened.inner.is_syn && limits_.clamp_mss && sa.clamp_mss) {
       clamp_packet_mss(item.packet->bytes(), sa.inner_mtu);
     }
     item.verdict = Verdict::forward;
@@ -402,7 +405,7 @@ inline bool EspInbound::is_known(const Opened& opened, std::uint64_t generation)
   return known != nullptr && known->sa == opened.sa;
 }
 
-bool EspInbound::check_new_flow(const Opened& opened, std::uint64_t generation) {
+bool EspInbound::check_new_flow(const Opened& opened, std::uint64_t generation, base::Instant now) {
   OpenItem& item = *opened.item;
   Sa& sa = *opened.sa;
   const auto fields = wire::selector_fields(item.packet->bytes());
@@ -414,8 +417,35 @@ bool EspInbound::check_new_flow(const Opened& opened, std::uint64_t generation) 
     }
     return !reason.has_value() || refuse(item, sa, *reason);
   }
+  // Such a flow is never kept, so that others cost nothing.
+  const bool is_for_us =
+      sa.has_services &&
+      policy::matches_any(sa.params.services, fields->destination, fields->protocol,
+                          fields->has_ports, fields->destination_port);
+  if (is_for_us) {
+    hand_over(item, sa, *fields, now);
+    return false;
+  }
   flows_.insert(opened.inner.flow, generation, {nullptr, &sa});
   return true;
+}
+
+void EspInbound::hand_over(OpenItem& item, Sa& sa, const wire::PacketSelectorFields& fields,
+                           base::Instant now) {
+  const bool is_dhcp = fields.protocol == wire::ip_protocol::udp && fields.has_ports &&
+                       fields.destination_port == wire::dhcp_server_port;
+  if (!is_dhcp) return drop(item, &sa, DropReason::esp_service);
+  if (now - sa.dhcp_since >= limits_.dhcp_interval) {
+    sa.dhcp_since = now;
+    sa.dhcp_count = 0;
+  }
+  const bool is_handed = sa.dhcp_count < limits_.dhcp_burst_max &&
+                         notices_.dhcp_asked(sa.id, std::as_const(*item.packet).bytes());
+  if (!is_handed) return drop(item, &sa, DropReason::esp_service);
+  ++sa.dhcp_count;
+  item.verdict = Verdict::held;
+  item.sa = sa.id;
+  sa.in.add(item.packet->size());
 }
 
 inline bool EspInbound::merge_headers(const Opened& opened) {

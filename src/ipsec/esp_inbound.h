@@ -27,8 +27,8 @@ class EspInbound {
   static constexpr std::uint32_t resync_failures = 64;
   static constexpr std::uint32_t resync_wraps_max = 16;
 
-  EspInbound(bool clamp_mss, InboundPolicy& policy, Sad& sad, EarlyPackets& early, Notices& notices,
-             Audit& audit, base::DropCounters& drops);
+  EspInbound(const EngineLimits& limits, InboundPolicy& policy, Sad& sad, EarlyPackets& early,
+             Notices& notices, Audit& audit, base::DropCounters& drops);
 
   template <class Watch = Unwatched>
   void run(std::span<OpenItem> items, base::Instant now, Watch watch = {});
@@ -70,7 +70,7 @@ class EspInbound {
   void prepare_all(base::Instant now);
   void open_all();
   void unwrap_all(base::Instant now);
-  void deliver_all();
+  void deliver_all(base::Instant now);
 
   /// Of a whole packet; null when that is not what it should be. ESP then stands at the front.
   [[nodiscard]] const Whole* read_headers(OpenItem& item);
@@ -97,7 +97,11 @@ class EspInbound {
   // What the SA delivers must lie within the selectors that were negotiated for it.
   [[nodiscard]] bool check_fragment(const Opened& opened);
   [[nodiscard]] bool is_known(const Opened& opened, std::uint64_t generation) const;
-  [[nodiscard]] bool check_new_flow(const Opened& opened, std::uint64_t generation);
+  [[nodiscard]] bool check_new_flow(const Opened& opened, std::uint64_t generation,
+                                    base::Instant now);
+  /// Of a packet for us ourselves, which never goes on.
+  void hand_over(OpenItem& item, Sa& sa, const wire::PacketSelectorFields& fields,
+                 base::Instant now);
   /// What of the outer header goes on in the inner one.
   [[nodiscard]] bool merge_headers(const Opened& opened);
   void note_path(const OpenItem& item, Sa& sa);
@@ -108,7 +112,7 @@ class EspInbound {
     return false;
   }
 
-  bool clamp_mss_;
+  const EngineLimits limits_;
   InboundPolicy& policy_;
   Sad& sad_;
   EarlyPackets& early_;
@@ -141,7 +145,7 @@ void EspInbound::run(std::span<OpenItem> items, base::Instant now, Watch watch) 
     watch.passed(BurstStage::crypto);
     unwrap_all(now);
     watch.passed(BurstStage::unwrap);
-    deliver_all();
+    deliver_all(now);
     watch.passed(BurstStage::policy);
     items = items.subspan(count);
   }

@@ -24,6 +24,9 @@ class Notices {
     return queue_.push(PeerMoved{id, path});
   }
   [[nodiscard]] bool peer_sends(policy::ChildSaId id) { return queue_.push(PeerSends{id}); }
+  [[nodiscard]] bool dhcp_asked(policy::ChildSaId id, base::Bytes packet) {
+    return queue_.push(DhcpAsked{id, base::to_vec(packet)});
+  }
   /// Lost when the queue is full: the drop is counted all the same.
   void audited(Audited event) { (void)queue_.push(std::move(event)); }
   /// At most as often as AcquireTimes says.

@@ -55,6 +55,7 @@ Sa::Sa(policy::InstallSa params_in, const crypto::EncrInfo& encr,
   if (lifetime.hard_time.has_value()) hard_at = now + *lifetime.hard_time;
   ends_at = hard_at.value_or(never);
   is_for_fragments = ipsec::is_for_fragments(params.local, params.remote);
+  has_services = !params.services.empty();
   update_path();
 }
 

@@ -126,6 +126,7 @@ struct alignas(64) Sa {
   bool hard_announced = false;
   bool clamp_mss = true;
   bool is_for_fragments = false;  ///< among others
+  bool has_services = false;
   policy::OuterHeader outer;
   std::uint32_t flow_label = 0;  ///< where none is copied
   base::Spi spi_out;
@@ -160,6 +161,9 @@ struct alignas(64) Sa {
   base::DropCounters drops;
   /// The endpoint last announced as PeerMoved, so that it is announced once.
   std::optional<base::Path> moved_to;
+  /// DhcpAsked notices since then.
+  base::Instant dhcp_since;
+  std::size_t dhcp_count = 0;
   std::optional<base::Instant> soft_at;
   std::optional<base::Instant> hard_at;
   std::uint64_t rank = 0;          ///< the newer, the higher

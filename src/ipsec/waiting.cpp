@@ -50,11 +50,11 @@ void WaitingPackets::release(const ChildName& child, const CanGo& can_go, const 
   if (found->second.packets.empty()) queues_.erase(found);
 }
 
-bool WaitingPackets::push_reassembled(base::ByteVec packet) {
-  if (!has_room(packet.size())) return false;
+bool WaitingPackets::push(Copy packet) {
+  if (!has_room(packet.bytes.size())) return false;
   ++packets_;
-  bytes_ += packet.size();
-  ready_.push_back({std::move(packet), true});
+  bytes_ += packet.bytes.size();
+  ready_.push_back(std::move(packet));
   return true;
 }
 

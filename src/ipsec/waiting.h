@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 
 #include "base/drops.h"
 #include "ipsec/engine.h"
@@ -31,7 +32,11 @@ class WaitingPackets {
   using Ask = std::function<void(const wire::PacketSelectorFields&)>;
   void release(const ChildName& child, const CanGo& can_go, const Ask& ask);
   /// Marks a packet to be taken that was put together of fragments. False when there is no room.
-  [[nodiscard]] bool push_reassembled(base::ByteVec packet);
+  [[nodiscard]] bool push_reassembled(base::ByteVec packet) {
+    return push({std::move(packet), true});
+  }
+  /// The same for one that we have made.
+  [[nodiscard]] bool push_own(base::ByteVec packet) { return push({std::move(packet), false}); }
   /// Copies marked packets to `to`; how many there were.
   [[nodiscard]] std::size_t take(std::span<PacketBuffer* const> to);
   [[nodiscard]] bool has_released() const { return !ready_.empty(); }
@@ -57,6 +62,7 @@ class WaitingPackets {
   };
 
   [[nodiscard]] bool has_room(std::size_t size) const;
+  [[nodiscard]] bool push(Copy packet);
   void forget(std::size_t size);
 
   EngineLimits limits_;

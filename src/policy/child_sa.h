@@ -106,6 +106,8 @@ struct InstallSa {
   bool receives_only = false;
   /// Whose outbound traffic this SA is for; empty: everybody's who has none of his own.
   std::optional<ResourceId> resource{};
+  /// Where a user asks us ourselves: what arrives for these is for the control side.
+  TrafficSelectors services{};
 };
 
 struct RemoveSa {

@@ -16,10 +16,13 @@ constexpr std::array rows = {
     ProductRow{libreswan, "libreswan", "Libreswan"},
     ProductRow{
         windows, "windows", "Windows",
-        Quirks{.peer_rekeys_ike = true, .peer_rekeys_children = true, .no_pfs = true},
+        Quirks{.peer_rekeys_ike = true,
+               .peer_rekeys_children = true,
+               .no_pfs = true,
+               .asks_dhcp = true},
         "It refuses a key exchange that it has not configured when a Child SA is rekeyed, "
         "goes back to MODP-1024 when we rekey the IKE SA, and refuses our rekeys of Child SAs "
-        "behind a NAT."},
+        "behind a NAT. It learns by DHCP inside the tunnel which networks it may reach."},
     ProductRow{apple, "apple", "Apple", Quirks{.no_pfs = true},
                "Without EnablePFS in its profile it ends the tunnel when a rekey has a key "
                "exchange."},

@@ -31,7 +31,7 @@ enum class Product : std::uint8_t {
   cloudflare,
 };
 
-/// What we do not do with a product although we could.
+/// What we do otherwise with a product.
 struct Quirks {
   /// As the responder we leave rekeys of the IKE SA to the peer, up to the hard lifetime.
   bool peer_rekeys_ike = false;
@@ -41,6 +41,9 @@ struct Quirks {
   bool no_mobike = false;  ///< neither offered nor accepted
   bool no_fragmentation = false;  ///< of IKE messages
   bool no_esn = false;            ///< where our offers may do without
+  /// As our user it asks by DHCP, at the broadcast address, which networks it may reach: its Child
+  /// SAs hold that address too.
+  bool asks_dhcp = false;
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
 

@@ -382,6 +382,62 @@ def strongswan_ttls(users, options):
                     EAP_PLUGINS + "eap-tls eap-ttls ")
 
 
+def by_hand(users, method, inner, *arguments, more="", password=PASSWORD):
+    """wpa_supplicant's EAP client, which has no IKE, behind an IKE made by hand."""
+    users.server(f'eap = ["{method}"]\n{more}')
+    folder = users.lab.folder
+    (folder / "ca.pem").write_text(users.authority.pem)
+    conf = folder / "network.conf"
+    conf.write_text(f"""network={{
+  key_mgmt=IEEE8021X
+  eapol_flags=0
+  eap={method.upper()}
+  identity="{USER}"
+  anonymous_identity="anonymous"
+  password="{password}"
+  ca_cert="{folder}/ca.pem"
+  {'phase1="peapver=0"' if method == "peap" else ""}
+  phase2="{inner}"
+}}
+""")
+    script = Path(__file__).resolve().parent / "by_hand.py"
+    done = users.net.gw_a.run("/usr/bin/python3", str(script), users.net.OUTER_B, str(conf),
+                              *arguments, check=False)
+    log = Path(f"{conf}.log")
+    said = f"{done.stdout}{done.stderr}\n{log.read_text()[-3000:] if log.exists() else ''}"
+    check(done.returncode == 0, said, users.ours)
+    return done.stdout.splitlines()
+
+
+def wpa_peap(users, options):
+    said = by_hand(users, "peap", "auth=MSCHAPV2")
+    check("given 10.9.0.1" in said, f"{said}", users.ours)
+    check(users.ours.status("users")["users"][0]["user"] == USER, "the user's name", users.ours)
+
+
+def wpa_peap_wrong_password(users, options):
+    said = by_hand(users, "peap", "auth=MSCHAPV2", password="battery staple")
+    check(said == ["refused"], f"{said}", users.ours)
+    check(not users.ours.status("users")["children"], "a wrong password came in", users.ours)
+
+
+def wpa_ttls(users, options):
+    said = by_hand(users, "ttls", "auth=PAP")
+    check("given 10.9.0.1" in said, f"{said}", users.ours)
+    check(users.ours.status("users")["users"][0]["user"] == USER, "the user's name", users.ours)
+
+
+def windows_dhcp(users, options):
+    """One that looks like Windows asks inside its tunnel which networks it may reach."""
+    said = by_hand(users, "peap", "auth=MSCHAPV2", "--windows", more='wins = ["10.2.0.44"]\n')
+    own = "0a0200" + "01"
+    for line in ("given 10.9.0.1", "server 10.2.0.1", "dhcp 6 0a02000a", f"dhcp 54 {own}",
+                 "dhcp 44 0a02002c", "dhcp 15 " + b"corp.example".hex(),
+                 "dhcp 121 180a020000000000", "dhcp 249 180a020000000000"):
+        check(line in said, f"{line} is not in {said}", users.ours)
+    check("told its networks by DHCP" in users.ours.log, "the event", users.ours)
+
+
 def strongswan_server(users, remote, secrets, ours, certificate=None):
     server_certificate, key = users.authority.issue(SERVER, server=True)
     conf = connection(f"auth = pubkey\n certs = server.pem\n id = {SERVER}", remote,
@@ -541,7 +597,8 @@ def groups(users, options):
 CASES = [renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
          strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
-         radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords]
+         radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords,
+         wpa_peap, wpa_peap_wrong_password, wpa_ttls, windows_dhcp]
 
 
 def main():

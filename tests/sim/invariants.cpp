@@ -35,6 +35,8 @@ bool are_single_hosts(const policy::TrafficSelectors& selectors) {
   return std::ranges::all_of(selectors, [](const auto& ts) { return ts.first == ts.last; });
 }
 
+const base::Prefix broadcast{base::IpAddress::highest(base::Family::v4), 32};
+
 }  // namespace
 
 // ---- AUTH
@@ -143,8 +145,11 @@ void StateChecker::check_selectors(const Seen& seen, const gateway::PeerStatus& 
   const bool has_local = !is_host && config.kind != config::PeerKind::client;
   for (const gateway::ChildStatus& child : peer.children) {
     // A host is its own address, and so is a user's inner one.
-    bool is_within = has_local ? policy::contains(selectors_of(config.local_nets), child.sa.local)
-                               : are_single_hosts(child.sa.local);
+    policy::TrafficSelectors local = selectors_of(config.local_nets);
+    // Where a Windows asks us by DHCP.
+    if (config.server) local.push_back(policy::TrafficSelector::from_prefix(broadcast));
+    bool is_within =
+        has_local ? policy::contains(local, child.sa.local) : are_single_hosts(child.sa.local);
     is_within = is_within &&
                 (is_host || policy::contains(selectors_of(config.remote_nets), child.sa.remote));
     if (is_host || config.kind == config::PeerKind::server) {

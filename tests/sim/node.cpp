@@ -17,11 +17,19 @@ constexpr std::uint16_t natt_port = 4500;
 /// Of the sockets towards RADIUS servers.
 constexpr std::uint16_t radius_source_port = 30000;
 constexpr std::uint16_t radius_source_ports = 16;
+/// And towards those that take accounting.
+constexpr std::uint16_t accounting_source_port = radius_source_port + radius_source_ports;
+/// Of the instants' origin, since 1970.
+constexpr base::Duration unix_origin = std::chrono::seconds{1'700'000'000};
 
-bool is_from_radius(const Datagram& datagram) {
+bool is_to(const Datagram& datagram, std::uint16_t first_port) {
   const std::uint16_t port = datagram.destination.port;
-  return datagram.carrier == Carrier::udp && port >= radius_source_port &&
-         port < radius_source_port + radius_source_ports;
+  return datagram.carrier == Carrier::udp && port >= first_port &&
+         port < first_port + radius_source_ports;
+}
+
+radius::PortHandle handle_of(const Datagram& datagram, std::uint16_t first_port) {
+  return {static_cast<std::uint16_t>(datagram.destination.port - first_port)};
 }
 
 template <class... Handlers>
@@ -61,6 +69,7 @@ std::shared_ptr<const config::Config> Node::make_config() const {
     config->users[name] = std::make_shared<const base::SecretBytes>(base::as_bytes(password));
   }
   config->radius = radius;
+  config->groups = groups;
   config->store = std::make_shared<gateway::test::FakeStore>();
   std::sort(config->peers.begin(), config->peers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -76,6 +85,7 @@ void Node::start() {
   desk_ = std::make_unique<gateway::EapDesk>(
       gateway::EapDesk::Ports{.crypto = world_->legacy_, .rng = *rng_});
   proofs_ = std::make_unique<gateway::ProofDesk>(&world_->pki_);
+  accounting_ = std::make_unique<gateway::AccountingDesk>(world_->legacy_, *rng_, unix_origin);
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);
   reload();
   tell_addresses();
@@ -98,6 +108,7 @@ void Node::reload() {
   const auto config = make_config();
   keyholder_.apply(config);
   desk_->apply(config, world_->now_);
+  accounting_->apply(config, world_->now_);
   proofs_->apply(config);
   gateway_->apply(config, world_->now_);
   drain();
@@ -181,7 +192,7 @@ void Node::drain() {
       perform(std::move(*action));
       continue;
     }
-    if (!drain_desk() && !protect_released() && !open_early()) break;
+    if (!drain_desk() && !drain_accounting() && !protect_released() && !open_early()) break;
   }
   draining_ = false;
 }
@@ -208,9 +219,53 @@ bool Node::drain_desk() {
   return false;
 }
 
+bool Node::drain_accounting() {
+  const base::Instant now = world_->now_;
+  auto action = accounting_->poll_action();
+  if (!action) return false;
+  std::visit(Overloaded{
+                 [&](radius::Transmit& transmit) {
+                   const auto port =
+                       static_cast<std::uint16_t>(accounting_source_port + transmit.port.value);
+                   world_->transmit(
+                       *this,
+                       {Carrier::udp, {address_, port}, transmit.to, std::move(transmit.datagram)});
+                 },
+                 [&](radius::DynamicTransmit& transmit) {
+                   world_->transmit(*this, {Carrier::udp,
+                                            {address_, radius_coa_port},
+                                            transmit.to,
+                                            std::move(transmit.datagram)});
+                 },
+                 [&](const gateway::AskUsage& ask) {
+                   if (const auto usage = gateway_->session_usage(ask.session)) {
+                     accounting_->handle_usage(ask.session, *usage, now);
+                   }
+                 },
+                 [&](const gateway::EndSessions& end) {
+                   for (const gateway::SessionId session : end.sessions) {
+                     (void)gateway_->end_session(session, radius::TerminateCause::admin_reset, now);
+                   }
+                   accounting_->answer(end.request, radius::ErrorCause::none);
+                 },
+                 [&](const gateway::ChangeSessions& change) {
+                   auto outcome = gateway::ChangeOutcome::done;
+                   for (const gateway::SessionId session : change.sessions) {
+                     const auto one = gateway_->change_session(session, change.change, now);
+                     if (outcome == gateway::ChangeOutcome::done) outcome = one;
+                   }
+                   accounting_->answer(change.request, gateway::cause_of(outcome));
+                 },
+                 [&](base::Event& event) { perform_event(std::move(event)); },
+             },
+             *action);
+  return true;
+}
+
 void Node::set_inner(const gateway::SetInner& inner) {
   given_.reset();
   if (!inner.addresses.empty()) given_ = inner.addresses.front();
+  dns_ = inner.dns;
 }
 
 void Node::perform_event(base::Event event) {
@@ -256,8 +311,14 @@ void Node::perform(gateway::Action action) {
                  [&](const ike::EapEnded& ended) { desk_->end(ended.sa); },
                  [&](const gateway::SetInner& inner) { set_inner(inner); },
                  [](const gateway::KeepLease&) {},
-                 [](const gateway::SessionUp&) {},
-                 [](const gateway::SessionDown&) {},
+                 [&](const gateway::SessionUp& up) {
+                   begun_.push_back(up.session);
+                   accounting_->handle(up, now);
+                 },
+                 [&](const gateway::SessionDown& down) {
+                   ended_.push_back(down);
+                   accounting_->handle(down, now);
+                 },
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
                    ++route_changes_;
@@ -363,10 +424,18 @@ void Node::perform_auth(const ike::AuthRequest& request) {
 
 void Node::handle(const Datagram& datagram) {
   if (!is_awake()) return;
-  if (is_from_radius(datagram)) {
-    const auto port = static_cast<std::uint16_t>(datagram.destination.port - radius_source_port);
-    desk_->handle_datagram(radius::PortHandle{port}, datagram.source, datagram.payload,
-                           world_->now_);
+  if (is_to(datagram, radius_source_port)) {
+    desk_->handle_datagram(handle_of(datagram, radius_source_port), datagram.source,
+                           datagram.payload, world_->now_);
+    return drain();
+  }
+  if (is_to(datagram, accounting_source_port)) {
+    accounting_->handle_datagram(handle_of(datagram, accounting_source_port), datagram.source,
+                                 datagram.payload, world_->now_);
+    return drain();
+  }
+  if (datagram.carrier == Carrier::udp && datagram.destination.port == radius_coa_port) {
+    accounting_->handle_dynamic(datagram.source, datagram.payload, world_->now_);
     return drain();
   }
   const base::Path path{
@@ -487,6 +556,9 @@ std::optional<base::Instant> Node::poll_deadline() const {
   if (const auto own = proofs_->poll_deadline(); own && (!first || own->at < *first)) {
     first = own->at;
   }
+  if (const auto own = accounting_->poll_deadline(); own && (!first || own->at < *first)) {
+    first = own->at;
+  }
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {
     const auto own = gateway_->worker(i).next_deadline();
     if (own && (!first || *own < *first)) first = own;
@@ -499,6 +571,7 @@ void Node::handle_deadline() {
   if (const auto desk = desk_->poll_deadline(); desk && desk->at <= world_->now_) {
     desk_->handle_deadline(world_->now_);
   }
+  accounting_->handle_deadline(world_->now_);
   proofs_->handle_deadline(world_->now_, pki::UnixTime{});
   settle_proofs();
   for (std::size_t i = 0; i < gateway_->worker_count(); ++i) {

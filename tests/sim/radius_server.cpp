@@ -20,7 +20,39 @@ std::optional<eap::Password> RadiusServer::Users::find(std::string_view user) co
   return eap::Cleartext{base::SecretBytes{base::as_bytes(found->second)}};
 }
 
+void RadiusServer::ask(const base::IpAddress& nas, radius::Code code, const Fill& fill) {
+  constexpr std::uint16_t port = 40000;
+  radius::PacketBuilder out{code, ++asked_};
+  const auto since = world_->now().since_origin + std::chrono::seconds{1'700'000'000};
+  out.add_u32(
+      radius::AttributeType::event_timestamp,
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count()));
+  fill(out);
+  world_->transmit(id_, {Carrier::udp,
+                         {address_, port},
+                         {nas, radius_coa_port},
+                         out.seal_hashed_request(world_->legacy(), secret()).value()});
+}
+
+void RadiusServer::handle_accounting(const Datagram& datagram) {
+  const auto request = radius::PacketView::decode(datagram.payload);
+  if (!request) return;
+  const auto [known, is_new] = answered_.try_emplace({datagram.source, request->authenticator});
+  if (is_new) {
+    accounted_.push_back(request->find_u32(radius::AttributeType::acct_status_type).value_or(0));
+    radius::PacketBuilder out{radius::Code::accounting_response, request->identifier};
+    known->second = out.seal_answer(world_->legacy(), secret(), request->authenticator).value();
+  }
+  world_->transmit(id_, {Carrier::udp, datagram.destination, datagram.source, known->second});
+}
+
 void RadiusServer::handle(const Datagram& datagram) {
+  if (datagram.source.port == radius_coa_port) {
+    const auto answer = radius::PacketView::decode(datagram.payload);
+    if (answer) answers_.push_back(answer->code);
+    return;
+  }
+  if (datagram.destination.port == radius_accounting_port) return handle_accounting(datagram);
   ++requests_;
   if (is_silent) return;
   const auto request = radius::PacketView::decode(datagram.payload);
@@ -84,6 +116,10 @@ base::ByteVec RadiusServer::answer(const radius::PacketView& request, eap::Step 
   }
   return seal(radius::Code::access_accept, success->packet, [&](radius::PacketBuilder& out) {
     out.add_text(radius::AttributeType::user_name, success->outcome.identity);
+    for (const std::string& one : filters) out.add_text(radius::AttributeType::filter_id, one);
+    if (session_timeout_seconds) {
+      out.add_u32(radius::AttributeType::session_timeout, *session_timeout_seconds);
+    }
     const base::Bytes msk = success->outcome.msk.reveal();
     const auto add_key = [&](radius::MicrosoftType type, std::uint16_t salt, base::Bytes key) {
       const auto sealed =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "eap/client.h"
 #include "ike/messages.h"
 #include "ike/nat_detection.h"
@@ -15,15 +16,19 @@ using wire::NotifyType;
 
 constexpr base::Duration patience = 5s;
 
-wire::SaPayload proposals(const std::vector<std::string>& texts, wire::ProtocolId protocol,
-                          base::Bytes spi, bool with_ke) {
+policy::Offers offers_of(const std::vector<std::string>& texts, wire::ProtocolId protocol) {
   policy::Offers offers;
   for (const std::string& text : texts) {
     offers.push_back(policy::parse_offer(text, protocol, policy::Compat::legacy).value());
     // No product but ours speaks of both sizes of sequence numbers unasked.
     if (protocol == wire::ProtocolId::esp) offers.back().esn = {false};
   }
-  return policy::to_wire(offers, spi, with_ke);
+  return offers;
+}
+
+wire::SaPayload proposals(const std::vector<std::string>& texts, wire::ProtocolId protocol,
+                          base::Bytes spi, bool with_ke) {
+  return policy::to_wire(offers_of(texts, protocol), spi, with_ke);
 }
 
 crypto::KeGroup first_group(const std::vector<std::string>& texts) {
@@ -35,7 +40,10 @@ crypto::KeGroup first_group(const std::vector<std::string>& texts) {
 }  // namespace
 
 Visitor::Visitor(World& world, Node& server, Habits habits)
-    : world_(world), server_(server), habits_(std::move(habits)) {}
+    : world_(world),
+      server_(server),
+      habits_(std::move(habits)),
+      engine_({}, world.rng(), world.crypto()) {}
 
 std::shared_ptr<Visitor> Visitor::make(World& world, Node& server, Habits habits) {
   std::shared_ptr<Visitor> visitor{new Visitor{world, server, std::move(habits)}};
@@ -68,6 +76,9 @@ void Visitor::send(base::ByteVec message) {
 }
 
 void Visitor::hear(const Datagram& datagram) {
+  const bool is_esp = is_at_4500_ && datagram.payload.size() > 4 &&
+                      base::load_be<std::uint32_t>(datagram.payload.data()) != 0;
+  if (is_esp) return hear_esp(datagram.payload);
   const base::Bytes message = base::Bytes{datagram.payload}.subspan(is_at_4500_ ? 4 : 0);
   base::Reader in{message};
   const auto header = wire::IkeHeader::decode(in);
@@ -147,12 +158,7 @@ bool Visitor::take_init(crypto::KeyExchange& ke) {
   answer_ = message.payloads;
   const auto* const sa = wire::find<wire::SaPayload>(answer_);
   if (sa == nullptr) return false;
-  policy::Offers offers;
-  for (const std::string& text : habits_.ike) {
-    offers.push_back(
-        policy::parse_offer(text, wire::ProtocolId::ike, policy::Compat::legacy).value());
-  }
-  suite_ = policy::accept_ike(*sa, offers).value().suite;
+  suite_ = policy::accept_ike(*sa, offers_of(habits_.ike, wire::ProtocolId::ike)).value().suite;
   spi_r_ = message.header.spi_r;
   nonce_r_ = wire::find<wire::NoncePayload>(answer_)->data;
   const auto secret = ke.derive(wire::find<wire::KePayload>(answer_)->data).value();
@@ -221,8 +227,63 @@ bool Visitor::come_in(const std::string& user, const std::string& password) {
   for (const wire::ConfigAttribute& attribute : config->attributes) {
     if (attribute.type == 1) given_ = base::IpAddress::from_bytes(attribute.value);
   }
-  return !refusal(answer_);
+  if (refusal(answer_)) return false;
+  install_child();
+  return true;
 }
+
+// ---- The tunnel
+
+void Visitor::install_child() {
+  const auto* const sa = wire::find<wire::SaPayload>(answer_);
+  const auto choice =
+      policy::accept_child(*sa, offers_of(habits_.esp, wire::ProtocolId::esp), true).value();
+  auto keys =
+      ike::derive_child_keys(*prf_, choice.suite, keys_.sk_d, {}, nonce_i_, nonce_r_).value();
+  local_ = policy::from_wire(*wire::find_ts(answer_, true));
+  remote_ = policy::from_wire(*wire::find_ts(answer_, false));
+  policy::InstallSa install;
+  install.id = {1};
+  install.connection = install.child = habits_.name;
+  install.suite = choice.suite;
+  install.spi_in = spi_in_;
+  install.spi_out = ike::child_spi(choice.peer_spi).value();
+  install.keys_in = std::move(keys.responder_to_initiator);
+  install.keys_out = std::move(keys.initiator_to_responder);
+  install.path = path();
+  install.udp_encap = is_at_4500_;
+  install.local = local_;
+  install.remote = remote_;
+  const bool is_installed = engine_.install(std::move(install), world_.now()).has_value();
+  CAPONIER_ASSERT(is_installed);
+  engine_.set_policies(
+      {{ipsec::PolicyAction::protect, habits_.name, habits_.name, local_, remote_}});
+}
+
+void Visitor::send_inside(base::Bytes packet) {
+  ipsec::PacketBuffer buffer;
+  buffer.assign(packet);
+  ipsec::ProtectItem item;
+  item.packet = &buffer;
+  engine_.protect({&item, 1}, world_.now());
+  if (item.verdict != ipsec::Verdict::forward) return;
+  world_.transmit(host_, {Carrier::udp, path().local, path().remote,
+                          base::to_vec(std::as_const(buffer).bytes())});
+}
+
+void Visitor::hear_esp(base::Bytes esp) {
+  ipsec::PacketBuffer buffer;
+  buffer.assign(esp);
+  ipsec::OpenItem item;
+  item.packet = &buffer;
+  item.path = path();
+  engine_.open({&item, 1}, world_.now());
+  if (item.verdict == ipsec::Verdict::forward) {
+    received_.push_back(base::to_vec(std::as_const(buffer).bytes()));
+  }
+}
+
+policy::TrafficSelectors Visitor::selectors(bool ours) const { return ours ? local_ : remote_; }
 
 Payloads Visitor::ask(ExchangeType exchange, const Payloads& payloads) {
   const auto inner =

@@ -10,6 +10,7 @@
 
 #include "ike/keys.h"
 #include "ike/protection.h"
+#include "ipsec/engine.h"
 #include "sim/world.h"
 
 namespace caponier::sim {
@@ -59,6 +60,12 @@ class Visitor {
     return asked_;
   }
   [[nodiscard]] const policy::IkeSuite& suite() const { return suite_; }
+  /// An IP packet into the tunnel, through the first Child SA.
+  void send_inside(base::Bytes packet);
+  /// What has come out of it.
+  [[nodiscard]] const std::vector<base::ByteVec>& received() const { return received_; }
+  /// Ours and theirs, of the first Child SA.
+  [[nodiscard]] policy::TrafficSelectors selectors(bool ours) const;
 
  private:
   Visitor(World& world, Node& server, Habits habits);
@@ -66,6 +73,8 @@ class Visitor {
   bool take_init(crypto::KeyExchange& ke);
   [[nodiscard]] Payloads first_auth() const;
   void hear(const Datagram& datagram);
+  void hear_esp(base::Bytes esp);
+  void install_child();
   void answer_request(const wire::IkeHeader& header, const Datagram& datagram);
   void send(base::ByteVec message);
   [[nodiscard]] wire::IkeHeader header(wire::ExchangeType exchange, std::uint32_t id) const;
@@ -89,6 +98,9 @@ class Visitor {
   base::Spi spi_in_{0x1000};
   std::optional<base::IpAddress> given_;
   std::vector<std::pair<wire::ExchangeType, Payloads>> asked_;
+  ipsec::Engine engine_;
+  policy::TrafficSelectors local_, remote_;
+  std::vector<base::ByteVec> received_;
 };
 
 /// Out of the box.

@@ -182,6 +182,8 @@ RadiusServer& World::add_radius(Node& server) {
     server.radius->secret = secret(std::string{radius_secret});
   }
   server.radius->servers.push_back(added.endpoint());
+  server.radius->coa = base::Endpoint{server.address(), radius_coa_port};
+  server.radius->coa_clients.push_back(address);
   return added;
 }
 

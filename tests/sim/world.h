@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "crypto/openssl/legacy.h"
+#include "gateway/accounting_desk.h"
 #include "gateway/eap_desk.h"
 #include "gateway/gateway.h"
 #include "gateway/keyholder.h"
@@ -94,6 +95,8 @@ class Node {
   /// The host inside, or the address that a server has given us.
   [[nodiscard]] const base::IpAddress& inner() const { return given_ ? *given_ : inner_; }
   [[nodiscard]] const std::optional<base::IpAddress>& given() const { return given_; }
+  /// The DNS servers that went with it.
+  [[nodiscard]] const std::vector<base::IpAddress>& dns() const { return dns_; }
   /// The options of the next start().
   gateway::GatewayOptions options;
   /// Edit, then reload().
@@ -101,6 +104,7 @@ class Node {
   /// Of our own server, with their passwords.
   std::map<std::string, std::string> users;
   std::optional<config::RadiusConfig> radius;  ///< instead of them
+  std::vector<config::GroupConfig> groups;
   bool allow_key_export = false;
   bool audit = true;
   config::Unmatched unmatched = config::Unmatched::pass;
@@ -147,6 +151,9 @@ class Node {
   [[nodiscard]] std::uint64_t icmp_errors() const { return icmp_errors_; }
   /// EAP conversations under way.
   [[nodiscard]] std::size_t eap_conversations() const { return is_running() ? desk_->size() : 0; }
+  /// Of users, as a server tells of them.
+  [[nodiscard]] const std::vector<gateway::Session>& sessions_begun() const { return begun_; }
+  [[nodiscard]] const std::vector<gateway::SessionDown>& sessions_ended() const { return ended_; }
 
  private:
   friend class World;
@@ -162,6 +169,8 @@ class Node {
   void set_inner(const gateway::SetInner& inner);
   /// What the desk has to say; false: nothing.
   bool drain_desk();
+  /// What accounting and RADIUS servers want of the gateway; false: nothing.
+  bool drain_accounting();
   /// What the proof desk has to say.
   void settle_proofs();
   void handle(const Datagram& datagram);
@@ -186,17 +195,21 @@ class Node {
   base::IpAddress address_;
   base::IpAddress inner_;
   std::optional<base::IpAddress> given_;
+  std::vector<base::IpAddress> dns_;
   std::unique_ptr<base::SeededRng> rng_;
   base::NoLock no_lock_;
   gateway::Keyholder keyholder_;
   std::unique_ptr<gateway::EapDesk> desk_;
   std::unique_ptr<gateway::ProofDesk> proofs_;
+  std::unique_ptr<gateway::AccountingDesk> accounting_;
   std::unique_ptr<gateway::Gateway> gateway_;
   unsigned incarnation_ = 0;
   std::set<base::Prefix> routes_;
   gateway::ClearRules clear_rules_;
   base::DropCounters refused_clear_;
   std::vector<base::Event> events_;
+  std::vector<gateway::Session> begun_;
+  std::vector<gateway::SessionDown> ended_;
   base::DropCounters retired_drops_;
   std::map<std::pair<Exchange, bool>, unsigned> ike_sent_;  ///< bool: response
   Datagram last_esp_;

@@ -124,6 +124,18 @@ std::string server_with(const std::string& more) {
          more;
 }
 
+TEST(ConfigUsers, addresses_of_the_server_are_within_its_networks_and_one_of_a_family) {
+  const auto config = loaded_server(server_with("addresses = [\"10.1.0.1\"]\n"));
+  ASSERT_NE(config, nullptr);
+  EXPECT_EQ(config->peers.at(0).server->addresses.at(0).to_string(), "10.1.0.1");
+  EXPECT_NE(complaints_of_server(server_with("addresses = [\"192.0.2.1\"]\n"))
+                .find("192.0.2.1 is not within local_nets"),
+            std::string::npos);
+  EXPECT_NE(complaints_of_server(server_with("addresses = [\"10.1.0.1\", \"10.1.0.2\"]\n"))
+                .find("there is one of this family already"),
+            std::string::npos);
+}
+
 TEST(ConfigUsers, accounting_goes_to_the_same_servers_one_port_higher) {
   const auto config =
       loaded_server(server_with("radius = [\"10.1.0.5:1912\"]\nradius_secret = \"@radius\"\n"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace caponier::gateway {
 namespace {
 
@@ -14,6 +16,7 @@ struct Pools {
   AddressPools pools;
   config::PeerConfig server;
   policy::UserGrant grant;
+  std::vector<IpAddress> own;
 
   explicit Pools(std::vector<std::string> nets) {
     server.kind = config::PeerKind::server;
@@ -33,7 +36,9 @@ struct Pools {
     request.asked = std::move(asked);
     request.grant = grant;
     config::Config config;
-    return pools.lease(request, *terms_of(config, server, identity, grant));
+    auto terms = *terms_of(config, server, identity, grant);
+    terms.own = own;
+    return pools.lease(request, terms);
   }
   /// Empty when there is none.
   std::string get(std::uint64_t sa, const std::string& identity, std::string_view wished = {}) {
@@ -181,6 +186,28 @@ TEST(AddressPools, an_address_of_radius_goes_before_unless_another_device_has_it
   EXPECT_EQ(p.get(2, "alice", "10.9.0.7"), "10.9.0.7");  // it authenticates anew
   EXPECT_EQ(p.get(3, "alice"), "10.9.0.1");
   EXPECT_EQ(p.get(4, "bob"), "10.9.0.2");
+}
+
+TEST(AddressPools, the_server_itself_and_wins_are_told_to_those_who_ask) {
+  Pools p{{"10.9.0.0/24", "2001:db8:9::/112"}};
+  p.server.server->wins = {ip("10.1.0.44")};
+  p.own = {ip("10.1.0.1"), ip("2001:db8:1::1")};
+  const auto number = [](Type type) { return static_cast<std::uint16_t>(type); };
+  const std::vector<wire::ConfigAttribute> addresses{{number(Type::internal_ip4_address), {}},
+                                                     {number(Type::internal_ip6_address), {}}};
+  EXPECT_EQ(p.ask(1, "alice", addresses).attributes.size(), 2u);
+  auto asked = addresses;
+  for (const Type type :
+       {Type::ms_internal_ip4_server, Type::ms_internal_ip6_server, Type::internal_ip4_nbns}) {
+    asked.push_back({number(type), {}});
+  }
+  std::map<std::uint16_t, std::string> told;
+  for (const auto& one : p.ask(2, "bob", asked).attributes) {
+    told[one.type] = base::to_hex(one.value);
+  }
+  EXPECT_EQ(told[23456], "0a010001");
+  EXPECT_EQ(told[23457], "20010db8000100000000000000000001");
+  EXPECT_EQ(told[4], "0a01002c");
 }
 
 TEST(AddressPools, encrypted_dns_is_told_to_those_who_ask) {

@@ -45,6 +45,71 @@ TEST(Sessions, a_rekey_is_no_end_and_the_lease_is_one) {
   EXPECT_EQ(b.sessions.size(), 0u);
 }
 
+/// Who authenticates anew has two IKE SAs for a while, at the same address.
+Session at_address(std::string_view address, std::string user = "alice") {
+  Session session;
+  session.connection = "users";
+  session.user = std::move(user);
+  session.addresses = {base::IpAddress::parse(address).value()};
+  return session;
+}
+
+TEST(Sessions, who_authenticates_anew_goes_on_with_the_session) {
+  Bench b;
+  b.sessions.expect({1}, at_address("10.9.0.7"));
+  ASSERT_TRUE(b.sessions.handle_up({1}, {}, b.now));
+  b.sessions.expect({2}, at_address("10.9.0.7"));
+  EXPECT_FALSE(b.sessions.handle_up({2}, {}, b.now + minutes{1}));
+  EXPECT_EQ(b.sessions.size(), 1u);
+  b.sessions.handle_down({1}, ike::EndReason::replaced);
+  EXPECT_FALSE(b.sessions.end({1}));
+  ASSERT_NE(b.sessions.find(ike::IkeSaId{2}), nullptr);
+  EXPECT_EQ(b.sessions.find(ike::IkeSaId{2})->id, SessionId{1});
+  b.sessions.handle_down({2}, ike::EndReason::timeout);
+  const auto down = b.sessions.end({2});
+  ASSERT_TRUE(down);
+  EXPECT_EQ(down->id, SessionId{1});
+  EXPECT_EQ(down->cause, radius::TerminateCause::lost_carrier);
+  EXPECT_EQ(b.sessions.size(), 0u);
+}
+
+TEST(Sessions, another_device_or_another_user_has_a_session_of_its_own) {
+  Bench b;
+  for (const auto& [sa, session] :
+       std::vector<std::pair<std::uint64_t, Session>>{{1, at_address("10.9.0.7")},
+                                                      {2, at_address("10.9.0.8")},
+                                                      {3, at_address("10.9.0.7", "mallory")}}) {
+    b.sessions.expect({sa}, session);
+    EXPECT_TRUE(b.sessions.handle_up({sa}, {}, b.now)) << sa;
+  }
+  EXPECT_EQ(b.sessions.size(), 3u);
+}
+
+TEST(Sessions, authenticating_anew_prolongs_what_radius_grants_and_not_what_we_grant_ourselves) {
+  for (const bool is_radius : {true, false}) {
+    Bench b;
+    for (const std::uint64_t sa : {1, 2}) {
+      Session session = at_address("10.9.0.7");
+      (is_radius ? session.grant.session_timeout : session.session_timeout) = minutes{60};
+      b.sessions.expect({sa}, std::move(session));
+      (void)b.sessions.handle_up({sa}, {}, b.now + minutes{static_cast<long>(sa) * 10});
+    }
+    EXPECT_EQ(b.sessions.poll_deadline()->at, b.now + minutes{is_radius ? 80 : 70});
+  }
+}
+
+TEST(Sessions, one_that_is_ended_while_the_user_authenticates_anew_is_ended_whole) {
+  Bench b;
+  for (const std::uint64_t sa : {1, 2}) {
+    b.sessions.expect({sa}, at_address("10.9.0.7"));
+    (void)b.sessions.handle_up({sa}, {}, b.now);
+  }
+  const auto expired = b.sessions.order_end(SessionId{1}, radius::TerminateCause::admin_reset);
+  ASSERT_EQ(expired.size(), 2u);
+  EXPECT_FALSE(b.sessions.end({1}));
+  EXPECT_EQ(b.sessions.end({2})->cause, radius::TerminateCause::admin_reset);
+}
+
 TEST(Sessions, who_never_came_up_was_none) {
   Bench b;
   b.sessions.expect({1}, {});
