@@ -139,13 +139,22 @@ std::optional<ByteVec> answer_dhcp(Bytes packet, std::span<const IpAddress> inne
   if (!question || !is_sound(*question, inner)) return std::nullopt;
   const std::size_t room = room_for(question->message);
   const std::vector<base::Prefix> routes = routes_of(terms.networks);
+  const auto answer_with = [&](std::size_t count) {
+    const auto told = std::span{routes}.first(count);
+    return make_answer(question->message, terms, server, told).encode();
+  };
+  std::size_t fitting = 0;
   // None takes less than five octets.
-  auto told = std::span<const base::Prefix>{routes}.first(std::min(routes.size(), room / 5));
-  ByteVec answer = make_answer(question->message, terms, server, told).encode();
-  while (answer.size() > room && !told.empty()) {
-    told = told.first(told.size() - 1);
-    answer = make_answer(question->message, terms, server, told).encode();
+  std::size_t most = std::min(routes.size(), room / 5);
+  while (fitting < most) {
+    const std::size_t count = (fitting + most + 1) / 2;
+    if (answer_with(count).size() <= room) {
+      fitting = count;
+    } else {
+      most = count - 1;
+    }
   }
+  const ByteVec answer = answer_with(fitting);
   if (answer.size() > room) return std::nullopt;
   return wire::make_udp_packet({server, wire::dhcp_server_port},
                                {question->message.client, wire::dhcp_client_port}, answer);
