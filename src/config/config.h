@@ -79,6 +79,9 @@ class Source {
   /// Null: pre-shared and private keys are read here. Else they are not, but for the keys of the
   /// TLS methods of EAP.
   [[nodiscard]] virtual const HeldKeys* held_keys() const { return nullptr; }
+  /// Whether pre-shared keys may be as weak as they are: what another product has used for years is
+  /// not refused here. Whoever says so warns.
+  [[nodiscard]] virtual bool takes_weak_secrets() const { return false; }
   /// The passwords of our own users, by name; each is refused as a secret is.
   [[nodiscard]] virtual std::expected<std::map<std::string, base::SecretBytes>, FileError>
   read_users() {

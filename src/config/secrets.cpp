@@ -100,7 +100,7 @@ Parsed<Secrets::Psk> Secrets::read(const std::string& reference) {
                                  std::string{make_one}}};
   }
   const unsigned bits = estimate_entropy_bits(secret);
-  if (bits < psk_bits_min) {
+  if (bits < psk_bits_min && !source_.takes_weak_secrets()) {
     return std::unexpected{
         Fault{fmt::format("secret {} is weak: about {} bits of entropy, {} are needed",
                           quoted(reference), bits, psk_bits_min),

@@ -205,10 +205,15 @@ Parsed<policy::Identity> parse_identity(std::string_view text) {
     return fault("the identity is empty",
                  "write an address, a name, user@host or keyid:HEX, or leave the key out");
   }
-  if (text.size() > identity_size_max) {
-    return fault(
-        fmt::format("the identity has {} bytes, more than {}", text.size(), identity_size_max),
-        "write a shorter identity");
+  const bool is_name = text.starts_with("dn:");
+  const std::size_t size_max = is_name ? name_identity_size_max : identity_size_max;
+  if (text.size() > size_max) {
+    return fault(fmt::format("the identity has {} bytes, more than {}", text.size(), size_max),
+                 "write a shorter identity");
+  }
+  if (is_name && policy::Identity::parse(text).type != wire::IdType::der_asn1_dn) {
+    return fault(fmt::format("{} holds no distinguished name", quoted(text)),
+                 "write the subject's DER in hexadecimal behind dn:");
   }
   if (text.starts_with(keyid)) {
     const auto bytes = base::from_hex(text.substr(keyid.size()));

@@ -17,6 +17,7 @@ struct Remote {
 
 inline constexpr std::size_t name_size_max = 64;
 inline constexpr std::size_t identity_size_max = 255;
+inline constexpr std::size_t name_identity_size_max = 4096;  ///< "dn:" and hexadecimal
 
 /// [A-Za-z0-9._-]{1,64}
 [[nodiscard]] bool is_name(std::string_view text);

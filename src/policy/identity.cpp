@@ -13,6 +13,8 @@ namespace caponier::policy {
 namespace {
 
 constexpr std::string_view key_id_prefix = "keyid:";
+constexpr std::string_view name_prefix = "dn:";
+constexpr std::byte der_sequence{0x30};
 constexpr std::size_t printed_octets_max = 64;
 
 std::string hex_text(base::Bytes data) {
@@ -54,6 +56,12 @@ Identity Identity::parse(std::string_view text) {
     auto octets = base::from_hex(value);
     return {wire::IdType::key_id,
             octets ? std::move(*octets) : base::to_vec(base::as_bytes(value))};
+  }
+  if (text.starts_with(name_prefix)) {
+    auto octets = base::from_hex(text.substr(name_prefix.size()));
+    if (octets && !octets->empty() && octets->front() == der_sequence) {
+      return {wire::IdType::der_asn1_dn, std::move(*octets)};
+    }
   }
   if (text.starts_with('@')) {
     return {wire::IdType::fqdn, base::to_vec(base::as_bytes(text.substr(1)))};

@@ -15,7 +15,7 @@ struct Identity {
   base::ByteVec data;
 
   /// An address, "user@host" (RFC822), "@name" or a bare name (FQDN), "keyid:hex"; a key id that is
-  /// not hexadecimal stands for its own characters.
+  /// not hexadecimal stands for its own characters. "dn:hex" is a distinguished name in DER.
   [[nodiscard]] static Identity parse(std::string_view text);
   [[nodiscard]] static Identity from_address(const base::IpAddress& address);
   [[nodiscard]] static Identity from_wire(const wire::IdPayload& payload);

@@ -17,6 +17,13 @@ using enum KeyAction;
 constexpr std::string_view ike1_only = "it is for IKEv1, which is not spoken here (RFC 9395)";
 constexpr std::string_view mediation =
     "strongSwan's mediation extension is its own and not spoken here";
+constexpr std::string_view short_hash =
+    "SHA-256 cut to 96 bits is in no standard and not computed here";
+constexpr std::string_view no_labels =
+    "labels (RFC 9478) are the kernel's, and packets are not carried by the kernel here";
+constexpr std::string_view no_compression =
+    "packets are not compressed here, and the peer is not asked to";
+constexpr std::string_view no_cards = "packets are not carried by network cards here";
 constexpr std::string_view kernels =
     "it is for the kernel's policies, and packets are not carried by the kernel here";
 
@@ -84,7 +91,7 @@ constexpr std::array table = {
 
   KeyRow{child, "ah_proposals", list, takes, {}, {}},
   KeyRow{child, "esp_proposals", list, takes, {}, {}},
-  KeyRow{child, "sha256_96", boolean, refuses, "no", "SHA-256 cut to 96 bits is in no standard and not computed here"},
+  KeyRow{child, "sha256_96", boolean, refuses, "no", short_hash},
   KeyRow{child, "local_ts", list, takes, {}, {}},
   KeyRow{child, "remote_ts", list, takes, {}, {}},
   KeyRow{child, "rekey_time", time, takes, {}, {}},
@@ -102,7 +109,7 @@ constexpr std::array table = {
   KeyRow{child, "policies", boolean, warns, "yes", kernels},
   KeyRow{child, "policies_fwd_out", boolean, warns, "no", kernels},
   KeyRow{child, "dpd_action", word, takes, {}, {}},
-  KeyRow{child, "ipcomp", boolean, warns, "no", "packets are not compressed here, and the peer is not asked to"},
+  KeyRow{child, "ipcomp", boolean, warns, "no", no_compression},
   KeyRow{child, "inactivity", time, takes, {}, {}},
   KeyRow{child, "reqid", number, warns, "0", kernels},
   KeyRow{child, "priority", number, warns, "0", kernels},
@@ -114,11 +121,11 @@ constexpr std::array table = {
   KeyRow{child, "set_mark_out", mark, takes, {}, {}},
   KeyRow{child, "if_id_in", mark, takes, {}, {}},
   KeyRow{child, "if_id_out", mark, takes, {}, {}},
-  KeyRow{child, "label", text, refuses, {}, "labels (RFC 9478) are the kernel's, and packets are not carried by the kernel here"},
+  KeyRow{child, "label", text, refuses, {}, no_labels},
   KeyRow{child, "label_mode", text, warns, "system|simple|selinux", "there are no labels here"},
   KeyRow{child, "tfc_padding", word, takes, {}, {}},
   KeyRow{child, "replay_window", number, takes, {}, {}},
-  KeyRow{child, "hw_offload", word, warns, "no|auto", "packets are not carried by network cards here"},
+  KeyRow{child, "hw_offload", word, warns, "no|auto", no_cards},
   KeyRow{child, "per_cpu_sas", word, takes, {}, {}},
   KeyRow{child, "copy_df", boolean, takes, {}, {}},
   KeyRow{child, "copy_ecn", boolean, takes, {}, {}},

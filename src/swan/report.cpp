@@ -21,10 +21,15 @@ void Report::add(Gravity gravity, const config::Place& where, std::string path, 
   if (gravity == Gravity::warning) ++warning_count_;
   if (remarks_.size() >= remarks_max) return;
   if (remarks_.size() + 1 == remarks_max) {
-    remarks_.push_back({gravity, {}, {}, "there is more to say than is shown", ""});
+    remarks_.push_back({gravity, {}, {}, "there is more to say than is shown", "", false});
     return;
   }
-  remarks_.push_back({gravity, where, std::move(path), std::move(message), std::move(fix)});
+  remarks_.push_back({gravity, where, std::move(path), std::move(message), std::move(fix), false});
+}
+
+void Report::lack(const config::Place& where, std::string path, const config::Fault& fault) {
+  error(where, std::move(path), fault);
+  if (remarks_.size() < remarks_max) remarks_.back().is_lack = true;
 }
 
 void Report::append(const Report& other) {

@@ -15,10 +15,11 @@ enum class Gravity : std::uint8_t { note, warning, error };
 
 struct Remark {
   Gravity gravity = Gravity::note;
-  config::Place where;  ///< without a file in messages
-  std::string path;     ///< "connections.gw.children.net.mode"
-  std::string message;  ///< what is wrong, or what becomes of it
-  std::string fix;      ///< empty where there is nothing to do
+  config::Place where;   ///< without a file in messages
+  std::string path;      ///< "connections.gw.children.net.mode"
+  std::string message;   ///< what is wrong, or what becomes of it
+  std::string fix;       ///< empty where there is nothing to do
+  bool is_lack = false;  ///< an error that goes away with what is loaded later
   /// "swanctl.conf:3:5: connections.gw.version: IKEv1 is not spoken here\n  fix: ..."
   [[nodiscard]] std::string to_string() const;
 };
@@ -32,6 +33,8 @@ class Report {
   void error(const config::Place& where, std::string path, const config::Fault& fault) {
     add(Gravity::error, where, std::move(path), fault.message, fault.fix);
   }
+  /// Something is not there yet.
+  void lack(const config::Place& where, std::string path, const config::Fault& fault);
   void warn(const config::Place& where, std::string path, std::string message,
             std::string fix = {}) {
     add(Gravity::warning, where, std::move(path), std::move(message), std::move(fix));

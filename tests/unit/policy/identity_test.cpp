@@ -25,6 +25,12 @@ TEST(IdentityText, a_key_id_that_is_not_hexadecimal_is_its_own_characters) {
             (Identity{IdType::key_id, base::to_vec(base::as_bytes("staff"))}));
 }
 
+TEST(IdentityText, a_distinguished_name_is_its_der_in_hexadecimal) {
+  EXPECT_EQ(Identity::parse("dn:3000").type, IdType::der_asn1_dn);
+  EXPECT_EQ(Identity::parse("dn:3000").to_string(), "dn:3000");
+  EXPECT_EQ(Identity::parse("dn:31").type, IdType::fqdn);
+}
+
 TEST(IdentityText, survives_a_round_trip) {
   for (const auto* text : {"192.0.2.1", "2001:db8::1", "vpn.example.org", "joe@example.org",
                            "keyid:cafe01", "@10.0.0.1", "@joe@example.org"}) {
