@@ -156,6 +156,7 @@ bool Peer::handle_knock(const base::Path& path, base::Instant now) {
 }
 
 void Peer::handle(const ike::IkeAnswered& answered, base::Instant now) {
+  if (answered.is_open) return ladder_.stop();
   answered_ = Answered{answered.sa, ladder_.rung_of(answered.path)};
   if (phase_ == Phase::negotiating) ladder_.handle_answer(now);
 }

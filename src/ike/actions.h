@@ -178,11 +178,13 @@ enum class EndReason : std::uint8_t {
 [[nodiscard]] std::string_view name_of(EndReason reason);
 
 /// State changes for the reconciliation loop above.
-/// The peer answered our IKE_SA_INIT; `path` is the one it was sent along.
+/// The peer answered our IKE_SA_INIT; `path` is the one it was sent along. Or our first IKE_AUTH,
+/// with EAP: `is_open`, for the way carries that too, and what follows may take a person's time.
 struct IkeAnswered {
   IkeSaId sa;
   std::string connection;
   base::Path path;
+  bool is_open = false;
 };
 struct IkeUp {
   IkeSaId sa;

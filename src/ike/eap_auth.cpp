@@ -29,6 +29,8 @@ void IkeSa::ask_eap(std::optional<base::ByteVec> packet, Instant now) {
         fmt::format("EAP took more than {} rounds", shared_.limits().eap_rounds_max);
     return is_initiator_ ? distrust(why, now) : refuse_auth(why, now);
   }
+  const bool is_first_answer = is_initiator_ && handshake_->eap->rounds == 1;
+  if (is_first_answer) shared_.emit(IkeAnswered{id_, connection_->name, path_, true});
   handshake_->step = AuthStep::eap;
   handshake_->auth_request = shared_.new_request();
   EapRequest request;

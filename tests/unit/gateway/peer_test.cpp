@@ -480,6 +480,17 @@ TEST(Peer, an_answer_keeps_the_next_way_waiting) {
   EXPECT_FALSE(d.peer.poll_deadline());
 }
 
+TEST(Peer, a_conversation_that_takes_long_is_not_begun_twice) {
+  Driven d{site_peer()};
+  d.advance();
+  const auto path = d.way();
+  d.peer.handle(ike::IkeAnswered{sa, "branch", *path}, d.now);
+  d.peer.handle(ike::IkeAnswered{sa, "branch", *path, true}, d.now);
+  d.now = d.now + 2 * answered_patience;
+  d.peer.handle_deadline(d.now);
+  EXPECT_FALSE(d.way());
+}
+
 TEST(Peer, a_refusal_is_an_answer_and_no_reason_to_go_another_way) {
   Driven d{site_peer()};
   d.advance();

@@ -85,6 +85,9 @@ TEST(IkeEap, a_user_comes_in_and_both_ends_prove_the_key) {
   EXPECT_EQ(pair.b.endpoint.snapshot().front().remote_id->to_string(), "alice");
   EXPECT_EQ(pair.a.record.eap_ended, 1u);
   EXPECT_EQ(pair.b.record.eap_ended, 1u);
+  ASSERT_EQ(pair.a.record.answered.size(), 2u);
+  EXPECT_FALSE(pair.a.record.answered[0].is_open);
+  EXPECT_TRUE(pair.a.record.answered[1].is_open);
   // IKE_SA_INIT, the first message, two packets of EAP, and AUTH.
   EXPECT_EQ(pair.sent.size(), 10u);
 }
