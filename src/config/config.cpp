@@ -13,6 +13,52 @@ std::string Place::to_string() const {
   return fmt::format("{}:{}:{}", file, line, column);
 }
 
+Reach Reach::of(const std::vector<base::Prefix>& nets) {
+  Reach reach;
+  for (const base::Prefix& net : nets) {
+    reach.nets.push_back(policy::TrafficSelector::from_prefix(net));
+  }
+  return reach;
+}
+
+namespace {
+
+void append_new(std::vector<base::Prefix>& to, const std::vector<base::Prefix>& nets) {
+  for (const base::Prefix& net : nets) {
+    if (std::ranges::find(to, net) == to.end()) to.push_back(net);
+  }
+}
+
+}  // namespace
+
+std::vector<base::Prefix> Reach::prefixes() const {
+  std::vector<base::Prefix> found;
+  for (const policy::TrafficSelector& net : nets) append_new(found, policy::prefixes_of(net));
+  return found;
+}
+
+const ChildConfig* PeerConfig::find_child(std::string_view child) const {
+  const auto found = std::ranges::find(children, child, &ChildConfig::name);
+  return found == children.end() ? nullptr : &*found;
+}
+
+bool PeerConfig::has_transport() const {
+  return std::ranges::any_of(
+      children, [](const ChildConfig& child) { return child.mode == policy::SaMode::transport; });
+}
+
+std::vector<base::Prefix> PeerConfig::local_nets() const {
+  std::vector<base::Prefix> found;
+  for (const ChildConfig& child : children) append_new(found, child.local.prefixes());
+  return found;
+}
+
+std::vector<base::Prefix> PeerConfig::remote_nets() const {
+  std::vector<base::Prefix> found;
+  for (const ChildConfig& child : children) append_new(found, child.remote.prefixes());
+  return found;
+}
+
 HeldKeys::Peer HeldKeys::find(const std::string& name) const {
   const auto found = peers.find(name);
   return found == peers.end() ? Peer{} : found->second;
@@ -48,14 +94,12 @@ bool is_same_proof(const ProofConfig& a, const ProofConfig& b) {
 
 auto comparable(const PeerConfig& peer) {
   return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
-                  peer.remote_port, peer.local, peer.local_id, peer.remote_id, peer.local_nets,
-                  peer.remote_nets, peer.ports, peer.ike, peer.esp, peer.ah, peer.mode, peer.encap,
-                  peer.tcp, peer.start, peer.mobike, peer.dpd, peer.keepalive, peer.lifetime,
-                  peer.lifetime_bytes, peer.lifetime_packets, peer.ike_lifetime, peer.reauth,
-                  peer.auth_lifetime, peer.replay_window, peer.retry_min, peer.retry_max,
-                  peer.exchange, peer.product, peer.server, peer.pfp, peer.per_cpu_sas,
-                  peer.treatment, peer.mtu, peer.redirect, peer.redirect_to, peer.resumption,
-                  peer.crash_detection, peer.psk_fingerprint);
+                  peer.remote_more, peer.remote_within, peer.remote_port, peer.local, peer.local_id,
+                  peer.remote_id, peer.children, peer.ike, peer.encap, peer.tcp, peer.mobike,
+                  peer.dpd, peer.keepalive, peer.ike_lifetime, peer.reauth, peer.auth_lifetime,
+                  peer.retry_min, peer.retry_max, peer.exchange, peer.product, peer.server,
+                  peer.mtu, peer.redirect, peer.redirect_to, peer.resumption, peer.crash_detection,
+                  peer.psk_fingerprint);
 }
 
 /// Key export, redirection, auditing and what becomes of unmatched packets are read at each use, so

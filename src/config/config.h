@@ -159,6 +159,12 @@ struct RedirectTarget {
 
 using SharedSecret = std::shared_ptr<const base::SecretBytes>;
 
+/// A key for whoever is one of these; of several keys that of the closest owner is taken.
+struct SharedKey {
+  std::vector<policy::IdentityPattern> owners;  ///< none: anybody
+  SharedSecret secret;
+};
+
 /// What proves who we are and who the peer is, besides a pre-shared key.
 struct ProofConfig {
   std::shared_ptr<const pki::Credential> credential;  ///< ours
@@ -209,6 +215,7 @@ struct GroupConfig {
 /// What a server gives to its users (RFC 7296 s2.19), and how they may prove who they are.
 struct ServerConfig {
   std::vector<base::Prefix> pools;
+  std::vector<base::Prefix> all_pools;  ///< with those of groups
   /// Ours within local_nets, one of a family: where users find the server; none: the host's own.
   std::vector<base::IpAddress> addresses;
   std::vector<base::IpAddress> dns;
@@ -226,6 +233,41 @@ struct ServerConfig {
   friend bool operator==(const ServerConfig&, const ServerConfig&) = default;
 };
 
+/// One end of what a Child SA protects.
+struct Reach {
+  policy::TrafficSelectors nets;
+  /// Of whatever address this end has: an inner one that it was given, else its outer one.
+  std::vector<PortRule> own{};
+
+  [[nodiscard]] static Reach of(const std::vector<base::Prefix>& nets);
+  [[nodiscard]] static Reach of_itself() { return {{}, {PortRule{}}}; }
+  /// The addresses of `nets`, each once.
+  [[nodiscard]] std::vector<base::Prefix> prefixes() const;
+  friend bool operator==(const Reach&, const Reach&) = default;
+};
+
+/// One wished Child SA of a peer.
+struct ChildConfig {
+  std::string name;  ///< of the only one: the peer's
+  Reach local;
+  Reach remote;
+  std::vector<PortRule> ports;  ///< host; empty = everything
+  policy::Offers esp;
+  policy::Offers ah;                             ///< instead of ESP, when there are any
+  policy::SaMode mode = policy::SaMode::tunnel;  ///< site: tunnel or BEET; host: transport
+  Start start = Start::at_once;                  ///< on_command by default for "any"
+  /// What is wanted after the peer has deleted it, and after the peer was lost; empty: as before.
+  std::optional<Start> after_close, after_loss;
+  policy::PfpFlags pfp;  ///< an SA of its own for each value of these
+  /// RFC 9611: at most so many workers have an SA of their own besides the first, which is for all.
+  unsigned per_cpu_sas = 0;
+  /// Without a hard limit beside a soft one, it follows a quarter later.
+  policy::Lifetime lifetime{.soft_time = std::chrono::hours{1}};
+  std::uint32_t replay_window = 4096;
+  policy::SaTreatment treatment;
+  friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
+};
+
 struct PeerConfig {
   std::string name;
   PeerKind kind = PeerKind::site;
@@ -233,6 +275,9 @@ struct PeerConfig {
   std::string remote;                             ///< as written: address, name, or "any"
   std::optional<base::IpAddress> remote_address;  ///< when `remote` is an address
   bool remote_any = false;                        ///< we only answer
+  std::vector<base::IpAddress> remote_more;       ///< tried in turn with the first
+  /// From where the peer may come as well; with remote_any from nowhere else, unless it is empty.
+  std::vector<base::Prefix> remote_within;
   std::uint16_t remote_port = 500;
   std::optional<base::IpAddress> local;      ///< our outer address, when fixed
   std::optional<policy::Identity> local_id;  ///< default: our outer address
@@ -242,35 +287,22 @@ struct PeerConfig {
   base::ByteVec psk_fingerprint;  ///< then: the same for the same key
   ProofConfig proof;
   std::optional<ServerConfig> server;
-  std::vector<base::Prefix> local_nets;  ///< site
-  std::vector<base::Prefix> remote_nets;
-  std::vector<PortRule> ports;  ///< host; empty = everything
+  /// At least one; of those that are wanted the first comes with the IKE SA.
+  std::vector<ChildConfig> children = std::vector<ChildConfig>(1);
   policy::Offers ike;
-  policy::Offers esp;
-  policy::Offers ah;                             ///< instead of ESP, when there are any
-  policy::SaMode mode = policy::SaMode::tunnel;  ///< site: tunnel or BEET
   Encap encap = Encap::automatic;
   Tcp tcp = Tcp::fallback;
-  Start start = Start::at_once;  ///< on_command by default for "any"
-  policy::PfpFlags pfp;          ///< an SA of its own for each value of these
-  /// RFC 9611: at most so many workers have an SA of their own besides the first, which is for all.
-  unsigned per_cpu_sas = 0;
   bool mobike = true;  ///< site: RFC 4555
   base::Duration dpd{std::chrono::seconds{30}};
   base::Duration keepalive{std::chrono::seconds{20}};  ///< of NAT mappings
-  base::Duration lifetime{std::chrono::hours{1}};      ///< soft lifetime of a Child SA
-  std::optional<std::uint64_t> lifetime_bytes;         ///< soft as well
-  std::optional<std::uint64_t> lifetime_packets;
   base::Duration ike_lifetime{std::chrono::hours{8}};
   std::optional<base::Duration> reauth;         ///< how often we authenticate anew
   std::optional<base::Duration> auth_lifetime;  ///< how often the peer has to (RFC 4478)
-  std::uint32_t replay_window = 4096;
   /// A failed tunnel is tried again after retry_min, doubled up to retry_max, with jitter.
   base::Duration retry_min{std::chrono::seconds{1}};
   base::Duration retry_max{std::chrono::seconds{60}};
   ExchangeConfig exchange;
   std::optional<policy::Product> product;  ///< null: as its messages show it
-  policy::SaTreatment treatment;
   /// The largest outer packet towards the peer that is ever tried; what passes is found out.
   std::uint16_t mtu = 1500;
 
@@ -278,6 +310,15 @@ struct PeerConfig {
   std::optional<RedirectTarget> redirect_to;  ///< where the peer is sent, once it is authenticated
   bool resumption = false;                    ///< RFC 5723
   bool crash_detection = true;                ///< RFC 6290
+
+  [[nodiscard]] const ChildConfig& child() const { return children.front(); }
+  [[nodiscard]] ChildConfig& child() { return children.front(); }
+  /// Null: there is none of this name.
+  [[nodiscard]] const ChildConfig* find_child(std::string_view name) const;
+  /// Transport mode is bound to the outer addresses.
+  [[nodiscard]] bool has_transport() const;
+  [[nodiscard]] std::vector<base::Prefix> local_nets() const;  ///< of all children
+  [[nodiscard]] std::vector<base::Prefix> remote_nets() const;
 
   /// Equal in everything that matters to a running tunnel; `where` does not, the PSK does.
   [[nodiscard]] bool same_tunnel(const PeerConfig& other) const;
@@ -350,6 +391,7 @@ struct Config {
   /// The authorities of all peers, and what they have revoked; null when there are none.
   std::shared_ptr<pki::CertificateStore> store;
   std::map<std::string, SharedSecret> users;  ///< passwords of [server], by name
+  std::vector<SharedKey> shared_keys;         ///< of peers that have none of their own
   std::optional<RadiusConfig> radius;         ///< instead of them
   std::vector<GroupConfig> groups;            ///< of [server], in the order of the files
 };

@@ -87,7 +87,33 @@ constexpr std::array site_keys = {
     required("remote_nets", "[\"10.2.0.0/16\"]"),
     optional("mobike", "true"),
     optional("mode", "\"beet\""),
+    optional("children", "a table for each: [site.NAME.children.CHILD]"),
 };
+
+/// Of a site's, those that each of several children may have for itself.
+constexpr std::array<std::string_view, 23> child_key_names = {"esp",
+                                                              "ah",
+                                                              "compat",
+                                                              "start",
+                                                              "pfp",
+                                                              "per_cpu_sas",
+                                                              "lifetime",
+                                                              "lifetime_bytes",
+                                                              "lifetime_packets",
+                                                              "replay_window",
+                                                              "fragment",
+                                                              "clamp_mss",
+                                                              "df",
+                                                              "dscp",
+                                                              "dscp_inward",
+                                                              "ecn",
+                                                              "ttl",
+                                                              "flow_label",
+                                                              "tfc_padding",
+                                                              "dummy_packets",
+                                                              "local_nets",
+                                                              "remote_nets",
+                                                              "mode"};
 
 constexpr std::array client_keys = {
     optional("user", "\"alice\""),
@@ -240,37 +266,10 @@ void read_psk(Section& section, PeerDraft& draft, Secrets& secrets) {
   }
 }
 
-policy::Offers read_offers(Section& section, std::string_view key, wire::ProtocolId protocol,
-                           policy::Compat compat, policy::Offers otherwise) {
-  auto offers =
-      section.list(key, [&](std::string_view text) { return parse_suite(text, protocol, compat); });
-  if (offers.empty()) return otherwise;
-  policy::Offers values;
-  for (auto& offer : offers) values.push_back(std::move(offer.value));
-  return values;
-}
-
-void read_algorithms(Section& section, PeerConfig& peer, policy::Compat compat) {
-  peer.ike =
-      read_offers(section, "ike", wire::ProtocolId::ike, compat, policy::default_ike_offers());
-  peer.esp =
-      read_offers(section, "esp", wire::ProtocolId::esp, compat, policy::default_esp_offers());
-}
-
 void read_lifetimes(Section& section, PeerConfig& peer) {
   using std::chrono::days;
   using std::chrono::minutes;
   using std::chrono::seconds;
-  read_duration(section, "lifetime", seconds{10}, days{30}, peer.lifetime);
-  constexpr std::uint64_t bytes_min = std::uint64_t{1} << 20;
-  const auto bytes = section.text(
-      "lifetime_bytes", [](std::string_view text) { return parse_size(text, bytes_min); });
-  if (bytes) peer.lifetime_bytes = bytes->value;
-  constexpr std::int64_t packets_min = 1000;
-  constexpr std::int64_t packets_max = std::int64_t{1} << 62;
-  if (const auto packets = section.integer("lifetime_packets", packets_min, packets_max)) {
-    peer.lifetime_packets = static_cast<std::uint64_t>(*packets);
-  }
   read_duration(section, "ike_lifetime", seconds{10}, days{30}, peer.ike_lifetime);
   read_duration(section, "reauth", seconds{10}, days{365}, peer.reauth);
   read_duration(section, "auth_lifetime", minutes{1}, days{365}, peer.auth_lifetime);
@@ -282,19 +281,6 @@ void read_timing(Section& section, PeerConfig& peer) {
   read_duration(section, "dpd", seconds{1}, days{1}, peer.dpd);
   read_duration(section, "keepalive", seconds{1}, days{1}, peer.keepalive);
   read_lifetimes(section, peer);
-
-  constexpr std::int64_t window_min = 32;
-  constexpr std::int64_t window_max = 65536;
-  const auto window = section.integer("replay_window");
-  if (!window) return;
-  if (window->value != 0 && (window->value < window_min || window->value > window_max)) {
-    section.note(
-        window->where, "replay_window",
-        {fmt::format("{} is neither 0 nor within {} to {}", window->value, window_min, window_max),
-         "write 4096, or 0 to switch the check off"});
-    return;
-  }
-  peer.replay_window = static_cast<std::uint32_t>(window->value);
 }
 
 void read_retry(Section& section, PeerConfig& peer) {
@@ -309,52 +295,6 @@ void read_retry(Section& section, PeerConfig& peer) {
                {fmt::format("retry_min ({}) is above retry_max ({})", to_text(peer.retry_min),
                             to_text(peer.retry_max)),
                 "raise retry_max, or lower retry_min"});
-}
-
-void read_start(Section& section, const Node& table, PeerConfig& peer) {
-  peer.pfp = read_pfp(section);
-  peer.start = peer.remote_any ? Start::on_command : peer.pfp.any() ? Start::trap : Start::at_once;
-  const Entry* const entry = table.find("start");
-  if (entry == nullptr) return;
-  const Place& where = entry->value.where;
-  if (entry->value.kind == NodeKind::string && entry->value.text == "trap") {
-    peer.start = Start::trap;
-  } else if (const auto start = section.boolean("start")) {
-    peer.start = start->value ? Start::at_once : Start::on_command;
-  } else {
-    return;
-  }
-  if (peer.remote_any && peer.start != Start::on_command) {
-    section.note(where, "start",
-                 {"a tunnel with remote = \"any\" cannot be started from here",
-                  "write start = false, or name the remote"});
-  } else if (peer.pfp.any() && peer.start == Start::at_once) {
-    section.note(where, "start",
-                 {"with pfp it is the first packet that says what the tunnel carries",
-                  "write start = \"trap\", or remove pfp"});
-  }
-}
-
-void read_per_cpu_sas(Section& section, const Node& table, PeerConfig& peer) {
-  const Entry* const entry = table.find("per_cpu_sas");
-  if (entry == nullptr) return;
-  if (entry->value.kind == NodeKind::integer) {
-    const auto count = section.integer("per_cpu_sas", 0, workers_max);
-    if (count) peer.per_cpu_sas = static_cast<unsigned>(*count);
-  } else if (const auto wanted = section.boolean("per_cpu_sas")) {
-    peer.per_cpu_sas = wanted->value ? workers_max : 0;
-  }
-  if (peer.per_cpu_sas == 0) return;
-  if (peer.remote_any) {
-    // RFC 9611 s7: whoever may come could have as many as he likes.
-    section.note(entry->value.where, "per_cpu_sas",
-                 {"a tunnel with remote = \"any\" has one SA for each peer",
-                  "name the remote, or remove per_cpu_sas"});
-  } else if (peer.pfp.any()) {
-    section.note(entry->value.where, "per_cpu_sas",
-                 {"with pfp the packets say which SAs there are, not the CPUs",
-                  "remove per_cpu_sas or pfp"});
-  }
 }
 
 Parsed<RedirectTarget> parse_redirect_target(std::string_view text) {
@@ -409,36 +349,8 @@ void read_defence(Section& section, DaemonConfig& daemon) {
   daemon.redirect_above = static_cast<std::size_t>(above->value);
 }
 
-std::vector<base::Prefix> values_of(const std::vector<Located<base::Prefix>>& nets) {
-  std::vector<base::Prefix> values;
-  for (const auto& net : nets) values.push_back(net.value);
-  return values;
-}
-
-void read_ports(Section& section, PeerConfig& peer) {
-  const auto rules = section.list("ports", parse_port_rule);
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    const PortRule& rule = rules[i].value;
-    for (std::size_t j = 0; j < i; ++j) {
-      const PortRule& other = rules[j].value;
-      if (rule.protocol != other.protocol || rule.first > other.last || other.first > rule.last) {
-        continue;
-      }
-      section.note(rules[i].where, "ports",
-                   {fmt::format("overlaps the ports at {}", rules[j].where.to_string()),
-                    "write one range that covers both"});
-      break;
-    }
-    peer.ports.push_back(rule);
-  }
-}
-
 void read_interfaces(Section& section, std::string_view key, std::vector<std::string>& to) {
   for (auto& name : section.list(key, parse_interface_name)) to.push_back(std::move(name.value));
-}
-
-std::vector<base::Prefix> everything() {
-  return {*base::Prefix::parse("0.0.0.0/0"), *base::Prefix::parse("::/0")};
 }
 
 /// "auto" has no way to know which firewall rules of the host packet sockets would pass by.
@@ -470,6 +382,15 @@ void read_outer_side(Section& section, DaemonConfig& daemon) {
 
 }  // namespace
 
+std::vector<KeySpec> child_schema() {
+  std::vector<KeySpec> schema = schema_of(PeerKind::site);
+  std::erase_if(schema, [](const KeySpec& key) {
+    return std::ranges::find(child_key_names, key.name) == child_key_names.end();
+  });
+  for (KeySpec& key : schema) key.required = false;
+  return schema;
+}
+
 PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFiles& files,
                     Errors& errors) {
   PeerDraft draft;
@@ -478,6 +399,11 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
   peer.kind = kind;
   peer.where = entry.value.where;
   std::vector<KeySpec> schema = schema_of(kind);
+  if (entry.value.find("children") != nullptr) {
+    for (KeySpec& key : schema) {
+      if (key.name == "local_nets" || key.name == "remote_nets") key.required = false;
+    }
+  }
   const std::string psk_example = fmt::format("\"@{}\"", peer.name);
   if (const auto psk = std::ranges::find(schema, "psk", &KeySpec::name); psk != schema.end()) {
     if (is_name(peer.name)) psk->example = psk_example;
@@ -489,39 +415,34 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
     peer.name = "users";
     peer.remote = "any";
     peer.remote_any = true;
-    peer.start = Start::on_command;
   }
+  peer.child().name = peer.name;
   read_remote(section, draft);
   read_identities(section, draft);
   read_psk(section, draft, secrets);
   const auto written = section.text("compat", parse_compat);
   const policy::Compat compat = written ? written->value : policy::Compat::none;
-  read_algorithms(section, peer, compat);
+  peer.ike =
+      read_offers(section, "ike", wire::ProtocolId::ike, compat, policy::default_ike_offers());
   if (const auto encap = section.text("encap", parse_encap)) peer.encap = encap->value;
   if (const auto tcp = section.text("tcp", parse_tcp)) peer.tcp = tcp->value;
   read_retry(section, peer);
-  read_start(section, entry.value, peer);
-  read_per_cpu_sas(section, entry.value, peer);
   read_timing(section, peer);
   read_exchange(section, entry.value, peer);
   if (kind == PeerKind::server) read_server(section, entry.value, draft, secrets, files);
   read_proof(section, entry.value, draft, secrets, files);
   if (const auto product = section.text("peer", parse_product)) peer.product = product->value;
   read_recovery(section, peer);
-  read_treatment(section, entry.value, peer);
-  read_child_kind(section, entry.value, draft, compat);
-  if (kind == PeerKind::site) {
-    draft.local_nets = section.list("local_nets", parse_prefix);
-    draft.remote_nets = section.list("remote_nets", parse_prefix);
-    peer.local_nets = values_of(draft.local_nets);
-    peer.remote_nets = values_of(draft.remote_nets);
-  } else if (kind == PeerKind::client) {
-    draft.remote_nets = section.list("remote_nets", parse_prefix);
-    peer.remote_nets = values_of(draft.remote_nets);
-    if (!section.has("remote_nets")) peer.remote_nets = everything();
-  } else if (kind == PeerKind::host) {
-    read_ports(section, peer);
+  // RFC 791 and RFC 8200 s5 promise no less to whoever may not send fragments.
+  constexpr std::int64_t mtu_min = 576;
+  constexpr std::int64_t mtu_max = 9000;
+  if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
+    peer.mtu = static_cast<std::uint16_t>(*mtu);
   }
+  read_child(section, entry.value, peer, compat, peer.child(), draft.children.front());
+  if (kind == PeerKind::site) read_children(section, entry.value, compat, draft, errors);
+  const auto is_ah = [](const ChildConfig& child) { return !child.ah.empty(); };
+  if (std::ranges::any_of(peer.children, is_ah)) peer.tcp = Tcp::never;
   if (const auto mobike = section.boolean("mobike")) peer.mobike = mobike->value;
   return draft;
 }

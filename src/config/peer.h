@@ -50,15 +50,19 @@ class PkiFiles {
   std::map<std::string, SharedSecret> anchors_, crls_;
 };
 
-/// A peer with the places of what it says. Nothing that could not be read takes part in the checks
+/// With the places of what is said. Nothing that could not be read takes part in the checks
 /// between peers.
-struct PeerDraft {
-  PeerConfig peer;
-  std::optional<Place> remote;
-  std::optional<Place> local;
+struct ChildDraft {
   std::optional<Place> mode;
   std::vector<Located<base::Prefix>> local_nets;
   std::vector<Located<base::Prefix>> remote_nets;
+};
+
+struct PeerDraft {
+  PeerConfig peer;
+  std::vector<ChildDraft> children = std::vector<ChildDraft>(1);  ///< those of the peer
+  std::optional<Place> remote;
+  std::optional<Place> local;
   bool ids_known = true;
   std::optional<RadiusConfig> radius;
 };
@@ -89,10 +93,23 @@ struct GroupDraft {
 void join_groups(std::vector<GroupDraft>& groups, std::vector<PeerDraft>& peers, Errors& errors);
 
 /// What becomes of packets and their headers.
-void read_treatment(Section& section, const Node& table, PeerConfig& peer);
+void read_treatment(Section& section, const Node& table, policy::SaTreatment& treatment);
 
-/// Of what kind the Child SA is: AH or ESP, its mode, and what hides how long packets are.
-void read_child_kind(Section& section, const Node& table, PeerDraft& draft, policy::Compat compat);
+/// Everything that one Child SA has for itself; what is not written stays. `peer` as far as it is
+/// known by now.
+void read_child(Section& section, const Node& table, const PeerConfig& peer, policy::Compat compat,
+                ChildConfig& child, ChildDraft& draft);
+/// [site.NAME.children.CHILD]: several Child SAs, each as the site says but for what it says
+/// itself.
+void read_children(Section& section, const Node& table, policy::Compat compat, PeerDraft& draft,
+                   Errors& errors);
+
+/// The keys of such a table.
+[[nodiscard]] std::vector<KeySpec> child_schema();
+
+[[nodiscard]] policy::Offers read_offers(Section& section, std::string_view key,
+                                         wire::ProtocolId protocol, policy::Compat compat,
+                                         policy::Offers otherwise);
 
 struct DaemonDraft {
   DaemonConfig daemon;

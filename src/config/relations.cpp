@@ -39,7 +39,7 @@ void check_within(std::string_view key, const Nets& nets, Errors& errors) {
   }
 }
 
-void check_local_against_remote(const PeerDraft& site, Errors& errors) {
+void check_local_against_remote(const ChildDraft& site, Errors& errors) {
   for (const auto& remote : site.remote_nets) {
     const auto* local = find_overlap(site.local_nets, remote.value);
     if (local == nullptr) continue;
@@ -135,9 +135,10 @@ struct RemoteNet {
   base::Prefix net;
   const Place* where;
   const PeerDraft* site;
+  const ChildDraft* child;
 };
 
-bool shares_local_nets(const PeerDraft& a, const PeerDraft& b) {
+bool shares_local_nets(const ChildDraft& a, const ChildDraft& b) {
   return std::ranges::any_of(a.local_nets, [&](const auto& net) {
     return find_overlap(b.local_nets, net.value) != nullptr;
   });
@@ -148,10 +149,14 @@ bool shares_local_nets(const PeerDraft& a, const PeerDraft& b) {
 void check_between_sites(std::span<const PeerDraft> peers, Errors& errors) {
   std::vector<RemoteNet> nets;
   for (const PeerDraft& site : peers) {
-    for (const auto& net : site.remote_nets) nets.push_back({net.value, &net.where, &site});
+    for (const ChildDraft& child : site.children) {
+      for (const auto& net : child.remote_nets) {
+        nets.push_back({net.value, &net.where, &site, &child});
+      }
+    }
   }
   std::ranges::sort(nets, {}, [](const RemoteNet& net) {
-    return std::tuple{net.net.address, net.net.length, net.site};
+    return std::tuple{net.net.address, net.net.length, net.site, net.child};
   });
   std::vector<RemoteNet> enclosing;
   for (const RemoteNet& net : nets) {
@@ -159,11 +164,11 @@ void check_between_sites(std::span<const PeerDraft> peers, Errors& errors) {
       enclosing.pop_back();
     }
     const auto rival = std::ranges::find_if(enclosing, [&](const RemoteNet& other) {
-      return other.site != net.site && shares_local_nets(*other.site, *net.site);
+      return other.child != net.child && shares_local_nets(*other.child, *net.child);
     });
     if (rival != enclosing.end()) {
       // The later of the two in the files is the one to complain about.
-      const bool is_later = net.site > rival->site;
+      const bool is_later = std::pair{net.site, net.child} > std::pair{rival->site, rival->child};
       const RemoteNet& blamed = is_later ? net : *rival;
       const RemoteNet& other = is_later ? *rival : net;
       errors.add(*blamed.where,
@@ -182,22 +187,24 @@ void check_mtu(std::span<const PeerDraft> peers, const DaemonDraft& daemon, Erro
   constexpr unsigned mtu_min_v6 = 1280;
   if (!daemon.mtu || daemon.daemon.mtu >= mtu_min_v6) return;
   for (const PeerDraft& draft : peers) {
-    for (const Nets* nets : {&draft.local_nets, &draft.remote_nets}) {
-      const auto v6 =
-          std::ranges::find_if(*nets, [](const auto& net) { return !net.value.address.is_v4(); });
-      if (v6 == nets->end()) continue;
-      errors.add(*daemon.mtu,
-                 fmt::format("mtu: {} is too small for IPv6, which {} at {} needs",
-                             daemon.daemon.mtu, v6->value.to_string(), v6->where.to_string()),
-                 fmt::format("write {} or more, or leave mtu out", mtu_min_v6));
-      return;
+    for (const ChildDraft& child : draft.children) {
+      for (const Nets* nets : {&child.local_nets, &child.remote_nets}) {
+        const auto v6 =
+            std::ranges::find_if(*nets, [](const auto& net) { return !net.value.address.is_v4(); });
+        if (v6 == nets->end()) continue;
+        errors.add(*daemon.mtu,
+                   fmt::format("mtu: {} is too small for IPv6, which {} at {} needs",
+                               daemon.daemon.mtu, v6->value.to_string(), v6->where.to_string()),
+                   fmt::format("write {} or more, or leave mtu out", mtu_min_v6));
+        return;
+      }
     }
   }
 }
 
 /// BEET carries no addresses: it has one at each end.
-void check_beet(const PeerDraft& site, Errors& errors) {
-  if (site.peer.mode != policy::SaMode::beet || !site.mode) return;
+void check_beet(const ChildConfig& child, const ChildDraft& draft, Errors& errors) {
+  if (child.mode != policy::SaMode::beet || !draft.mode) return;
   const auto check = [&](std::string_view key, const Nets& nets) {
     const bool is_host =
         nets.size() == 1 && nets[0].value.length == nets[0].value.address.bit_count();
@@ -206,21 +213,27 @@ void check_beet(const PeerDraft& site, Errors& errors) {
                fmt::format("{}: BEET mode has one address at each end", key),
                "write one address without a prefix length, or leave mode out");
   };
-  check("local_nets", site.local_nets);
-  check("remote_nets", site.remote_nets);
+  check("local_nets", draft.local_nets);
+  check("remote_nets", draft.remote_nets);
+}
+
+void check_child(const ChildConfig& child, const ChildDraft& draft, Errors& errors) {
+  check_within("local_nets", draft.local_nets, errors);
+  check_within("remote_nets", draft.remote_nets, errors);
+  check_local_against_remote(draft, errors);
+  check_families("local_nets", draft.local_nets, "remote_nets", draft.remote_nets, errors);
+  check_families("remote_nets", draft.remote_nets, "local_nets", draft.local_nets, errors);
+  check_beet(child, draft, errors);
 }
 
 }  // namespace
 
 void check_relations(std::span<const PeerDraft> peers, const DaemonDraft& daemon, Errors& errors) {
   for (const PeerDraft& draft : peers) {
-    check_within("local_nets", draft.local_nets, errors);
-    check_within("remote_nets", draft.remote_nets, errors);
-    check_local_against_remote(draft, errors);
-    check_families("local_nets", draft.local_nets, "remote_nets", draft.remote_nets, errors);
-    check_families("remote_nets", draft.remote_nets, "local_nets", draft.local_nets, errors);
+    for (std::size_t i = 0; i < draft.children.size(); ++i) {
+      check_child(draft.peer.children[i], draft.children[i], errors);
+    }
     check_outer(draft, daemon, errors);
-    check_beet(draft, errors);
   }
   check_duplicates(peers, errors);
   check_between_sites(peers, errors);

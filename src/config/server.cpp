@@ -209,26 +209,38 @@ void read_eap(Section& section, ServerConfig& server) {
 
 }  // namespace
 
+namespace {
+
+void append_new(std::vector<base::Prefix>& to, const base::Prefix& net) {
+  if (std::ranges::find(to, net) == to.end()) to.push_back(net);
+}
+
+void read_networks(Section& section, PeerDraft& draft, ServerConfig& server) {
+  ChildDraft& child = draft.children.front();
+  std::vector<base::Prefix> networks;
+  child.local_nets = section.list("local_nets", parse_prefix);
+  for (const auto& net : child.local_nets) networks.push_back(net.value);
+  child.remote_nets = section.list("pool", parse_prefix);
+  for (const auto& net : child.remote_nets) server.pools.push_back(net.value);
+  server.all_pools = server.pools;
+  if (!section.has("local_nets")) {
+    for (const base::Prefix& pool : server.pools) {
+      append_new(networks, *base::Prefix::parse(pool.address.is_v4() ? "0.0.0.0/0" : "::/0"));
+    }
+  }
+  draft.peer.child().local = Reach::of(networks);
+  draft.peer.child().remote = Reach::of_itself();
+}
+
+}  // namespace
+
 void read_server(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
                  PkiFiles& files) {
   PeerConfig& peer = draft.peer;
   ServerConfig server;
   if (auto name = section.text("name", parse_identity)) peer.local_id = std::move(name->value);
-  draft.local_nets = section.list("local_nets", parse_prefix);
-  for (const auto& net : draft.local_nets) peer.local_nets.push_back(net.value);
-  draft.remote_nets = section.list("pool", parse_prefix);
-  for (const auto& net : draft.remote_nets) server.pools.push_back(net.value);
-  peer.remote_nets = server.pools;
-  if (!section.has("local_nets")) {
-    for (const base::Prefix& pool : server.pools) {
-      const auto all = pool.address.is_v4() ? "0.0.0.0/0" : "::/0";
-      const base::Prefix net = *base::Prefix::parse(all);
-      if (std::ranges::find(peer.local_nets, net) == peer.local_nets.end()) {
-        peer.local_nets.push_back(net);
-      }
-    }
-  }
-  read_own_addresses(section, peer.local_nets, server);
+  read_networks(section, draft, server);
+  read_own_addresses(section, peer.local_nets(), server);
   for (const auto& address : section.list("dns", parse_address))
     server.dns.push_back(address.value);
   for (const auto& address : section.list("wins", parse_address)) {
@@ -312,10 +324,6 @@ void read_words(Section& section, std::string_view key, std::vector<std::string>
   for (auto& word : section.list(key, parse_word)) to.push_back(std::move(word.value));
 }
 
-void append_new(std::vector<base::Prefix>& to, const base::Prefix& net) {
-  if (std::ranges::find(to, net) == to.end()) to.push_back(net);
-}
-
 }  // namespace
 
 GroupDraft read_group(const Entry& entry, Errors& errors) {
@@ -359,7 +367,7 @@ void join_groups(std::vector<GroupDraft>& groups, std::vector<PeerDraft>& peers,
     errors.add(groups.back().group.where, fmt::format("there are more than {} groups", groups_max),
                "let one group have several members");
   }
-  const auto& reachable = server->peer.local_nets;
+  const auto reachable = server->peer.local_nets();
   for (GroupDraft& draft : groups) {
     for (const auto& net : draft.networks) {
       const bool is_within = std::ranges::any_of(reachable, [&](const base::Prefix& outer) {
@@ -372,10 +380,10 @@ void join_groups(std::vector<GroupDraft>& groups, std::vector<PeerDraft>& peers,
           "add it there, or narrow it");
     }
     for (auto& pool : draft.pools) {
-      const auto& known = server->remote_nets;
+      auto& known = server->children.front().remote_nets;
       const auto same = std::ranges::find(known, pool.value, &Located<base::Prefix>::value);
-      append_new(server->peer.remote_nets, pool.value);
-      if (same == known.end()) server->remote_nets.push_back(pool);
+      append_new(server->peer.server->all_pools, pool.value);
+      if (same == known.end()) known.push_back(pool);
     }
   }
 }

@@ -35,21 +35,16 @@ void read_dscp(Section& section, const Node& table, policy::OuterHeader& outer) 
     }
     return;
   }
+  if (entry == nullptr) return;
   bool copy = true;
   read_word(section, "dscp", dscp_words, copy);
+  outer.dscp.reset();
 }
 
 }  // namespace
 
-void read_treatment(Section& section, const Node& table, PeerConfig& peer) {
-  policy::SaTreatment& treatment = peer.treatment;
+void read_treatment(Section& section, const Node& table, policy::SaTreatment& treatment) {
   policy::OuterHeader& outer = treatment.outer;
-  // RFC 791 and RFC 8200 s5 promise no less to whoever may not send fragments.
-  constexpr std::int64_t mtu_min = 576;
-  constexpr std::int64_t mtu_max = 9000;
-  if (const auto mtu = section.integer("mtu", mtu_min, mtu_max)) {
-    peer.mtu = static_cast<std::uint16_t>(*mtu);
-  }
   read_word(section, "fragment", fragment_words, treatment.fragment);
   read_boolean(section, "clamp_mss", treatment.clamp_mss);
   read_word(section, "df", df_words, outer.df);

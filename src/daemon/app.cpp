@@ -338,9 +338,12 @@ void App::check_host() {
   std::vector<base::Prefix> local_nets;
   bool covers_a_peer = false;
   for (const config::PeerConfig& peer : config_->peers) {
-    local_nets.insert(local_nets.end(), peer.local_nets.begin(), peer.local_nets.end());
+    const auto behind_us = peer.local_nets();
+    local_nets.insert(local_nets.end(), behind_us.begin(), behind_us.end());
     covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
-    for (const policy::Offers* offers : {&peer.ike, &peer.esp}) {
+    std::vector<const policy::Offers*> all{&peer.ike};
+    for (const config::ChildConfig& child : peer.children) all.push_back(&child.esp);
+    for (const policy::Offers* offers : all) {
       for (const std::string& weakness : policy::weaknesses_of(*offers)) {
         emit({base::EventKind::config_weak,
               {},

@@ -189,9 +189,21 @@ void Gateway::Impl::handle_deadline(base::Instant now) {
 }
 
 bool Gateway::Impl::up(const std::string& name, base::Instant now) {
+  return start(name, std::nullopt, now);
+}
+
+bool Gateway::Impl::start(const std::string& name, std::optional<std::string_view> child,
+                          base::Instant now) {
   Peer* peer = find(name);
-  if (peer == nullptr || shutting_down_) return false;
-  peer->up(now);
+  if (peer == nullptr || shutting_down_ || !peer->start(child, now)) return false;
+  pump(now);
+  return true;
+}
+
+bool Gateway::Impl::stop(const std::string& name, std::optional<std::string_view> child,
+                         base::Instant now) {
+  Peer* peer = find(name);
+  if (peer == nullptr || shutting_down_ || !peer->stop(child, now)) return false;
   pump(now);
   return true;
 }
@@ -355,6 +367,14 @@ void Gateway::handle_local_addresses(std::vector<base::IpAddress> addresses, bas
 }
 bool Gateway::up(const std::string& name, base::Instant now) { return impl_->up(name, now); }
 bool Gateway::down(const std::string& name, base::Instant now) { return impl_->down(name, now); }
+bool Gateway::start(const std::string& name, std::optional<std::string_view> child,
+                    base::Instant now) {
+  return impl_->start(name, child, now);
+}
+bool Gateway::stop(const std::string& name, std::optional<std::string_view> child,
+                   base::Instant now) {
+  return impl_->stop(name, child, now);
+}
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
 std::size_t Gateway::logout(const std::string& user, base::Instant now) {
   return impl_->logout(user, now);

@@ -216,6 +216,13 @@ class Gateway {
   /// False: no peer of that name.
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
+  /// Wants a child of a peer, or without a name all of them. False: no such peer or child.
+  [[nodiscard]] bool start(const std::string& name, std::optional<std::string_view> child,
+                           base::Instant now);
+  /// Ends its SAs, and without a child the IKE SAs, and asks for none again. Unlike down() the peer
+  /// may come, and a trap stays set. False: no such peer or child.
+  [[nodiscard]] bool stop(const std::string& name, std::optional<std::string_view> child,
+                          base::Instant now);
   /// Sends a liveness check; the round trip shows in status. False: not established.
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   /// Sends an established peer to another gateway, which must have our identity.

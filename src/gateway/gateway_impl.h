@@ -52,6 +52,10 @@ class Gateway::Impl {
   }
   [[nodiscard]] bool up(const std::string& name, base::Instant now);
   [[nodiscard]] bool down(const std::string& name, base::Instant now);
+  [[nodiscard]] bool start(const std::string& name, std::optional<std::string_view> child,
+                           base::Instant now);
+  [[nodiscard]] bool stop(const std::string& name, std::optional<std::string_view> child,
+                          base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
   [[nodiscard]] AddressPools& pools() { return pools_; }

@@ -96,8 +96,10 @@ void Gateway::Impl::refresh() {
     if (peer != peers_.end() && peer->second.is_off()) continue;
     policies.push_back(make_policy(policy));
     if (peer == peers_.end()) continue;
-    policies.back().pfp = peer->second.config().pfp;
-    policies.back().resources = peer->second.config().per_cpu_sas;
+    const config::ChildConfig& child = peer->second.config().child();
+    policies.back().child = child.name;
+    policies.back().pfp = child.pfp;
+    policies.back().resources = child.per_cpu_sas;
   }
   std::map<base::Prefix, AddRoute> routes;
   for (const auto& [name, peer] : peers_) {
@@ -288,7 +290,8 @@ void Gateway::Impl::on_lease_request(const ike::LeaseRequest& request, base::Ins
     const config::PeerConfig& server = peer->config();
     auto terms = terms_of(*config_, server, request.identity, request.grant);
     if (terms) {
-      terms->own = server_addresses(server.server->addresses, local_addresses_, server.local_nets);
+      terms->own =
+          server_addresses(server.server->addresses, local_addresses_, server.local_nets());
       reply = pools_.lease(request, *terms);
       if (!terms->group.empty()) reply.networks = selectors_of(terms->networks);
     } else {

@@ -25,9 +25,13 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
       rng_(&rng),
       ladder_(config_.tcp, {options.ike_port, options.natt_port, config_.remote_port}),
       since_(now) {
-  wish_ = config_.start == config::Start::at_once ? Wish::start : Wish::on_demand;
+  for (const config::ChildConfig& child : config_.children) {
+    children_.push_back({});
+    children_.back().name = child.name;
+    children_.back().start = child.start;
+  }
   outer_.local = config_.local;
-  if (config_.remote_address) outer_.remote = {*config_.remote_address};
+  if (config_.remote_address) set_remote({*config_.remote_address});
   if (config_.resumption) {
     credential_tag_.resize(credential_tag_size);
     rng.fill_public(credential_tag_);
@@ -38,7 +42,7 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
 }
 
 void Peer::inherit(const Peer& old, base::Instant now) {
-  if (old.wish_ == Wish::down) wish_ = Wish::down;
+  is_off_ = old.is_off_;
   // A host's routes hang on its addresses: forgotten ones would let traffic pass unprotected.
   if (!config_.local && !old.config_.local) outer_.local = old.outer_.local;
   if (config_.remote == old.config_.remote) outer_.remote = old.outer_.remote;
@@ -50,11 +54,38 @@ void Peer::inherit(const Peer& old, base::Instant now) {
 }
 
 bool Peer::is_wanted() const {
-  return wish_ == Wish::start || (wish_ == Wish::on_demand && demanded_);
+  return !is_off_ && std::ranges::any_of(children_, &Wanted::is_wanted);
+}
+
+Peer::Wanted* Peer::find_child(std::string_view name) {
+  const auto found = std::ranges::find(children_, name, &Wanted::name);
+  return found == children_.end() ? nullptr : &*found;
+}
+
+Peer::Wanted* Peer::find_child(policy::ChildSaId id) {
+  const auto found =
+      std::ranges::find_if(children_, [&](const Wanted& child) { return child.sas.contains(id); });
+  return found == children_.end() ? nullptr : &*found;
+}
+
+bool Peer::has_children() const {
+  return std::ranges::any_of(children_, [](const Wanted& child) { return !child.sas.empty(); });
+}
+
+unsigned Peer::child_failures() const {
+  unsigned failures = 0;
+  for (const Wanted& child : children_) failures += child.failures;
+  return failures;
+}
+
+void Peer::forget_demands() {
+  for (Wanted& child : children_) child.demanded = false;
 }
 
 bool Peer::lacks_addresses() const {
-  const bool needs_local = config_.kind == config::PeerKind::host && !outer_.local;
+  const auto is_own = [](const config::ChildConfig& child) { return !child.local.own.empty(); };
+  const bool needs_local = config_.kind != config::PeerKind::client && !outer_.local &&
+                           std::ranges::any_of(config_.children, is_own);
   return (has_name() && outer_.remote.empty()) || needs_local;
 }
 
@@ -64,29 +95,55 @@ base::Duration Peer::back_off(unsigned failures) {
   return jittered(std::min(wait, config_.retry_max), *rng_);
 }
 
-void Peer::up(base::Instant now) {
-  const bool was_off = wish_ == Wish::down;
-  wish_ = Wish::start;
+bool Peer::start(std::optional<std::string_view> name, base::Instant now) {
+  if (name && find_child(*name) == nullptr) return false;
+  for (Wanted& child : children_) {
+    if (name && child.name != *name) continue;
+    child.start = config::Start::at_once;
+    child.failures = 0;
+    child.retry_at.reset();
+  }
   attempts_ = 0;
-  child_failures_ = 0;
   next_attempt_ = now;
-  child_retry_at_.reset();
-  if (was_off) {
+  if (std::exchange(is_off_, false)) {
     rebuild();
     requests_.emplace_back(Refresh{});
   }
   reconcile(now);
+  return true;
+}
+
+bool Peer::stop(std::optional<std::string_view> name, base::Instant now) {
+  if (name && find_child(*name) == nullptr) return false;
+  for (Wanted& child : children_) {
+    if (name && child.name != *name) continue;
+    const config::ChildConfig& config = *config_.find_child(child.name);
+    child.start = config.start == config::Start::trap ? config.start : config::Start::on_command;
+    child.demanded = false;
+    child.trigger.reset();
+    child.retry_at.reset();
+    child.pending_until.reset();
+    if (!name) continue;
+    for (const policy::ChildSaId id : child.sas) {
+      requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
+    }
+  }
+  if (!name) requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
+  note_state(now);
+  return true;
 }
 
 void Peer::down(base::Instant now) {
-  wish_ = Wish::down;
-  demanded_ = false;
-  trigger_.reset();
+  is_off_ = true;
+  for (Wanted& child : children_) {
+    child.demanded = false;
+    child.trigger.reset();
+    child.pending_until.reset();
+  }
   stream_.reset();
   attempts_ = 0;
   next_attempt_.reset();
   attempt_started_.reset();
-  child_pending_until_.reset();
   note_.clear();
   outer_.inner.clear();
   requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
@@ -95,7 +152,7 @@ void Peer::down(base::Instant now) {
 }
 
 bool Peer::handle(const ike::Configured& configured) {
-  if (wish_ == Wish::down || outer_.inner == configured.addresses) return false;
+  if (is_off_ || outer_.inner == configured.addresses) return false;
   outer_.inner = configured.addresses;
   requests_.emplace_back(Refresh{});
   return true;
@@ -112,12 +169,18 @@ void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::In
   if (addresses.empty()) {
     return fail(fmt::format("the name {} does not resolve", config_.remote), now);
   }
-  OuterAddresses outer = outer_;
-  outer.remote = addresses;
-  set_outer(std::move(outer));
+  set_remote(addresses);
   if (is_wanted() || lacks_addresses()) return find_source_or_initiate(next_remote(), now);
   attempt_started_.reset();
   enter(Phase::waiting, now);
+}
+
+void Peer::set_remote(std::vector<base::IpAddress> addresses) {
+  OuterAddresses outer = outer_;
+  outer.remote = std::move(addresses);
+  const auto& more = config_.remote_more;
+  outer.remote.insert(outer.remote.end(), more.begin(), more.end());
+  set_outer(std::move(outer));
 }
 
 void Peer::handle_source_address(std::optional<base::IpAddress> address, base::Instant now) {
@@ -188,7 +251,7 @@ void Peer::retry_udp(base::Instant now) {
 }
 
 void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant now) {
-  if (wish_ == Wish::down) {
+  if (is_off_) {
     requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
     return;
   }
@@ -201,12 +264,18 @@ void Peer::handle(const ike::IkeUp& up, const base::Path& path, base::Instant no
   next_attempt_.reset();
   note_.clear();
   failure_text_.clear();
-  child_failures_ = 0;
-  had_child_ = false;
-  child_pending_until_.reset();
-  // The first child comes with the IKE SA; only when it does not is it asked for again.
-  child_retry_at_ = now + config_.retry_min;
+  const bool is_ours = answered_ && answered_->sa == up.sa;
+  const Wanted* const first = is_ours ? first_child() : nullptr;
+  for (Wanted& child : children_) {
+    child.failures = 0;
+    child.had_sa = false;
+    child.pending_until.reset();
+    // One comes with the IKE SA, and only when it does not is it asked for again; and who has made
+    // the IKE SA makes the others.
+    child.retry_at = is_ours && &child != first ? now : now + config_.retry_min;
+  }
   enter(Phase::waiting, now);
+  reconcile(now);
 }
 
 /// Each of several must have its policies, or our answers would leave in clear. The last one's stay
@@ -233,12 +302,12 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   // A twin may live on, on the peer's stream: then the way back is the peer's to find.
   if (stream_ && stream_->sa == down.sa) stream_.reset();
   if (down.reason == ike::EndReason::redirected) return note_state(now);
-  if (wish_ == Wish::down || !ikes_.empty()) return note_state(now);
-  child_pending_until_.reset();
+  if (is_off_ || !ikes_.empty()) return note_state(now);
+  for (Wanted& child : children_) child.pending_until.reset();
   stream_.reset();
   if (!down.was_established) return end_rung(down.reason, now);
   note_ = explain(down.reason);
-  demanded_ = false;
+  forget_demands();
   attempts_ = 0;
   const bool is_ours_to_repeat = down.reason == ike::EndReason::expired ||
                                  down.reason == ike::EndReason::local_request ||
@@ -246,16 +315,35 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   const bool is_restart = down.reason == ike::EndReason::peer_restarted &&
                           (!restarted_at_ || now - *restarted_at_ >= restart_patience);
   if (is_restart) restarted_at_ = now;
+  note_end(down.reason);
   next_attempt_ = is_ours_to_repeat || is_restart ? now : now + back_off(1);
   enter(Phase::waiting, now);
 }
 
+void Peer::follow_end(Wanted& child, std::optional<config::Start> next) {
+  if (!next) return;
+  child.start = *next;
+  child.demanded = false;
+}
+
+/// The IKE SA has ended, and its children with it.
+void Peer::note_end(ike::EndReason reason) {
+  for (Wanted& child : children_) {
+    if (!child.had_sa) continue;
+    const config::ChildConfig& config = *config_.find_child(child.name);
+    if (reason == ike::EndReason::peer_deleted) follow_end(child, config.after_close);
+    if (reason == ike::EndReason::timeout) follow_end(child, config.after_loss);
+  }
+}
+
 void Peer::handle(const ike::Redirected& redirected, base::Instant now) {
-  if (wish_ == Wish::down) return;
+  if (is_off_) return;
   ikes_.erase(redirected.sa);
   redirection_ = Redirection{redirected.from, redirected.to};
-  demanded_ = true;
-  child_pending_until_.reset();
+  for (Wanted& child : children_) {
+    child.demanded = child.demanded || child.had_sa || !is_wanted();
+    child.pending_until.reset();
+  }
   ladder_.stop();
   rungs_out_ = 0;
   phase_ = Phase::waiting;
@@ -278,37 +366,43 @@ void Peer::end_rung(ike::EndReason reason, base::Instant now) {
 }
 
 void Peer::handle(const ike::ChildUp& up, base::Instant now) {
-  if (wish_ == Wish::down) return;
-  children_.insert(up.child_sa);
-  had_child_ = true;
+  Wanted* const child = find_child(up.child);
+  if (is_off_ || child == nullptr) return;
+  child->sas.insert(up.child_sa);
+  child->had_sa = true;
   if (up.resource) {
-    resource_sas_.insert(up.child_sa);
+    child->resource_sas.insert(up.child_sa);
     return reconcile(now);
   }
-  trigger_.reset();
-  child_pending_until_.reset();
-  child_retry_at_.reset();
-  child_failures_ = 0;
+  child->trigger.reset();
+  child->pending_until.reset();
+  child->retry_at.reset();
+  child->failures = 0;
   note_.clear();
   failure_text_.clear();
   reconcile(now);
 }
 
 void Peer::handle(const ike::ChildDown& down, base::Instant now) {
-  const bool was_ours = children_.erase(down.child_sa) > 0;
-  if (resource_sas_.erase(down.child_sa) > 0) return reconcile(now);
+  Wanted* const child = find_child(down.child);
+  if (child == nullptr) return;
+  const bool was_ours = child->sas.erase(down.child_sa) > 0;
+  if (child->resource_sas.erase(down.child_sa) > 0) return reconcile(now);
   if (was_ours) {
-    child_retry_at_ = now + back_off(1);
+    if (!child->has_first() && down.reason == ike::EndReason::peer_deleted) {
+      follow_end(*child, config_.find_child(child->name)->after_close);
+    }
+    child->retry_at = now + back_off(1);
   } else if (down.child_sa.value == 0) {
-    child_pending_until_.reset();
-    child_retry_at_ = now + back_off(++child_failures_);
+    child->pending_until.reset();
+    child->retry_at = now + back_off(++child->failures);
     note_ = explain(down.reason);
     //= rfc7296#4-8
     // Some peers make one child with the IKE SA and never another: then both are made anew.
-    const bool refuses_all = down.reason == ike::EndReason::peer_refused && had_child_ &&
-                             child_failures_ >= refusals_max;
-    if (refuses_all && children_.empty()) {
-      had_child_ = false;
+    const bool refuses_all = down.reason == ike::EndReason::peer_refused && child->had_sa &&
+                             child->failures >= refusals_max;
+    if (refuses_all && !has_children()) {
+      child->had_sa = false;
       requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
     }
   }
@@ -316,39 +410,39 @@ void Peer::handle(const ike::ChildDown& down, base::Instant now) {
 }
 
 void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
-  if (!children_.contains(id)) return;
+  Wanted* const child = find_child(id);
+  if (child == nullptr) return;
   if (!hard) {
     requests_.emplace_back(ike::Command{ike::RekeyChild{id}});
     return;
   }
   requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
-  children_.erase(id);
-  if (resource_sas_.erase(id) > 0) return;
-  child_retry_at_.reset();
+  child->sas.erase(id);
+  if (child->resource_sas.erase(id) > 0) return;
+  child->retry_at.reset();
   reconcile(now);
 }
 
 void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
-  if (wish_ == Wish::down) return;
+  Wanted* const child = find_child(acquire.child);
+  if (is_off_ || child == nullptr) return;
   if (acquire.resource) {
     requests_.emplace_back(
-        ike::Command{ike::InitiateChild{config_.name, config_.name, {}, acquire.resource}});
+        ike::Command{ike::InitiateChild{config_.name, child->name, {}, acquire.resource}});
     return;
   }
   policy::Trigger trigger = std::move(acquire.trigger);
-  if (wish_ == Wish::on_demand && config_.start == config::Start::on_command && ikes_.empty()) {
-    return;
-  }
-  if (!ikes_.empty() && !children_.empty()) {
-    if (child_retry_at_ && *child_retry_at_ > now) return;
+  if (child->start == config::Start::on_command && ikes_.empty()) return;
+  if (!ikes_.empty() && !child->sas.empty()) {
+    if (child->retry_at && *child->retry_at > now) return;
     requests_.emplace_back(
-        ike::Command{ike::InitiateChild{config_.name, config_.name, std::move(trigger)}});
+        ike::Command{ike::InitiateChild{config_.name, child->name, std::move(trigger)}});
     return;
   }
   // A tunnel that is wanted anyway is for more than this packet.
-  const bool is_first = wish_ == Wish::on_demand || trigger.is_exact;
-  if (is_first && !trigger_) trigger_ = std::move(trigger);
-  demanded_ = true;
+  const bool is_first = child->start != config::Start::at_once || trigger.is_exact;
+  if (is_first && !child->trigger) child->trigger = std::move(trigger);
+  child->demanded = true;
   if (next_attempt_ && attempts_ > 0) {
     next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + acquire_patience));
   }
@@ -362,14 +456,24 @@ void Peer::handle_failure_text(const std::string& text) {
   failure_text_ = colon == std::string::npos ? text : text.substr(colon + 2);
 }
 
+std::optional<base::Instant> Peer::Wanted::due() const {
+  if (!is_wanted() || has_first()) return std::nullopt;
+  if (pending_until) return pending_until;
+  return retry_at.value_or(base::Instant{});
+}
+
 std::optional<base::Instant> Peer::child_due() const {
-  if (!is_wanted() || has_first_child()) return std::nullopt;
-  if (child_pending_until_) return child_pending_until_;
-  return child_retry_at_.value_or(base::Instant{});
+  std::optional<base::Instant> earliest;
+  if (is_off_) return earliest;
+  for (const Wanted& child : children_) {
+    const auto due = child.due();
+    if (due && (!earliest || *due < *earliest)) earliest = due;
+  }
+  return earliest;
 }
 
 void Peer::reconcile(base::Instant now) {
-  if (wish_ == Wish::down) return note_state(now);
+  if (is_off_) return note_state(now);
   if (phase_ != Phase::waiting && phase_deadline_ <= now) {
     switch (phase_) {
       case Phase::waiting: break;
@@ -383,7 +487,7 @@ void Peer::reconcile(base::Instant now) {
   if (phase_ == Phase::negotiating && ladder_.climb_at() && *ladder_.climb_at() <= now) climb(now);
   if (!ikes_.empty()) {
     retry_udp(now);
-    reconcile_child(now);
+    for (Wanted& child : children_) reconcile_child(child, now);
   } else if (phase_ == Phase::waiting && !config_.remote_any &&
              (is_wanted() || lacks_addresses()) && (!next_attempt_ || *next_attempt_ <= now)) {
     start_attempt(now);
@@ -391,16 +495,21 @@ void Peer::reconcile(base::Instant now) {
   note_state(now);
 }
 
-void Peer::reconcile_child(base::Instant now) {
-  const auto due = child_due();
+void Peer::reconcile_child(Wanted& child, base::Instant now) {
+  const auto due = child.due();
   if (!due || *due > now) return;
-  if (child_pending_until_) {
-    child_pending_until_.reset();
-    child_retry_at_ = now + back_off(++child_failures_);
+  if (child.pending_until) {
+    child.pending_until.reset();
+    child.retry_at = now + back_off(++child.failures);
     return;
   }
-  child_pending_until_ = now + negotiation_timeout;
-  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, config_.name, trigger_}});
+  child.pending_until = now + negotiation_timeout;
+  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, child.name, child.trigger}});
+}
+
+const Peer::Wanted* Peer::first_child() const {
+  const auto found = std::ranges::find_if(children_, &Wanted::is_wanted);
+  return found == children_.end() ? nullptr : &*found;
 }
 
 void Peer::start_attempt(base::Instant now) {
@@ -443,7 +552,10 @@ void Peer::climb(base::Instant now) {
   const base::Path path = ladder_.path_of(ladder_.climb(now), *outer_.local, *target_, *rng_);
   ike::Initiate command{config_.name, path, rungs_out_ > 0};
   if (redirection_) command.redirected_from = redirection_->from;
-  command.trigger = trigger_;
+  if (const Wanted* const child = first_child()) {
+    command.child = child->name;
+    command.trigger = child->trigger;
+  }
   requests_.emplace_back(ike::Command{std::move(command)});
   ++rungs_out_;
 }
@@ -459,7 +571,7 @@ void Peer::fail(std::string note, base::Instant now) {
     phase_ = Phase::waiting;
     return note_state(now);
   }
-  demanded_ = false;
+  forget_demands();
   ++attempts_;
   last_failure_ = now;
   next_attempt_ = now + back_off(attempts_);
@@ -489,7 +601,7 @@ void Peer::rebuild() {
 }
 
 std::optional<base::Instant> Peer::next_attempt() const {
-  if (config_.remote_any || wish_ == Wish::down || phase_ != Phase::waiting || !ikes_.empty()) {
+  if (config_.remote_any || is_off_ || phase_ != Phase::waiting || !ikes_.empty()) {
     return std::nullopt;
   }
   if (!is_wanted() && !lacks_addresses()) return std::nullopt;
@@ -497,7 +609,7 @@ std::optional<base::Instant> Peer::next_attempt() const {
 }
 
 std::optional<base::Deadline> Peer::poll_deadline() const {
-  if (wish_ == Wish::down) return std::nullopt;
+  if (is_off_) return std::nullopt;
   std::optional<base::Deadline> earliest;
   const auto consider = [&](std::optional<base::Instant> at, std::string_view reason) {
     if (at && (!earliest || *at < earliest->at)) earliest = base::Deadline{*at, reason};
@@ -523,25 +635,25 @@ std::optional<PeerRequest> Peer::poll_request() {
 }
 
 std::shared_ptr<const ike::ConnectionConfig> Peer::connection() const {
-  return wish_ == Wish::down ? nullptr : connection_;
+  return is_off_ ? nullptr : connection_;
 }
 
 std::vector<ipsec::Policy> Peer::policies() const {
-  if (wish_ == Wish::down) return {};
+  if (is_off_) return {};
   return make_policies(config_, outer_);
 }
 
 std::vector<AddRoute> Peer::routes() const {
-  if (wish_ == Wish::down) return {};
+  if (is_off_) return {};
   return make_routes(config_, outer_);
 }
 
 PeerState Peer::state() const {
-  if (wish_ == Wish::down) return PeerState::off;
-  if (!ikes_.empty() && !children_.empty()) return PeerState::idle;
+  if (is_off_) return PeerState::off;
+  if (!ikes_.empty() && has_children()) return PeerState::idle;
   if (phase_ != Phase::waiting && is_wanted()) return PeerState::connecting;
   if (!ikes_.empty())
-    return attempts_ + child_failures_ > 0 ? PeerState::down : PeerState::connecting;
+    return attempts_ + child_failures() > 0 ? PeerState::down : PeerState::connecting;
   if (!is_wanted() || config_.remote_any) return PeerState::off;
   return attempts_ > 0 ? PeerState::down : PeerState::connecting;
 }

@@ -55,10 +55,13 @@ class Peer {
   Peer(config::PeerConfig config, const Options& options, base::Rng& rng, base::Instant now);
 
   [[nodiscard]] const config::PeerConfig& config() const { return config_; }
-  [[nodiscard]] bool is_off() const { return wish_ == Wish::down; }
+  [[nodiscard]] bool is_off() const { return is_off_; }
 
-  void up(base::Instant now);
   void down(base::Instant now);
+  /// Wants a child, or all; false: there is none of this name. What is off is not any more.
+  bool start(std::optional<std::string_view> child, base::Instant now);
+  /// Ends a child, or without a name the IKE SAs; a trap stays set, and nothing else is wanted.
+  bool stop(std::optional<std::string_view> child, base::Instant now);
   /// For a changed configuration: what a person said, the addresses as far as they still hold, and
   /// the wait for the end of the old SAs, which the caller deletes.
   void inherit(const Peer& old, base::Instant now);
@@ -106,8 +109,26 @@ class Peer {
   [[nodiscard]] std::optional<base::Instant> attempt_started() const { return attempt_started_; }
 
  private:
-  enum class Wish : std::uint8_t { start, on_demand, down };
   enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
+
+  /// One configured child, and what is done about it.
+  struct Wanted {
+    std::string name;
+    config::Start start = config::Start::on_command;
+    bool demanded = false;                   ///< unless it is started anyway, traffic has asked
+    std::optional<policy::Trigger> trigger;  ///< the traffic that has asked, until it is up
+    std::set<policy::ChildSaId> sas;
+    std::set<policy::ChildSaId> resource_sas;  ///< of sas (RFC 9611)
+    std::optional<base::Instant> pending_until;
+    std::optional<base::Instant> retry_at;
+    unsigned failures = 0;
+    bool had_sa = false;  ///< on the present IKE SA
+
+    /// The SA that is for everybody; those of resources come and go beside it.
+    [[nodiscard]] bool has_first() const { return sas.size() > resource_sas.size(); }
+    [[nodiscard]] bool is_wanted() const { return start == config::Start::at_once || demanded; }
+    [[nodiscard]] std::optional<base::Instant> due() const;
+  };
 
   [[nodiscard]] bool has_name() const { return !config_.remote_any && !config_.remote_address; }
   [[nodiscard]] bool is_wanted() const;
@@ -116,11 +137,17 @@ class Peer {
   [[nodiscard]] bool lacks_addresses() const;
   [[nodiscard]] base::Duration back_off(unsigned failures);
   [[nodiscard]] std::optional<base::Instant> child_due() const;
-  /// The SA that is for everybody; those of resources (RFC 9611) come and go beside it.
-  [[nodiscard]] bool has_first_child() const { return children_.size() > resource_sas_.size(); }
+  /// Null: there is none.
+  [[nodiscard]] Wanted* find_child(std::string_view name);
+  [[nodiscard]] Wanted* find_child(policy::ChildSaId id);
+  /// The one to come with the IKE SA: the first that is wanted. Null: none.
+  [[nodiscard]] const Wanted* first_child() const;
+  [[nodiscard]] bool has_children() const;
+  [[nodiscard]] unsigned child_failures() const;
+  void forget_demands();
 
   void reconcile(base::Instant now);
-  void reconcile_child(base::Instant now);
+  void reconcile_child(Wanted& child, base::Instant now);
   void start_attempt(base::Instant now);
   [[nodiscard]] base::IpAddress next_remote() const;
   void find_source_or_initiate(const base::IpAddress& target, base::Instant now);
@@ -133,6 +160,10 @@ class Peer {
   void retry_udp(base::Instant now);
   void fail(std::string note, base::Instant now);
   void set_outer(OuterAddresses outer);
+  /// These, and those that are configured besides.
+  void set_remote(std::vector<base::IpAddress> addresses);
+  static void follow_end(Wanted& child, std::optional<config::Start> next);
+  void note_end(ike::EndReason reason);
   void note_guest(ike::IkeSaId sa, const base::IpAddress& address);
   void forget_guests();
   void enter(Phase phase, base::Instant now);
@@ -143,9 +174,8 @@ class Peer {
   config::PeerConfig config_;
   Options options_;
   base::Rng* rng_;
-  Wish wish_ = Wish::start;
-  bool demanded_ = false;                   ///< on demand, and traffic has asked
-  std::optional<policy::Trigger> trigger_;  ///< the traffic that has asked, until there is a child
+  bool is_off_ = false;           ///< a person said so
+  std::vector<Wanted> children_;  ///< as configured
   Phase phase_ = Phase::waiting;
   base::Instant phase_deadline_;
   OuterAddresses outer_;
@@ -162,8 +192,6 @@ class Peer {
   std::shared_ptr<const ike::ConnectionConfig> connection_;
   std::set<ike::IkeSaId> ikes_;
   std::map<ike::IkeSaId, base::IpAddress> guests_;  ///< who has come to `remote = "any"`
-  std::set<policy::ChildSaId> children_;
-  std::set<policy::ChildSaId> resource_sas_;  ///< of children_
 
   Ladder ladder_;
   unsigned rungs_out_ = 0;  ///< IKE SAs being negotiated beside each other
@@ -184,11 +212,6 @@ class Peer {
   std::optional<base::Instant> next_attempt_;
   base::Instant last_failure_;
   std::optional<base::Instant> attempt_started_;
-
-  std::optional<base::Instant> child_pending_until_;
-  std::optional<base::Instant> child_retry_at_;
-  unsigned child_failures_ = 0;
-  bool had_child_ = false;  ///< on the present IKE SA
 
   std::string note_;
   std::string failure_text_;

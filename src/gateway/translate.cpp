@@ -33,21 +33,50 @@ std::vector<IpAddress> of_family(const std::vector<IpAddress>& addresses, base::
   return chosen;
 }
 
-/// One end of a host's Child SA. Selectors of both ends form a product, so "either end has this
-/// port" cannot be one SA: the SA covers the protocols, and the policies below the ports.
-TrafficSelectors host_selectors(const config::PeerConfig& peer,
-                                const std::vector<IpAddress>& addresses) {
-  TrafficSelectors selectors;
-  for (const IpAddress& address : addresses) {
-    if (peer.ports.empty()) selectors.push_back(TrafficSelector::from_prefix(whole(address)));
-    for (const config::PortRule& rule : peer.ports) {
-      const auto selector = TrafficSelector::from_prefix(whole(address), rule.protocol);
-      if (std::find(selectors.begin(), selectors.end(), selector) == selectors.end()) {
-        selectors.push_back(selector);
-      }
+std::vector<base::Prefix> whole(const std::vector<IpAddress>& addresses) {
+  std::vector<base::Prefix> prefixes;
+  for (const IpAddress& address : addresses) prefixes.push_back(whole(address));
+  return prefixes;
+}
+
+/// What an end has where `own` is its address.
+TrafficSelectors resolve(const config::Reach& reach, const std::vector<base::Prefix>& own) {
+  TrafficSelectors selectors = reach.nets;
+  for (const base::Prefix& address : own) {
+    for (const config::PortRule& rule : reach.own) {
+      selectors.push_back(
+          TrafficSelector::from_prefix(address, rule.protocol, rule.first, rule.last));
     }
   }
   return selectors;
+}
+
+/// One end of a host's Child SA. Selectors of both ends form a product, so "either end has this
+/// port" cannot be one SA: the SA covers the protocols, and the policies below the ports.
+config::Reach protocols_of(const config::ChildConfig& child, const config::Reach& reach) {
+  if (child.ports.empty()) return reach;
+  config::Reach protocols;
+  for (const config::PortRule& port : child.ports) {
+    const config::PortRule rule{.protocol = port.protocol};
+    auto& own = protocols.own;
+    if (std::ranges::find(own, rule) == own.end()) own.push_back(rule);
+  }
+  return protocols;
+}
+
+/// The addresses that stand for an end itself, as far as they are known.
+std::vector<base::Prefix> own_of_local(const config::PeerConfig& peer,
+                                       const OuterAddresses& outer) {
+  if (peer.kind == config::PeerKind::client) return whole(outer.inner);
+  if (!outer.local) return {};
+  return {whole(*outer.local)};
+}
+
+std::vector<base::Prefix> own_of_remote(const config::PeerConfig& peer,
+                                        const OuterAddresses& outer) {
+  if (peer.server) return peer.server->all_pools;
+  if (!outer.local) return whole(outer.remote);
+  return whole(of_family(outer.remote, outer.local->family()));
 }
 
 /// The hard limit follows a quarter later.
@@ -57,14 +86,10 @@ std::optional<T> hard_of(std::optional<T> soft) {
   return *soft + *soft / 4;
 }
 
-policy::Lifetime lifetime_of(const config::PeerConfig& peer) {
-  policy::Lifetime lifetime;
-  lifetime.soft_time = peer.lifetime;
-  lifetime.hard_time = hard_of(lifetime.soft_time);
-  lifetime.soft_bytes = peer.lifetime_bytes;
-  lifetime.hard_bytes = hard_of(lifetime.soft_bytes);
-  lifetime.soft_packets = peer.lifetime_packets;
-  lifetime.hard_packets = hard_of(lifetime.soft_packets);
+policy::Lifetime with_hard_limits(policy::Lifetime lifetime) {
+  if (!lifetime.hard_time) lifetime.hard_time = hard_of(lifetime.soft_time);
+  if (!lifetime.hard_bytes) lifetime.hard_bytes = hard_of(lifetime.soft_bytes);
+  if (!lifetime.hard_packets) lifetime.hard_packets = hard_of(lifetime.soft_packets);
   return lifetime;
 }
 
@@ -80,42 +105,32 @@ void avoid_esn(policy::Offers& offers) {
   }
 }
 
-/// Complete, or nothing: a host's child needs both addresses.
+/// Complete, or nothing: what is of an end itself needs its address.
 std::optional<ike::ChildConfig> make_child(const config::PeerConfig& peer,
+                                           const config::ChildConfig& config,
                                            const OuterAddresses& outer) {
   ike::ChildConfig child;
-  child.name = peer.name;
-  child.offers = peer.ah.empty() ? peer.esp : peer.ah;
+  child.name = config.name;
+  child.mode = config.mode;
+  child.offers = config.ah.empty() ? config.esp : config.ah;
   if (quirks_of(peer).no_esn) avoid_esn(child.offers);
-  child.lifetime = lifetime_of(peer);
-  child.replay_window = peer.replay_window;
-  child.treatment = peer.treatment;
-  child.resources = peer.per_cpu_sas;
-  switch (peer.kind) {
-    case config::PeerKind::client:
-      child.is_local_leased = true;
-      child.local = everything(peer.remote_nets);
-      child.remote = selectors_of(peer.remote_nets);
-      return child;
-    case config::PeerKind::server: child.is_remote_leased = true; [[fallthrough]];
-    case config::PeerKind::site:
-      child.mode = peer.mode;
-      child.local = selectors_of(peer.local_nets);
-      child.remote = selectors_of(peer.remote_nets);
-      return child;
-    case config::PeerKind::host: {
-      if (!outer.local) return std::nullopt;
-      const auto remotes = of_family(outer.remote, outer.local->family());
-      child.mode = policy::SaMode::transport;
-      child.local = host_selectors(peer, {*outer.local});
-      // A responder to anybody takes the peer's address from its offer, by narrowing.
-      child.remote = peer.remote_any ? TrafficSelectors{TrafficSelector::any(outer.local->family())}
-                                     : host_selectors(peer, remotes);
-      if (child.remote.empty()) return std::nullopt;
-      return child;
-    }
-  }
-  return std::nullopt;
+  child.lifetime = with_hard_limits(config.lifetime);
+  child.replay_window = config.replay_window;
+  child.treatment = config.treatment;
+  child.resources = config.per_cpu_sas;
+  child.is_local_leased = peer.kind == config::PeerKind::client && !config.local.own.empty();
+  child.is_remote_leased = peer.server && !config.remote.own.empty();
+  const config::Reach local = protocols_of(config, config.local);
+  const config::Reach remote = protocols_of(config, config.remote);
+  child.local = child.is_local_leased ? everything(config.remote.prefixes())
+                                      : resolve(local, own_of_local(peer, outer));
+  // A responder to anybody takes the peer's address from its offer, by narrowing.
+  const bool is_anybody = peer.remote_any && !peer.server && !remote.own.empty();
+  if (is_anybody && !outer.local) return std::nullopt;
+  child.remote = is_anybody ? remote.nets : resolve(remote, own_of_remote(peer, outer));
+  if (is_anybody) child.remote.push_back(TrafficSelector::any(outer.local->family()));
+  if (child.local.empty() || child.remote.empty()) return std::nullopt;
+  return child;
 }
 
 ike::AuthKind auth_of(config::Auth auth) {
@@ -154,8 +169,9 @@ void set_users(ike::ConnectionConfig& connection, const config::PeerConfig& peer
   connection.looks_up = !peer.proof.hash_and_url.empty();
   connection.asks_ocsp = peer.proof.revocation != pki::Revocation::relaxed;
   if (peer.kind == config::PeerKind::client) {
-    connection.wish = ike::AddressWish{has_family(peer.remote_nets, base::Family::v4),
-                                       has_family(peer.remote_nets, base::Family::v6)};
+    const auto nets = peer.remote_nets();
+    connection.wish =
+        ike::AddressWish{has_family(nets, base::Family::v4), has_family(nets, base::Family::v6)};
   }
   if (!peer.server) return;
   connection.gives_leases = true;
@@ -189,18 +205,20 @@ ike::GatewayName gateway_name(const config::RedirectTarget& target) {
 
 namespace {
 
-ipsec::Policy protect(const config::PeerConfig& peer, TrafficSelectors local,
-                      TrafficSelectors remote) {
-  ipsec::Policy policy{ipsec::PolicyAction::protect, peer.name, peer.name, std::move(local),
+ipsec::Policy protect(const config::PeerConfig& peer, const config::ChildConfig& child,
+                      TrafficSelectors local, TrafficSelectors remote) {
+  ipsec::Policy policy{ipsec::PolicyAction::protect, peer.name, child.name, std::move(local),
                        std::move(remote)};
-  policy.pfp = peer.pfp;
-  policy.resources = peer.per_cpu_sas;
+  policy.pfp = child.pfp;
+  policy.resources = child.per_cpu_sas;
   return policy;
 }
 
-bool has_everything(const config::PeerConfig& peer) {
-  return std::any_of(peer.remote_nets.begin(), peer.remote_nets.end(),
-                     [](const base::Prefix& net) { return net.length == 0; });
+bool has_everything(const TrafficSelectors& remote) {
+  return std::ranges::any_of(remote, [](const TrafficSelector& selector) {
+    const TrafficSelector any = TrafficSelector::any(selector.first.family());
+    return selector.first == any.first && selector.last == any.last;
+  });
 }
 
 ipsec::PolicyAction action_of(config::PolicyAction action) {
@@ -228,21 +246,39 @@ TrafficSelector with_ports(TrafficSelector selector, const config::PortRule& rul
   return selector;
 }
 
-void add_host_policies(const config::PeerConfig& peer, const IpAddress& local,
-                       const IpAddress& remote, std::vector<ipsec::Policy>& policies) {
+void add_host_policies(const config::PeerConfig& peer, const config::ChildConfig& child,
+                       const IpAddress& local, const IpAddress& remote,
+                       std::vector<ipsec::Policy>& policies) {
   const auto here = TrafficSelector::from_prefix(whole(local));
   const auto there = TrafficSelector::from_prefix(whole(remote));
-  if (peer.ports.empty()) {
-    policies.push_back(protect(peer, {here}, {there}));
-    return;
-  }
-  for (const config::PortRule& rule : peer.ports) {
+  for (const config::PortRule& rule : child.ports) {
     const config::PortRule any_port{.protocol = rule.protocol};
-    policies.push_back(protect(peer, {with_ports(here, any_port)}, {with_ports(there, rule)}));
+    policies.push_back(
+        protect(peer, child, {with_ports(here, any_port)}, {with_ports(there, rule)}));
     if (rule.first == any_port.first && rule.last == any_port.last) continue;
-    policies.push_back(protect(peer, {with_ports(here, rule)}, {with_ports(there, any_port)}));
+    policies.push_back(
+        protect(peer, child, {with_ports(here, rule)}, {with_ports(there, any_port)}));
   }
   policies.push_back({ipsec::PolicyAction::bypass, {}, {}, {here}, {there}});
+}
+
+void add_policies(const config::PeerConfig& peer, const config::ChildConfig& child,
+                  const OuterAddresses& outer, std::vector<ipsec::Policy>& policies) {
+  if (!child.ports.empty()) {
+    if (!outer.local) return;
+    for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
+      add_host_policies(peer, child, *outer.local, remote, policies);
+    }
+    return;
+  }
+  const TrafficSelectors local = resolve(child.local, own_of_local(peer, outer));
+  const TrafficSelectors remote = resolve(child.remote, own_of_remote(peer, outer));
+  if (local.empty() || remote.empty()) return;
+  // "Everything" does not include ourselves: no peer may speak for our own networks.
+  if (has_everything(remote)) {
+    policies.push_back({ipsec::PolicyAction::bypass, {}, {}, local, local});
+  }
+  policies.push_back(protect(peer, child, local, remote));
 }
 
 }  // namespace
@@ -252,24 +288,29 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
                                                              base::Bytes credential_tag) {
   if (!peer.remote_any && outer.remote.empty()) return nullptr;
   if (!peer.local_id && !outer.local) return nullptr;
-  auto child = make_child(peer, outer);
-  if (!child) return nullptr;
   auto connection = std::make_shared<ike::ConnectionConfig>();
+  for (const config::ChildConfig& config : peer.children) {
+    auto child = make_child(peer, config, outer);
+    if (!child) return nullptr;
+    connection->children.push_back(std::move(*child));
+  }
   connection->name = peer.name;
   connection->local_address = peer.local;
   if (!peer.remote_any) connection->remote_addresses = outer.remote;
+  connection->remote_nets = peer.remote_within;
   connection->local_id =
       peer.local_id ? *peer.local_id : policy::Identity::from_address(*outer.local);
   connection->remote_id = peer.remote_id;
   connection->offers = peer.ike;
-  connection->children.push_back(std::move(*child));
   connection->dpd_interval = peer.dpd;
   connection->ike_lifetime = peer.ike_lifetime;
   connection->reauth_interval = peer.reauth;
   connection->auth_lifetime = peer.auth_lifetime;
   connection->force_encap = peer.encap == config::Encap::always;
   // AH cannot travel in UDP.
-  connection->prefers_udp_encap = peer.encap == config::Encap::automatic && peer.ah.empty();
+  const auto is_ah = [](const config::ChildConfig& child) { return !child.ah.empty(); };
+  connection->prefers_udp_encap =
+      peer.encap == config::Encap::automatic && std::ranges::none_of(peer.children, is_ah);
   set_exchange(*connection, peer.exchange);
   connection->product = peer.product;
   // What is announced must be accepted, so this is no matter of what the peer looks like.
@@ -277,10 +318,10 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   set_users(*connection, peer);
   connection->nat_traversal = peer.encap != config::Encap::never;
   // Transport mode is bound to its addresses (RFC 4555 s1.2).
-  connection->mobike = peer.mobike && peer.kind != config::PeerKind::host;
+  connection->mobike = peer.mobike && !peer.has_transport();
   connection->keepalive_interval = peer.keepalive;
   // The selectors of a host are its addresses: elsewhere it would be another host.
-  connection->follows_redirects = peer.redirect && peer.kind != config::PeerKind::host;
+  connection->follows_redirects = peer.redirect && !peer.has_transport();
   if (peer.redirect_to) connection->redirect_to = gateway_name(*peer.redirect_to);
   // A ticket keeps neither who vouched for a peer nor its inner addresses.
   connection->resumption = peer.resumption && peer.exchange.auth == config::Auth::psk &&
@@ -296,46 +337,18 @@ std::optional<ike::RedirectPolicy> make_redirect_policy(const config::DaemonConf
 }
 
 bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b) {
+  const auto is_same_child = [](const ike::ChildConfig& one, const ike::ChildConfig& other) {
+    return one.local == other.local && one.remote == other.remote;
+  };
   return a.remote_addresses == b.remote_addresses && a.local_id == b.local_id &&
-         a.children.front().local == b.children.front().local &&
-         a.children.front().remote == b.children.front().remote;
+         std::ranges::equal(a.children, b.children, is_same_child);
 }
-
-namespace {
-
-/// A client's are known once a server has given it addresses.
-std::vector<base::Prefix> local_nets_of(const config::PeerConfig& peer,
-                                        const OuterAddresses& outer) {
-  if (peer.kind != config::PeerKind::client) return peer.local_nets;
-  std::vector<base::Prefix> nets;
-  for (const IpAddress& address : outer.inner) nets.push_back(whole(address));
-  return nets;
-}
-
-}  // namespace
 
 std::vector<ipsec::Policy> make_policies(const config::PeerConfig& peer,
                                          const OuterAddresses& outer) {
   std::vector<ipsec::Policy> policies;
-  switch (peer.kind) {
-    case config::PeerKind::site:
-    case config::PeerKind::server:
-    case config::PeerKind::client: {
-      const TrafficSelectors local = selectors_of(local_nets_of(peer, outer));
-      if (local.empty()) break;
-      // "Everything" does not include ourselves: no peer may speak for our own networks.
-      if (has_everything(peer)) {
-        policies.push_back({ipsec::PolicyAction::bypass, {}, {}, local, local});
-      }
-      policies.push_back(protect(peer, local, selectors_of(peer.remote_nets)));
-      break;
-    }
-    case config::PeerKind::host:
-      if (!outer.local) break;
-      for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
-        add_host_policies(peer, *outer.local, remote, policies);
-      }
-      break;
+  for (const config::ChildConfig& child : peer.children) {
+    add_policies(peer, child, outer, policies);
   }
   return policies;
 }
@@ -347,7 +360,7 @@ ipsec::Policy make_policy(const config::PolicyConfig& policy) {
 
 std::vector<ipsec::Policy> make_rest(const config::PeerConfig& peer) {
   std::vector<ipsec::Policy> policies;
-  for (const base::Prefix& net : peer.remote_nets) {
+  for (const base::Prefix& net : peer.remote_nets()) {
     if (net.length != 0) continue;
     const TrafficSelectors any{TrafficSelector::any(net.address.family())};
     policies.push_back(
@@ -358,27 +371,25 @@ std::vector<ipsec::Policy> make_rest(const config::PeerConfig& peer) {
 
 std::vector<AddRoute> make_routes(const config::PeerConfig& peer, const OuterAddresses& outer) {
   std::vector<AddRoute> routes;
-  switch (peer.kind) {
-    case config::PeerKind::site:
-    case config::PeerKind::server:
-      for (const base::Prefix& net : peer.remote_nets) {
-        routes.push_back({net, std::nullopt, peer.local_nets});
+  for (const config::ChildConfig& child : peer.children) {
+    std::vector<base::Prefix> remote = child.remote.prefixes();
+    if (!child.remote.own.empty()) {
+      const auto own = own_of_remote(peer, outer);
+      remote.insert(remote.end(), own.begin(), own.end());
+    }
+    const auto here = own_of_local(peer, outer);
+    for (const base::Prefix& net : remote) {
+      AddRoute route{net, std::nullopt, child.local.prefixes()};
+      if (!child.local.own.empty()) {
+        const auto own = std::ranges::find_if(here, [&](const base::Prefix& address) {
+          return address.address.family() == net.address.family();
+        });
+        if (own == here.end()) continue;
+        if (route.local_nets.empty()) route.source = own->address;
+        route.local_nets.push_back(*own);
       }
-      break;
-    case config::PeerKind::client:
-      for (const base::Prefix& net : peer.remote_nets) {
-        for (const IpAddress& inner : of_family(outer.inner, net.address.family())) {
-          routes.push_back({net, inner, {whole(inner)}});
-          break;
-        }
-      }
-      break;
-    case config::PeerKind::host:
-      if (!outer.local) break;
-      for (const IpAddress& remote : of_family(outer.remote, outer.local->family())) {
-        routes.push_back({whole(remote), outer.local, {whole(*outer.local)}});
-      }
-      break;
+      routes.push_back(std::move(route));
+    }
   }
   return routes;
 }

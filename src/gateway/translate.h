@@ -21,7 +21,7 @@ struct OuterAddresses {
   friend bool operator==(const OuterAddresses&, const OuterAddresses&) = default;
 };
 
-/// Every peer has one Child SA, called like the peer. Null while an address is missing that the
+/// Null while an address is missing that the
 /// connection cannot do without.
 [[nodiscard]] std::shared_ptr<const ike::ConnectionConfig> make_connection(
     const config::PeerConfig& peer, const OuterAddresses& outer, base::Bytes credential_tag = {});

@@ -257,6 +257,8 @@ struct Initiate {
   /// The gateway that redirected us here (RFC 5685 s3).
   std::optional<base::IpAddress> redirected_from{};
   std::optional<policy::Trigger> trigger{};  ///< of the first child
+  std::string
+      child{};  ///< which is the one that comes with the IKE SA; empty: the first configured
 };
 /// CREATE_CHILD_SA for a configured child on the established IKE SA.
 struct InitiateChild {

@@ -29,6 +29,14 @@ struct Child {
   bool is_proven_by_esp = false;  ///< the peer's end of it, by ESP that arrived
 };
 
+/// The Child SA that comes with the IKE SA.
+struct FirstChild {
+  std::string name{};  ///< empty: the first configured
+  std::optional<policy::Trigger> trigger{};
+  /// `connection` has children.
+  [[nodiscard]] const ChildConfig& find_in(const ConnectionConfig& connection) const;
+};
+
 /// How a new Child SA relates to others.
 struct Replacement {
   std::optional<policy::ChildSaId> replaces{};

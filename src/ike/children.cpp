@@ -33,6 +33,12 @@ void keep_earlier(std::optional<Instant>& earliest, std::optional<Instant> at) {
 
 }  // namespace
 
+const ChildConfig& FirstChild::find_in(const ConnectionConfig& connection) const {
+  const auto& children = connection.children;
+  const auto found = std::ranges::find(children, name, &ChildConfig::name);
+  return found == children.end() ? children.front() : *found;
+}
+
 // ---- Finding
 
 Child* IkeSa::find_child(std::optional<policy::ChildSaId> id) {

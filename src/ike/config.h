@@ -76,6 +76,7 @@ struct ConnectionConfig {
   /// The peer's addresses as far as known (a resolved name may have several); empty accepts any
   /// source, and the connection is then responder-only.
   std::vector<base::IpAddress> remote_addresses;
+  std::vector<base::Prefix> remote_nets;  ///< from where the peer may come as well
   policy::Identity local_id;
   std::optional<policy::IdentityPattern> remote_id;  ///< null: any identity that proves the key
   policy::Offers offers;                             ///< IKE

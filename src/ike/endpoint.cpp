@@ -42,7 +42,7 @@ void IkeEndpoint::Impl::run(const Initiate& command, Instant now) {
   }
   IkeSa& sa = adopt(std::make_unique<IkeSa>(shared, shared.new_sa_id(), true, command.path, now));
   const IkeSaId id = sa.id();
-  sa.initiate(*connection, now, command.redirected_from, command.trigger);
+  sa.initiate(*connection, now, command.redirected_from, {command.child, command.trigger});
   settle(id, now);
 }
 

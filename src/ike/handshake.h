@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "ike/child.h"
 #include "ike/child_negotiation.h"
 #include "ike/ike_session_resume.h"
 #include "ike/keys.h"
@@ -63,7 +64,7 @@ struct Handshake {
   std::optional<LeaseReply> lease;
   policy::UserGrant grant;  ///< of the peer
   std::optional<ChildOffer> offer;
-  std::optional<policy::Trigger> trigger;  ///< of the first child
+  FirstChild first_child;
   AuthStep step = AuthStep::none;
   std::uint64_t auth_request = 0;
   std::optional<TicketStore::Held> resumes;  ///< our ticket, until the peer has answered

@@ -129,8 +129,9 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
     return die(EndReason::peer_refused, now, false);
   }
   if (!wants_childless()) {
-    if (const auto obstacle = find_obstacle(connection.children.front(), scene(true))) {
-      fail_child(connection.children.front().name, EndReason::no_proposal, *obstacle);
+    const ChildConfig& first = handshake_->first_child.find_in(connection);
+    if (const auto obstacle = find_obstacle(first, scene(true))) {
+      fail_child(first.name, EndReason::no_proposal, *obstacle);
       return die(EndReason::no_proposal, now, false);
     }
   }
@@ -155,10 +156,10 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   append_configuration_request(payloads);
   append_gifts(payloads, nullptr, now);
   if (!wants_childless()) {
-    const ChildConfigPtr child{connection_, &connection.children.front()};
+    const ChildConfigPtr child{connection_, &handshake_->first_child.find_in(connection)};
     handshake_->offer =
         make_child_offer(child, shared_.allocate_expected_spi(), crypto::KeGroup::none, scene(true),
-                         nullptr, handshake_->trigger);
+                         nullptr, handshake_->first_child.trigger);
     for (const wire::Payload& payload : handshake_->offer->payloads) payloads.push_back(payload);
   }
   if (!handshake_->peer_methods.empty()) {
@@ -261,7 +262,7 @@ void IkeSa::conclude_auth(Instant now) {
     return;
   }
   begin_reauthenticated_children(now);
-  if (!handshake.offer) return begin_children(std::move(handshake.trigger), now);
+  if (!handshake.offer) return begin_children(handshake.first_child, now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
     shared_.release(offer.spi_in);
@@ -295,9 +296,9 @@ void IkeSa::conclude_auth(Instant now) {
 }
 
 /// Childless: what the IKE SA is for comes next.
-void IkeSa::begin_children(std::optional<policy::Trigger> trigger, Instant now) {
+void IkeSa::begin_children(const FirstChild& first_child, Instant now) {
   if (connection_->children.empty()) return send_next(now);
-  create_child(connection_->children.front().name, now, std::move(trigger));
+  create_child(first_child.find_in(*connection_).name, now, first_child.trigger);
 }
 
 void IkeSa::note_peer(const wire::IdPayload& id, AuthKind kind) {

@@ -43,7 +43,7 @@ class IkeSa {
   /// `redirected_from`: the gateway that sent us here (RFC 5685).
   void initiate(ConnectionPtr connection, base::Instant now,
                 std::optional<base::IpAddress> redirected_from = std::nullopt,
-                std::optional<policy::Trigger> trigger = std::nullopt);
+                FirstChild first_child = {});
   /// Likewise, to take the place of `old`.
   void reauthenticate(const IkeSa& old, ConnectionPtr connection, base::Instant now);
   /// The responder goes on where `half_open` stands, and takes its slot. Derives the keys into
@@ -362,7 +362,7 @@ class IkeSa {
 
   // ike_auth.cpp
   [[nodiscard]] bool wants_childless() const;
-  void begin_children(std::optional<policy::Trigger> trigger, base::Instant now);
+  void begin_children(const FirstChild& first_child, base::Instant now);
   void note_peer(const wire::IdPayload& id, AuthKind kind);
   [[nodiscard]] bool is_unwelcome();
   [[nodiscard]] bool is_kind_wanted(std::optional<AuthKind> kind) const;

@@ -42,8 +42,7 @@ std::string list_groups(const policy::Offers& offers) {
 }  // namespace
 
 void IkeSa::initiate(ConnectionPtr connection, Instant now,
-                     std::optional<base::IpAddress> redirected_from,
-                     std::optional<policy::Trigger> trigger) {
+                     std::optional<base::IpAddress> redirected_from, FirstChild first_child) {
   belong_to(std::move(connection), std::nullopt);
   set_path(path_);
   redirected_from_ = redirected_from;
@@ -52,7 +51,7 @@ void IkeSa::initiate(ConnectionPtr connection, Instant now,
   has_forced_encap_ = connection_->force_encap;
   handshake_ = std::make_unique<Handshake>();
   handshake_->nonce_i = shared_.new_nonce(nonce_size);
-  handshake_->trigger = std::move(trigger);
+  handshake_->first_child = std::move(first_child);
   report(EventKind::ike_initiating,
          fmt::format("{}: initiating from {}{}", who(), path_.local.to_string(),
                      path_.transport == base::Transport::tcp ? " over TCP" : ""));

@@ -308,15 +308,22 @@ InitVerdict judge_init(Shared& shared, CookieJar& cookies, const base::Path& pat
 
 std::vector<ConnectionPtr> find_connections(const Connections& connections,
                                             const base::Path& path) {
-  // Indexed by how specific the match is: 2 for a listed remote address, 1 for the local one.
-  std::array<std::vector<ConnectionPtr>, 4> ranked;
+  // Indexed by how specific the match is: 4 for a listed remote address, 2 for its network, 1 for
+  // the local one.
+  std::array<std::vector<ConnectionPtr>, 6> ranked;
   for (const ConnectionPtr& connection : connections) {
     const auto& remotes = connection->remote_addresses;
     const bool is_listed = std::ranges::find(remotes, path.remote.address) != remotes.end();
-    if (!is_listed && !remotes.empty()) continue;
+    const auto& nets = connection->remote_nets;
+    const bool is_near = !is_listed && std::ranges::any_of(nets, [&](const base::Prefix& net) {
+      return net.contains(path.remote.address);
+    });
+    const bool is_anybody = remotes.empty() && nets.empty();
+    if (!is_listed && !is_near && !is_anybody) continue;
     const auto& local = connection->local_address;
     if (local && *local != path.local.address) continue;
-    ranked[(is_listed ? 2U : 0U) + (local ? 1U : 0U)].push_back(connection);
+    const std::size_t rank = is_listed ? 4 : is_near ? 2 : 0;
+    ranked[rank + (local ? 1 : 0)].push_back(connection);
   }
   std::vector<ConnectionPtr> found;
   for (auto rank = ranked.rbegin(); rank != ranked.rend(); ++rank) {

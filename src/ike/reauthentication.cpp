@@ -110,7 +110,16 @@ void IkeSa::reauthenticate(const IkeSa& old, ConnectionPtr connection, Instant n
   report(EventKind::ike_reauthenticating,
          fmt::format("{}: authenticating anew, IKE SA {} shall replace {}", who(), id_.value,
                      old.id_.value));
-  initiate(std::move(connection), now);
+  FirstChild first;
+  for (const auto& [id, child] : old.children_) {
+    const auto& children = connection->children;
+    const bool is_known =
+        std::ranges::find(children, child.info.name, &ChildConfig::name) != children.end();
+    if (!is_known || child.lingers_until) continue;
+    first.name = child.info.name;
+    break;
+  }
+  initiate(std::move(connection), now, std::nullopt, std::move(first));
 }
 
 IkeSa* IkeSa::reauthenticated() const {
@@ -125,8 +134,9 @@ void IkeSa::begin_reauthenticated_children(Instant now) {
   std::vector<std::string> missing;
   for (const auto& [id, child] : old->children_) {
     const std::string& name = child.info.name;
-    const bool is_first = name == connection_->children.front().name;
-    if (!is_first && !child.lingers_until) missing.push_back(name);
+    const bool is_there = std::ranges::any_of(
+        children_, [&](const auto& entry) { return entry.second.info.name == name; });
+    if (!is_there && !child.lingers_until) missing.push_back(name);
   }
   for (const std::string& name : missing) create_child(name, now);
 }

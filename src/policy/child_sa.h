@@ -67,12 +67,13 @@ inline constexpr std::uint16_t tfc_pad_to_mtu = 0xffff;
 /// When an SA must be replaced (soft) and when it stops working (hard); empty = no such limit. The
 /// algorithm's own packet limit (crypto::EncrInfo::packets_max) always applies as well.
 struct Lifetime {
-  std::optional<base::Duration> soft_time;
-  std::optional<base::Duration> hard_time;
-  std::optional<std::uint64_t> soft_bytes;
-  std::optional<std::uint64_t> hard_bytes;
-  std::optional<std::uint64_t> soft_packets;
-  std::optional<std::uint64_t> hard_packets;
+  std::optional<base::Duration> soft_time{};
+  std::optional<base::Duration> hard_time{};
+  std::optional<std::uint64_t> soft_bytes{};
+  std::optional<std::uint64_t> hard_bytes{};
+  std::optional<std::uint64_t> soft_packets{};
+  std::optional<std::uint64_t> hard_packets{};
+  friend auto operator<=>(const Lifetime&, const Lifetime&) = default;
 };
 
 /// Sizes as crypto::encr_key_size and integ_key_size say.

@@ -112,6 +112,22 @@ std::string TrafficSelector::to_string() const {
   return text + fmt::format("[{}{}]", protocol_text(protocol), ports_text(*this));
 }
 
+std::vector<base::Prefix> prefixes_of(const TrafficSelector& selector) {
+  std::vector<base::Prefix> prefixes;
+  std::optional<IpAddress> from = selector.first;
+  while (from && from->family() == selector.last.family() && *from <= selector.last) {
+    // The largest network that begins here and does not go beyond the last address.
+    unsigned length = from->bit_count();
+    while (length > 0 && from->with_low_bits(length - 1, false) == *from &&
+           from->with_low_bits(length - 1, true) <= selector.last) {
+      --length;
+    }
+    prefixes.push_back({*from, length});
+    from = prefixes.back().last().next();
+  }
+  return prefixes;
+}
+
 std::optional<TrafficSelector> intersect(const TrafficSelector& a, const TrafficSelector& b) {
   if (is_empty(a) || is_empty(b) || a.first.family() != b.first.family()) return std::nullopt;
   const auto protocol = common_protocol(a.protocol, b.protocol);

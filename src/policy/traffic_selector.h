@@ -35,6 +35,9 @@ struct TrafficSelector {
 
 using TrafficSelectors = std::vector<TrafficSelector>;
 
+/// The addresses of a selector as networks: the fewest, lowest first.
+[[nodiscard]] std::vector<base::Prefix> prefixes_of(const TrafficSelector& selector);
+
 [[nodiscard]] std::optional<TrafficSelector> intersect(const TrafficSelector& a,
                                                        const TrafficSelector& b);
 /// Every packet `inner` matches, `outer` matches too.

@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const config::PeerConfig& peer : (*config)->peers) {
     fuzz::require(peer.psk != nullptr && !peer.psk->empty(), "a peer has a secret");
-    fuzz::require(!peer.ike.empty() && !peer.esp.empty(), "a peer has algorithms");
+    fuzz::require(!peer.ike.empty() && !peer.child().esp.empty(), "a peer has algorithms");
   }
   const auto again = config::load("main", source);
   fuzz::require(again.has_value(), "what was loaded loads again");

@@ -189,7 +189,8 @@ TEST(Canary, an_spi_used_for_two_sas_is_found) {
 
 TEST(Canary, selectors_wider_than_the_policy_are_found) {
   EXPECT_TRUE(judge([](Tampered& t) {
-                t.peers.at(0).remote_nets = {*base::Prefix::parse("10.2.0.0/17")};
+                t.peers.at(0).child().remote =
+                    config::Reach::of({*base::Prefix::parse("10.2.0.0/17")});
               }).has(Broken::wide_selectors));
 }
 

@@ -143,15 +143,15 @@ void StateChecker::check_selectors(const Seen& seen, const gateway::PeerStatus& 
                                    const config::PeerConfig& config) {
   const bool is_host = config.kind == config::PeerKind::host;
   const bool has_local = !is_host && config.kind != config::PeerKind::client;
+  const auto remote = selectors_of(config.server ? config.server->all_pools : config.remote_nets());
   for (const gateway::ChildStatus& child : peer.children) {
     // A host is its own address, and so is a user's inner one.
-    policy::TrafficSelectors local = selectors_of(config.local_nets);
+    policy::TrafficSelectors local = selectors_of(config.local_nets());
     // Where a Windows asks us by DHCP.
     if (config.server) local.push_back(policy::TrafficSelector::from_prefix(broadcast));
     bool is_within =
         has_local ? policy::contains(local, child.sa.local) : are_single_hosts(child.sa.local);
-    is_within = is_within &&
-                (is_host || policy::contains(selectors_of(config.remote_nets), child.sa.remote));
+    is_within = is_within && (is_host || policy::contains(remote, child.sa.remote));
     if (is_host || config.kind == config::PeerKind::server) {
       is_within = is_within && are_single_hosts(child.sa.remote);
     }

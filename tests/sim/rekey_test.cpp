@@ -24,7 +24,7 @@ std::pair<Node&, Node&> renewing_pair(World& w, const Lifetimes& of_a, const Lif
   w.connect(a, b, tunnel);
   const auto set = [](Node& node, const Lifetimes& lifetimes) {
     config::PeerConfig& peer = node.peers.front();
-    peer.lifetime = lifetimes.child;
+    peer.child().lifetime.soft_time = lifetimes.child;
     peer.ike_lifetime = lifetimes.ike;
     peer.reauth = lifetimes.reauth;
     node.start();

@@ -28,8 +28,8 @@ std::pair<Node&, Node&> resource_pair(World& w, const End& of_a = {}, const End&
   w.connect(a, b, tunnel);
   const auto start = [](Node& node, const End& end) {
     node.workers = end.workers;
-    node.peers.front().per_cpu_sas = end.per_cpu_sas;
-    node.peers.front().lifetime = end.lifetime;
+    node.peers.front().child().per_cpu_sas = end.per_cpu_sas;
+    node.peers.front().child().lifetime.soft_time = end.lifetime;
     node.peers.front().reauth = end.reauth;
     node.start();
   };

@@ -44,7 +44,7 @@ void expect_no_loss(World& w, Node& a, Node& b, base::Duration duration) {
 TEST(SeveralWorkers, renew_keys_by_time_without_losing_a_packet) {
   World w{11};
   auto [a, b] = pair_of_workers(w, [](config::PeerConfig& peer) {
-    peer.lifetime = 5s;
+    peer.child().lifetime.soft_time = 5s;
     peer.ike_lifetime = 17s;
   });
   const auto worker_at = [](const Node& node) {
@@ -61,7 +61,8 @@ TEST(SeveralWorkers, renew_keys_by_time_without_losing_a_packet) {
 
 TEST(SeveralWorkers, count_packets_together_and_renew_keys_once) {
   World w{12};
-  auto [a, b] = pair_of_workers(w, [](config::PeerConfig& peer) { peer.lifetime_packets = 2000; });
+  auto [a, b] = pair_of_workers(
+      w, [](config::PeerConfig& peer) { peer.child().lifetime.soft_packets = 2000; });
   expect_no_loss(w, a, b, 60s);
   // Each side sends 200 packets a second.
   EXPECT_GE(count(a, base::EventKind::child_rekeyed), 5u);
@@ -70,8 +71,8 @@ TEST(SeveralWorkers, count_packets_together_and_renew_keys_once) {
 
 TEST(SeveralWorkers, make_one_tunnel_of_first_packets_and_lose_none) {
   World w{13};
-  auto [a, b] =
-      pair_of_workers(w, [](config::PeerConfig& peer) { peer.start = config::Start::trap; });
+  auto [a, b] = pair_of_workers(
+      w, [](config::PeerConfig& peer) { peer.child().start = config::Start::trap; });
   w.run_for(1s);
   EXPECT_FALSE(a.is_up());
   Flow& flow = w.flow(a, b, 20ms);

@@ -27,26 +27,30 @@ base::Prefix net_of(const Node& node) { return {node.inner().with_low_bits(16, f
 config::PeerConfig side_of(const Node& us, const Node& them, const Tunnel& tunnel) {
   config::PeerConfig peer;
   peer.name = "to-" + them.name();
+  peer.child().name = peer.name;
   peer.kind = tunnel.kind;
   peer.remote = them.address().to_string();
   peer.remote_address = them.address();
   peer.local = us.address();
   if (tunnel.kind == config::PeerKind::site) {
-    peer.local_nets = {net_of(us)};
-    peer.remote_nets = {net_of(them)};
+    peer.child().local = config::Reach::of({net_of(us)});
+    peer.child().remote = config::Reach::of({net_of(them)});
+  } else {
+    peer.child().mode = policy::SaMode::transport;
+    peer.child().local = peer.child().remote = config::Reach::of_itself();
   }
   if (tunnel.named_ids) {
     peer.local_id = policy::Identity::parse("@" + us.name());
     peer.remote_id = policy::Identity::parse("@" + them.name());
   }
   peer.ike = tunnel.ike;
-  peer.esp = tunnel.esp;
-  peer.ah = tunnel.ah;
+  peer.child().esp = tunnel.esp;
+  peer.child().ah = tunnel.ah;
   peer.encap = tunnel.encap;
   peer.dpd = tunnel.dpd;
-  peer.lifetime = tunnel.lifetime;
-  peer.replay_window = tunnel.replay_window;
-  peer.per_cpu_sas = tunnel.per_cpu_sas;
+  peer.child().lifetime.soft_time = tunnel.lifetime;
+  peer.child().replay_window = tunnel.replay_window;
+  peer.child().per_cpu_sas = tunnel.per_cpu_sas;
   return peer;
 }
 
@@ -114,20 +118,21 @@ void World::connect(Node& a, Node& b, const Tunnel& tunnel) {
 void World::serve(Node& server, const std::string& pool) {
   config::PeerConfig peer;
   peer.name = "users";
+  peer.child().name = "users";
   peer.kind = config::PeerKind::server;
   peer.remote = "any";
   peer.remote_any = true;
-  peer.start = config::Start::on_command;
+  peer.child().start = config::Start::on_command;
   peer.local_id = policy::Identity::parse("vpn.example");
   peer.psk = secret(server_psk);
-  peer.local_nets = {net_of(server)};
-  peer.remote_nets = {base::Prefix::parse(pool).value()};
+  peer.child().local = config::Reach::of({net_of(server)});
+  peer.child().remote = config::Reach::of_itself();
   peer.ike = policy::default_ike_offers();
-  peer.esp = policy::default_esp_offers();
+  peer.child().esp = policy::default_esp_offers();
   peer.encap = config::Encap::native;
   peer.exchange.unique = config::Unique::never;
   config::ServerConfig users;
-  users.pools = peer.remote_nets;
+  users.pools = users.all_pools = {base::Prefix::parse(pool).value()};
   users.certificates = false;
   users.passwords = true;
   peer.server = std::move(users);
@@ -138,6 +143,8 @@ Node& World::add_user(Node& server, const UserAccess& access) {
   Node& client = add();
   config::PeerConfig peer;
   peer.name = "work";
+  peer.child().name = "work";
+  peer.child().local = config::Reach::of_itself();
   peer.kind = config::PeerKind::client;
   peer.remote = server.address().to_string();
   peer.remote_address = server.address();
@@ -148,13 +155,13 @@ Node& World::add_user(Node& server, const UserAccess& access) {
   peer.exchange.remote_auth = config::Auth::psk;
   peer.proof.user = access.user;
   peer.proof.password = secret(access.password);
-  peer.remote_nets = {base::Prefix::parse("0.0.0.0/0").value()};
+  peer.child().remote = config::Reach::of({base::Prefix::parse("0.0.0.0/0").value()});
   peer.ike = policy::default_ike_offers();
-  peer.esp = policy::default_esp_offers();
+  peer.child().esp = policy::default_esp_offers();
   peer.encap = config::Encap::native;
-  peer.start = access.starts ? config::Start::at_once : config::Start::on_command;
+  peer.child().start = access.starts ? config::Start::at_once : config::Start::on_command;
   peer.ike_lifetime = access.ike_lifetime;
-  peer.lifetime = access.lifetime;
+  peer.child().lifetime.soft_time = access.lifetime;
   peer.reauth = access.reauth;
   peer.dpd = access.dpd;
   client.peers.push_back(std::move(peer));

@@ -22,11 +22,11 @@ TEST(ConfigAlgorithms, compat_lets_weak_ones_in_and_adds_none_of_its_own) {
                        "esp = [\"aes128-sha1\"]\n"));
   ASSERT_NE(config, nullptr);
   EXPECT_EQ(policy::weaknesses_of(config->peers.at(0).ike).size(), 4U);
-  EXPECT_EQ(policy::weaknesses_of(config->peers.at(0).esp).size(), 1U);
+  EXPECT_EQ(policy::weaknesses_of(config->peers.at(0).child().esp).size(), 1U);
   const auto defaults = loaded(site_with("compat = \"legacy\"\n"));
   ASSERT_NE(defaults, nullptr);
   EXPECT_EQ(defaults->peers.at(0).ike, policy::default_ike_offers());
-  EXPECT_EQ(defaults->peers.at(0).esp, policy::default_esp_offers());
+  EXPECT_EQ(defaults->peers.at(0).child().esp, policy::default_esp_offers());
 }
 
 TEST(ConfigAlgorithms, compat_brings_nothing_back_that_must_not_be_used) {
@@ -46,7 +46,7 @@ TEST(ConfigAlgorithms, compat_has_one_value) {
 TEST(ConfigAlgorithms, integrity_may_be_asked_for_alone_and_never_left_out) {
   const auto config = loaded(site_with("esp = [\"null-sha256\"]\n"));
   ASSERT_NE(config, nullptr);
-  EXPECT_EQ(config->peers.at(0).esp.at(0).integrity,
+  EXPECT_EQ(config->peers.at(0).child().esp.at(0).integrity,
             std::vector{crypto::IntegId::hmac_sha2_256_128});
   EXPECT_EQ(loaded(site_with("esp = [\"null\"]\n")), nullptr);
   EXPECT_EQ(loaded(site_with("esp = [\"aes256\"]\n")), nullptr);

@@ -28,17 +28,17 @@ TEST(ConfigLoad, the_minimal_site_takes_every_default) {
   EXPECT_FALSE(peer.local);
   EXPECT_FALSE(peer.local_id);
   EXPECT_FALSE(peer.remote_id);
-  EXPECT_EQ(peer.local_nets, std::vector{*Prefix::parse("10.1.0.0/16")});
-  EXPECT_EQ(peer.remote_nets, std::vector{*Prefix::parse("10.2.0.0/16")});
+  EXPECT_EQ(peer.local_nets(), std::vector{*Prefix::parse("10.1.0.0/16")});
+  EXPECT_EQ(peer.remote_nets(), std::vector{*Prefix::parse("10.2.0.0/16")});
   EXPECT_EQ(peer.ike, policy::default_ike_offers());
-  EXPECT_EQ(peer.esp, policy::default_esp_offers());
+  EXPECT_EQ(peer.child().esp, policy::default_esp_offers());
   EXPECT_EQ(peer.encap, Encap::automatic);
-  EXPECT_EQ(peer.start, Start::at_once);
+  EXPECT_EQ(peer.child().start, Start::at_once);
   EXPECT_EQ(peer.dpd, std::chrono::seconds{30});
   EXPECT_EQ(peer.keepalive, std::chrono::seconds{20});
   EXPECT_TRUE(peer.mobike);
-  EXPECT_EQ(peer.lifetime, std::chrono::hours{1});
-  EXPECT_EQ(peer.replay_window, 4096U);
+  EXPECT_EQ(peer.child().lifetime.soft_time, std::chrono::hours{1});
+  EXPECT_EQ(peer.child().replay_window, 4096U);
   EXPECT_EQ(peer.tcp, Tcp::fallback);
   EXPECT_EQ(peer.retry_min, std::chrono::seconds{1});
   EXPECT_EQ(peer.retry_max, std::chrono::minutes{1});
@@ -57,7 +57,7 @@ TEST(ConfigLoad, the_minimal_host_is_known_by_its_name) {
   EXPECT_EQ(peer.kind, PeerKind::host);
   EXPECT_FALSE(peer.remote_address);
   EXPECT_FALSE(peer.remote_id);
-  EXPECT_TRUE(peer.ports.empty());
+  EXPECT_TRUE(peer.child().ports.empty());
 }
 
 TEST(ConfigLoad, when_tcp_is_used_and_how_often_is_tried_are_taken) {
@@ -116,19 +116,19 @@ TEST(ConfigLoad, every_key_of_a_peer_is_taken) {
   EXPECT_EQ(peer.remote_id, Identity::parse("alice@example.org"));
   EXPECT_EQ(peer.remote_port, 1500);
   EXPECT_EQ(peer.ike.size(), 2U);
-  EXPECT_EQ(peer.esp.size(), 1U);
+  EXPECT_EQ(peer.child().esp.size(), 1U);
   EXPECT_EQ(peer.encap, Encap::always);
-  EXPECT_EQ(peer.start, Start::on_command);
+  EXPECT_EQ(peer.child().start, Start::on_command);
   EXPECT_EQ(peer.dpd, std::chrono::minutes{5});
   EXPECT_EQ(peer.keepalive, std::chrono::seconds{15});
   EXPECT_FALSE(peer.mobike);
-  EXPECT_EQ(peer.lifetime, std::chrono::days{1});
-  EXPECT_EQ(peer.lifetime_bytes, std::uint64_t{2} << 30);
-  EXPECT_EQ(peer.lifetime_packets, 5000U);
+  EXPECT_EQ(peer.child().lifetime.soft_time, std::chrono::days{1});
+  EXPECT_EQ(peer.child().lifetime.soft_bytes, std::uint64_t{2} << 30);
+  EXPECT_EQ(peer.child().lifetime.soft_packets, 5000U);
   EXPECT_EQ(peer.ike_lifetime, std::chrono::days{2});
   EXPECT_EQ(peer.reauth, std::chrono::days{3});
   EXPECT_EQ(peer.auth_lifetime, std::chrono::days{4});
-  EXPECT_EQ(peer.replay_window, 0U);
+  EXPECT_EQ(peer.child().replay_window, 0U);
 }
 
 TEST(ConfigLoad, daemon_and_debug_are_taken) {
@@ -158,7 +158,7 @@ TEST(ConfigLoad, ports_of_a_host_become_rules) {
   ASSERT_NE(config, nullptr);
   const std::vector<PortRule> expected = {
       {6, 5432, 5432}, {17, 1000, 2000}, {132, 0, 0xffff}, {1, 0, 0xffff}};
-  EXPECT_EQ(config->peers.at(0).ports, expected);
+  EXPECT_EQ(config->peers.at(0).child().ports, expected);
 }
 
 TEST(ConfigLoad, a_peer_from_anywhere_only_answers_and_has_no_identity_of_its_own) {
@@ -169,7 +169,7 @@ TEST(ConfigLoad, a_peer_from_anywhere_only_answers_and_has_no_identity_of_its_ow
   ASSERT_NE(config, nullptr);
   EXPECT_TRUE(config->peers.at(0).remote_any);
   EXPECT_FALSE(config->peers.at(0).remote_id);
-  EXPECT_EQ(config->peers.at(0).start, Start::on_command);
+  EXPECT_EQ(config->peers.at(0).child().start, Start::on_command);
 }
 
 //= rfc4301#4.4.3.3-1 type=test
@@ -181,7 +181,7 @@ TEST(ConfigLoad, bare_addresses_and_ipv6_networks_are_networks) {
       "local_nets = [\"10.1.0.5\", \"2001:db8:1::/48\"]\n"
       "remote_nets = [\"10.2.0.0/16\", \"2001:db8:2::/48\"]\n");
   ASSERT_NE(config, nullptr);
-  EXPECT_EQ(config->peers.at(0).local_nets.at(0), Prefix::parse("10.1.0.5/32"));
+  EXPECT_EQ(config->peers.at(0).local_nets().at(0), Prefix::parse("10.1.0.5/32"));
   EXPECT_FALSE(config->peers.at(0).remote_id);
 }
 

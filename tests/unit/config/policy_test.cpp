@@ -124,7 +124,7 @@ TEST(ConfigDiffers, in_its_policies_by_what_they_decide_and_their_order) {
 TEST(ConfigStart, is_at_once_or_with_the_first_packet_or_on_command) {
   const auto start_of = [](std::string_view keys) {
     const auto config = config_of(site_and("", keys));
-    return config ? config->peers.front().start : Start::on_command;
+    return config ? config->peers.front().child().start : Start::on_command;
   };
   EXPECT_EQ(start_of(""), Start::at_once);
   EXPECT_EQ(start_of("start = true"), Start::at_once);
@@ -145,7 +145,7 @@ TEST(ConfigStart, values_from_the_packet_need_a_packet) {
 TEST(ConfigPerCpuSas, are_as_many_as_there_are_workers_or_as_are_written) {
   const auto sas_of = [](std::string_view keys) {
     const auto config = config_of(site_and("", keys));
-    return config ? config->peers.front().per_cpu_sas : 999;
+    return config ? config->peers.front().child().per_cpu_sas : 999;
   };
   EXPECT_EQ(sas_of(""), 0U);  // RFC 9611 s7: not unless somebody says so
   EXPECT_EQ(sas_of("per_cpu_sas = false"), 0U);
@@ -183,7 +183,7 @@ TEST(ConfigNets, everything_is_everything_else) {
       "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\n"
       "local_nets = [\"10.1.0.0/16\"]\nremote_nets = [\"0.0.0.0/0\"]\n");
   ASSERT_NE(config, nullptr);
-  EXPECT_EQ(config->peers.front().remote_nets.front().length, 0U);
+  EXPECT_EQ(config->peers.front().remote_nets().front().length, 0U);
   ASSERT_NE(config_of("[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\n"
                       "local_nets = [\"0.0.0.0/0\"]\nremote_nets = [\"10.1.0.0/16\"]\n"),
             nullptr);

@@ -24,17 +24,17 @@ TEST(ConfigTreatment, every_key_is_taken) {
                     .ttl = 255,
                     .copy_flow_label = true,
                     .copy_dscp_inward = true};
-  EXPECT_EQ(peer.treatment, expected);
+  EXPECT_EQ(peer.child().treatment, expected);
 }
 
 TEST(ConfigTreatment, without_them_headers_are_copied_and_packets_cut_before_esp) {
   const auto config = loaded(site_with(""));
   ASSERT_NE(config, nullptr);
-  EXPECT_EQ(config->peers.at(0).treatment, policy::SaTreatment{});
+  EXPECT_EQ(config->peers.at(0).child().treatment, policy::SaTreatment{});
   EXPECT_EQ(config->peers.at(0).mtu, 1500);
   const auto spelled = loaded(site_with("dscp = \"copy\"\nflow_label = \"hash\"\n"));
   ASSERT_NE(spelled, nullptr);
-  EXPECT_EQ(spelled->peers.at(0).treatment, policy::SaTreatment{});
+  EXPECT_EQ(spelled->peers.at(0).child().treatment, policy::SaTreatment{});
 }
 
 TEST(ConfigTreatment, a_change_is_a_change_of_the_tunnel) {

@@ -30,8 +30,8 @@ TEST(ConfigUsers, a_client_by_password_asks_for_an_address_and_goes_everywhere) 
   EXPECT_EQ(peer.proof.user, "alice");
   EXPECT_TRUE(base::equal_constant_time(peer.proof.password->reveal(), base::as_bytes("short")));
   EXPECT_EQ(peer.local_id->to_string(), "alice");
-  ASSERT_EQ(peer.remote_nets.size(), 2u);
-  EXPECT_EQ(peer.remote_nets.at(0).length, 0u);
+  ASSERT_EQ(peer.remote_nets().size(), 2u);
+  EXPECT_EQ(peer.remote_nets().at(0).length, 0u);
 }
 
 TEST(ConfigUsers, whom_to_trust_must_be_said) {
@@ -174,7 +174,7 @@ TEST(ConfigUsers, groups_stay_in_their_order_and_their_pools_are_the_servers_too
   ASSERT_NE(config, nullptr);
   ASSERT_EQ(config->groups.size(), 2u);
   EXPECT_EQ(config->groups[0].name, "staff");
-  EXPECT_EQ(config->peers.at(0).remote_nets.size(), 2u);
+  EXPECT_EQ(config->peers.at(0).server->all_pools.size(), 2u);
   EXPECT_EQ(config->peers.at(0).server->pools.size(), 1u);
   EXPECT_TRUE(config->peers.at(0).server->refuses_others);
 }

@@ -29,14 +29,15 @@ inline config::PeerConfig make_peer(std::string name, const char* local, const c
                                     const char* local_net, const char* remote_net) {
   config::PeerConfig peer;
   peer.name = std::move(name);
+  peer.child().name = peer.name;
   peer.remote = remote;
   peer.remote_address = base::IpAddress::parse(remote);
   peer.local = base::IpAddress::parse(local);
-  peer.local_nets = {base::Prefix::parse(local_net).value()};
-  peer.remote_nets = {base::Prefix::parse(remote_net).value()};
+  peer.child().local = config::Reach::of({base::Prefix::parse(local_net).value()});
+  peer.child().remote = config::Reach::of({base::Prefix::parse(remote_net).value()});
   peer.psk = std::make_shared<const base::SecretBytes>(base::as_bytes("a secret of some length"));
   peer.ike = policy::default_ike_offers();
-  peer.esp = policy::default_esp_offers();
+  peer.child().esp = policy::default_esp_offers();
   peer.encap = config::Encap::native;
   return peer;
 }
@@ -67,12 +68,12 @@ class Desk final : public Daemon {
   explicit Desk(bool allow_key_export = true)
       : here(1, now), there(2, now), server(here.gateway, *this) {
     auto there_peer = make_peer("back", "192.0.2.2", "192.0.2.1", "10.2.0.0/16", "10.1.0.0/16");
-    there_peer.start = config::Start::on_command;
+    there_peer.child().start = config::Start::on_command;
     there.apply(make_config({there_peer}, false), now);
     auto branch = make_peer("branch", "192.0.2.1", "192.0.2.2", "10.1.0.0/16", "10.2.0.0/16");
-    branch.start = config::Start::on_command;
+    branch.child().start = config::Start::on_command;
     auto other = make_peer("berlin", "192.0.2.1", "192.0.2.99", "10.1.0.0/16", "10.9.0.0/16");
-    other.start = config::Start::on_command;
+    other.child().start = config::Start::on_command;
     here.apply(make_config({other, branch}, allow_key_export), now);
     run();
   }

@@ -23,7 +23,7 @@ struct Pools {
     server.server.emplace();
     for (const std::string& net : nets) {
       server.server->pools.push_back(*base::Prefix::parse(net));
-      server.remote_nets = server.server->pools;
+      server.server->all_pools = server.server->pools;
     }
   }
 
@@ -114,7 +114,8 @@ TEST(AddressPools, gives_both_families_with_what_goes_with_them) {
   Pools p{{"10.9.0.0/24", "fd09::/112"}};
   p.server.server->dns = {ip("10.1.0.53"), ip("fd01::53")};
   p.server.server->domains = {"example.org"};
-  p.server.local_nets = {*base::Prefix::parse("10.1.0.0/16"), *base::Prefix::parse("::/0")};
+  p.server.child().local =
+      config::Reach::of({*base::Prefix::parse("10.1.0.0/16"), *base::Prefix::parse("::/0")});
   const auto of = [](Type type) { return static_cast<std::uint16_t>(type); };
   const auto reply = p.ask(1, "alice",
                            {{of(Type::internal_ip4_address), {}},

@@ -61,8 +61,8 @@ ClearRules rules_of(const config::PeerConfig& peer, const char* local = "192.0.2
 
 config::PeerConfig site_between(const char* local, const char* remote) {
   config::PeerConfig peer = site_peer();
-  peer.local_nets = {base::Prefix::parse(local).value()};
-  peer.remote_nets = {base::Prefix::parse(remote).value()};
+  peer.child().local = config::Reach::of({base::Prefix::parse(local).value()});
+  peer.child().remote = config::Reach::of({base::Prefix::parse(remote).value()});
   return peer;
 }
 
@@ -86,7 +86,8 @@ TEST(ClearFilter, without_policies_there_is_nothing_to_filter) {
 
 TEST(ClearFilter, our_nets_inside_a_remote_one_go_on_talking_to_each_other) {
   config::PeerConfig peer = site_between("10.1.0.0/16", "0.0.0.0/0");
-  peer.local_nets.push_back(base::Prefix::parse("10.3.0.0/16").value());
+  peer.child().local.nets.push_back(
+      policy::TrafficSelector::from_prefix(base::Prefix::parse("10.3.0.0/16").value()));
   const auto rules = rules_of(peer);
   EXPECT_FALSE(judge(rules, {"10.3.0.9", "10.1.0.9"}));
   EXPECT_EQ(judge(rules, {"10.2.0.9", "10.1.0.9"}), DropReason::clear_unprotected);
@@ -94,7 +95,7 @@ TEST(ClearFilter, our_nets_inside_a_remote_one_go_on_talking_to_each_other) {
 
 TEST(ClearFilter, a_host_is_filtered_by_its_ports_at_either_end) {
   config::PeerConfig peer = host_peer();
-  peer.ports = {{wire::ip_protocol::tcp, 5432, 5433}};
+  peer.child().ports = {{wire::ip_protocol::tcp, 5432, 5433}};
   const auto rules = rules_of(peer);
   const auto tcp = wire::ip_protocol::tcp;
   EXPECT_EQ(judge(rules, {"192.0.2.2", "192.0.2.1", tcp, 999, 5433}),

@@ -18,8 +18,8 @@ struct Scene {
   Scene() {
     server.server.emplace();
     server.server->pools = {*base::Prefix::parse("10.9.0.0/24")};
-    server.remote_nets = server.server->pools;
-    server.local_nets = {*base::Prefix::parse("10.0.0.0/8")};
+    server.server->all_pools = server.server->pools;
+    server.child().local = config::Reach::of({*base::Prefix::parse("10.0.0.0/8")});
   }
   std::string group_of(std::string_view user, const policy::UserGrant& grant = {}) const {
     const auto* const found = find_group(config.groups, user, grant);
@@ -77,7 +77,7 @@ TEST(Groups, what_a_group_does_not_say_is_the_servers) {
   EXPECT_EQ(terms->pools, s.server.server->pools);
   const auto others = terms_of(s.config, s.server, "bob", {});
   ASSERT_TRUE(others);
-  EXPECT_EQ(others->networks, s.server.local_nets);
+  EXPECT_EQ(others->networks, s.server.local_nets());
 }
 
 TEST(Groups, others_are_refused_where_that_is_configured) {

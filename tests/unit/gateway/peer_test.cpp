@@ -157,7 +157,7 @@ TEST(Peer, up_forgets_the_back_off) {
     d.fail(ike::EndReason::timeout);
   }
   (void)d.command<ike::DeleteIke>();
-  d.peer.up(d.now);
+  EXPECT_TRUE(d.peer.start(std::nullopt, d.now));
   EXPECT_TRUE(d.command<ike::Initiate>().has_value());
   EXPECT_EQ(d.peer.attempts(), 0u);
 }
@@ -181,7 +181,7 @@ TEST(Peer, down_deletes_and_refuses_until_up) {
   EXPECT_TRUE(d.peer.policies().empty());
   EXPECT_FALSE(d.peer.poll_deadline().has_value());
   EXPECT_EQ(d.peer.state(), PeerState::off);
-  d.peer.up(d.now);
+  EXPECT_TRUE(d.peer.start(std::nullopt, d.now));
   EXPECT_TRUE(d.peer.connection());
   EXPECT_FALSE(d.peer.routes().empty());
 }
@@ -245,7 +245,7 @@ TEST(Peer, on_command_traffic_brings_nothing_up) {
   d.peer.handle_acquire({}, d.now);
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
   EXPECT_EQ(d.peer.policies().size(), 1u);
-  d.peer.up(d.now);
+  EXPECT_TRUE(d.peer.start(std::nullopt, d.now));
   EXPECT_TRUE(d.command<ike::Initiate>().has_value());
 }
 
@@ -610,7 +610,7 @@ TEST(Peer, one_that_may_come_from_anywhere_is_never_initiated) {
   config.remote_address.reset();
   Driven d{config};
   EXPECT_FALSE(d.peer.poll_deadline().has_value());
-  d.peer.up(d.now);
+  EXPECT_TRUE(d.peer.start(std::nullopt, d.now));
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
 }
 
@@ -640,6 +640,114 @@ TEST(Peer, every_guest_of_a_host_that_answers_anybody_has_its_policies) {
   // The last one's stay: its clear packets are refused, and ours to it go nowhere.
   d.peer.handle(ike::IkeDown{{3}, "db1", ike::EndReason::timeout, true}, {}, d.now);
   EXPECT_EQ(d.peer.policies().size(), 1u);
+}
+
+config::PeerConfig two_children() {
+  config::PeerConfig config = site_peer();
+  config.children.push_back(config.child());
+  config.children[0].name = "voice";
+  config.children[1].name = "data";
+  config.children[1].remote = config::Reach::of({prefix("10.4.0.0/16")});
+  return config;
+}
+
+TEST(Peer, the_second_child_follows_as_soon_as_the_ike_sa_is_up) {
+  Driven d{two_children()};
+  d.advance();
+  const auto initiate = d.command<ike::Initiate>();
+  ASSERT_TRUE(initiate);
+  EXPECT_EQ(initiate->child, "voice");
+  d.peer.handle(ike::IkeAnswered{sa, "branch", initiate->path}, d.now);
+  d.peer.handle(ike::IkeUp{sa, "branch"}, initiate->path, d.now);
+  const auto second = d.command<ike::InitiateChild>();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->child, "data");
+  EXPECT_FALSE(d.command<ike::InitiateChild>());
+}
+
+TEST(Peer, who_has_not_made_the_ike_sa_leaves_the_children_to_the_peer_for_a_while) {
+  Driven d{two_children()};
+  d.peer.handle(ike::IkeUp{sa, "branch"}, {}, d.now);
+  EXPECT_FALSE(d.command<ike::InitiateChild>());
+  d.advance();
+  EXPECT_EQ(d.command<ike::InitiateChild>()->child, "voice");
+}
+
+TEST(Peer, of_several_children_only_those_that_are_wanted_are_asked_for) {
+  config::PeerConfig config = two_children();
+  config.children[0].start = config::Start::on_command;
+  Driven d{config};
+  d.advance();
+  const auto initiate = d.command<ike::Initiate>();
+  ASSERT_TRUE(initiate);
+  EXPECT_EQ(initiate->child, "data");
+  d.peer.handle(ike::IkeAnswered{sa, "branch", initiate->path}, d.now);
+  d.peer.handle(ike::IkeUp{sa, "branch"}, initiate->path, d.now);
+  d.peer.handle(ike::ChildUp{sa, first_child, "branch", "data"}, d.now);
+  EXPECT_FALSE(d.peer.poll_deadline());
+  EXPECT_TRUE(d.peer.start("voice", d.now));
+  EXPECT_EQ(d.command<ike::InitiateChild>()->child, "voice");
+  EXPECT_FALSE(d.peer.start("video", d.now));
+}
+
+TEST(Peer, a_child_that_was_stopped_is_not_asked_for_again) {
+  Driven d{two_children()};
+  d.advance();
+  d.peer.handle(ike::IkeUp{sa, "branch"}, {}, d.now);
+  d.peer.handle(ike::ChildUp{sa, first_child, "branch", "voice"}, d.now);
+  d.peer.handle(ike::ChildUp{sa, {8}, "branch", "data"}, d.now);
+  EXPECT_TRUE(d.peer.stop("data", d.now));
+  EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, policy::ChildSaId{8});
+  d.peer.handle(ike::ChildDown{sa, {8}, "branch", "data", ike::EndReason::local_request}, d.now);
+  EXPECT_FALSE(d.peer.poll_deadline());
+  EXPECT_EQ(d.peer.state(), PeerState::idle);
+}
+
+TEST(Peer, after_the_peer_has_deleted_a_child_it_is_wanted_as_the_configuration_says) {
+  config::PeerConfig config = site_peer();
+  config.child().after_close = config::Start::on_command;
+  Driven d{config};
+  d.advance();
+  d.establish();
+  d.peer.handle(ike::ChildDown{sa, first_child, "branch", "branch", ike::EndReason::peer_deleted},
+                d.now);
+  EXPECT_FALSE(d.peer.poll_deadline());
+  config.child().after_close = config::Start::at_once;
+  config.child().start = config::Start::on_command;
+  Driven again{config};
+  again.establish();
+  again.peer.handle(
+      ike::ChildDown{sa, first_child, "branch", "branch", ike::EndReason::peer_deleted}, again.now);
+  again.advance();
+  EXPECT_TRUE(again.command<ike::InitiateChild>());
+}
+
+TEST(Peer, a_peer_that_was_lost_is_sought_or_left_as_the_configuration_says) {
+  config::PeerConfig config = site_peer();
+  config.child().after_loss = config::Start::on_command;
+  Driven d{config};
+  d.advance();
+  d.establish();
+  d.lose(ike::EndReason::timeout);
+  EXPECT_FALSE(d.peer.poll_deadline());
+  config.child().start = config::Start::on_command;
+  config.child().after_loss = config::Start::at_once;
+  Driven sought{config};
+  sought.establish();
+  sought.lose(ike::EndReason::timeout);
+  sought.advance();
+  EXPECT_TRUE(sought.way());
+}
+
+TEST(Peer, several_addresses_of_a_peer_are_tried_in_turn) {
+  config::PeerConfig config = site_peer();
+  config.remote_more = {address("192.0.2.3")};
+  Driven d{config};
+  d.advance();
+  EXPECT_EQ(d.way()->remote.address, address("192.0.2.2"));
+  d.fail(ike::EndReason::no_proposal);
+  d.advance();
+  EXPECT_EQ(d.way()->remote.address, address("192.0.2.3"));
 }
 
 }  // namespace

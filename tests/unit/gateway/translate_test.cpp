@@ -66,7 +66,7 @@ TEST(Translate, a_host_is_transport_mode_between_the_two_addresses) {
 
 TEST(Translate, ports_of_a_host_are_protected_at_either_end_and_the_rest_passes) {
   config::PeerConfig peer = host_peer();
-  peer.ports = {{6, 5432, 5432}, {17, 0, 0xffff}};
+  peer.child().ports = {{6, 5432, 5432}, {17, 0, 0xffff}};
   const auto child = make_connection(peer, both())->children.front();
   ASSERT_EQ(child.remote.size(), 2u);
   EXPECT_EQ(child.remote[0].protocol, 6);
@@ -84,7 +84,7 @@ TEST(Translate, the_nets_behind_a_site_are_routed_into_the_tunnel) {
   ASSERT_EQ(routes.size(), 2u);
   EXPECT_EQ(routes[0].prefix, prefix("10.2.0.0/16"));
   EXPECT_FALSE(routes[0].source.has_value());
-  EXPECT_EQ(routes[0].local_nets, site_peer().local_nets);
+  EXPECT_EQ(routes[0].local_nets, site_peer().local_nets());
 }
 
 TEST(Translate, a_host_is_routed_from_our_outer_address) {
@@ -104,7 +104,7 @@ TEST(Translate, connections_that_differ_in_nothing_outer_are_the_same) {
 
 TEST(Translate, a_site_to_everywhere_protects_all_but_its_own_networks) {
   config::PeerConfig peer = site_peer();
-  peer.remote_nets = {base::Prefix::parse("0.0.0.0/0").value()};
+  peer.child().remote = config::Reach::of({base::Prefix::parse("0.0.0.0/0").value()});
   const auto policies = make_policies(peer, both());
   ASSERT_EQ(policies.size(), 2u);
   EXPECT_EQ(policies[0].action, ipsec::PolicyAction::bypass);
@@ -136,7 +136,7 @@ TEST(Translate, a_policy_of_the_file_becomes_one_of_the_engine) {
 
 TEST(Translate, a_product_that_has_no_esn_or_no_fragments_is_offered_none) {
   config::PeerConfig peer = site_peer();
-  peer.esp = policy::default_esp_offers();
+  peer.child().esp = policy::default_esp_offers();
   for (const auto& offer : make_connection(peer, both())->children.front().offers) {
     EXPECT_EQ(offer.esn.size(), 2u);
   }
@@ -148,7 +148,7 @@ TEST(Translate, a_product_that_has_no_esn_or_no_fragments_is_offered_none) {
     EXPECT_EQ(offer.esn, std::vector<bool>{false});
   }
   // What is demanded stays.
-  for (auto& offer : peer.esp) offer.esn = {true};
+  for (auto& offer : peer.child().esp) offer.esn = {true};
   EXPECT_EQ(make_connection(peer, both())->children.front().offers.front().esn,
             std::vector<bool>{true});
   peer.product = policy::Product::mikrotik;

@@ -158,5 +158,23 @@ TEST(TrafficSelectorText, names_protocol_and_ports) {
   EXPECT_EQ(to_string({net("10.1.0.0/16"), net("::/0")}), "10.1.0.0/16, ::/0");
 }
 
+TEST(TrafficSelectorPrefixes, are_the_fewest_that_cover_the_range) {
+  const auto of = [](const char* first, const char* last) {
+    std::string text;
+    for (const base::Prefix& prefix :
+         prefixes_of({*base::IpAddress::parse(first), *base::IpAddress::parse(last)})) {
+      text += prefix.to_string() + ' ';
+    }
+    return text;
+  };
+  EXPECT_EQ(of("10.1.0.0", "10.1.255.255"), "10.1.0.0/16 ");
+  EXPECT_EQ(of("10.1.0.5", "10.1.0.9"), "10.1.0.5/32 10.1.0.6/31 10.1.0.8/31 ");
+  EXPECT_EQ(of("0.0.0.0", "255.255.255.255"), "0.0.0.0/0 ");
+  EXPECT_EQ(of("255.255.255.254", "255.255.255.255"), "255.255.255.254/31 ");
+  EXPECT_EQ(of("2001:db8::1", "2001:db8::2"), "2001:db8::1/128 2001:db8::2/128 ");
+  EXPECT_EQ(of("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), "::/0 ");
+  EXPECT_EQ(of("10.1.0.9", "10.1.0.5"), "");
+}
+
 }  // namespace
 }  // namespace caponier::policy

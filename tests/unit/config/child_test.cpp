@@ -1,4 +1,4 @@
-// The keys that say of what kind a Child SA is.
+// What a Child SA has for itself, and several of them under one site.
 
 #include <gtest/gtest.h>
 
@@ -16,12 +16,12 @@ TEST(ConfigChildKind, ah_takes_the_place_of_esp_and_of_tcp) {
   const auto config = loaded(site_with("ah = [\"sha256-x25519\", \"aes256gmac\"]\n"));
   ASSERT_NE(config, nullptr);
   const PeerConfig& peer = config->peers.at(0);
-  ASSERT_EQ(peer.ah.size(), 2u);
-  EXPECT_EQ(peer.ah[0].protocol, wire::ProtocolId::ah);
-  EXPECT_EQ(peer.ah[0].integrity, std::vector{crypto::IntegId::hmac_sha2_256_128});
-  EXPECT_EQ(peer.ah[1].integrity, std::vector{crypto::IntegId::aes_256_gmac});
+  ASSERT_EQ(peer.child().ah.size(), 2u);
+  EXPECT_EQ(peer.child().ah[0].protocol, wire::ProtocolId::ah);
+  EXPECT_EQ(peer.child().ah[0].integrity, std::vector{crypto::IntegId::hmac_sha2_256_128});
+  EXPECT_EQ(peer.child().ah[1].integrity, std::vector{crypto::IntegId::aes_256_gmac});
   EXPECT_EQ(peer.tcp, Tcp::never);
-  EXPECT_TRUE(loaded(site_with(""))->peers.at(0).ah.empty());
+  EXPECT_TRUE(loaded(site_with(""))->peers.at(0).child().ah.empty());
 }
 
 TEST(ConfigChildKind, what_ah_cannot_be_had_with_is_told) {
@@ -50,7 +50,7 @@ TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
       "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nmode = \"beet\"\n"
       "local_nets = [\"10.1.0.1\"]\nremote_nets = [\"10.2.0.1\"]\n");
   ASSERT_NE(config, nullptr);
-  EXPECT_EQ(config->peers.at(0).mode, policy::SaMode::beet);
+  EXPECT_EQ(config->peers.at(0).child().mode, policy::SaMode::beet);
   EXPECT_EQ(complaints(head + "mode = \"beet\"\n" + nets),
             "caponier.toml:5:15: local_nets: BEET mode has one address at each end\n"
             "  fix: write one address without a prefix length, or leave mode out\n"
@@ -64,7 +64,7 @@ TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
 //= rfc4303#2.7-4 type=test
 TEST(ConfigChildKind, tfc_padding_is_a_number_of_octets_or_as_much_as_fits) {
   const auto padding = [](std::string_view line) {
-    return loaded(site_with(line))->peers.at(0).treatment.tfc_pad;
+    return loaded(site_with(line))->peers.at(0).child().treatment.tfc_pad;
   };
   EXPECT_EQ(padding(""), 0);
   EXPECT_EQ(padding("tfc_padding = 1400\n"), 1400);
@@ -76,7 +76,7 @@ TEST(ConfigChildKind, tfc_padding_is_a_number_of_octets_or_as_much_as_fits) {
 //= rfc4303#2.6-4..5 type=test
 TEST(ConfigChildKind, dummy_packets_are_sent_where_an_interval_is_given) {
   const auto interval = [](std::string_view line) {
-    return loaded(site_with(line))->peers.at(0).treatment.dummy_interval;
+    return loaded(site_with(line))->peers.at(0).child().treatment.dummy_interval;
   };
   EXPECT_EQ(interval(""), base::Duration{});
   EXPECT_EQ(interval("dummy_packets = \"100ms\"\n"), std::chrono::milliseconds{100});
@@ -87,6 +87,53 @@ TEST(ConfigChildKind, a_change_is_a_change_of_the_tunnel) {
   for (const std::string_view line : {"ah = [\"sha256\"]\n", "tfc_padding = 100\n"}) {
     EXPECT_EQ(diff(*before, *loaded(site_with(line))).changed.size(), 1u) << line;
   }
+}
+
+const std::string two_children =
+    "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nlocal_nets = [\"10.1.0.0/16\"]\n"
+    "lifetime = \"2h\"\nesp = [\"aes256gcm16\"]\n"
+    "[site.branch.children.voice]\nremote_nets = [\"10.2.0.0/24\"]\nlifetime = \"1h\"\n"
+    "start = \"trap\"\n"
+    "[site.branch.children.data]\nremote_nets = [\"10.2.1.0/24\"]\nlocal_nets = [\"10.1.1.0/24\"]\n"
+    "esp = [\"aes128gcm16\"]\n";
+
+TEST(ConfigChildren, each_is_as_the_site_says_but_for_what_it_says_itself) {
+  const auto config = loaded(two_children);
+  ASSERT_NE(config, nullptr);
+  const PeerConfig& peer = config->peers.at(0);
+  ASSERT_EQ(peer.children.size(), 2u);
+  const ChildConfig& voice = *peer.find_child("voice");
+  EXPECT_EQ(voice.local.prefixes(), std::vector{*base::Prefix::parse("10.1.0.0/16")});
+  EXPECT_EQ(voice.remote.prefixes(), std::vector{*base::Prefix::parse("10.2.0.0/24")});
+  EXPECT_EQ(voice.lifetime.soft_time, std::chrono::hours{1});
+  EXPECT_EQ(voice.start, Start::trap);
+  EXPECT_EQ(voice.esp.at(0).encryption.at(0).key_bits, 256);
+  const ChildConfig& data = *peer.find_child("data");
+  EXPECT_EQ(data.local.prefixes(), std::vector{*base::Prefix::parse("10.1.1.0/24")});
+  EXPECT_EQ(data.lifetime.soft_time, std::chrono::hours{2});
+  EXPECT_EQ(data.start, Start::at_once);
+  EXPECT_EQ(data.esp.at(0).encryption.at(0).key_bits, 128);
+  EXPECT_EQ(peer.find_child("branch"), nullptr);
+}
+
+TEST(ConfigChildren, what_is_wrong_with_them_is_told_where_it_stands) {
+  const std::string site =
+      "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nlocal_nets = "
+      "[\"10.1.0.0/16\"]\n";
+  EXPECT_EQ(complaints(site + "[site.branch.children.a]\nstart = false\n"),
+            "caponier.toml:5:1: [site.branch.children.a] lacks 'remote_nets'\n"
+            "  fix: add it there, or to [site.branch] for all children\n");
+  EXPECT_EQ(complaints(site + "children = 3\n"),
+            "caponier.toml:5:12: children: each child has a table of its own\n"
+            "  fix: write [site.branch.children.CHILD]\n");
+  const std::string same = "remote_nets = [\"10.2.0.0/24\"]\n";
+  EXPECT_NE(
+      complaints(site + "[site.branch.children.a]\n" + same + "[site.branch.children.b]\n" + same)
+          .find("overlaps"),
+      std::string::npos);
+  EXPECT_NE(complaints(site + "[site.branch.children.a]\n" + same + "remote = \"192.0.2.1\"\n")
+                .find("unknown key 'remote'"),
+            std::string::npos);
 }
 
 }  // namespace
