@@ -49,7 +49,7 @@ class Server {
       : endpoint_(endpoint_config(limits), rng_, crypto_, now) {
     auto connection = base_connection();
     connection.name = "clients";
-    connection.local_id = policy::Identity::parse("server.example");
+    connection.own_rounds.front().identity = policy::Identity::parse("server.example");
     connection.children.front().local = net("10.0.0.0/8");
     connection.children.front().remote = net("172.16.0.0/12");
     endpoint_.set_connections(
@@ -114,8 +114,9 @@ class Client {
     auto connection = base_connection();
     connection.name = "server";
     connection.remote_addresses = {path_.remote.address};
-    connection.local_id = policy::Identity::parse(fmt::format("client-{}.example", number));
-    connection.remote_id = policy::Identity::parse("server.example");
+    connection.own_rounds.front().identity =
+        policy::Identity::parse(fmt::format("client-{}.example", number));
+    connection.peer_rounds.front().identity = policy::Identity::parse("server.example");
     connection.children.front().local = net("172.16.0.0/12");
     connection.children.front().remote = net("10.0.0.0/8");
     endpoint_.set_connections(

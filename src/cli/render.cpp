@@ -92,6 +92,15 @@ void add_line(std::string& out, std::string_view label, const std::string& value
   if (!value.empty()) out += fmt::format("  {:<12} {}\n", label, value);
 }
 
+/// The identities that the peer has proved before (RFC 4739): " after pc.example".
+std::string earlier_text(const Json& ike) {
+  std::string all;
+  for (const Json& id : at(ike, "earlier_ids")) {
+    all += (all.empty() ? " after " : ", ") + id.get<std::string>();
+  }
+  return all;
+}
+
 /// Nothing when it does not show what it is.
 std::string product_text(const Json& ike) {
   const std::string name = text(ike, "product_name");
@@ -196,7 +205,7 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
              : nat == "both" ? "on both sides"
              : nat == "none" ? "none"
                              : "in front of the peer");
-    add_line(out, "identity", text(ike, "remote_id"));
+    add_line(out, "identity", text(ike, "remote_id") + earlier_text(ike));
     add_line(out, "peer", product_text(ike));
     add_line(out, "ike",
              fmt::format("{}, {}, {}, {} old", text(ike, "state"), text(ike, "role"),
@@ -210,12 +219,12 @@ std::string peer_block(const Json& peer, const Json& meanings, const Style& styl
   for (const Json& user : at(peer, "users")) {
     const std::string name = text(user, "user");
     const std::string group = text(user, "group");
-    add_line(
-        out, "user",
-        fmt::format("{}{} has {}, from {}{}, for {}", name.empty() ? text(user, "identity") : name,
-                    group.empty() ? group : " of " + group, joined(at(user, "inner")),
-                    text(user, "remote_endpoint"), on_product(user),
-                    age_or_dash(user, "established_seconds")));
+    add_line(out, "user",
+             fmt::format("{}{}{} has {}, from {}{}, for {}",
+                         name.empty() ? text(user, "identity") : name, earlier_text(user),
+                         group.empty() ? group : " of " + group, joined(at(user, "inner")),
+                         text(user, "remote_endpoint"), on_product(user),
+                         age_or_dash(user, "established_seconds")));
   }
   const Json& inner = at(peer, "inner");
   if (inner.is_array() && !inner.empty()) add_line(out, "inner", joined(inner));

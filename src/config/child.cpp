@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/event.h"
 #include "config/durations.h"
 #include "config/peer.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::array mode_words = {
     Word<policy::SaMode>{"tunnel", policy::SaMode::tunnel},
+    Word<policy::SaMode>{"transport", policy::SaMode::transport},
     Word<policy::SaMode>{"beet", policy::SaMode::beet},
 };
 constexpr std::array padding_words = {
@@ -144,6 +146,59 @@ void read_ports(Section& section, ChildConfig& child) {
   }
 }
 
+/// A network, or less than one; or what an end has of itself.
+struct Net {
+  std::optional<base::Prefix> whole;  ///< all of it
+  std::optional<policy::TrafficSelector> part;
+  std::optional<PortRule> own;
+  friend bool operator==(const Net&, const Net&) = default;
+};
+
+/// "10.1.0.0/16", "10.1.0.5-10.1.0.9", "dynamic", and each with "[tcp/443]" behind it.
+Parsed<Net> parse_net(std::string_view text) {
+  const std::size_t bracket = text.find('[');
+  const std::string_view where = text.substr(0, bracket);
+  PortRule rule;
+  if (bracket != std::string_view::npos) {
+    if (!text.ends_with(']')) {
+      return std::unexpected{Fault{fmt::format("{} has no end of its protocol", quoted(text)),
+                                   fmt::format("write \"{}[tcp/443]\"", where)}};
+    }
+    rule = TRY(parse_port_rule(text.substr(bracket + 1, text.size() - bracket - 2)));
+  }
+  if (where == "dynamic") return Net{{}, {}, rule};
+  policy::TrafficSelector selector;
+  if (where.find('-') != std::string_view::npos && where.find('/') == std::string_view::npos &&
+      base::IpAddress::parse(where.substr(0, where.find('-')))) {
+    const AddressRange range = TRY(parse_address_range(where));
+    selector = {range.first, range.last};
+  } else {
+    const base::Prefix prefix = TRY(parse_prefix(where));
+    if (bracket == std::string_view::npos) return Net{prefix, {}, {}};
+    selector = policy::TrafficSelector::from_prefix(prefix);
+  }
+  selector.protocol = rule.protocol;
+  selector.first_port = rule.first;
+  selector.last_port = rule.last;
+  return Net{{}, selector, {}};
+}
+
+/// Into `places` goes what may not overlap with others: of less than a network there is no telling.
+void read_reach(Section& section, std::string_view key, Reach& reach,
+                std::vector<Located<base::Prefix>>& places) {
+  if (!section.has(key)) return;
+  reach = {};
+  places.clear();
+  for (const auto& net : section.list(key, parse_net)) {
+    if (net.value.whole) {
+      places.push_back({*net.value.whole, net.where});
+      reach.nets.push_back(policy::TrafficSelector::from_prefix(*net.value.whole));
+    }
+    if (net.value.part) reach.nets.push_back(*net.value.part);
+    if (net.value.own) reach.own.push_back(*net.value.own);
+  }
+}
+
 std::vector<base::Prefix> values_of(const std::vector<Located<base::Prefix>>& nets) {
   std::vector<base::Prefix> values;
   for (const auto& net : nets) values.push_back(net.value);
@@ -154,10 +209,29 @@ std::vector<base::Prefix> everything() {
   return {*base::Prefix::parse("0.0.0.0/0"), *base::Prefix::parse("::/0")};
 }
 
+constexpr std::array start_words = {
+    Word<Start>{"start", Start::at_once},
+    Word<Start>{"trap", Start::trap},
+    Word<Start>{"stop", Start::on_command},
+};
+
+void read_ends(Section& section, ChildConfig& child) {
+  const auto read = [&](std::string_view key, std::optional<Start>& to) {
+    if (!section.has(key)) return;
+    Start start{};
+    read_word(section, key, start_words, start);
+    to = start;
+  };
+  read("after_close", child.after_close);
+  read("after_loss", child.after_loss);
+}
+
 void read_lifetimes(Section& section, policy::Lifetime& lifetime) {
   using std::chrono::days;
   using std::chrono::seconds;
-  read_duration(section, "lifetime", seconds{10}, days{30}, lifetime.soft_time);
+  base::Duration soft = lifetime.soft_time.value_or(std::chrono::hours{1});
+  read_duration(section, "lifetime", seconds{10}, days{30}, soft);
+  lifetime.soft_time = soft;
   constexpr std::uint64_t bytes_min = std::uint64_t{1} << 20;
   const auto bytes = section.text(
       "lifetime_bytes", [](std::string_view text) { return parse_size(text, bytes_min); });
@@ -194,19 +268,26 @@ void read_algorithms(Section& section, const PeerConfig& peer, policy::Compat co
   if (!child.ah.empty()) check_ah(section, peer, child);
 }
 
+/// Transport mode protects the two ends' own packets.
+void check_transport(Section& section, const ChildConfig& child) {
+  if (child.mode != policy::SaMode::transport) return;
+  for (const auto& [key, reach] :
+       {std::pair{"local_nets", &child.local}, std::pair{"remote_nets", &child.remote}}) {
+    if (reach->nets.empty() || !section.has(key)) continue;
+    section.note(section.place_of(key), key,
+                 {"transport mode is between the two hosts themselves",
+                  fmt::format("write {} = [\"dynamic\"], or leave mode out", key)});
+  }
+}
+
 /// What a user or a server has on the other end is known once there are addresses.
 void read_networks(Section& section, const PeerConfig& peer, ChildConfig& child,
                    ChildDraft& draft) {
   switch (peer.kind) {
     case PeerKind::site:
-      if (section.has("local_nets")) {
-        draft.local_nets = section.list("local_nets", parse_prefix);
-        child.local = Reach::of(values_of(draft.local_nets));
-      }
-      if (section.has("remote_nets")) {
-        draft.remote_nets = section.list("remote_nets", parse_prefix);
-        child.remote = Reach::of(values_of(draft.remote_nets));
-      }
+      read_reach(section, "local_nets", child.local, draft.local_nets);
+      read_reach(section, "remote_nets", child.remote, draft.remote_nets);
+      check_transport(section, child);
       return;
     case PeerKind::client:
       draft.remote_nets = section.list("remote_nets", parse_prefix);
@@ -239,6 +320,7 @@ policy::Offers read_offers(Section& section, std::string_view key, wire::Protoco
 void read_child(Section& section, const Node& table, const PeerConfig& peer, policy::Compat compat,
                 ChildConfig& child, ChildDraft& draft) {
   read_start(section, table, peer, child);
+  read_ends(section, child);
   read_per_cpu_sas(section, table, peer, child);
   read_lifetimes(section, child.lifetime);
   read_replay_window(section, child);
@@ -282,7 +364,7 @@ void read_children(Section& section, const Node& table, policy::Compat compat, P
                draft.children.back());
     for (const auto& [key, reach] :
          {std::pair{"local_nets", &child.local}, std::pair{"remote_nets", &child.remote}}) {
-      if (reach->nets.empty() && !own.has(key) && !section.has(key)) {
+      if (reach->nets.empty() && reach->own.empty() && !own.has(key) && !section.has(key)) {
         errors.add(entry.value.where, fmt::format("{} lacks '{}'", title, key),
                    fmt::format("add it there, or to [site.{}] for all children", peer.name));
       }

@@ -92,6 +92,18 @@ bool is_same_proof(const ProofConfig& a, const ProofConfig& b) {
          is_same_secret(a.password, b.password);
 }
 
+bool is_same_round(const LocalRound& a, const LocalRound& b) {
+  return a.auth == b.auth && a.id == b.id && is_same_secret(a.psk, b.psk) &&
+         a.psk_fingerprint == b.psk_fingerprint && has_same_kind(a.credential, b.credential) &&
+         a.user == b.user && is_same_secret(a.password, b.password);
+}
+
+bool is_same_demand(const RemoteRound& a, const RemoteRound& b) {
+  return a.auth == b.auth && a.id == b.id && is_same_secret(a.psk, b.psk) &&
+         a.psk_fingerprint == b.psk_fingerprint && a.authorities == b.authorities &&
+         a.peer_key == b.peer_key;
+}
+
 auto comparable(const PeerConfig& peer) {
   return std::tie(peer.name, peer.kind, peer.remote, peer.remote_address, peer.remote_any,
                   peer.remote_more, peer.remote_within, peer.remote_port, peer.local, peer.local_id,
@@ -115,7 +127,9 @@ auto needing_restart(const DaemonConfig& daemon) {
 
 bool PeerConfig::same_tunnel(const PeerConfig& other) const {
   return comparable(*this) == comparable(other) && is_same_secret(psk, other.psk) &&
-         is_same_proof(proof, other.proof);
+         is_same_proof(proof, other.proof) &&
+         std::ranges::equal(local_rounds, other.local_rounds, is_same_round) &&
+         std::ranges::equal(remote_rounds, other.remote_rounds, is_same_demand);
 }
 
 bool PolicyConfig::decides_as(const PolicyConfig& other) const {

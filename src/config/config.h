@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "config/rounds.h"
 #include "pki/provider.h"
 #include "policy/child_sa.h"
 #include "policy/identity_pattern.h"
@@ -45,7 +46,8 @@ struct FileError {
   std::string fix;
 };
 
-/// The public part of keys that another process has, by the name of the peer that they are for.
+/// The public part of keys that another process has, by the name of the peer that they are for, or
+/// held_name().
 struct HeldKeys {
   struct Peer {
     base::ByteVec psk_fingerprint{};                      ///< empty: it has no pre-shared key
@@ -286,6 +288,9 @@ struct PeerConfig {
   SharedSecret psk;               ///< null when another process has it
   base::ByteVec psk_fingerprint;  ///< then: the same for the same key
   ProofConfig proof;
+  /// None: one, as `exchange` says. What they leave out is above: see local_round().
+  std::vector<LocalRound> local_rounds;
+  std::vector<RemoteRound> remote_rounds;
   std::optional<ServerConfig> server;
   /// At least one; of those that are wanted the first comes with the IKE SA.
   std::vector<ChildConfig> children = std::vector<ChildConfig>(1);

@@ -58,15 +58,18 @@ AuthPair auth_of(PeerKind kind, const Node& table) {
     return word == auth_words.end() ? std::nullopt : std::optional{word->value};
   };
   if (kind == PeerKind::server) return {Auth::pubkey, Auth::pubkey};
+  const auto first_own = first_auth(table, true);
+  const auto first_peers = first_auth(table, false);
   const Auth own = has("cert") || has("key") ? Auth::pubkey : has("user") ? Auth::eap : Auth::psk;
   AuthPair pair;
-  pair.own = written("auth").value_or(own);
+  pair.own = first_own ? *first_own : written("auth").value_or(own);
   // One word speaks for both sides, unless other keys say how the peer proves itself.
   const bool is_pubkey = has("ca") || has("peer_key");
   pair.peers = written("remote_auth")
                    .value_or(is_pubkey                ? Auth::pubkey
                              : pair.own == Auth::null ? Auth::null
                                                       : Auth::psk);
+  if (first_peers) pair.peers = *first_peers;
   return pair;
 }
 

@@ -234,9 +234,11 @@ std::expected<std::shared_ptr<const Config>, std::vector<ConfigError>> load(cons
   if (!loader.errors.empty()) return std::unexpected{loader.errors.take()};
   for (PeerDraft& draft : drafts) {
     ProofConfig& proof = draft.peer.proof;
-    if (store && !proof.authorities.empty()) {
-      proof.authority_keys = store->authorities(proof.authorities);
+    std::vector<std::string> authorities = proof.authorities;
+    for (const RemoteRound& round : draft.peer.remote_rounds) {
+      authorities.insert(authorities.end(), round.authorities.begin(), round.authorities.end());
     }
+    if (store && !authorities.empty()) proof.authority_keys = store->authorities(authorities);
   }
 
   auto config = std::make_shared<Config>();

@@ -62,6 +62,8 @@ constexpr std::array common_keys = {
     optional("fragment_size", "1280"),
     optional("auth", "\"psk\""),
     optional("remote_auth", "\"psk\""),
+    optional("local_rounds", "[{auth = \"pubkey\"}, {auth = \"eap\"}]"),
+    optional("remote_rounds", "[{auth = \"pubkey\"}, {auth = \"pubkey\"}]"),
     optional("peer", "\"windows\""),
     optional("childless", "\"allow\""),
     optional("unique", "\"replace\""),
@@ -87,11 +89,13 @@ constexpr std::array site_keys = {
     required("remote_nets", "[\"10.2.0.0/16\"]"),
     optional("mobike", "true"),
     optional("mode", "\"beet\""),
+    optional("after_close", "\"trap\""),
+    optional("after_loss", "\"start\""),
     optional("children", "a table for each: [site.NAME.children.CHILD]"),
 };
 
 /// Of a site's, those that each of several children may have for itself.
-constexpr std::array<std::string_view, 23> child_key_names = {"esp",
+constexpr std::array<std::string_view, 25> child_key_names = {"esp",
                                                               "ah",
                                                               "compat",
                                                               "start",
@@ -113,7 +117,9 @@ constexpr std::array<std::string_view, 23> child_key_names = {"esp",
                                                               "dummy_packets",
                                                               "local_nets",
                                                               "remote_nets",
-                                                              "mode"};
+                                                              "mode",
+                                                              "after_close",
+                                                              "after_loss"};
 
 constexpr std::array client_keys = {
     optional("user", "\"alice\""),
@@ -217,10 +223,53 @@ std::string title_of(PeerKind kind, std::string_view name) {
   return "[server]";
 }
 
-void read_remote(Section& section, PeerDraft& draft) {
+struct RemoteOrNet {
+  Remote remote;
+  std::optional<base::Prefix> net;
+  friend bool operator==(const RemoteOrNet& a, const RemoteOrNet& b) {
+    return a.remote.text == b.remote.text && a.net == b.net;
+  }
+};
+
+Parsed<RemoteOrNet> parse_remote_or_net(std::string_view text) {
+  if (text.find('/') != std::string_view::npos) {
+    return RemoteOrNet{{std::string{text}, {}, true}, TRY(parse_prefix(text))};
+  }
+  return RemoteOrNet{TRY(parse_remote(text)), {}};
+}
+
+/// The first that can be reached is where we go; a peer may come from all of them.
+void read_remotes(Section& section, PeerDraft& draft) {
   PeerConfig& peer = draft.peer;
-  auto remote = section.text("remote", parse_remote);
-  if (remote) {
+  bool is_reachable = false;
+  for (auto& [value, where] : section.list("remote", parse_remote_or_net)) {
+    if (!draft.remote) draft.remote = where;
+    if (value.net) {
+      peer.remote_within.push_back(*value.net);
+    } else if (value.remote.any || (is_reachable && !value.remote.address)) {
+      section.note(where, "remote",
+                   {value.remote.any ? "\"any\" leaves nothing for others to add"
+                                     : "only the first may be a name",
+                    "write addresses and networks behind the first"});
+    } else if (is_reachable) {
+      peer.remote_more.push_back(*value.remote.address);
+    } else {
+      is_reachable = true;
+      peer.remote = std::move(value.remote.text);
+      peer.remote_address = value.remote.address;
+    }
+  }
+  if (is_reachable || peer.remote_within.empty()) return;
+  peer.remote = "any";
+  peer.remote_any = true;
+}
+
+void read_remote(Section& section, const Node& table, PeerDraft& draft) {
+  PeerConfig& peer = draft.peer;
+  const Entry* const entry = table.find("remote");
+  if (entry != nullptr && entry->value.kind == NodeKind::array) {
+    read_remotes(section, draft);
+  } else if (auto remote = section.text("remote", parse_remote)) {
     draft.remote = remote->where;
     peer.remote = std::move(remote->value.text);
     peer.remote_address = remote->value.address;
@@ -408,7 +457,9 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
   if (const auto psk = std::ranges::find(schema, "psk", &KeySpec::name); psk != schema.end()) {
     if (is_name(peer.name)) psk->example = psk_example;
     const AuthPair auth = auth_of(kind, entry.value);
-    psk->required = auth.own == Auth::psk || auth.peers == Auth::psk;
+    // Rounds say themselves what they need.
+    psk->required = (auth.own == Auth::psk && !has_local_rounds(entry.value)) ||
+                    (auth.peers == Auth::psk && !has_remote_rounds(entry.value));
   }
   Section section{entry.value, title_of(kind, entry.key), schema, errors};
   if (kind == PeerKind::server) {
@@ -417,7 +468,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
     peer.remote_any = true;
   }
   peer.child().name = peer.name;
-  read_remote(section, draft);
+  read_remote(section, entry.value, draft);
   read_identities(section, draft);
   read_psk(section, draft, secrets);
   const auto written = section.text("compat", parse_compat);

@@ -27,14 +27,6 @@ Fault fault_of(const pki::LoadError& error) {
 
 constexpr std::string_view here_are_none = "this program was built without certificates";
 
-Parsed<std::string> parse_file_name(std::string_view text) {
-  if (!text.empty() && text.size() <= 4096 && text.find('\0') == std::string_view::npos) {
-    return std::string{text};
-  }
-  return std::unexpected{
-      Fault{"no file name", "write the path of a file, from the pki folder beside this file on"}};
-}
-
 constexpr std::string_view http = "http://";
 
 bool is_http_url(std::string_view text) {
@@ -176,32 +168,13 @@ bool needs_tls_key(const PeerConfig& peer) {
 void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
                      const std::string& basename) {
   PeerConfig& peer = draft.peer;
-  const auto cert = choose(section, "cert", basename.empty() ? "" : basename + ".pem");
-  const auto key = choose(section, "key", basename.empty() ? "" : basename + ".key");
-  if (!key) {
-    if (cert) {
-      section.note(cert->where, "cert",
-                   {"its private key is missing", "add key = \"FILE\" to this section"});
-    }
-    if (section.has("cert_url")) {
-      section.note(
-          section.place_of("cert_url"), "cert_url",
-          {"there is no certificate of ours here", "add key and cert, or remove cert_url"});
-    }
-    return;
-  }
-  if (files.provider() == nullptr) {
-    return section.note(key->where, "key", {std::string{here_are_none}, ""});
-  }
-  if (const HeldKeys* const held = files.held()) {
-    peer.proof.credential = held->find(peer.name).credential;
-    // Somebody else reads them; whoever watches files is to know of them.
-    for (const std::optional<Chosen>& file : {key, cert}) {
-      if (file && !pki::is_token_uri(file->name)) (void)files.has(file->name);
-    }
-    if (!peer.proof.credential) section.note(key->where, "key", changed_meanwhile());
-  } else {
-    peer.proof.credential = load_credential(section, peer.name, *key, cert, secrets, files);
+  OwnKey own =
+      read_own_key(section, peer.name, peer.name, needs_tls_key(peer), secrets, files, basename);
+  peer.proof.credential = std::move(own.credential);
+  peer.proof.private_key = std::move(own.private_key);
+  if (section.has("cert_url") && !section.has("key") && basename.empty()) {
+    section.note(section.place_of("cert_url"), "cert_url",
+                 {"there is no certificate of ours here", "add key and cert, or remove cert_url"});
   }
   if (!peer.proof.credential) return;
   if (!peer.local_id && !peer.proof.credential->chain.empty()) {
@@ -211,13 +184,6 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
                         : leaf.alternative_names.front();
   }
   if (auto url = section.text("cert_url", parse_url)) peer.proof.cert_url = std::move(url->value);
-  if (!needs_tls_key(peer) || pki::is_token_uri(key->name)) return;
-  auto key_file = files.read(key->name, true);
-  if (key_file) {
-    peer.proof.private_key = *std::move(key_file);
-  } else {
-    section.note(key->where, "key", key_file.error());
-  }
 }
 
 void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {
@@ -238,13 +204,8 @@ void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {
   for (auto& prefix : section.list("hash_and_url", parse_url_prefix)) {
     proof.hash_and_url.push_back(std::move(prefix.value));
   }
-  const auto key = section.text("peer_key", [&](std::string_view text) -> Parsed<pki::PublicKey> {
-    if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
-    auto read = files.provider()->raw_key(text);
-    if (read) return std::move(*read);
-    return std::unexpected{
-        Fault{read.error(), "`caponier key show` on the other side prints its key"}};
-  });
+  const auto key =
+      section.text("peer_key", [&](std::string_view text) { return parse_peer_key(text, files); });
   if (key) proof.peer_key = key->value;
 }
 
@@ -255,23 +216,26 @@ void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
                          std::move(fix));
   };
   const bool is_pubkey = peer.exchange.auth == Auth::pubkey;
-  if (is_pubkey && !section.has("key") && peer.kind != PeerKind::server) {
+  const bool is_alone = !has_local_rounds(table);
+  if (is_alone && is_pubkey && !section.has("key") && peer.kind != PeerKind::server) {
     miss("our key", "add key = \"FILE\", and cert = \"FILE\" unless it is a raw public key");
   }
   const bool has_trust = section.has("ca") || section.has("peer_key");
-  if (peer.exchange.remote_auth == Auth::pubkey && !has_trust && peer.kind != PeerKind::server) {
+  if (!has_remote_rounds(table) && peer.exchange.remote_auth == Auth::pubkey && !has_trust &&
+      peer.kind != PeerKind::server) {
     miss("whom to trust", "add ca = [\"FILE\"] with the peer's authority, or its peer_key");
   }
-  if (peer.exchange.auth == Auth::eap && peer.proof.credential && !peer.proof.private_key) {
+  if (is_alone && peer.exchange.auth == Auth::eap && peer.proof.credential &&
+      !peer.proof.private_key) {
     section.note(section.place_of("key"), "key",
                  {"EAP-TLS needs a key in a file; this one never leaves its token",
                   "name a file, or authenticate without EAP: take user away"});
   }
   const bool has_user = section.has("user") && (section.has("password") || section.has("key"));
-  if (peer.exchange.auth == Auth::eap && !has_user) {
+  if (is_alone && peer.exchange.auth == Auth::eap && !has_user) {
     miss("the user", "add user = \"NAME\", and password = \"@NAME\", or cert and key for EAP-TLS");
   }
-  if (peer.exchange.remote_auth == Auth::eap) {
+  if (!has_remote_rounds(table) && peer.exchange.remote_auth == Auth::eap) {
     section.note(section.has("remote_auth") ? section.place_of("remote_auth") : table.where,
                  "remote_auth",
                  {"users that authenticate by EAP come to a [server]",
@@ -280,6 +244,61 @@ void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
 }
 
 }  // namespace
+
+Parsed<std::string> parse_file_name(std::string_view text) {
+  if (!text.empty() && text.size() <= 4096 && text.find('\0') == std::string_view::npos) {
+    return std::string{text};
+  }
+  return std::unexpected{
+      Fault{"no file name", "write the path of a file, from the pki folder beside this file on"}};
+}
+
+Parsed<std::string> parse_user(std::string_view text) {
+  if (!text.empty() && text.size() <= identity_size_max) return std::string{text};
+  return std::unexpected{Fault{"no user name", "write 1 to 255 characters"}};
+}
+
+Parsed<pki::PublicKey> parse_peer_key(std::string_view text, const PkiFiles& files) {
+  if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
+  auto read = files.provider()->raw_key(text);
+  if (read) return std::move(*read);
+  return std::unexpected{
+      Fault{read.error(), "`caponier key show` on the other side prints its key"}};
+}
+
+OwnKey read_own_key(Section& section, const std::string& peer, const std::string& held,
+                    bool is_for_tls, Secrets& secrets, PkiFiles& files,
+                    const std::string& basename) {
+  OwnKey own;
+  const auto cert = choose(section, "cert", basename.empty() ? "" : basename + ".pem");
+  const auto key = choose(section, "key", basename.empty() ? "" : basename + ".key");
+  if (!key) {
+    if (cert) {
+      section.note(cert->where, "cert",
+                   {"its private key is missing", "add key = \"FILE\" to this section"});
+    }
+    return own;
+  }
+  if (files.provider() == nullptr) {
+    section.note(key->where, "key", {std::string{here_are_none}, ""});
+    return own;
+  }
+  if (const HeldKeys* const keys = files.held()) {
+    own.credential = keys->find(held).credential;
+    // Somebody else reads them; whoever watches files is to know of them.
+    for (const std::optional<Chosen>& file : {key, cert}) {
+      if (file && !pki::is_token_uri(file->name)) (void)files.has(file->name);
+    }
+    if (!own.credential) section.note(key->where, "key", changed_meanwhile());
+  } else {
+    own.credential = load_credential(section, peer, *key, cert, secrets, files);
+  }
+  if (!own.credential || !is_for_tls || pki::is_token_uri(key->name)) return own;
+  auto key_file = files.read(key->name, true);
+  if (key_file) own.private_key = *std::move(key_file);
+  if (!key_file) section.note(key->where, "key", key_file.error());
+  return own;
+}
 
 Parsed<SharedSecret> PkiFiles::read(const std::string& name, bool is_private) {
   auto content = source_.read_pki(name, is_private);
@@ -322,10 +341,7 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
   if (peer.exchange.remote_auth == Auth::pubkey && !is_named && !peer.remote.empty()) {
     peer.remote_id = policy::Identity::parse(peer.remote);
   }
-  if (auto user = section.text("user", [](std::string_view text) -> Parsed<std::string> {
-        if (!text.empty() && text.size() <= identity_size_max) return std::string{text};
-        return std::unexpected{Fault{"no user name", "write 1 to 255 characters"}};
-      })) {
+  if (auto user = section.text("user", parse_user)) {
     peer.proof.user = std::move(user->value);
     if (!peer.local_id) peer.local_id = policy::Identity::parse(peer.proof.user);
   }
@@ -344,6 +360,7 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
     peer.proof.eap_server = std::move(server->value);
   }
   check_proof(section, table, peer);
+  read_rounds(section, table, peer, secrets, files);
 }
 
 }  // namespace caponier::config

@@ -56,6 +56,11 @@ void add_product(Json& out, const ike::IkeSaInfo& ike) {
   out["product_configured"] = ike.is_product_configured;
 }
 
+/// What the peer has proved before the identity it counts as (RFC 4739); hardly anybody has any.
+void add_earlier_ids(Json& out, const ike::IkeSaInfo& ike) {
+  for (const policy::Identity& id : ike.earlier_ids) out["earlier_ids"].push_back(id.to_string());
+}
+
 Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
   Json out;
   out["state"] = ike::name_of(ike.state);
@@ -64,6 +69,7 @@ Json ike_json(const ike::IkeSaInfo& ike, base::Instant now) {
   out["spi_r"] = fmt::format("{:016x}", ike.spi_r.value);
   out["suite"] = ike.suite ? Json(policy::to_string(*ike.suite)) : Json{};
   out["remote_id"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
+  add_earlier_ids(out, ike);
   add_product(out, ike);
   out["local_behind_nat"] = ike.local_behind_nat;
   out["remote_behind_nat"] = ike.remote_behind_nat;
@@ -120,6 +126,7 @@ Json users_json(const gateway::PeerStatus& peer, base::Instant now) {
     Json& user = out.emplace_back();
     user["user"] = ike.user.empty() ? Json{} : Json(base::printable(ike.user));
     user["identity"] = ike.remote_id ? Json(ike.remote_id->to_string()) : Json{};
+    add_earlier_ids(user, ike);
     user["inner"] = addresses_json(ike.inner);
     add_product(user, ike);
     user["remote_endpoint"] = ike.path.remote.to_string();

@@ -338,8 +338,7 @@ void App::check_host() {
   std::vector<base::Prefix> local_nets;
   bool covers_a_peer = false;
   for (const config::PeerConfig& peer : config_->peers) {
-    const auto behind_us = peer.local_nets();
-    local_nets.insert(local_nets.end(), behind_us.begin(), behind_us.end());
+    for (const base::Prefix& net : peer.local_nets()) local_nets.push_back(net);
     covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
     std::vector<const policy::Offers*> all{&peer.ike};
     for (const config::ChildConfig& child : peer.children) all.push_back(&child.esp);

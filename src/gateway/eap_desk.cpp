@@ -104,7 +104,8 @@ void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
       config_->peers, [](const config::PeerConfig& peer) { return peer.server.has_value(); });
   // Conversations under way have borrowed the old one.
   if (server != config_->peers.end() && conversations_.empty()) {
-    server_tls_ = make_tls(*server, eap::TlsRole::server);
+    const config::ProofConfig& proof = server->proof;
+    server_tls_ = make_tls(*server, {proof.credential, proof.private_key}, eap::TlsRole::server);
   }
   const bool is_kept = before && is_same(before->radius, config_->radius);
   if (is_kept) return;
@@ -129,10 +130,10 @@ const config::PeerConfig* EapDesk::find(const std::string& connection) const {
   return found == config_->peers.end() ? nullptr : &*found;
 }
 
-EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, eap::TlsRole role) {
+EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, const TlsKey& own,
+                               eap::TlsRole role) {
   const config::ProofConfig& proof = peer.proof;
-  if (ports_.pki == nullptr || !ports_.make_tls || !proof.credential || !proof.private_key)
-    return {};
+  if (ports_.pki == nullptr || !ports_.make_tls || !own.credential || !own.key) return {};
   Tls tls;
   ChainVerifier::Settings judged{config_->store, proof.authorities, proof.revocation, {}, {}, {}};
   if (role == eap::TlsRole::client) judged.expected = proof.eap_server;
@@ -149,10 +150,10 @@ EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, eap::TlsRole role
   tls.verifier = std::make_unique<ChainVerifier>(std::move(judged), *ports_.pki);
   eap::TlsSettings settings;
   settings.role = role;
-  for (const pki::Certificate& certificate : proof.credential->chain) {
+  for (const pki::Certificate& certificate : own.credential->chain) {
     settings.chain.push_back(certificate.der);
   }
-  settings.private_key = base::SecretBytes{proof.private_key->reveal()};
+  settings.private_key = base::SecretBytes{own.key->reveal()};
   settings.verifier = tls.verifier.get();
   auto context = ports_.make_tls(std::move(settings));
   if (!context) {
@@ -226,15 +227,16 @@ eap::Step EapDesk::continue_client(Conversation& conversation, const ike::EapReq
                                    Instant now) {
   if (!conversation.client) {
     const config::PeerConfig* const peer = find(request.connection);
-    if (peer == nullptr || peer->proof.user.empty()) return refuse("no user is configured");
+    const auto user = peer == nullptr ? std::nullopt : config::local_round(*peer, request.round);
+    if (!user || user->user.empty()) return refuse("no user is configured");
     eap::ClientSettings settings;
-    conversation.tls = make_tls(*peer, eap::TlsRole::client);
+    conversation.tls = make_tls(*peer, {user->credential, user->private_key}, eap::TlsRole::client);
     if (conversation.tls.context) settings.methods.push_back(eap::Type::tls);
-    if (peer->proof.password) {
-      conversation.password = eap::Cleartext{base::SecretBytes{peer->proof.password->reveal()}};
+    if (user->password) {
+      conversation.password = eap::Cleartext{base::SecretBytes{user->password->reveal()}};
       settings.methods.push_back(eap::Type::mschapv2);
     }
-    settings.identity = peer->proof.user;
+    settings.identity = user->user;
     conversation.client = std::make_unique<eap::EapClient>(
         std::move(settings),
         eap::ClientPorts{.crypto = ports_.crypto,

@@ -37,8 +37,11 @@ void ExpiryWatch::apply(const config::Config& config, Instant now, UnixTime wall
   ends_.clear();
   if (config.store) ends_ = config.store->expiries();
   for (const config::PeerConfig& peer : config.peers) {
-    if (!peer.proof.credential) continue;
-    std::ranges::copy(pki::expiries(*peer.proof.credential), std::back_inserter(ends_));
+    const auto watch = [&](const std::shared_ptr<const pki::Credential>& own) {
+      if (own) std::ranges::copy(pki::expiries(*own), std::back_inserter(ends_));
+    };
+    watch(peer.proof.credential);
+    for (const config::LocalRound& round : peer.local_rounds) watch(round.credential);
   }
   const auto key = [](const Expiry& end) { return std::tie(end.not_after, end.name); };
   std::ranges::sort(ends_, {}, key);

@@ -396,7 +396,7 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   sessions_.handle_child_up(up.sa, up.child_sa);
   Peer* peer = find(up.connection);
   if (peer == nullptr) return;
-  const bool is_first = peer->state() != PeerState::idle;
+  const bool is_first = !peer->has_sa(up.child);
   peer->handle(up, now);
   if (up.replaces) return;  // the endpoint says all there is to say
   if (up.resource) {

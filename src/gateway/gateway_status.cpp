@@ -111,6 +111,7 @@ std::optional<KeyTables> Gateway::Impl::key_tables() const {
 std::string Gateway::Impl::describe_up(const ike::ChildUp& up, const Peer& peer, bool is_first,
                                        base::Instant now) const {
   std::string text = is_first ? "tunnel up" : "keys renewed";
+  if (peer.config().children.size() > 1) text = fmt::format("{}: {}", up.child, text);
   if (const auto started = peer.attempt_started(); started && is_first) {
     text += fmt::format(" in {:.2f} s", base::seconds_of(now - *started));
   }

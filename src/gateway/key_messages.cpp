@@ -82,6 +82,7 @@ void put(Writer& out, const ike::AuthRequest& request) {
   out.u64(request.sa.value);
   out.u64(request.request);
   put_text(out, request.connection);
+  out.u8(static_cast<std::uint8_t>(request.round));
   out.u16(static_cast<std::uint16_t>(request.prf));
   put_octets(out, request.signed_octets);
   out.u8(request.proof ? 1 : 0);
@@ -107,6 +108,10 @@ Wire<KeyCommand> take_auth_request(Reader& in) {
   request.sa = ike::IkeSaId{TRY(in.u64("request.sa"))};
   request.request = TRY(in.u64("request.request"));
   request.connection = TRY(take_text(in, "request.connection"));
+  request.round = TRY(in.u8("request.round"));
+  if (request.round >= config::auth_rounds_max) {
+    return std::unexpected{in.error(WireFault::out_of_range, "request.round")};
+  }
   request.prf = static_cast<crypto::PrfId>(TRY(in.u16("request.prf")));
   request.signed_octets = TRY(take_octets(in, "request.octets"));
   if (TRY(take_flag(in, "request.has_proof"))) {

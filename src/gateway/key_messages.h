@@ -42,7 +42,8 @@ struct HeldCredential {
   std::vector<pki::KeyHash> authorities;
   friend bool operator==(const HeldCredential&, const HeldCredential&) = default;
 };
-/// The answer to LoadKeys: one for each connection that has keys, or LoadFault; then LoadDone.
+/// The answer to LoadKeys: one for each connection that has keys, and for each of its rounds that
+/// has keys of its own (config::held_name); or LoadFault; then LoadDone.
 struct HeldPeer {
   std::uint64_t ticket = 0;
   std::string name;

@@ -33,13 +33,20 @@ void KeyServer::perform(const LoadKeys& load, Answers& answers) {
   loaded_.reset();
   if (config) {
     for (const config::PeerConfig& peer : (*config)->peers) {
-      const HeldPeer held = describe(peer, load);
-      if (held.psk_fingerprint.empty() && !held.credential) continue;
-      auto message = encode(KeyNews{held});
-      if (message) {
+      const auto tell = [&](const std::string& name, const config::SharedSecret& psk,
+                            const std::shared_ptr<const pki::Credential>& credential) {
+        if (!psk && !credential) return;
+        auto message = encode(KeyNews{describe(name, psk, credential, load)});
+        if (!message) return add(answers, too_large(load.ticket, peer));
         answers.push_back(std::move(*message));
-      } else {
-        add(answers, too_large(load.ticket, peer));
+      };
+      tell(peer.name, peer.psk, peer.proof.credential);
+      for (std::size_t i = 0; i < peer.local_rounds.size(); ++i) {
+        const config::LocalRound& round = peer.local_rounds[i];
+        tell(config::held_name(peer, true, i), round.psk, round.credential);
+      }
+      for (std::size_t i = 0; i < peer.remote_rounds.size(); ++i) {
+        tell(config::held_name(peer, false, i), peer.remote_rounds[i].psk, nullptr);
       }
     }
     loaded_ = std::move(*config);
@@ -52,15 +59,17 @@ void KeyServer::perform(const LoadKeys& load, Answers& answers) {
   add(answers, LoadDone{load.ticket});
 }
 
-HeldPeer KeyServer::describe(const config::PeerConfig& peer, const LoadKeys& load) const {
-  HeldPeer held{load.ticket, peer.name, {}, std::nullopt};
+HeldPeer KeyServer::describe(const std::string& name, const config::SharedSecret& psk,
+                             const std::shared_ptr<const pki::Credential>& shown,
+                             const LoadKeys& load) const {
+  HeldPeer held{load.ticket, name, {}, std::nullopt};
   const auto prf = crypto_.make_prf(crypto::PrfId::hmac_sha2_256);
-  if (peer.psk && prf) {
-    const base::Bytes key = peer.psk->reveal();
+  if (psk && prf) {
+    const base::Bytes key = psk->reveal();
     held.psk_fingerprint = base::to_vec((*prf)->compute(load.fingerprint_salt, {&key, 1}).reveal());
   }
-  if (peer.proof.credential) {
-    const pki::Credential& own = *peer.proof.credential;
+  if (shown) {
+    const pki::Credential& own = *shown;
     HeldCredential credential{own.name, own.signer->public_key().spki, {}, own.authorities};
     for (const pki::Certificate& certificate : own.chain) {
       credential.chain.push_back(certificate.der);

@@ -36,7 +36,9 @@ class KeyServer {
   void perform(const LoadKeys& load, Answers& answers);
   void perform(const CommitKeys& commit, Answers& answers);
   void perform(const ike::AuthRequest& request, Answers& answers);
-  [[nodiscard]] HeldPeer describe(const config::PeerConfig& peer, const LoadKeys& load) const;
+  [[nodiscard]] HeldPeer describe(const std::string& name, const config::SharedSecret& psk,
+                                  const std::shared_ptr<const pki::Credential>& shown,
+                                  const LoadKeys& load) const;
 
   std::string config_path_;
   KeyFiles& files_;

@@ -40,24 +40,30 @@ ike::AuthReply Keyholder::answer(const ike::AuthRequest& request) const {
     return entry.name == request.connection;
   });
   if (peer == peers.end()) return reply;
-  const bool is_shared = request.proof ? request.proof->method == wire::AuthMethod::shared_key_mic
-                                       : peer->exchange.auth == config::Auth::psk;
-  if (is_shared) {
-    if (!peer->psk) return reply;
-    return ike::answer_by_shared_key(request, *crypto_, peer->psk->reveal());
+  if (request.proof) {
+    // The peer's signature is no secret: ProofDesk judges it.
+    if (request.proof->method != wire::AuthMethod::shared_key_mic) return reply;
+    const auto round = config::remote_round(*peer, request.round);
+    if (!round || !round->psk) return reply;
+    return ike::answer_by_shared_key(request, *crypto_, round->psk->reveal());
   }
-  // The peer's signature is no secret: ProofDesk judges it.
-  if (!request.proof) sign(request, *peer, reply);
+  const auto round = config::local_round(*peer, request.round);
+  if (!round) return reply;
+  if (round->auth != config::Auth::psk) {
+    sign(request, round->credential.get(), reply);
+  } else if (round->psk) {
+    return ike::answer_by_shared_key(request, *crypto_, round->psk->reveal());
+  }
   return reply;
 }
 
-void Keyholder::sign(const ike::AuthRequest& request, const config::PeerConfig& peer,
+void Keyholder::sign(const ike::AuthRequest& request, const pki::Credential* own,
                      ike::AuthReply& reply) const {
-  if (!peer.proof.credential) {
+  if (own == nullptr) {
     reply.why = "there is no private key for this connection";
     return;
   }
-  const pki::Credential& credential = *peer.proof.credential;
+  const pki::Credential& credential = *own;
   const auto hashes = hashes_of(request.hashes);
   const pki::SigningRequest wanted{.octets = request.signed_octets, .peer_hashes = hashes};
   auto auth = pki::sign_auth(*credential.signer, wanted);

@@ -25,7 +25,7 @@ class Keyholder {
 
  private:
   [[nodiscard]] ike::AuthReply answer(const ike::AuthRequest& request) const;
-  void sign(const ike::AuthRequest& request, const config::PeerConfig& peer,
+  void sign(const ike::AuthRequest& request, const pki::Credential* own,
             ike::AuthReply& reply) const;
 
   const crypto::CryptoProvider* crypto_;

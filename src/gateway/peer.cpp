@@ -31,11 +31,11 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
     children_.back().start = child.start;
   }
   outer_.local = config_.local;
-  if (config_.remote_address) set_remote({*config_.remote_address});
   if (config_.resumption) {
     credential_tag_.resize(credential_tag_size);
     rng.fill_public(credential_tag_);
   }
+  if (config_.remote_address) set_remote({*config_.remote_address});
   rebuild();
   requests_.emplace_back(Refresh{});
   note_state(now);
@@ -57,31 +57,6 @@ bool Peer::is_wanted() const {
   return !is_off_ && std::ranges::any_of(children_, &Wanted::is_wanted);
 }
 
-Peer::Wanted* Peer::find_child(std::string_view name) {
-  const auto found = std::ranges::find(children_, name, &Wanted::name);
-  return found == children_.end() ? nullptr : &*found;
-}
-
-Peer::Wanted* Peer::find_child(policy::ChildSaId id) {
-  const auto found =
-      std::ranges::find_if(children_, [&](const Wanted& child) { return child.sas.contains(id); });
-  return found == children_.end() ? nullptr : &*found;
-}
-
-bool Peer::has_children() const {
-  return std::ranges::any_of(children_, [](const Wanted& child) { return !child.sas.empty(); });
-}
-
-unsigned Peer::child_failures() const {
-  unsigned failures = 0;
-  for (const Wanted& child : children_) failures += child.failures;
-  return failures;
-}
-
-void Peer::forget_demands() {
-  for (Wanted& child : children_) child.demanded = false;
-}
-
 bool Peer::lacks_addresses() const {
   const auto is_own = [](const config::ChildConfig& child) { return !child.local.own.empty(); };
   const bool needs_local = config_.kind != config::PeerKind::client && !outer_.local &&
@@ -93,44 +68,6 @@ base::Duration Peer::back_off(unsigned failures) {
   base::Duration wait = config_.retry_min;
   for (unsigned i = 1; i < failures && wait < config_.retry_max; ++i) wait *= 2;
   return jittered(std::min(wait, config_.retry_max), *rng_);
-}
-
-bool Peer::start(std::optional<std::string_view> name, base::Instant now) {
-  if (name && find_child(*name) == nullptr) return false;
-  for (Wanted& child : children_) {
-    if (name && child.name != *name) continue;
-    child.start = config::Start::at_once;
-    child.failures = 0;
-    child.retry_at.reset();
-  }
-  attempts_ = 0;
-  next_attempt_ = now;
-  if (std::exchange(is_off_, false)) {
-    rebuild();
-    requests_.emplace_back(Refresh{});
-  }
-  reconcile(now);
-  return true;
-}
-
-bool Peer::stop(std::optional<std::string_view> name, base::Instant now) {
-  if (name && find_child(*name) == nullptr) return false;
-  for (Wanted& child : children_) {
-    if (name && child.name != *name) continue;
-    const config::ChildConfig& config = *config_.find_child(child.name);
-    child.start = config.start == config::Start::trap ? config.start : config::Start::on_command;
-    child.demanded = false;
-    child.trigger.reset();
-    child.retry_at.reset();
-    child.pending_until.reset();
-    if (!name) continue;
-    for (const policy::ChildSaId id : child.sas) {
-      requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
-    }
-  }
-  if (!name) requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
-  note_state(now);
-  return true;
 }
 
 void Peer::down(base::Instant now) {
@@ -320,22 +257,6 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   enter(Phase::waiting, now);
 }
 
-void Peer::follow_end(Wanted& child, std::optional<config::Start> next) {
-  if (!next) return;
-  child.start = *next;
-  child.demanded = false;
-}
-
-/// The IKE SA has ended, and its children with it.
-void Peer::note_end(ike::EndReason reason) {
-  for (Wanted& child : children_) {
-    if (!child.had_sa) continue;
-    const config::ChildConfig& config = *config_.find_child(child.name);
-    if (reason == ike::EndReason::peer_deleted) follow_end(child, config.after_close);
-    if (reason == ike::EndReason::timeout) follow_end(child, config.after_loss);
-  }
-}
-
 void Peer::handle(const ike::Redirected& redirected, base::Instant now) {
   if (is_off_) return;
   ikes_.erase(redirected.sa);
@@ -365,111 +286,11 @@ void Peer::end_rung(ike::EndReason reason, base::Instant now) {
   reconcile(now);
 }
 
-void Peer::handle(const ike::ChildUp& up, base::Instant now) {
-  Wanted* const child = find_child(up.child);
-  if (is_off_ || child == nullptr) return;
-  child->sas.insert(up.child_sa);
-  child->had_sa = true;
-  if (up.resource) {
-    child->resource_sas.insert(up.child_sa);
-    return reconcile(now);
-  }
-  child->trigger.reset();
-  child->pending_until.reset();
-  child->retry_at.reset();
-  child->failures = 0;
-  note_.clear();
-  failure_text_.clear();
-  reconcile(now);
-}
-
-void Peer::handle(const ike::ChildDown& down, base::Instant now) {
-  Wanted* const child = find_child(down.child);
-  if (child == nullptr) return;
-  const bool was_ours = child->sas.erase(down.child_sa) > 0;
-  if (child->resource_sas.erase(down.child_sa) > 0) return reconcile(now);
-  if (was_ours) {
-    if (!child->has_first() && down.reason == ike::EndReason::peer_deleted) {
-      follow_end(*child, config_.find_child(child->name)->after_close);
-    }
-    child->retry_at = now + back_off(1);
-  } else if (down.child_sa.value == 0) {
-    child->pending_until.reset();
-    child->retry_at = now + back_off(++child->failures);
-    note_ = explain(down.reason);
-    //= rfc7296#4-8
-    // Some peers make one child with the IKE SA and never another: then both are made anew.
-    const bool refuses_all = down.reason == ike::EndReason::peer_refused && child->had_sa &&
-                             child->failures >= refusals_max;
-    if (refuses_all && !has_children()) {
-      child->had_sa = false;
-      requests_.emplace_back(ike::Command{ike::DeleteIke{config_.name}});
-    }
-  }
-  reconcile(now);
-}
-
-void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
-  Wanted* const child = find_child(id);
-  if (child == nullptr) return;
-  if (!hard) {
-    requests_.emplace_back(ike::Command{ike::RekeyChild{id}});
-    return;
-  }
-  requests_.emplace_back(ike::Command{ike::DeleteChild{id}});
-  child->sas.erase(id);
-  if (child->resource_sas.erase(id) > 0) return;
-  child->retry_at.reset();
-  reconcile(now);
-}
-
-void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
-  Wanted* const child = find_child(acquire.child);
-  if (is_off_ || child == nullptr) return;
-  if (acquire.resource) {
-    requests_.emplace_back(
-        ike::Command{ike::InitiateChild{config_.name, child->name, {}, acquire.resource}});
-    return;
-  }
-  policy::Trigger trigger = std::move(acquire.trigger);
-  if (child->start == config::Start::on_command && ikes_.empty()) return;
-  if (!ikes_.empty() && !child->sas.empty()) {
-    if (child->retry_at && *child->retry_at > now) return;
-    requests_.emplace_back(
-        ike::Command{ike::InitiateChild{config_.name, child->name, std::move(trigger)}});
-    return;
-  }
-  // A tunnel that is wanted anyway is for more than this packet.
-  const bool is_first = child->start != config::Start::at_once || trigger.is_exact;
-  if (is_first && !child->trigger) child->trigger = std::move(trigger);
-  child->demanded = true;
-  if (next_attempt_ && attempts_ > 0) {
-    next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + acquire_patience));
-  }
-  reconcile(now);
-}
-
 void Peer::handle_failure_text(const std::string& text) {
   // "branch (192.0.2.2:500): why" in the log; who it is about is clear here.
   const bool is_prefixed = text.starts_with(config_.name);
   const auto colon = is_prefixed ? text.find(": ") : std::string::npos;
   failure_text_ = colon == std::string::npos ? text : text.substr(colon + 2);
-}
-
-std::optional<base::Instant> Peer::Wanted::due() const {
-  if (!is_wanted() || has_first()) return std::nullopt;
-  if (pending_until) return pending_until;
-  return retry_at.value_or(base::Instant{});
-}
-
-std::optional<base::Instant> Peer::child_due() const {
-  std::optional<base::Instant> earliest;
-  if (is_off_) return earliest;
-  for (const Wanted& child : children_) {
-    const auto due = child.due();
-    if (due && (!earliest || *due < *earliest)) earliest = due;
-  }
-  return earliest;
 }
 
 void Peer::reconcile(base::Instant now) {
@@ -493,23 +314,6 @@ void Peer::reconcile(base::Instant now) {
     start_attempt(now);
   }
   note_state(now);
-}
-
-void Peer::reconcile_child(Wanted& child, base::Instant now) {
-  const auto due = child.due();
-  if (!due || *due > now) return;
-  if (child.pending_until) {
-    child.pending_until.reset();
-    child.retry_at = now + back_off(++child.failures);
-    return;
-  }
-  child.pending_until = now + negotiation_timeout;
-  requests_.emplace_back(ike::Command{ike::InitiateChild{config_.name, child.name, child.trigger}});
-}
-
-const Peer::Wanted* Peer::first_child() const {
-  const auto found = std::ranges::find_if(children_, &Wanted::is_wanted);
-  return found == children_.end() ? nullptr : &*found;
 }
 
 void Peer::start_attempt(base::Instant now) {

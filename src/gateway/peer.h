@@ -100,6 +100,7 @@ class Peer {
 
   /// `idle` for an established one: whether traffic passes is the engine's knowledge.
   [[nodiscard]] PeerState state() const;
+  [[nodiscard]] bool has_sa(std::string_view child) const;
   [[nodiscard]] const std::vector<base::IpAddress>& inner() const { return outer_.inner; }
   [[nodiscard]] base::Instant since() const { return since_; }
   [[nodiscard]] const std::string& note() const { return note_; }

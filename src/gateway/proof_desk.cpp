@@ -76,9 +76,10 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
   if (!config_ || pki_ == nullptr || !request.proof || request.signed_octets.empty()) return reply;
   const config::PeerConfig* const peer = find(request.connection);
   if (peer == nullptr) return reply;
-  const config::ProofConfig& proof = peer->proof;
-  std::optional<pki::PublicKey> key = proof.peer_key;
-  if (!key && (!config_->store || proof.authorities.empty())) {
+  const auto round = config::remote_round(*peer, request.round);
+  if (!round) return reply;
+  std::optional<pki::PublicKey> key = round->peer_key;
+  if (!key && (!config_->store || round->authorities.empty())) {
     reply.why = "no authority is configured for the peer's certificate";
     return reply;
   }
@@ -87,9 +88,9 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
     auto verdict = config_->store->verify({.identity = request.proof->identity,
                                            .certs = request.proof->certificates,
                                            .now = wall_clock,
-                                           .revocation = proof.revocation,
+                                           .revocation = peer->proof.revocation,
                                            .purpose = purpose_of(peer->kind),
-                                           .anchors = proof.authorities,
+                                           .anchors = round->authorities,
                                            .required_policies = {},
                                            .may_fetch = may_fetch});
     if (auto* const needs = std::get_if<pki::NeedsFetch>(&verdict)) {
@@ -311,15 +312,20 @@ void ProofDesk::take_certificate(const pki::Fetch& fetch, const HttpAnswer& answ
 void ProofDesk::note(const AuthRequest& request, Instant now, UnixTime wall_clock) {
   constexpr auto ocsp = static_cast<std::uint8_t>(pki::CertEncoding::ocsp_content);
   const config::PeerConfig* const peer = find(request.connection);
-  if (request.proof || peer == nullptr || !peer->proof.credential) return;
-  if (peer->proof.credential->chain.empty() || own_.size() >= limits_.waiting_max) return;
+  if (request.proof || peer == nullptr) return;
+  const auto round = config::local_round(*peer, request.round);
+  if (!round || !round->credential) return;
+  const pki::Credential& credential = *round->credential;
+  if (credential.chain.empty() || own_.size() >= limits_.waiting_max) return;
   Own own{{}, {}, now + limits_.own_patience, {}};
   if (std::ranges::find(request.wishes, ocsp, &wire::CertReqPayload::encoding) !=
       request.wishes.end()) {
-    own.status = own_status(*peer, wall_clock);
+    own.status = own_status(credential.chain, wall_clock);
   }
-  if (request.peer_looks_up && !peer->proof.cert_url.empty()) {
-    const pki::KeyHash& hash = peer->proof.credential->chain.front().der_hash;
+  // The URL is of the peer's own certificate, not of a round's.
+  const bool has_url = !peer->proof.cert_url.empty() && round->credential == peer->proof.credential;
+  if (request.peer_looks_up && has_url) {
+    const pki::KeyHash& hash = credential.chain.front().der_hash;
     own.by_url.emplace();
     own.by_url->encoding = static_cast<std::uint8_t>(pki::CertEncoding::hash_and_url);
     own.by_url->data.assign(hash.begin(), hash.end());
@@ -330,10 +336,10 @@ void ProofDesk::note(const AuthRequest& request, Instant now, UnixTime wall_cloc
   }
 }
 
-std::optional<ProofDesk::FetchKey> ProofDesk::own_status(const config::PeerConfig& peer,
+std::optional<ProofDesk::FetchKey> ProofDesk::own_status(const std::vector<pki::Certificate>& chain,
                                                          UnixTime wall_clock) {
   if (!config_->store) return std::nullopt;
-  const auto fetch = config_->store->own_status(peer.proof.credential->chain);
+  const auto fetch = config_->store->own_status(chain);
   if (!fetch) return std::nullopt;
   FetchKey key = key_of(*fetch);
   if (own_answer(key, wall_clock) != nullptr) return key;

@@ -128,7 +128,7 @@ class ProofDesk {
                                                 pki::UnixTime wall_clock) const;
   void take_own(const FetchKey& status, const pki::Fetch& fetch, const HttpAnswer& answer,
                 pki::UnixTime wall_clock);
-  [[nodiscard]] std::optional<FetchKey> own_status(const config::PeerConfig& peer,
+  [[nodiscard]] std::optional<FetchKey> own_status(const std::vector<pki::Certificate>& chain,
                                                    pki::UnixTime wall_clock);
   /// Certificates that came as hash and URL become certificates where they are known; the fetches
   /// of the others, where the configuration allows them.

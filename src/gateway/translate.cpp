@@ -175,17 +175,40 @@ void set_users(ike::ConnectionConfig& connection, const config::PeerConfig& peer
   }
   if (!peer.server) return;
   connection.gives_leases = true;
-  connection.remote_auths.clear();
-  if (peer.server->certificates) connection.remote_auths.push_back(ike::AuthKind::signature);
+  if (!peer.remote_rounds.empty()) return;
+  auto& kinds = connection.peer_rounds.front().kinds;
+  kinds.clear();
+  if (peer.server->certificates) kinds.push_back(ike::AuthKind::signature);
   // With certificates alone it is EAP-TLS, which is all that some devices can.
-  connection.remote_auths.push_back(ike::AuthKind::eap);
+  kinds.push_back(ike::AuthKind::eap);
+}
+
+void set_rounds(ike::ConnectionConfig& connection, const config::PeerConfig& peer,
+                const OuterAddresses& outer) {
+  connection.own_rounds.clear();
+  for (std::size_t i = 0; i < config::local_rounds(peer); ++i) {
+    const auto round = config::local_round(peer, i);
+    connection.own_rounds.push_back(
+        {auth_of(round->auth),
+         round->id ? *round->id : policy::Identity::from_address(*outer.local)});
+  }
+  connection.peer_rounds.clear();
+  for (std::size_t i = 0; i < config::remote_rounds(peer); ++i) {
+    auto round = config::remote_round(peer, i);
+    connection.peer_rounds.push_back({{auth_of(round->auth)}, std::move(round->id)});
+  }
+}
+
+bool needs_own_address(const config::PeerConfig& peer) {
+  for (std::size_t i = 0; i < config::local_rounds(peer); ++i) {
+    if (!config::local_round(peer, i)->id) return true;
+  }
+  return false;
 }
 
 void set_exchange(ike::ConnectionConfig& connection, const config::ExchangeConfig& exchange) {
   connection.fragmentation = exchange.fragmentation;
   connection.fragment_size = exchange.fragment_size;
-  connection.local_auth = auth_of(exchange.auth);
-  connection.remote_auths = {auth_of(exchange.remote_auth)};
   connection.childless = childless_of(exchange.childless);
   connection.unique = unique_of(exchange.unique);
 }
@@ -287,7 +310,7 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
                                                              const OuterAddresses& outer,
                                                              base::Bytes credential_tag) {
   if (!peer.remote_any && outer.remote.empty()) return nullptr;
-  if (!peer.local_id && !outer.local) return nullptr;
+  if (needs_own_address(peer) && !outer.local) return nullptr;
   auto connection = std::make_shared<ike::ConnectionConfig>();
   for (const config::ChildConfig& config : peer.children) {
     auto child = make_child(peer, config, outer);
@@ -298,9 +321,7 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->local_address = peer.local;
   if (!peer.remote_any) connection->remote_addresses = outer.remote;
   connection->remote_nets = peer.remote_within;
-  connection->local_id =
-      peer.local_id ? *peer.local_id : policy::Identity::from_address(*outer.local);
-  connection->remote_id = peer.remote_id;
+  set_rounds(*connection, peer, outer);
   connection->offers = peer.ike;
   connection->dpd_interval = peer.dpd;
   connection->ike_lifetime = peer.ike_lifetime;
@@ -324,7 +345,8 @@ std::shared_ptr<const ike::ConnectionConfig> make_connection(const config::PeerC
   connection->follows_redirects = peer.redirect && !peer.has_transport();
   if (peer.redirect_to) connection->redirect_to = gateway_name(*peer.redirect_to);
   // A ticket keeps neither who vouched for a peer nor its inner addresses.
-  connection->resumption = peer.resumption && peer.exchange.auth == config::Auth::psk &&
+  connection->resumption = peer.resumption && peer.local_rounds.empty() &&
+                           peer.remote_rounds.empty() && peer.exchange.auth == config::Auth::psk &&
                            peer.exchange.remote_auth == config::Auth::psk;
   connection->credential_tag = base::to_vec(credential_tag);
   connection->crash_detection = peer.crash_detection;
@@ -340,7 +362,9 @@ bool is_same(const ike::ConnectionConfig& a, const ike::ConnectionConfig& b) {
   const auto is_same_child = [](const ike::ChildConfig& one, const ike::ChildConfig& other) {
     return one.local == other.local && one.remote == other.remote;
   };
-  return a.remote_addresses == b.remote_addresses && a.local_id == b.local_id &&
+  return a.remote_addresses == b.remote_addresses &&
+         std::ranges::equal(a.own_rounds, b.own_rounds, {}, &ike::OwnRound::identity,
+                            &ike::OwnRound::identity) &&
          std::ranges::equal(a.children, b.children, is_same_child);
 }
 

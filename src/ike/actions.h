@@ -60,6 +60,8 @@ struct AuthRequest {
   IkeSaId sa;
   std::uint64_t request = 0;  ///< repeated in the reply
   std::string connection;
+  /// Of RFC 4739, from 0: of our own rounds, or of the peer's when there is a proof.
+  std::size_t round = 0;
   crypto::PrfId prf{};
   base::ByteVec signed_octets;       ///< InitiatorSignedOctets or ResponderSignedOctets
   std::optional<PeerProof> proof{};  ///< to be judged; null: ours is to be made
@@ -95,6 +97,7 @@ struct EapRequest {
   std::uint64_t request = 0;  ///< repeated in the reply
   std::string connection;
   bool is_server = false;
+  std::size_t round = 0;  ///< of the user's rounds (RFC 4739), from 0
   policy::Identity peer;  ///< what it calls itself; proves nothing
   base::Path path;
   std::optional<base::ByteVec> packet{};

@@ -109,7 +109,7 @@ void IkeSa::move_child(policy::ChildSaId id, Child& child, const base::Path& pat
                     "the path; use esp instead of ah",
                     who(), child.info.name));
     child.is_closing = true;
-    wishes_.push_back(WantDeleteChild{child.info.spi_in, id, child.info.protocol});
+    wishes_.due.push_back(WantDeleteChild{child.info.spi_in, id, child.info.protocol});
     return;
   }
   child.path = path;
@@ -332,10 +332,10 @@ void IkeSa::repeat_at_once(Instant now) {
 
 void IkeSa::ask_about_addresses(Instant now) {
   const bool is_waiting = std::ranges::any_of(
-      wishes_, [](const Wish& wish) { return std::holds_alternative<WantAddresses>(wish); });
+      wishes_.due, [](const Wish& wish) { return std::holds_alternative<WantAddresses>(wish); });
   if (state_ != IkeState::established || mobility_.is_asking || is_waiting) return;
   if (!is_known_ || has_known_heir()) return;
-  wishes_.emplace_front(WantAddresses{});
+  wishes_.due.emplace_front(WantAddresses{});
   send_next(now);
 }
 

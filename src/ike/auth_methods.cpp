@@ -43,14 +43,27 @@ std::optional<AuthKind> kind_of(AuthMethod method) {
   return std::nullopt;
 }
 
+bool accepts(const PeerRound& round, AuthKind kind) {
+  return std::ranges::find(round.kinds, kind) != round.kinds.end();
+}
+
 bool accepts(const ConnectionConfig& connection, AuthKind kind) {
-  return std::ranges::find(connection.remote_auths, kind) != connection.remote_auths.end();
+  return std::ranges::any_of(connection.peer_rounds,
+                             [kind](const PeerRound& round) { return accepts(round, kind); });
+}
+
+bool has_several_rounds(const ConnectionConfig& connection) {
+  return connection.own_rounds.size() > 1 || connection.peer_rounds.size() > 1;
 }
 
 std::vector<AuthMethod> accepted_methods(const ConnectionConfig& connection) {
   std::vector<AuthMethod> methods;
-  for (const AuthKind kind : connection.remote_auths) {
-    if (kind != AuthKind::eap) methods.push_back(method_of(kind));
+  for (const PeerRound& round : connection.peer_rounds) {
+    for (const AuthKind kind : round.kinds) {
+      if (kind == AuthKind::eap) continue;
+      const AuthMethod method = method_of(kind);
+      if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
+    }
   }
   return methods;
 }

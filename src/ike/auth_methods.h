@@ -23,7 +23,10 @@ inline constexpr std::size_t auth_announcements_max = 32;
 [[nodiscard]] wire::AuthMethod method_of(AuthKind kind);
 /// Empty: nobody here knows the method.
 [[nodiscard]] std::optional<AuthKind> kind_of(wire::AuthMethod method);
+[[nodiscard]] bool accepts(const PeerRound& round, AuthKind kind);
+/// In any round.
 [[nodiscard]] bool accepts(const ConnectionConfig& connection, AuthKind kind);
+[[nodiscard]] bool has_several_rounds(const ConnectionConfig& connection);
 /// What the connection accepts, as announced.
 [[nodiscard]] std::vector<wire::AuthMethod> accepted_methods(const ConnectionConfig& connection);
 

@@ -30,14 +30,15 @@ void OwnProof::append_to(Payloads& payloads) const {
 }
 
 policy::Identity IkeSa::own_id() const {
-  if (connection_->local_auth == AuthKind::null) return {wire::IdType::null, {}};
-  return connection_->local_id;
+  if (own_round().kind == AuthKind::null) return {wire::IdType::null, {}};
+  return own_round().identity;
 }
 
 base::ByteVec IkeSa::octets_to_sign(AuthStep step) const {
   const Handshake& handshake = *handshake_;
   // "Own octets of the initiator" and "peer's octets at the responder" are the same octets.
   const bool is_initiators = (step == AuthStep::own) == is_initiator_;
+  //= rfc4739#2.1
   const wire::IdPayload id =
       step == AuthStep::own ? own_id().to_wire(is_initiator_) : *handshake.peer_id;
   base::ByteVec octets = is_initiators ? signed_octets(*session_->prf, handshake.init_request,
@@ -55,7 +56,7 @@ std::optional<base::Bytes> IkeSa::key_at_hand(AuthStep step) const {
   if (handshake_->eap && handshake_->eap->has_succeeded) {
     return handshake_->eap->msk.empty() ? sk_p : handshake_->eap->msk.reveal();
   }
-  const AuthKind kind = step == AuthStep::own ? connection_->local_auth : remote_kind_;
+  const AuthKind kind = step == AuthStep::own ? own_round().kind : remote_kind_;
   // RFC 7619 s2.1: it binds the exchanges together and proves nothing else.
   if (kind == AuthKind::null) return sk_p;
   return std::nullopt;
@@ -97,6 +98,7 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
     request.sa = id_;
     request.request = handshake.auth_request;
     request.connection = connection_->name;
+    request.round = is_own ? handshake.auth.named : handshake.auth.peers;
     request.prf = session_->suite.prf;
     request.signed_octets = std::move(octets);
     if (is_own) {
@@ -104,18 +106,17 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
       request.wishes = handshake.certificate_wishes;
       request.peer_looks_up = support_.certificate_lookup;
     } else {
-      request.proof = proof_of(handshake.peer_auth);
+      request.proof = std::move(handshake.proof);
     }
     shared_.emit(std::move(request));
     return;
   }
   if (made.empty()) return fail_auth_locally("the PRF failed", now);
   if (is_own) {
-    const AuthKind kind = handshake.eap ? AuthKind::eap : connection_->local_auth;
+    const AuthKind kind = handshake.eap ? AuthKind::eap : own_round().kind;
     return settle_own({method_of(kind), base::to_vec(made.reveal())}, now);
   }
-  const auto* const auth = wire::find<wire::AuthPayload>(handshake.peer_auth);
-  const bool is_right = auth != nullptr && base::equal_constant_time(made.reveal(), auth->data);
+  const bool is_right = base::equal_constant_time(made.reveal(), handshake.proof.auth);
   settle_peer(is_right, "it does not prove the keys of this exchange", now);
 }
 
@@ -147,9 +148,14 @@ void IkeSa::settle_own(OwnProof proof, Instant now) {
   handshake_->step = AuthStep::none;
   handshake_->auth_request = 0;
   if (is_initiator_) return send_auth(&proof, now);
-  const bool is_eap_to_come = remote_kind_ == AuthKind::eap && !handshake_->eap;
+  if (handshake_->eap && !handshake_->eap->has_succeeded) {
+    handshake_->first_proof = std::make_unique<OwnProof>(std::move(proof));
+    return ask_eap(std::exchange(handshake_->eap->packet, {}), now);
+  }
+  const bool is_eap_to_come =
+      remote_kind_ == AuthKind::eap && handshake_->auth.is_peers_due && !handshake_->eap;
   if (is_eap_to_come) return begin_eap(&proof, now);
-  answer_auth(proof, now);
+  is_last_answer() ? answer_auth(&proof, now) : answer_round(&proof, now);
 }
 
 void IkeSa::settle_peer(bool is_right, const std::string& why, Instant now) {
@@ -161,14 +167,7 @@ void IkeSa::settle_peer(bool is_right, const std::string& why, Instant now) {
         fmt::format("the peer's AUTH as {} is wrong: {}", remote_id_->to_string(), why);
     return is_initiator_ ? distrust(sentence, now) : refuse_auth(sentence, now);
   }
-  if (!is_initiator_) return admit(now);
-  if (connection_->local_auth == AuthKind::eap && !handshake_->eap) {
-    const auto* const eap = wire::find<wire::EapPayload>(handshake_->peer_auth);
-    handshake_->eap.emplace();
-    return ask_eap(eap->data, now);
-  }
-  conclude_auth(now);
-  conclude_reauthentication(now);
+  is_initiator_ ? settle_responder(now) : settle_initiator(now);
 }
 
 void IkeSa::append_certificate_request(Payloads& payloads) const {

@@ -187,7 +187,7 @@ void IkeSa::delete_child(policy::ChildSaId id, Instant now) {
   if (is_irreplaceable && !child->replaced_by) return close(EndReason::expired, now);
   child->is_closing = true;
   child->overdue_at.reset();
-  drop_wishes([&](const Wish& wish) {
+  wishes_.drop([&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
     return wanted != nullptr && wanted->replaces == id;
   });
@@ -199,7 +199,7 @@ void IkeSa::remove_child(policy::ChildSaId id, EndReason reason, Instant now) {
   Child* const child = find_child(id);
   if (child == nullptr) return;
   announce_child_down(*child, child->replaced_by ? EndReason::replaced : reason);
-  drop_wishes([&](const Wish& wish) {
+  wishes_.drop([&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
     return wanted != nullptr && wanted->replaces == id;
   });

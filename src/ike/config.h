@@ -46,6 +46,19 @@ enum class AuthKind : std::uint8_t {
   eap,        ///< initiators only (RFC 7296 s2.16)
 };
 
+/// How we prove once who we are. Several rounds are RFC 4739.
+struct OwnRound {
+  AuthKind kind = AuthKind::shared_key;
+  policy::Identity identity;
+};
+
+/// How the peer has to prove once who it is.
+struct PeerRound {
+  std::vector<AuthKind> kinds{AuthKind::shared_key};  ///< what we accept, nothing else
+  /// Null: any that proves the key. Before EAP a peer calls itself as it likes.
+  std::optional<policy::IdentityPattern> identity;
+};
+
 /// Which inner addresses an initiator asks for.
 struct AddressWish {
   bool ipv4 = true;
@@ -77,10 +90,12 @@ struct ConnectionConfig {
   /// source, and the connection is then responder-only.
   std::vector<base::IpAddress> remote_addresses;
   std::vector<base::Prefix> remote_nets;  ///< from where the peer may come as well
-  policy::Identity local_id;
-  std::optional<policy::IdentityPattern> remote_id;  ///< null: any identity that proves the key
-  policy::Offers offers;                             ///< IKE
-  std::vector<ChildConfig> children;                 ///< the first is negotiated in IKE_AUTH
+  /// In this order, at least one each. Whose they are is the last ones' word: leases, uniqueness
+  /// and what is told of the peer go by its last round.
+  std::vector<OwnRound> own_rounds{1};
+  std::vector<PeerRound> peer_rounds{1};
+  policy::Offers offers;                                  ///< IKE
+  std::vector<ChildConfig> children;                      ///< the first is negotiated in IKE_AUTH
   base::Duration dpd_interval{std::chrono::seconds{30}};  ///< liveness check after so much silence
   bool force_encap = false;  ///< pretend a NAT, so that ESP travels in UDP (RFC 7296 s2.23)
   /// ESP travels in UDP although there is no NAT, if the peer prefers that too.
@@ -94,8 +109,6 @@ struct ConnectionConfig {
   base::ByteVec credential_tag;
   bool fragmentation = true;           ///< of IKE messages (RFC 7383)
   std::uint16_t fragment_size = 1280;  ///< of the IP datagram that carries a fragment, in octets
-  AuthKind local_auth = AuthKind::shared_key;
-  std::vector<AuthKind> remote_auths{AuthKind::shared_key};  ///< what we accept, nothing else
   /// With EAP: the server need not prove itself otherwise if the method does it (RFC 5998).
   bool eap_only = false;
   base::ByteVec authorities;        ///< whose certificates are asked for (s3.7), 20 octets each

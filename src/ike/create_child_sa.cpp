@@ -68,7 +68,7 @@ void IkeSa::create_child(const std::string& child, Instant now,
     return wanted != nullptr && wanted->name == child && !wanted->resource &&
            exact_of(wanted->trigger) == exact;
   };
-  if (is_wanted(is_same)) return;
+  if (wishes_.has(is_same)) return;
   const auto is_under_way = [&](const auto& entry) {
     const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
     return creation != nullptr && creation->offer.child->name == child && !creation->resource &&
@@ -153,8 +153,8 @@ bool IkeSa::retry_child(const ChildCreation& creation, const wire::NotifyPayload
       std::ranges::find(ours, *group) == ours.end()) {
     return false;
   }
-  wishes_.push_front(WantChild{creation.offer.child->name, *group, creation.retries + 1,
-                               creation.replaces, creation.offer.trigger, creation.resource});
+  wishes_.due.push_front(WantChild{creation.offer.child->name, *group, creation.retries + 1,
+                                   creation.replaces, creation.offer.trigger, creation.resource});
   return true;
 }
 
@@ -197,7 +197,7 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
   // From here on the peer has installed its half.
   const auto undo = [&](EndReason reason, const std::string& why) {
     settle(reason, why);
-    wishes_.push_front(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(payloads)});
+    wishes_.due.push_front(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(payloads)});
     if (creation.replaces) retry_rekey(*creation.replaces, now);
   };
   if (const auto fault = fault_in(Shape::child_response, payloads)) {
@@ -223,8 +223,8 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
     }
     g_ir = std::move(*secret);
   }
-  troubled_since_.reset();
-  troubles_ = 0;
+  troubles_.since.reset();
+  troubles_.in_a_row = 0;
   const auto& nonce = wire::find<wire::NoncePayload>(payloads)->data;
   if (!conclude_child(creation, *verdict, g_ir.reveal(), nonce, now)) {
     undo(EndReason::local_fault, "the keys cannot be made");

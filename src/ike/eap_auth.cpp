@@ -1,6 +1,6 @@
 // EAP inside IKE_AUTH (RFC 7296 s2.16, RFC 5998), both roles: the packets are somebody else's, here
-// they get their rounds. The responder proves itself in its first answer, by certificate or shared
-// key; both prove the key that EAP has made at the end.
+// they get their messages. The responder proves itself in its first answer, by certificate or
+// shared key; both prove the key that EAP has made at the end.
 
 #include <utility>
 
@@ -38,6 +38,7 @@ void IkeSa::ask_eap(std::optional<base::ByteVec> packet, Instant now) {
   request.request = handshake_->auth_request;
   request.connection = connection_->name;
   request.is_server = !is_initiator_;
+  request.round = is_initiator_ ? handshake_->auth.own : handshake_->auth.peers;
   request.peer = *remote_id_;
   request.path = path_;
   request.packet = std::move(packet);
@@ -97,7 +98,7 @@ void IkeSa::conclude_eap(EapReply& reply, Instant now) {
     if (!user_.empty()) belong_to(connection_, policy::Identity::parse(user_));
     return send_eap(std::move(reply.packet), now);
   }
-  const bool is_proven = wire::find<wire::AuthPayload>(handshake_->peer_auth) != nullptr;
+  const bool is_proven = handshake_->auth.peers > 0;
   //= rfc5998#3-2
   if (!is_proven && !eap.is_mutual) {
     return distrust("the EAP method does not prove who the server is, and nothing else did", now);
@@ -113,8 +114,13 @@ void IkeSa::send_eap(base::ByteVec packet, Instant now) {
     move_to(IkeState::auth_sent);
     return send_request(SentAuth{}, wire::ExchangeType::ike_auth, payloads, now);
   }
-  if (handshake_->eap->rounds == 1) payloads.emplace_back(own_id().to_wire(false));
-  if (auto proof = std::exchange(handshake_->first_proof, nullptr)) proof->append_to(payloads);
+  if (const auto proof = std::exchange(handshake_->first_proof, nullptr)) {
+    append_own_round(payloads, *proof);
+  } else if (handshake_->auth.own == 0) {
+    // EAP is to prove who we are.
+    payloads.emplace_back(own_id().to_wire(false));
+    ++handshake_->auth.own;
+  }
   payloads.emplace_back(wire::EapPayload{std::move(packet)});
   move_to(IkeState::auth_answered);
   respond(payloads);
@@ -141,6 +147,7 @@ bool IkeSa::admit_to_pending(Instant now) {
     return false;
   }
   half_open_ = HalfOpenCounts::Slot{shared_.pending_counts, remote, true};
+  handshake_->is_admitted_to_pending = true;
   return true;
 }
 
@@ -158,55 +165,39 @@ void IkeSa::continue_eap_request(const Payloads& payloads, Instant now) {
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);
   if (handshake_->eap->has_succeeded) {
     if (auth == nullptr) return refuse_malformed("AUTH is missing after EAP", now);
-    handshake_->peer_auth.emplace_back(*auth);
+    note_proof(payloads);
     move_to(IkeState::auth_pending);
     return request_auth(AuthStep::peer, now);
   }
   if (eap == nullptr) return refuse_malformed("EAP is missing", now);
   move_to(IkeState::auth_pending);
-  ask_eap(eap->data, now);
+  if (handshake_->auth.own == connection_->own_rounds.size()) return ask_eap(eap->data, now);
+  handshake_->eap->packet = eap->data;
+  handshake_->auth.named = handshake_->auth.own;
+  request_auth(AuthStep::own, now);
 }
 
 // ---- Initiator
 
-void IkeSa::handle_first_eap_response(const Payloads& payloads, Instant now) {
+void IkeSa::continue_eap_response(const Payloads& payloads, Instant now) {
   const auto* const eap = wire::find<wire::EapPayload>(payloads);
-  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
-  if (eap == nullptr)
-    return distrust("the peer does not begin EAP, which we are configured for", now);
   move_to(IkeState::auth_pending);
-  half_open_until_ = now + shared_.limits().eap_timeout;
-  handshake_->peer_auth = payloads;
-  if (auth != nullptr) return request_auth(AuthStep::peer, now);
-  if (!connection_->eap_only) return distrust("the peer has not proved who it is before EAP", now);
-  handshake_->eap.emplace();
-  ask_eap(eap->data, now);
-}
-
-void IkeSa::handle_eap_response(const Payloads& payloads, Instant now) {
-  if (!handshake_->eap->failure.empty()) {
-    // Whatever it says to our last word, it has ended the IKE SA.
-    report(EventKind::ike_auth_failed, handshake_->eap->failure);
-    return die(EndReason::authentication, now, false);
+  if (handshake_->eap && handshake_->eap->has_succeeded) {
+    if (wire::find<wire::AuthPayload>(payloads) == nullptr) {
+      return distrust("AUTH is missing after EAP", now);
+    }
+    note_proof(payloads);
+    half_open_until_ = now + shared_.limits().half_open_timeout;
+    return request_auth(AuthStep::peer, now);
   }
-  const auto fault = fault_in(Shape::auth_round_response, payloads);
-  const auto* const eap = wire::find<wire::EapPayload>(payloads);
-  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
-  if (handshake_->eap->has_succeeded) {
-    if (fault || auth == nullptr) return distrust(fault.value_or("AUTH is missing after EAP"), now);
-    return finish_eap_response(payloads, now);
+  if (eap == nullptr) {
+    return distrust(handshake_->eap ? "EAP is missing"
+                                    : "the peer does not begin EAP, which we are configured for",
+                    now);
   }
-  if (fault || eap == nullptr) return distrust(fault.value_or("EAP is missing"), now);
-  move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().eap_timeout;
+  if (!handshake_->eap) handshake_->eap.emplace();
   ask_eap(eap->data, now);
-}
-
-void IkeSa::finish_eap_response(const Payloads& payloads, Instant now) {
-  handshake_->peer_auth = payloads;
-  move_to(IkeState::auth_pending);
-  half_open_until_ = now + shared_.limits().half_open_timeout;
-  request_auth(AuthStep::peer, now);
 }
 
 }  // namespace caponier::ike

@@ -58,6 +58,7 @@ struct IkeSaInfo {
   bool remote_behind_nat = false;
   std::optional<policy::IkeSuite> suite;
   std::optional<policy::Identity> remote_id;
+  std::vector<policy::Identity> earlier_ids;  ///< that the peer has proved before that (RFC 4739)
   policy::Product product{};
   bool is_product_configured = false;  ///< else it is what its messages look like
   std::string user;                    ///< by EAP; may be empty

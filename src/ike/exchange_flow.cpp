@@ -68,57 +68,57 @@ void IkeSa::transmit(const base::Path& path, const Datagrams& datagrams, bool do
 // ---- Our requests
 
 void IkeSa::want(Wish wish, Instant now) {
-  const bool is_full = wishes_.size() >= shared_.limits().own_requests_queue_max;
+  const bool is_full = wishes_.due.size() >= shared_.limits().own_requests_queue_max;
   const auto* const child = std::get_if<WantChild>(&wish);
   if (is_full && child != nullptr && !child->replaces && !child->resource) {
     return fail_child(child->name, EndReason::local_fault, "too many requests are waiting");
   }
   if (is_full) return;
-  wishes_.push_back(std::move(wish));
+  wishes_.due.push_back(std::move(wish));
   send_next(now);
 }
 
 void IkeSa::postpone(Wish wish, Instant now) {
   const IkeLimits& limits = shared_.limits();
-  if (!troubled_since_ || now > troubled_until_) {
-    troubled_since_ = now;
-    troubles_ = 0;
+  if (!troubles_.since || now > troubles_.until) {
+    troubles_.since = now;
+    troubles_.in_a_row = 0;
   }
   //= rfc7296#2.25-5
-  if (now - *troubled_since_ >= limits.temporary_patience) {
+  if (now - *troubles_.since >= limits.temporary_patience) {
     report(EventKind::ike_failed,
            fmt::format("{}: the peer has put us off for {:.0f} s; the IKE SA ends", who(),
-                       base::seconds_of(now - *troubled_since_)));
+                       base::seconds_of(now - *troubles_.since)));
     return close(EndReason::protocol_error, now);
   }
   base::Duration wait = limits.temporary_retry_first;
-  for (unsigned i = 0; i < troubles_ && wait < limits.temporary_retry_max; ++i) wait *= 2;
-  ++troubles_;
+  for (unsigned i = 0; i < troubles_.in_a_row && wait < limits.temporary_retry_max; ++i) wait *= 2;
+  ++troubles_.in_a_row;
   wait = std::min(wait, limits.temporary_retry_max);
-  troubled_until_ = now + wait * 2 + limits.temporary_patience / 3;
+  troubles_.until = now + wait * 2 + limits.temporary_patience / 3;
   postpone(std::move(wish), wait, now);
 }
 
 void IkeSa::postpone(Wish wish, base::Duration wait, Instant now) {
   if (state_ != IkeState::established) return;
-  postponed_.emplace(now + shared_.jittered(wait), std::move(wish));
+  wishes_.postponed.emplace(now + shared_.jittered(wait), std::move(wish));
 }
 
 void IkeSa::want_postponed(Instant now) {
-  while (state_ == IkeState::established && !postponed_.empty() &&
-         postponed_.begin()->first <= now) {
-    Wish wish = std::move(postponed_.begin()->second);
-    postponed_.erase(postponed_.begin());
+  while (state_ == IkeState::established && !wishes_.postponed.empty() &&
+         wishes_.postponed.begin()->first <= now) {
+    Wish wish = std::move(wishes_.postponed.begin()->second);
+    wishes_.postponed.erase(wishes_.postponed.begin());
     want(std::move(wish), now);
   }
 }
 
 void IkeSa::send_next(Instant now) {
   //= rfc7296#2.3-2..3 rfc7296#2.3-5..6
-  while (!wishes_.empty() && own_.has_room_for(wishes_.front()) &&
+  while (!wishes_.due.empty() && own_.has_room_for(wishes_.due.front()) &&
          (state_ == IkeState::established || state_ == IkeState::deleting)) {
-    Wish wish = std::move(wishes_.front());
-    wishes_.pop_front();
+    Wish wish = std::move(wishes_.due.front());
+    wishes_.due.pop_front();
     std::visit(Overload{
                    [&](const WantChild& wanted) { start_child(wanted, now); },
                    [&](const WantIkeRekey& wanted) { start_ike_rekey(wanted, now); },
@@ -426,7 +426,7 @@ void IkeSa::dispatch_request(Payloads payloads, Instant now) {
   switch (answering_->header.exchange) {
     case ExchangeType::ike_auth:
       if (state_ == IkeState::init_answered) return handle_auth_request(std::move(payloads), now);
-      if (state_ == IkeState::auth_answered) return continue_eap_request(payloads, now);
+      if (state_ == IkeState::auth_answered) return continue_auth_request(payloads, now);
       return refuse_malformed("the IKE SA is authenticated already", now);
     case ExchangeType::create_child_sa: return handle_child_request(payloads, now);
     case ExchangeType::informational: return handle_informational(payloads, now);

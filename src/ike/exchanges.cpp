@@ -50,6 +50,7 @@ std::string_view name_of(Shape shape) {
     case Shape::resume_response: return "IKE_SESSION_RESUME response";
     case Shape::auth_request: return "IKE_AUTH request";
     case Shape::auth_response: return "IKE_AUTH response";
+    case Shape::auth_again_request: return "IKE_AUTH request of another round";
     case Shape::auth_round_request: return "IKE_AUTH request of EAP";
     case Shape::auth_round_response: return "IKE_AUTH response of EAP";
     case Shape::child_request: return "CREATE_CHILD_SA request";

@@ -61,6 +61,7 @@ void PeerSupport::note_init(const Payloads& payloads) {
   signature_hashes = find_signature_hashes(payloads);
   product = policy::recognize(payloads);
   certificate_lookup = has(payloads, NotifyType::http_cert_lookup_supported);
+  multiple_auth = has(payloads, NotifyType::multiple_auth_supported);
   redirect =
       has(payloads, NotifyType::redirect_supported) || has(payloads, NotifyType::redirected_from);
 }
@@ -71,6 +72,7 @@ bool agrees_to_udp_encap(base::Bytes message) {
 
 void PeerSupport::note_auth(const Payloads& payloads) {
   certificate_lookup = certificate_lookup || has(payloads, NotifyType::http_cert_lookup_supported);
+  multiple_auth = multiple_auth || has(payloads, NotifyType::multiple_auth_supported);
   mobike = has(payloads, NotifyType::mobike_supported);
   message_id_sync = has(payloads, NotifyType::ikev2_message_id_sync_supported);
   replay_counter_sync = has(payloads, NotifyType::ipsec_replay_counter_sync_supported);

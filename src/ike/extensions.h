@@ -22,6 +22,7 @@ struct PeerSupport {
   policy::Product product{};             ///< as it looks
   SignatureHashes signature_hashes = 0;  ///< RFC 7427
   bool certificate_lookup = false;       ///< HTTP_CERT_LOOKUP_SUPPORTED; also in IKE_AUTH
+  bool multiple_auth = false;            ///< RFC 4739; initiators say so in IKE_AUTH
   // IKE_AUTH
   bool mobike = false;               ///< RFC 4555
   bool message_id_sync = false;      ///< RFC 6311

@@ -40,11 +40,13 @@ void IkeSa::answer_ticket_request(Payloads& payloads, const Payloads& request, I
     lifetime = std::min(lifetime, connection_->ike_lifetime);
   }
   if (connection_->auth_lifetime) {
-    const base::Duration age = authenticated_at_ ? now - *authenticated_at_ : base::Duration{};
+    const base::Duration age =
+        lifetimes_.authenticated_at ? now - *lifetimes_.authenticated_at : base::Duration{};
     lifetime = std::min(lifetime, *connection_->auth_lifetime - age);
   }
   // Whoever resumes will be the initiator.
-  const Resumable state = resumable(*remote_id_, connection_->local_id, now + lifetime);
+  const Resumable state =
+      resumable(*remote_id_, connection_->own_rounds.front().identity, now + lifetime);
   //= rfc5723#4.1-3
   base::ByteVec ticket;
   if (lifetime >= std::chrono::seconds{1}) ticket = shared_.ticket_maker.seal(state, now);
@@ -77,8 +79,9 @@ void IkeSa::heed_gifts(const Payloads& payloads, Instant now) {
   }
   report(EventKind::ike_ticket,
          fmt::format("{}: got a ticket for {:.0f} s", who(), base::seconds_of(given->lifetime)));
-  shared_.tickets.keep({resumable(connection_->local_id, *remote_id_, now + given->lifetime),
-                        std::move(given->ticket), id_.value});
+  shared_.tickets.keep(
+      {resumable(connection_->own_rounds.front().identity, *remote_id_, now + given->lifetime),
+       std::move(given->ticket), id_.value});
 }
 
 /// The IKE SA has new SPIs and keys: what hung on the old ones is given anew (RFC 7296 s2.3,

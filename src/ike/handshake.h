@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "ike/auth_rounds.h"
 #include "ike/child.h"
 #include "ike/child_negotiation.h"
 #include "ike/ike_session_resume.h"
@@ -35,7 +36,8 @@ struct EapState {
   bool has_succeeded = false;
   base::SecretBytes msk;  ///< then; empty when the method makes none
   bool is_mutual = false;
-  std::string failure;  ///< ours as the client, while the server hears of it
+  base::ByteVec packet;  ///< the peer's, until our own round beside it is proved
+  std::string failure;   ///< ours as the client, while the server hears of it
 };
 
 /// The IKE_INTERMEDIATE message being handled.
@@ -55,12 +57,15 @@ struct Handshake {
   std::optional<wire::NotifyPayload> refusal;  ///< unprotected: a hint until `refused_until`
   base::Instant refused_until;
   std::vector<ConnectionPtr> candidates;
-  /// The IKE_AUTH message that began it; an initiator's last one, once AUTH is in it.
+  /// The peer's first message of IKE_AUTH; for the initiator its last one.
   std::vector<wire::Payload> peer_auth;
+  PeerProof proof;  ///< the peer's, of the round under way
+  AuthRounds auth;
+  bool is_admitted_to_pending = false;
   std::optional<wire::IdPayload> peer_id;
   std::vector<wire::CertReqPayload> certificate_wishes;  ///< the peer's
   std::optional<EapState> eap;
-  std::unique_ptr<OwnProof> first_proof;  ///< the responder's, to go with the first EAP packet
+  std::unique_ptr<OwnProof> first_proof;  ///< the responder's, to go with the next EAP packet
   std::optional<LeaseReply> lease;
   policy::UserGrant grant;  ///< of the peer
   std::optional<ChildOffer> offer;

@@ -30,6 +30,43 @@ std::optional<std::string> fault_in_child(const Payloads& payloads, bool may_be_
   return fmt::format("{} is missing", !child.sa ? "SA" : !child.ts_i ? "TSi" : "TSr");
 }
 
+/// RFC 7296 s2.21.2: the IKE SA is made nevertheless.
+bool is_about_child(NotifyType type) {
+  return type == NotifyType::no_proposal_chosen || type == NotifyType::ts_unacceptable ||
+         type == NotifyType::single_pair_required || type == NotifyType::internal_address_failure ||
+         type == NotifyType::failed_cp_required || type == NotifyType::temporary_failure;
+}
+
+/// `by_rounds`: only among those that have another round for the peer as it announces one, or not.
+ConnectionPtr best_of(const std::vector<ConnectionPtr>& candidates, const Payloads& payloads,
+                      bool by_rounds) {
+  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
+  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
+  const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
+  const wire::IdPayload* const wanted = wire::find_id(payloads, false);
+  const bool has_another = wire::find_notify(payloads, NotifyType::another_auth_follows) != nullptr;
+  ConnectionPtr one_of_several;
+  ConnectionPtr any_peer;
+  for (const ConnectionPtr& candidate : candidates) {
+    const PeerRound& round = candidate->peer_rounds.front();
+    if (!kind || !accepts(round, *kind)) continue;
+    if (by_rounds && has_another != (candidate->peer_rounds.size() > 1)) continue;
+    const auto& remote = round.identity;
+    //= rfc7296#1.2-3
+    // Before EAP a peer calls itself as it likes; who it is comes out there.
+    if (kind != AuthKind::eap && remote && !remote->matches(peer)) continue;
+    const OwnRound& own = candidate->own_rounds.front();
+    if (wanted != nullptr && own.kind != AuthKind::null &&
+        !policy::is_same(own.identity, policy::Identity::from_wire(*wanted))) {
+      continue;
+    }
+    if (remote && remote->only() != nullptr) return candidate;
+    ConnectionPtr& less_exact = remote ? one_of_several : any_peer;
+    if (!less_exact) less_exact = candidate;
+  }
+  return one_of_several ? one_of_several : any_peer;
+}
+
 }  // namespace
 
 // ---- Both roles
@@ -43,8 +80,8 @@ bool IkeSa::is_unwelcome() {
 void IkeSa::note_auth_methods(const Payloads& payloads, Instant now) {
   handshake_->peer_methods = find_auth_methods(payloads);
   const auto& methods = handshake_->peer_methods;
-  if (connection_->local_auth == AuthKind::eap) return;
-  const wire::AuthMethod ours = method_of(connection_->local_auth);
+  if (own_round().kind == AuthKind::eap) return;
+  const wire::AuthMethod ours = method_of(own_round().kind);
   if (methods.empty() || std::ranges::find(methods, ours) != methods.end()) return;
   report_early(EventKind::ike_notify_hint,
                fmt::format("{}: the peer announces that it accepts {}; we are configured to "
@@ -65,7 +102,7 @@ void IkeSa::fail_auth_locally(const std::string& why, Instant now) {
     respond(make_notify(NotifyType::authentication_failed));
     return die(EndReason::local_fault, now, true);
   }
-  if (handshake_->step == AuthStep::own && !handshake_->eap) {
+  if (handshake_->step == AuthStep::own && !handshake_->eap && handshake_->auth.own == 0) {
     return die(EndReason::local_fault, now, false);
   }
   begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::local_fault, now);
@@ -86,8 +123,10 @@ void IkeSa::establish(bool initial_contact, Instant now) {
   }
   //= rfc5723#4.3.1-3
   shared_.tickets.forget(name());
+  std::string peer = remote_id_->to_string();
+  for (const policy::Identity& id : earlier_ids_) peer += " after " + id.to_string();
   report(EventKind::ike_established,
-         fmt::format("{}: IKE SA {} is up with {}, {}{}", who(), id_.value, remote_id_->to_string(),
+         fmt::format("{}: IKE SA {} is up with {}, {}{}", who(), id_.value, peer,
                      policy::to_string(session_->suite),
                      remote_kind_ == AuthKind::null
                          ? "; NOBODY HAS PROVED who the peer is (NULL authentication)"
@@ -113,12 +152,10 @@ bool IkeSa::wants_childless() const {
 
 void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   const ConnectionConfig& connection = *connection_;
-  if (handshake_->eap) {
-    Payloads last;
-    proof->append_to(last);
-    half_open_until_.reset();
-    move_to(IkeState::auth_sent);
-    return send_request(SentAuth{}, wire::ExchangeType::ike_auth, last, now);
+  if (handshake_->eap || handshake_->auth.own > 0) return send_round(proof, now);
+  if (const auto obstacle = unsupported_in(*connection_, support_.multiple_auth)) {
+    report(EventKind::ike_failed, fmt::format("{}: {}", who(), *obstacle));
+    return die(EndReason::peer_refused, now, false);
   }
   // RFC 6023 s3
   if (wants_childless() && !support_.childless) {
@@ -138,18 +175,21 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   Payloads payloads;
   payloads.emplace_back(own_id().to_wire(true));
   // RFC 7619 s2.3: whoever is nobody cannot have been here before.
-  const bool is_somebody =
-      connection.local_auth != AuthKind::null && connection.unique != Unique::never;
+  const bool is_somebody = own_round().kind != AuthKind::null && connection.unique != Unique::never;
   if (is_somebody && !shared_.up_count.contains(connection.name)) {
     //= rfc7296#2.4-3
     payloads.emplace_back(make_notify(NotifyType::initial_contact));
   }
-  const policy::Identity* const expected =
-      connection.remote_id ? connection.remote_id->only() : nullptr;
+  const auto& pattern = peer_round().identity;
+  const policy::Identity* const expected = pattern ? pattern->only() : nullptr;
   if (expected != nullptr) payloads.emplace_back(expected->to_wire(false));
   append_certificate_request(payloads);
+  if (support_.multiple_auth) {
+    payloads.emplace_back(make_notify(NotifyType::multiple_auth_supported));
+  }
   if (proof != nullptr) {
     proof->append_to(payloads);
+    append_another(payloads, ++handshake_->auth.own);
   } else if (connection.eap_only) {
     payloads.emplace_back(make_notify(NotifyType::eap_only_authentication));
   }
@@ -178,71 +218,68 @@ void IkeSa::distrust(const std::string& why, Instant now) {
   begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::authentication, now);
 }
 
+bool IkeSa::heed_auth_refusal(const Payloads& payloads, Instant now) {
+  const wire::NotifyPayload* const error = find_error(payloads);
+  if (error == nullptr || wire::find<wire::AuthPayload>(payloads) != nullptr) return false;
+  // Where no AUTH is due any more, the last answer may have none, and be of the Child SA (RFC 4739
+  // s2.4).
+  const bool is_auth_due = handshake_->auth.is_peers_due || is_in_eap_round();
+  if (!is_auth_due && is_about_child(error->type)) return false;
+  const bool is_auth = error->type == NotifyType::authentication_failed;
+  const auto& expected = peer_round().identity;
+  report(
+      is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
+      fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
+                  !is_auth ? ""
+                  : own_round().kind == AuthKind::shared_key
+                      ? ": the pre-shared keys or the identities differ"
+                      : ": it does not accept our proof or our identity",
+                  own_round().identity.to_string(),
+                  expected ? fmt::format(" and want {}", expected->to_string()) : "") +
+          announced());
+  die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
+  return true;
+}
+
+std::optional<std::string> IkeSa::fault_in_auth_response(const Payloads& payloads) const {
+  const AuthRounds& rounds = handshake_->auth;
+  const bool is_first = !handshake_->peer_id;
+  const bool is_eaps_end = handshake_->eap && handshake_->eap->has_succeeded;
+  if (auto fault = fault_in(is_first ? Shape::auth_response : Shape::auth_round_response, payloads))
+    return fault;
+  if (rounds.is_peers_due && !is_eaps_end && wire::find_id(payloads, false) == nullptr) {
+    return "IDr is missing";
+  }
+  // RFC 5685 s6: who sends us elsewhere makes no Child SA.
+  const bool has_excuse = find_error(payloads) != nullptr ||
+                          wire::find_notify(payloads, NotifyType::redirect) != nullptr;
+  if (has_excuse || !handshake_->offer) return std::nullopt;
+  const std::size_t through = rounds.own + (is_eaps_end ? 1 : 0);
+  const bool is_last = through >= connection_->own_rounds.size() &&
+                       !(rounds.is_peers_due && is_eaps_end) &&
+                       !wire::find_notify(payloads, NotifyType::another_auth_follows);
+  return is_last ? fault_in_child(payloads, false) : std::nullopt;
+}
+
 void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   if (state_ != IkeState::auth_sent) return;
-  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
-  const wire::IdPayload* const id = wire::find_id(payloads, false);
-  const wire::NotifyPayload* const error = find_error(payloads);
-  const bool has_given_up = handshake_->eap && !handshake_->eap->failure.empty();
-  if (error != nullptr && auth == nullptr && !has_given_up) {
-    const bool is_auth = error->type == NotifyType::authentication_failed;
-    report(
-        is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
-        fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
-                    !is_auth ? ""
-                    : connection_->local_auth == AuthKind::shared_key
-                        ? ": the pre-shared keys or the identities differ"
-                        : ": it does not accept our proof or our identity",
-                    connection_->local_id.to_string(),
-                    connection_->remote_id
-                        ? fmt::format(" and want {}", connection_->remote_id->to_string())
-                        : "") +
-            announced());
-    return die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
+  if (handshake_->eap && !handshake_->eap->failure.empty()) {
+    // Whatever it says to our last word, it has ended the IKE SA.
+    report(EventKind::ike_auth_failed, handshake_->eap->failure);
+    return die(EndReason::authentication, now, false);
   }
-  if (handshake_->eap && !handshake_->eap->has_succeeded) return handle_eap_response(payloads, now);
-  const bool is_eap_to_come = connection_->local_auth == AuthKind::eap && !handshake_->eap;
-  auto fault =
-      fault_in(handshake_->eap ? Shape::auth_round_response : Shape::auth_response, payloads);
-  if (!fault && id == nullptr && !handshake_->eap) fault = "IDr is missing";
-  // RFC 5685 s6: who sends us elsewhere makes no Child SA.
-  const bool is_redirect = wire::find_notify(payloads, NotifyType::redirect) != nullptr;
-  if (!fault && error == nullptr && !is_redirect && handshake_->offer && !is_eap_to_come) {
-    fault = fault_in_child(payloads, false);
-  }
-  if (fault) {
+  if (heed_auth_refusal(payloads, now)) return;
+  const bool is_eaps_end = handshake_->eap && handshake_->eap->has_succeeded;
+  if (const auto fault = fault_in_auth_response(payloads)) {
+    if (handshake_->eap && !is_eaps_end) return distrust(*fault, now);
     report(EventKind::ike_malformed,
            fmt::format("{}: the IKE_AUTH response is malformed: {}", who(), *fault));
     return begin_farewell({make_notify(NotifyType::invalid_syntax)}, EndReason::protocol_error,
                           now);
   }
-  if (handshake_->eap) return handle_eap_response(payloads, now);
-  if (auth == nullptr && !is_eap_to_come) {
-    return distrust(fmt::format("the peer wants EAP; we are configured for {}",
-                                describe(connection_->local_auth)),
-                    now);
-  }
-  // RFC 7619 s2
-  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
-  if (!kind || (auth != nullptr && !accepts(*connection_, *kind))) {
-    return distrust(fmt::format("the peer authenticates by {}, we expect {}",
-                                describe(auth->method), describe(connection_->remote_auths)),
-                    now);
-  }
-  note_peer(*id, *kind);
-  if (handshake_->is_resumed && *id != handshake_->resumes->state.id_r) {
-    return distrust("the peer resumes under another identity", now);
-  }
-  if (connection_->remote_id && !connection_->remote_id->matches(*remote_id_)) {
-    return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
-                                connection_->remote_id->to_string()),
-                    now);
-  }
-  if (is_eap_to_come) return handle_first_eap_response(payloads, now);
   handshake_->peer_auth = payloads;
-  move_to(IkeState::auth_pending);
-  half_open_until_ = now + shared_.limits().half_open_timeout;
-  request_auth(AuthStep::peer, now);
+  if (handshake_->auth.is_peers_due && !is_eaps_end) return take_peer_round(payloads, now);
+  continue_auth_response(now);
 }
 
 void IkeSa::conclude_auth(Instant now) {
@@ -261,7 +298,8 @@ void IkeSa::conclude_auth(Instant now) {
     if (handshake.offer) shared_.release(handshake.offer->spi_in);
     return;
   }
-  begin_reauthenticated_children(now);
+  const FirstChild& first = handshake.first_child;
+  if (reauthenticates_) begin_reauthenticated_children(first.find_in(*connection_).name, now);
   if (!handshake.offer) return begin_children(handshake.first_child, now);
   const ChildOffer& offer = *handshake.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
@@ -302,6 +340,10 @@ void IkeSa::begin_children(const FirstChild& first_child, Instant now) {
 }
 
 void IkeSa::note_peer(const wire::IdPayload& id, AuthKind kind) {
+  // Whose SA it is, and what that one may have, is the last round's word alone.
+  if (handshake_->auth.peers > 0) earlier_ids_.push_back(*remote_id_);
+  user_.clear();
+  handshake_->grant = {};
   handshake_->peer_id = id;
   remote_kind_ = kind;
   // RFC 7619 s2.2: what an unauthenticated peer calls itself means nothing.
@@ -325,10 +367,11 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   const wire::IdPayload& id = *wire::find_id(payloads, true);
   const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
   if (!is_kind_wanted(kind)) {
-    return refuse_auth(fmt::format("{} authenticates by {}, we expect {}", describe(id),
-                                   auth != nullptr ? describe(auth->method) : "EAP",
-                                   describe(handshake_->candidates.front()->remote_auths)),
-                       now);
+    return refuse_auth(
+        fmt::format("{} authenticates by {}, we expect {}", describe(id),
+                    auth != nullptr ? describe(auth->method) : "EAP",
+                    describe(handshake_->candidates.front()->peer_rounds.front().kinds)),
+        now);
   }
   ConnectionPtr chosen = choose_connection(payloads);
   if (!chosen) {
@@ -344,77 +387,59 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
     return refuse_malformed("SA is missing (childless = never)", now);
   }
   connection_ = std::move(chosen);
-  note_peer(id, kind.value_or(AuthKind::shared_key));
+  support_.multiple_auth = wire::find_notify(payloads, NotifyType::multiple_auth_supported);
+  if (const auto obstacle = unsupported_in(*connection_, support_.multiple_auth))
+    return refuse_auth(*obstacle, now);
   note_auth_methods(payloads, now);
   handshake_->certificate_wishes = find_certificate_wishes(payloads);
   const bool is_eap_only =
-      connection_->eap_only && wire::find_notify(payloads, NotifyType::eap_only_authentication);
+      connection_->eap_only && connection_->own_rounds.size() == 1 &&
+      wire::find_notify(payloads, NotifyType::eap_only_authentication) != nullptr;
   handshake_->peer_auth = std::move(payloads);
-  move_to(IkeState::auth_pending);
-  const bool may_take_long = kind == AuthKind::eap || kind == AuthKind::signature;
-  if (may_take_long && !admit_to_pending(now)) return;
-  if (kind != AuthKind::eap) return request_auth(AuthStep::peer, now);
-  half_open_until_ = now + shared_.limits().eap_timeout;
-  if (is_eap_only) return begin_eap(nullptr, now);
-  request_auth(AuthStep::own, now);
+  begin_peer_round(handshake_->peer_auth, kind.value_or(AuthKind::shared_key), is_eap_only, now);
 }
 
-/// The peer is who it says.
+/// The peer is who it says, in every round.
 void IkeSa::admit(Instant now) {
   if (is_unwelcome()) {
     return refuse_auth(
         fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
   }
   if (wants_lease()) return ask_lease();
-  request_auth(AuthStep::own, now);
+  prove(now);
 }
 
 bool IkeSa::is_kind_wanted(std::optional<AuthKind> kind) const {
   const auto& candidates = handshake_->candidates;
   return candidates.empty() ||
          (kind && std::ranges::any_of(candidates, [kind](const ConnectionPtr& candidate) {
-            return accepts(*candidate, *kind);
+            return accepts(candidate->peer_rounds.front(), *kind);
           }));
 }
 
+/// By the first round: nobody changes the connection later on.
 ConnectionPtr IkeSa::choose_connection(const Payloads& payloads) const {
-  const auto* const auth = wire::find<wire::AuthPayload>(payloads);
-  const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
-  const auto peer = policy::Identity::from_wire(*wire::find_id(payloads, true));
-  const wire::IdPayload* const wanted = wire::find_id(payloads, false);
   if (handshake_->is_resumed) return resumed_connection(payloads);
-  ConnectionPtr one_of_several;
-  ConnectionPtr any_peer;
+  std::vector<ConnectionPtr> candidates;
   for (const ConnectionPtr& candidate : handshake_->candidates) {
     // It may have been removed or changed since IKE_SA_INIT.
     if (std::ranges::find(shared_.connections, candidate) == shared_.connections.end()) continue;
-    if (!kind || !accepts(*candidate, *kind)) continue;
-    const auto& remote = candidate->remote_id;
-    //= rfc7296#1.2-3
-    // Before EAP a peer calls itself as it likes; who it is comes out there.
-    if (kind != AuthKind::eap && remote && !remote->matches(peer)) continue;
-    if (wanted != nullptr && candidate->local_auth != AuthKind::null &&
-        !policy::is_same(candidate->local_id, policy::Identity::from_wire(*wanted))) {
-      continue;
-    }
-    if (!is_offered(session_->suite, candidate->offers)) continue;
-    if (remote && remote->only() != nullptr) return candidate;
-    ConnectionPtr& less_exact = remote ? one_of_several : any_peer;
-    if (!less_exact) less_exact = candidate;
+    if (is_offered(session_->suite, candidate->offers)) candidates.push_back(candidate);
   }
-  return one_of_several ? one_of_several : any_peer;
+  const bool tells_rounds = wire::find<wire::AuthPayload>(payloads) != nullptr;
+  ConnectionPtr chosen = tells_rounds ? best_of(candidates, payloads, true) : nullptr;
+  return chosen ? chosen : best_of(candidates, payloads, false);
 }
 
-void IkeSa::answer_auth(const OwnProof& proof, Instant now) {
-  const bool is_after_eap = handshake_->eap.has_value();
+/// The last answer. `proof`: null when every round of ours is through already.
+void IkeSa::answer_auth(const OwnProof* proof, Instant now) {
+  Payloads answer;
+  if (proof != nullptr) append_proof(answer, *proof);
   end_eap();
   const std::unique_ptr<Handshake> done = std::exchange(handshake_, nullptr);
   Handshake& handshake = *done;
   is_resumed_ = handshake.is_resumed;
   const Payloads& request = handshake.peer_auth;
-  Payloads answer;
-  if (!is_after_eap) answer.emplace_back(own_id().to_wire(false));
-  proof.append_to(answer);
   support_.note_auth(request);
   append_gifts(answer, &request, now);
   note_window_size();

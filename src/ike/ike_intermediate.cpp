@@ -79,8 +79,7 @@ void IkeSa::next_round(Instant now) {
                        handshake_->rounds >= shared_.limits().intermediate_rounds_max;
   if (is_done) {
     half_open_until_ = now + shared_.limits().half_open_timeout;
-    if (connection_->local_auth == AuthKind::eap) return send_auth(nullptr, now);
-    return request_auth(AuthStep::own, now);
+    return begin_own_round(now);
   }
   const Payloads payloads = std::move(handshake_->rounds_planned.front());
   handshake_->rounds_planned.pop_front();

@@ -109,8 +109,8 @@ void IkeSa::drop_all_wishes(EndReason reason) {
     if (child == nullptr || child->replaces || child->resource) return;
     shared_.emit(ChildDown{id_, {}, name(), child->name, reason});
   };
-  for (const Wish& wish : std::exchange(wishes_, {})) tell(wish);
-  for (const auto& [at, wish] : std::exchange(postponed_, {})) tell(wish);
+  for (const Wish& wish : std::exchange(wishes_.due, {})) tell(wish);
+  for (const auto& [at, wish] : std::exchange(wishes_.postponed, {})) tell(wish);
 }
 
 void IkeSa::fail_wishes(EndReason reason) {
@@ -221,7 +221,7 @@ void IkeSa::check_liveness(Instant now) {
   };
   // Any request of ours that is on its way already asks whether the peer lives (s2.4).
   if (state_ != IkeState::established || !own_.is_empty()) return;
-  if (std::ranges::any_of(wishes_, is_liveness)) return;
+  if (std::ranges::any_of(wishes_.due, is_liveness)) return;
   want(WantLiveness{}, now);
 }
 
@@ -239,7 +239,7 @@ std::optional<base::Deadline> IkeSa::next_deadline() const {
   if (linger_until_) consider(*linger_until_, "linger");
   if (const auto at = fragments_.next_expiry()) consider(*at, "incomplete fragments");
   if (state_ == IkeState::established) {
-    if (!postponed_.empty()) consider(postponed_.begin()->first, "postponed request");
+    if (!wishes_.postponed.empty()) consider(wishes_.postponed.begin()->first, "postponed request");
     if (const auto at = next_lifetime_end()) consider(*at, "IKE SA lifetime");
     const base::Duration dpd = connection_->dpd_interval;
     if (own_.is_empty() && dpd > base::Duration{}) consider(last_heard_ + dpd, "liveness");
@@ -316,6 +316,7 @@ IkeSaInfo IkeSa::info() const {
   info.remote_behind_nat = remote_behind_nat_;
   if (session_) info.suite = session_->suite;
   info.remote_id = remote_id_;
+  info.earlier_ids = earlier_ids_;
   info.product = product();
   info.is_product_configured = connection_ && connection_->product;
   info.user = user_;
@@ -323,7 +324,7 @@ IkeSaInfo IkeSa::info() const {
   info.established_at = established_at_;
   info.last_round_trip = last_round_trip_;
   info.round_trips = round_trips_;
-  info.waiting = wishes_.size() + postponed_.size();
+  info.waiting = wishes_.size();
   info.is_replaced = is_retired();
   info.is_redirectable =
       state_ == IkeState::established && !follows_redirects_ && support_.redirect;

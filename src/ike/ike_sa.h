@@ -19,6 +19,7 @@
 #include "ike/fragments.h"
 #include "ike/handshake.h"
 #include "ike/keys.h"
+#include "ike/lifetimes.h"
 #include "ike/mobility.h"
 #include "ike/nat_detection.h"
 #include "ike/protection.h"
@@ -117,7 +118,9 @@ class IkeSa {
   [[nodiscard]] base::Instant created_at() const { return created_at_; }
   [[nodiscard]] std::optional<base::Instant> established_at() const { return established_at_; }
   /// Its own or that of the SA it was rekeyed from.
-  [[nodiscard]] std::optional<base::Instant> authenticated_at() const { return authenticated_at_; }
+  [[nodiscard]] std::optional<base::Instant> authenticated_at() const {
+    return lifetimes_.authenticated_at;
+  }
   /// A message with the right integrity check has come.
   [[nodiscard]] bool is_heard() const { return is_heard_; }
   [[nodiscard]] bool is_retired() const { return retire_at_ || heir_ || predecessor_; }
@@ -132,11 +135,6 @@ class IkeSa {
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
   static constexpr base::Duration unnoticed_twin_wait = std::chrono::seconds{10};
-  /// The request being answered.
-  struct Answering {
-    wire::IkeHeader header;
-    base::Path path;
-  };
 
   // ike_sa.cpp: life
   void move_to(IkeState to);
@@ -181,17 +179,6 @@ class IkeSa {
   void postpone(Wish wish, base::Instant now);
   void postpone(Wish wish, base::Duration wait, base::Instant now);
   void want_postponed(base::Instant now);
-  template <class Predicate>
-  [[nodiscard]] bool is_wanted(Predicate is_same) const {
-    return std::ranges::any_of(wishes_, is_same) ||
-           std::ranges::any_of(postponed_,
-                               [&](const auto& entry) { return is_same(entry.second); });
-  }
-  template <class Predicate>
-  void drop_wishes(Predicate is_moot) {
-    std::erase_if(wishes_, is_moot);
-    std::erase_if(postponed_, [&](const auto& entry) { return is_moot(entry.second); });
-  }
   void send_next(base::Instant now);
   void send_request(Sent what, wire::ExchangeType exchange, const Payloads& payloads,
                     base::Instant now);
@@ -338,14 +325,34 @@ class IkeSa {
   void settle_peer(bool is_right, const std::string& why, base::Instant now);
   void append_certificate_request(Payloads& payloads) const;
 
+  // auth_rounds.cpp: RFC 4739
+  [[nodiscard]] const PeerRound& peer_round() const;
+  [[nodiscard]] const OwnRound& own_round() const;
+  void append_own_round(Payloads& payloads, const OwnProof& proof);
+  void append_another(Payloads& payloads, std::size_t through) const;
+  void append_proof(Payloads& payloads, const OwnProof& proof);
+  void note_proof(const Payloads& payloads);
+  void take_peer_round(const Payloads& payloads, base::Instant now);
+  void begin_own_round(base::Instant now);
+  [[nodiscard]] bool is_in_eap_round() const;
+  void send_round(const OwnProof* proof, base::Instant now);
+  void continue_auth_response(base::Instant now);
+  void settle_responder(base::Instant now);
+  [[nodiscard]] bool is_last_answer() const;
+  void begin_peer_round(const Payloads& payloads, AuthKind kind, bool is_eap_only,
+                        base::Instant now);
+  void continue_auth_request(const Payloads& payloads, base::Instant now);
+  void settle_initiator(base::Instant now);
+  void answer_or_admit(base::Instant now);
+  void prove(base::Instant now);
+  void answer_round(const OwnProof* proof, base::Instant now);
+
   // eap_auth.cpp
   void ask_eap(std::optional<base::ByteVec> packet, base::Instant now);
   [[nodiscard]] bool admit_to_pending(base::Instant now);
   void begin_eap(const OwnProof* proof, base::Instant now);
   void continue_eap_request(const Payloads& payloads, base::Instant now);
-  void handle_first_eap_response(const Payloads& payloads, base::Instant now);
-  void handle_eap_response(const Payloads& payloads, base::Instant now);
-  void finish_eap_response(const Payloads& payloads, base::Instant now);
+  void continue_eap_response(const Payloads& payloads, base::Instant now);
   void send_eap(base::ByteVec packet, base::Instant now);
   void conclude_eap(EapReply& reply, base::Instant now);
   void end_eap();
@@ -374,8 +381,10 @@ class IkeSa {
   void admit(base::Instant now);
   void handle_auth_request(Payloads payloads, base::Instant now);
   [[nodiscard]] ConnectionPtr choose_connection(const Payloads& payloads) const;
+  [[nodiscard]] bool heed_auth_refusal(const Payloads& payloads, base::Instant now);
+  [[nodiscard]] std::optional<std::string> fault_in_auth_response(const Payloads& payloads) const;
   void handle_auth_response(const Payloads& payloads, base::Instant now);
-  void answer_auth(const OwnProof& proof, base::Instant now);
+  void answer_auth(const OwnProof* proof, base::Instant now);
   void conclude_auth(base::Instant now);
   void refuse_auth(const std::string& why, base::Instant now);
   void distrust(const std::string& why, base::Instant now);
@@ -463,7 +472,7 @@ class IkeSa {
   [[nodiscard]] std::optional<base::Instant> next_lifetime_end() const;
   /// The SA that this one shall replace, or what has replaced that; null when there is none.
   [[nodiscard]] IkeSa* reauthenticated() const;
-  void begin_reauthenticated_children(base::Instant now);
+  void begin_reauthenticated_children(const std::string& first, base::Instant now);
   void conclude_reauthentication(base::Instant now);
   void abandon_reauthentication(base::Instant now);
   void put_off_reauthentication(base::Instant now);
@@ -535,14 +544,14 @@ class IkeSa {
   ConnectionPtr connection_;
   std::optional<policy::Identity> remote_id_;
   AuthKind remote_kind_ = AuthKind::shared_key;   ///< how the peer proves that
+  std::vector<policy::Identity> earlier_ids_;     ///< of its rounds before the last (RFC 4739)
   std::string user_;                              ///< the peer, by EAP
   std::vector<base::IpAddress> inner_;            ///< given by the responder
   policy::TrafficSelectors networks_, services_;  ///< see LeaseReply
   SaIndex::Entry index_entry_;
   PeerSupport support_;
   Mobility mobility_;
-  bool local_behind_nat_ = false;
-  bool remote_behind_nat_ = false;
+  bool local_behind_nat_ = false, remote_behind_nat_ = false;
   bool has_forced_encap_ = false;
   bool is_local_lost_ = false;  ///< our address on the path was this host's, and is not any more
   bool opens_streams_;          ///< we are the TCP originator, should there be a stream
@@ -553,14 +562,11 @@ class IkeSa {
   std::map<policy::ChildSaId, Child> children_;
   HalfOpenCounts::Slot half_open_;
 
-  std::list<Wish> wishes_;  ///< hardly ever any, and an empty deque is not small
-  std::multimap<base::Instant, Wish> postponed_;
-  unsigned troubles_ = 0;  ///< temporary failures in a row
-  std::optional<base::Instant> troubled_since_;
+  Wishes wishes_;
+  Troubles troubles_;
   std::vector<InFlight> parked_;  ///< until Message IDs are agreed on again
   std::uint64_t sync_floor_ = 0;  ///< the next Message ID sync of the peer starts here or above
   std::optional<base::Instant> next_invalid_id_notice_;
-  base::Instant troubled_until_;  ///< what comes later begins a new row
   OwnWindow own_;
   PeerWindow peers_;
   FragmentAssembler fragments_;
@@ -578,19 +584,13 @@ class IkeSa {
   std::optional<base::Instant> retire_at_;
   std::optional<base::Instant> linger_until_;
   EndReason farewell_reason_ = EndReason::local_request;
-  bool is_farewell_short_ = false;           ///< the peer may not even know us: do not insist
-  std::optional<base::Instant> rekey_at_;    ///< soft lifetime
-  std::optional<base::Instant> expires_at_;  ///< hard lifetime
-  std::optional<base::Instant> authenticated_at_;
-  std::optional<base::Instant> reauth_at_;        ///< when we authenticate anew
-  std::optional<base::Instant> auth_expires_at_;  ///< when the peer has to have (RFC 4478)
+  bool is_farewell_short_ = false;  ///< the peer may not even know us: do not insist
+  Lifetimes lifetimes_;
   std::optional<IkeSaId> reauthenticates_;
-  unsigned failed_rekeys_ = 0;
   std::optional<IkeSaId> heir_;         ///< has the children
   std::optional<IkeSaId> predecessor_;  ///< still has them: the rekey is undecided, or lost
-  bool is_down_announced_ = false;
-  bool has_lease_ = false;  ///< the peer has, of ours
-  bool is_heard_ = false, is_resumed_ = false;
+  bool has_lease_ = false;              ///< the peer has, of ours
+  bool is_heard_ = false, is_resumed_ = false, is_down_announced_ = false;
   bool is_known_ = true;            ///< false: the peer rekeyed, and may not have our answer
   bool follows_redirects_ = false;  ///< we initiated, and said so
   std::optional<base::IpAddress> redirected_from_;

@@ -401,8 +401,13 @@ std::optional<HalfOpen> answer_init(Shared& shared, AcceptedInit init, Instant n
     message.payloads.emplace_back(make_puzzle(*init.solved));
   }
   std::vector<wire::AuthMethod> methods;
-  for (const ConnectionPtr& candidate :
-       find_connections(shared.connections, init.path, init.suite)) {
+  const auto candidates = find_connections(shared.connections, init.path, init.suite);
+  //= rfc4739#3.1-1
+  // Without it nobody begins a second round, so it goes where one is configured, and only there.
+  if (std::ranges::any_of(candidates, [](const auto& one) { return has_several_rounds(*one); })) {
+    message.payloads.emplace_back(make_notify(NotifyType::multiple_auth_supported));
+  }
+  for (const ConnectionPtr& candidate : candidates) {
     for (const wire::AuthMethod method : accepted_methods(*candidate)) {
       if (std::ranges::find(methods, method) == methods.end()) methods.push_back(method);
     }

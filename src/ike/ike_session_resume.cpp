@@ -145,10 +145,10 @@ ConnectionPtr find_resumed(const Shared& shared, const Resumable& state) {
   const ConnectionConfig& connection = **found;
   const bool is_unchanged = connection.resumption &&
                             connection.credential_tag == state.credential_tag &&
-                            connection.local_id.to_wire(false) == state.id_r &&
+                            connection.own_rounds.front().identity.to_wire(false) == state.id_r &&
                             is_offered(state.suite, connection.offers);
-  const bool is_peer = !connection.remote_id ||
-                       connection.remote_id->matches(policy::Identity::from_wire(state.id_i));
+  const auto& expected = connection.peer_rounds.front().identity;
+  const bool is_peer = !expected || expected->matches(policy::Identity::from_wire(state.id_i));
   return is_unchanged && is_peer ? *found : nullptr;
 }
 

@@ -134,7 +134,7 @@ bool IkeSa::handle_reply(LeaseReply& reply, Instant now) {
   networks_ = std::move(reply.networks);
   services_ = std::move(reply.services);
   handshake_->lease = std::move(reply);
-  request_auth(AuthStep::own, now);
+  prove(now);
   return true;
 }
 

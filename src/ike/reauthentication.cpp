@@ -36,48 +36,50 @@ void keep_earlier(std::optional<Instant>& earliest, Instant at) {
 void IkeSa::start_lifetime(Instant now) {
   const base::Duration lifetime = connection_->ike_lifetime;
   if (lifetime <= base::Duration{}) return;
-  if (is_initiator_ || !quirks().peer_rekeys_ike) rekey_at_ = now + shared_.shortened(lifetime);
-  expires_at_ = now + lifetime + lifetime / 4;
+  if (is_initiator_ || !quirks().peer_rekeys_ike)
+    lifetimes_.rekey_at = now + shared_.shortened(lifetime);
+  lifetimes_.expires_at = now + lifetime + lifetime / 4;
 }
 
 void IkeSa::start_authentication_lifetime(Instant now) {
-  authenticated_at_ = now;
+  lifetimes_.authenticated_at = now;
   if (connection_->reauth_interval) {
-    keep_earlier(reauth_at_, now + shared_.shortened(*connection_->reauth_interval));
+    keep_earlier(lifetimes_.reauth_at, now + shared_.shortened(*connection_->reauth_interval));
   }
   if (connection_->auth_lifetime && !is_initiator_) {
-    auth_expires_at_ = now + *connection_->auth_lifetime + auth_grace;
+    lifetimes_.auth_expires_at = now + *connection_->auth_lifetime + auth_grace;
   }
 }
 
 void IkeSa::inherit_authentication(const IkeSa& old) {
   // RFC 4478 s2: a rekey authenticates nobody.
-  authenticated_at_ = old.authenticated_at_;
-  reauth_at_ = old.reauth_at_;
-  auth_expires_at_ = old.auth_expires_at_;
+  lifetimes_.authenticated_at = old.lifetimes_.authenticated_at;
+  lifetimes_.reauth_at = old.lifetimes_.reauth_at;
+  lifetimes_.auth_expires_at = old.lifetimes_.auth_expires_at;
   reauthenticates_ = old.reauthenticates_;
 }
 
 void IkeSa::handle_lifetime(Instant now) {
   if (state_ != IkeState::established) return;
   const auto is_due = [now](const std::optional<Instant>& at) { return at && *at <= now; };
-  if (is_due(expires_at_) || is_due(auth_expires_at_)) return close(EndReason::expired, now);
+  if (is_due(lifetimes_.expires_at) || is_due(lifetimes_.auth_expires_at))
+    return close(EndReason::expired, now);
   if (is_retired()) return;
-  if (is_due(reauth_at_)) {
+  if (is_due(lifetimes_.reauth_at)) {
     // The peer has just authenticated anew itself, and is about to delete this one. Two that take
     // the place of one would both stay.
     const auto newer = Twins{*this}.newer_since();
     if (newer && now < *newer + unnoticed_twin_wait) {
-      reauth_at_ = *newer + unnoticed_twin_wait;
+      lifetimes_.reauth_at = *newer + unnoticed_twin_wait;
     } else {
-      reauth_at_.reset();
+      lifetimes_.reauth_at.reset();
       shared_.reauthentications.push_back(id_);
     }
   }
-  if (!is_due(rekey_at_)) return;
-  rekey_at_.reset();
+  if (!is_due(lifetimes_.rekey_at)) return;
+  lifetimes_.rekey_at.reset();
   if (is_being_reauthenticated()) {
-    rekey_at_ = now + shared_.limits().rekey_retry_first;
+    lifetimes_.rekey_at = now + shared_.limits().rekey_retry_first;
   } else {
     rekey(now);
   }
@@ -85,11 +87,11 @@ void IkeSa::handle_lifetime(Instant now) {
 
 std::optional<Instant> IkeSa::next_lifetime_end() const {
   std::optional<Instant> next;
-  for (const auto& at : {expires_at_, auth_expires_at_}) {
+  for (const auto& at : {lifetimes_.expires_at, lifetimes_.auth_expires_at}) {
     if (at) keep_earlier(next, *at);
   }
   if (is_retired()) return next;
-  for (const auto& at : {rekey_at_, reauth_at_}) {
+  for (const auto& at : {lifetimes_.rekey_at, lifetimes_.reauth_at}) {
     if (at) keep_earlier(next, *at);
   }
   return next;
@@ -128,15 +130,13 @@ IkeSa* IkeSa::reauthenticated() const {
   return old == nullptr || old == this || old->state_ != IkeState::established ? nullptr : old;
 }
 
-void IkeSa::begin_reauthenticated_children(Instant now) {
+void IkeSa::begin_reauthenticated_children(const std::string& first, Instant now) {
   const IkeSa* const old = reauthenticated();
   if (old == nullptr) return;
   std::vector<std::string> missing;
   for (const auto& [id, child] : old->children_) {
     const std::string& name = child.info.name;
-    const bool is_there = std::ranges::any_of(
-        children_, [&](const auto& entry) { return entry.second.info.name == name; });
-    if (!is_there && !child.lingers_until) missing.push_back(name);
+    if (name != first && !child.lingers_until) missing.push_back(name);
   }
   for (const std::string& name : missing) create_child(name, now);
 }
@@ -144,7 +144,7 @@ void IkeSa::begin_reauthenticated_children(Instant now) {
 void IkeSa::conclude_reauthentication(Instant now) {
   if (!reauthenticates_ || state_ != IkeState::established) return;
   const auto is_child = [](const Wish& wish) { return std::holds_alternative<WantChild>(wish); };
-  if (own_.sent<ChildCreation>() != nullptr || is_wanted(is_child)) return;
+  if (own_.sent<ChildCreation>() != nullptr || wishes_.has(is_child)) return;
   IkeSa* const old = reauthenticated();
   if (old == nullptr) {
     reauthenticates_.reset();
@@ -174,9 +174,10 @@ void IkeSa::abandon_reauthentication(Instant now) {
 void IkeSa::put_off_reauthentication(Instant now) {
   const IkeLimits& limits = shared_.limits();
   base::Duration wait = limits.rekey_retry_first;
-  for (unsigned i = 0; i < failed_rekeys_ && wait < limits.rekey_retry_max; ++i) wait *= 2;
-  ++failed_rekeys_;
-  reauth_at_ = now + shared_.jittered(std::min(wait, limits.rekey_retry_max));
+  for (unsigned i = 0; i < lifetimes_.failed_rekeys && wait < limits.rekey_retry_max; ++i)
+    wait *= 2;
+  ++lifetimes_.failed_rekeys;
+  lifetimes_.reauth_at = now + shared_.jittered(std::min(wait, limits.rekey_retry_max));
   touch();
 }
 
@@ -200,7 +201,7 @@ void IkeSa::heed_auth_lifetime(const Payloads& payloads, Instant now) {
          fmt::format("{}: the peer wants to be convinced again within {} s", who(), seconds));
   const base::Duration lifetime = std::chrono::seconds{seconds};
   // A tenth earlier, and up to another tenth by chance.
-  reauth_at_ =
+  lifetimes_.reauth_at =
       std::max(now + shared_.shortened(lifetime - lifetime / 10), *established_at_ + reauth_pause);
 }
 

@@ -36,7 +36,7 @@ void IkeSa::rekey_child(policy::ChildSaId id, Instant now) {
   if (child == nullptr || child->is_closing || child->replaced_by) return;
   if (state_ != IkeState::established) return;
   if (!is_initiator_ && quirks().peer_rekeys_children) return;
-  if (is_wanted([&](const Wish& wish) { return is_rekey_of(wish, id); })) return;
+  if (wishes_.has([&](const Wish& wish) { return is_rekey_of(wish, id); })) return;
   const bool is_under_way = std::ranges::any_of(own_.all(), [&](const auto& entry) {
     const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
     return creation != nullptr && creation->replaces == id;
@@ -178,13 +178,13 @@ void IkeSa::note_rekeyed_by_peer(Child& old, Child& child, base::ByteVec lowest_
                                  Instant now) {
   old.replaced_by = child.info.id;
   old.overdue_at = now + shared_.limits().replaced_wait;
-  drop_wishes([&](const Wish& wish) { return is_rekey_of(wish, old.info.id); });
+  wishes_.drop([&](const Wish& wish) { return is_rekey_of(wish, old.info.id); });
   note_rival(child, old.info.id, std::move(lowest_nonce));
 }
 
 void IkeSa::note_made_by_peer(const Child& made, base::ByteVec lowest_nonce) {
   // What we were about to ask for is there.
-  drop_wishes([&](const Wish& wish) {
+  wishes_.drop([&](const Wish& wish) {
     const auto* const wanted = std::get_if<WantChild>(&wish);
     return wanted != nullptr && !wanted->replaces && wanted->name == made.info.name &&
            wanted->resource == made.info.resource;

@@ -38,7 +38,7 @@ base::IkeSpi to_ike_spi(base::Bytes spi) {
 void IkeSa::rekey(Instant now) {
   const auto is_rekey = [](const Wish& wish) { return std::holds_alternative<WantIkeRekey>(wish); };
   if (state_ != IkeState::established || is_retired()) return;
-  if (own_.sent<IkeCreation>() != nullptr || is_wanted(is_rekey)) return;
+  if (own_.sent<IkeCreation>() != nullptr || wishes_.has(is_rekey)) return;
   want(WantIkeRekey{}, now);
 }
 
@@ -151,7 +151,7 @@ void IkeSa::handle_ike_rekey_refusal(const IkeCreation& creation, const wire::No
       error.type == NotifyType::invalid_ke_payload ? wanted_group(error) : std::nullopt;
   if (group && *group != creation.group && creation.retries < ours.size() &&
       std::ranges::find(ours, *group) != ours.end()) {
-    wishes_.push_front(WantIkeRekey{*group, creation.retries + 1});
+    wishes_.due.push_front(WantIkeRekey{*group, creation.retries + 1});
     return;
   }
   fail_ike_rekey("the peer refuses with " + describe(error), now);
@@ -162,8 +162,9 @@ void IkeSa::fail_ike_rekey(const std::string& why, Instant now) {
          fmt::format("{}: cannot rekey IKE SA {}: {}", who(), id_.value, why));
   const IkeLimits& limits = shared_.limits();
   base::Duration wait = limits.rekey_retry_first;
-  for (unsigned i = 0; i < failed_rekeys_ && wait < limits.rekey_retry_max; ++i) wait *= 2;
-  ++failed_rekeys_;
+  for (unsigned i = 0; i < lifetimes_.failed_rekeys && wait < limits.rekey_retry_max; ++i)
+    wait *= 2;
+  ++lifetimes_.failed_rekeys;
   postpone(WantIkeRekey{}, std::min(wait, limits.rekey_retry_max), now);
 }
 
@@ -259,6 +260,7 @@ void IkeSa::inherit(const IkeSa& old, Instant now) {
   established_at_ = now;
   predecessor_ = old.id_;
   remote_kind_ = old.remote_kind_;
+  earlier_ids_ = old.earlier_ids_;
   user_ = old.user_;
   inner_ = old.inner_;
   networks_ = old.networks_;
@@ -295,11 +297,11 @@ void IkeSa::take_over(IkeSa& old, Instant now) {
   const auto moves = [](const Wish& wish) {
     return std::holds_alternative<WantChild>(wish) || std::holds_alternative<WantDeleteChild>(wish);
   };
-  for (auto& [at, wish] : std::exchange(old.postponed_, {})) {
-    if (moves(wish)) postponed_.emplace(at, std::move(wish));
+  for (auto& [at, wish] : std::exchange(old.wishes_.postponed, {})) {
+    if (moves(wish)) wishes_.postponed.emplace(at, std::move(wish));
   }
-  for (Wish& wish : std::exchange(old.wishes_, {})) {
-    (moves(wish) ? wishes_ : old.wishes_).push_back(std::move(wish));
+  for (Wish& wish : std::exchange(old.wishes_.due, {})) {
+    (moves(wish) ? wishes_.due : old.wishes_.due).push_back(std::move(wish));
   }
   old.heir_ = id_;
   if (old.state_ == IkeState::established) old.retire_at_ = now + shared_.limits().replaced_wait;

@@ -2,7 +2,10 @@
 // What an IKE SA wants to ask its peer, and what it has asked: waiting as a wish, then under way
 // until the answer comes.
 
+#include <algorithm>
 #include <cstdint>
+#include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +57,31 @@ struct WantFarewell {
 using Wish = std::variant<WantChild, WantIkeRekey, WantDeleteChild, WantLiveness, WantAddresses,
                           WantNotice, WantProbe, WantFarewell>;
 
+/// What waits: for room in the window, in this order, and for its time.
+struct Wishes {
+  std::list<Wish> due;  ///< hardly ever any, and an empty deque is not small
+  std::multimap<base::Instant, Wish> postponed;
+
+  [[nodiscard]] std::size_t size() const { return due.size() + postponed.size(); }
+  template <class Predicate>
+  [[nodiscard]] bool has(Predicate is_same) const {
+    return std::ranges::any_of(due, is_same) ||
+           std::ranges::any_of(postponed, [&](const auto& entry) { return is_same(entry.second); });
+  }
+  template <class Predicate>
+  void drop(Predicate is_moot) {
+    std::erase_if(due, is_moot);
+    std::erase_if(postponed, [&](const auto& entry) { return is_moot(entry.second); });
+  }
+};
+
+/// What the peer could not do just now (RFC 7296 s2.25).
+struct Troubles {
+  unsigned in_a_row = 0;
+  std::optional<base::Instant> since;
+  base::Instant until;  ///< what comes later begins a new row
+};
+
 // Under way.
 struct SentInit {};
 struct SentAuth {};
@@ -101,6 +129,12 @@ struct SentInformational {
 };
 using Sent = std::variant<SentInit, SentAuth, SentIntermediate, SentSync, ChildCreation,
                           IkeCreation, SentInformational>;
+
+/// The peer's request that is being answered.
+struct Answering {
+  wire::IkeHeader header;
+  base::Path path;
+};
 
 /// True for what must wait until no other request is under way.
 [[nodiscard]] bool wants_quiet(const Wish& wish);

@@ -50,7 +50,7 @@ bool ResourceSas::is_provided(const std::string& child, ResourceId resource) con
     return wanted != nullptr && wanted->name == child && wanted->resource == resource;
   };
   return std::ranges::any_of(sa_.children_, is_sa) ||
-         std::ranges::any_of(sa_.own_.all(), is_under_way) || sa_.is_wanted(is_same);
+         std::ranges::any_of(sa_.own_.all(), is_under_way) || sa_.wishes_.has(is_same);
 }
 
 std::size_t ResourceSas::count(const std::string& child) const {

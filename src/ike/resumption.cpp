@@ -225,7 +225,7 @@ std::optional<TicketStore::Held> TicketStore::take(const ConnectionConfig& conne
   const bool is_good = connection.resumption && held.state.expires > now &&
                        held.state.credential_tag == connection.credential_tag &&
                        is_offered(held.state.suite, connection.offers) &&
-                       held.state.id_i == connection.local_id.to_wire(true);
+                       held.state.id_i == connection.own_rounds.front().identity.to_wire(true);
   if (!is_good) return std::nullopt;
   return held;
 }

@@ -79,7 +79,8 @@ void Twins::keep_another(Instant now) {
     if (is_lasting(*twin)) return;
     const bool is_there = twin->state_ == IkeState::established && twin->retire_at_ &&
                           *twin->retire_at_ > now && !twin->heir_ && !twin->predecessor_;
-    if (is_there && (newest == nullptr || *newest->authenticated_at_ < *twin->authenticated_at_)) {
+    if (is_there && (newest == nullptr ||
+                     *newest->lifetimes_.authenticated_at < *twin->lifetimes_.authenticated_at)) {
       newest = twin;
     }
   }

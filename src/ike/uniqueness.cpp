@@ -15,7 +15,7 @@ bool is_same_peer(const IkeSa& a, const IkeSa& b) {
 }  // namespace
 
 bool is_anonymous(const ConnectionConfig& connection) {
-  return accepts(connection, AuthKind::null);
+  return accepts(connection.peer_rounds.back(), AuthKind::null);
 }
 
 std::vector<IkeSa*> siblings_of(const IkeSa& sa, const Shared& shared) {

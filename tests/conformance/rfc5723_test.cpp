@@ -157,7 +157,7 @@ TEST(ResumedSession, has_the_identities_and_algorithms_of_the_ticket_and_spis_of
     }));
     const auto* const id = wire::find_id(auth, to_b);
     ASSERT_NE(id, nullptr);
-    EXPECT_EQ(*id, (to_b ? at_a : at_b).local_id.to_wire(to_b));
+    EXPECT_EQ(*id, (to_b ? at_a : at_b).own_rounds.front().identity.to_wire(to_b));
   }
 }
 

@@ -24,8 +24,8 @@ TEST(FragmentationSupport, is_announced_by_notify_16430_without_protocol_and_spi
 void configure_large(Pair& pair) {
   for (const bool a : {true, false}) {
     ConnectionConfig connection = make_connection(a ? end_a : end_b, a ? end_b : end_a);
-    connection.local_id = {wire::IdType::key_id, ByteVec(3000, std::byte{'x'})};
-    connection.remote_id.reset();
+    connection.own_rounds.front().identity = {wire::IdType::key_id, ByteVec(3000, std::byte{'x'})};
+    connection.peer_rounds.front().identity.reset();
     (a ? pair.a : pair.b).set(connection);
   }
 }

@@ -237,8 +237,8 @@ TEST(PuzzleOfIkeAuth, is_in_the_first_fragment_only_and_no_other_is_opened_befor
   Pair pair{under_attack()};
   for (const bool a : {true, false}) {
     ConnectionConfig connection = make_connection(a ? end_a : end_b, a ? end_b : end_a);
-    connection.local_id = {wire::IdType::key_id, ByteVec(3000, std::byte{'x'})};
-    connection.remote_id.reset();
+    connection.own_rounds.front().identity = {wire::IdType::key_id, ByteVec(3000, std::byte{'x'})};
+    connection.peer_rounds.front().identity.reset();
     (a ? pair.a : pair.b).set(connection);
   }
   std::vector<Datagram> fragments;

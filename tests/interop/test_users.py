@@ -594,7 +594,101 @@ def groups(users, options):
     wait_until(lambda: "no group has this user" in users.ours.log, 15, "the server to refuse")
 
 
-CASES = [renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
+# -- RFC 4739: the machine by its certificate, then the user by EAP
+
+SERVER_ROUNDS = ('eap = ["mschapv2"]\n[[server.remote_rounds]]\nauth = "pubkey"\n'
+                 'id = "*.pcs.example.org"\n[[server.remote_rounds]]\nauth = "eap"\n')
+USER_ROUNDS = ('[[client.work.local_rounds]]\nauth = "pubkey"\n'
+               '[[client.work.local_rounds]]\nauth = "eap"\n')
+MACHINE = "pc7.pcs.example.org"
+
+
+def server_of_machines(users):
+    """The rounds are tables of their own: behind everything else of [server]."""
+    users.server("passwords = true\n" + SERVER_ROUNDS, passwords=False)
+
+
+def rounds(users, options):
+    server_of_machines(users)
+    users.user(users.CERTIFICATE + users.BY_PASSWORD + USER_ROUNDS,
+               users.authority.issue(MACHINE))
+    users.theirs.wait_up("work")
+    users.check_works()
+    user = users.ours.status("users")["users"][0]
+    check(user["user"] == USER and user["earlier_ids"] == [MACHINE], f"status: {user}", users.ours)
+    text = users.ours.cli("status", "users").stdout
+    check(f"{USER} after {MACHINE}" in text, f"status: {text}")
+    users.check_leaves_nothing()
+
+
+def rounds_missing(users, options):
+    """A user without the machine's certificate, a machine without its user."""
+    server_of_machines(users)
+    users.user(users.CERTIFICATE, users.authority.issue(MACHINE))
+    wait_until(lambda: "but the configuration demands 2 rounds; next: EAP" in users.ours.log, 15,
+               f"the server to say why\n{users.ours.log}")
+    check(not users.ours.status("users")["children"], "one round was enough", users.ours)
+    users.another_user(users.BY_PASSWORD, users.authority.issue(MACHINE))
+    wait_until(lambda: "authenticates by EAP" in users.ours.log, 15, "the server to refuse")
+    check(not users.ours.status("users")["children"], "one round was enough", users.ours)
+
+
+def strongswan_rounds(users, options):
+    """strongSwan is the machine and its user."""
+    server_of_machines(users)
+    certificate, key = users.authority.issue(MACHINE)
+    text = connection(
+        f"round = 1\n      auth = pubkey\n      certs = pc.pem\n      id = {MACHINE}",
+        f"auth = pubkey\n      id = {SERVER}", "dynamic", "10.2.0.0/24",
+        (users.net.OUTER_A, users.net.OUTER_B), "vips = 0.0.0.0")
+    text = text.replace("    remote {", f"""    local-2 {{
+      round = 2
+      auth = eap-mschapv2
+      id = {USER}
+      eap_id = {USER}
+    }}
+    remote {{""")
+    swan = users.charon(users.net.gw_a, {
+        "files": {"x509ca": {"ca.pem": users.authority.pem}, "x509": {"pc.pem": certificate},
+                  "private": {"pc.pem": key}},
+        "swanctl": text + f'secrets {{ eap {{ id = {USER}\n secret = "{PASSWORD}" }} }}\n'},
+        EAP_PLUGINS)
+    swan.initiate()
+    wait_until(lambda: users.ours.status("users")["children"], 10, f"the tunnel\n{swan.log}")
+    user = users.ours.status("users")["users"][0]
+    check(user["user"] == USER and user["earlier_ids"] == [MACHINE], f"status: {user}", users.ours)
+    check(ping(users.net.gw_a, "10.2.0.10")[0] == 3, f"no traffic\n{swan.log}", users.ours)
+
+
+def strongswan_server_rounds(users, options):
+    """strongSwan demands both of us."""
+    certificate, key = users.authority.issue(SERVER, server=True)
+    text = connection(
+        f"auth = pubkey\n      certs = gw.pem\n      id = {SERVER}",
+        "round = 1\n      auth = pubkey\n      id = *.pcs.example.org", "10.2.0.0/24", "dynamic",
+        (users.net.OUTER_B, "%any"), "pools = users\n    send_cert = always")
+    text = text.replace("    children {", """    remote-2 {
+      round = 2
+      auth = eap-mschapv2
+      eap_id = %any
+    }
+    children {""", 1)
+    swan = users.charon(users.net.gw_b, {
+        "files": {"x509ca": {"ca.pem": users.authority.pem}, "x509": {"gw.pem": certificate},
+                  "private": {"gw.pem": key}},
+        "swanctl": text + "pools { users { addrs = 10.9.0.0/24\n dns = 10.2.0.10 } }\n" +
+                   f'secrets {{ eap {{ id = {USER}\n secret = "{PASSWORD}" }} }}\n'},
+        EAP_PLUGINS)
+    users.user(users.CERTIFICATE + users.BY_PASSWORD + USER_ROUNDS,
+               users.authority.issue(MACHINE))
+    try:
+        users.theirs.wait_up("work")
+    except LabError as error:
+        raise LabError(f"{error}\n{swan.log}\n{users.theirs.log}") from None
+    check(ping(users.net.gw_a, "10.2.0.10")[0] == 3, f"no traffic\n{swan.log}", users.theirs)
+
+
+CASES = [rounds, rounds_missing, strongswan_rounds, strongswan_server_rounds, renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
          strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
          radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords,

@@ -84,11 +84,11 @@ TEST(Children, one_that_was_ended_stays_away_and_the_other_lives) {
   auto [a, b] = split_pair(w, tunnel);
   w.run_for(10s);
   ASSERT_EQ(children_of(a), both);
-  EXPECT_TRUE(a.gateway().stop(a.peers.front().name, "high", w.now()));
+  a.stop_child("high");
   w.run_for(2min);
   EXPECT_EQ(children_of(a), std::multiset<std::string>{"low"});
   EXPECT_EQ(children_of(b), std::multiset<std::string>{"low"});
-  EXPECT_TRUE(a.gateway().start(a.peers.front().name, "high", w.now()));
+  a.start_child("high");
   w.run_for(10s);
   EXPECT_EQ(children_of(a), both);
 }

@@ -85,8 +85,10 @@ void ExploredEnd::configure(const ExploredEnd& other, const PairSetup& setup) {
   auto connection = std::make_shared<ike::ConnectionConfig>();
   connection->name = this->connection();
   connection->remote_addresses = other.addresses;
-  connection->local_id = policy::Identity::parse(is_a_ ? "@a.example" : "@b.example");
-  connection->remote_id = policy::Identity::parse(is_a_ ? "@b.example" : "@a.example");
+  connection->own_rounds.front().identity =
+      policy::Identity::parse(is_a_ ? "@a.example" : "@b.example");
+  connection->peer_rounds.front().identity =
+      policy::Identity::parse(is_a_ ? "@b.example" : "@a.example");
   connection->offers = offers("aes128gcm16-prfsha256-ecp256", wire::ProtocolId::ike);
   connection->dpd_interval = dpd_interval;
   connection->mobike = setup.mobile != PairSetup::Mobile::nobody;

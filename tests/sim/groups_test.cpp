@@ -41,7 +41,7 @@ struct Company {
     server.groups[1].members = {"bob"};
     server.groups[1].filters = {"sales"};
     // As config::load() does.
-    auto& nets = users().remote_nets;
+    auto& nets = users().server->all_pools;
     for (const config::GroupConfig& one : server.groups) nets.push_back(one.pools.front());
     for (const char* name : {"alice", "bob", "carol"}) server.users[name] = right;
   }
@@ -175,7 +175,7 @@ TEST(SessionsInTheWorld, a_session_timeout_ends_it_at_the_right_time) {
   // Authenticating anew, twice by now, has not prolonged it.
   EXPECT_EQ(company.server.sessions_begun().size(), 1u);
   EXPECT_TRUE(company.server.sessions_ended().empty());
-  alice.peers.front().start = config::Start::on_command;
+  alice.peers.front().child().start = config::Start::on_command;
   company.w.run_for(2s);
   EXPECT_EQ(company.cause(), TerminateCause::session_timeout);
 }

@@ -124,6 +124,18 @@ void Node::initiate(const std::string& peer) {
   drain();
 }
 
+void Node::start_child(const std::string& child) {
+  const bool known = gateway_->start(peer_name({}), child, world_->now_);
+  CAPONIER_ASSERT(known);
+  drain();
+}
+
+void Node::stop_child(const std::string& child) {
+  const bool known = gateway_->stop(peer_name({}), child, world_->now_);
+  CAPONIER_ASSERT(known);
+  drain();
+}
+
 void Node::take_down(const std::string& peer) {
   const bool known = gateway_->down(peer_name(peer), world_->now_);
   CAPONIER_ASSERT(known);

@@ -118,7 +118,7 @@ TEST(Gateway, keeps_esp_in_udp_when_keys_are_renewed) {
   Node& a = w.add();
   Node& b = w.add();
   w.connect(a, b, tunnel);
-  a.peers.front().lifetime = 7s;
+  a.peers.front().child().lifetime.soft_time = 7s;
   a.peers.front().ike_lifetime = 11s;
   a.start();
   b.start();
@@ -169,8 +169,8 @@ TEST(Gateway, each_address_gets_a_tunnel_of_its_own_when_it_is_populated_from_th
   Node& b = w.add();
   w.connect(a, b, psk_tunnel());
   for (Node* node : {&a, &b}) {
-    node->peers.front().pfp.local_address = true;
-    node->peers.front().pfp.remote_address = true;
+    node->peers.front().child().pfp.local_address = true;
+    node->peers.front().child().pfp.remote_address = true;
     node->start();
   }
   Flow& flow = w.flow(a, b, 1s);

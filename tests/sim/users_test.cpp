@@ -56,6 +56,69 @@ TEST(Users, one_comes_by_mschapv2_gets_an_address_and_traffic_flows_both_ways) {
   office.expect_traffic();
 }
 
+/// The machine by a pre-shared key of its own, then its user by EAP (RFC 4739).
+void demand_machine(Office& office, const std::string& key = "what the machine has") {
+  const auto secret = [](const std::string& text) {
+    return std::make_shared<const base::SecretBytes>(base::as_bytes(text));
+  };
+  config::PeerConfig& server = office.server.peers.front();
+  config::RemoteRound machine;
+  machine.auth = config::Auth::psk;
+  machine.id = policy::Identity::parse("pc.example");
+  machine.psk = secret("what the machine has");
+  config::RemoteRound user;
+  user.auth = config::Auth::eap;
+  server.remote_rounds = {machine, user};
+  config::LocalRound ours;
+  ours.auth = config::Auth::psk;
+  ours.id = policy::Identity::parse("pc.example");
+  ours.psk = secret(key);
+  config::LocalRound then;
+  then.auth = config::Auth::eap;
+  office.alice.peers.front().local_rounds = {ours, then};
+}
+
+TEST(Users, a_machine_and_then_its_user_come_in_and_the_lease_is_the_users) {
+  Office office;
+  demand_machine(office);
+  office.open();
+  office.w.run_until_idle();
+  ASSERT_TRUE(office.alice.given());
+  const auto users = office.server.peer().users;
+  ASSERT_EQ(users.size(), 1u);
+  EXPECT_EQ(users.front().user, "alice");
+  ASSERT_EQ(users.front().earlier_ids.size(), 1u);
+  EXPECT_EQ(users.front().earlier_ids.front().to_string(), "pc.example");
+  EXPECT_EQ(office.server.eap_conversations(), 0u);
+  office.expect_traffic();
+}
+
+TEST(Users, a_user_without_the_machine_and_a_machine_without_the_user_stay_outside) {
+  Office no_machine;
+  demand_machine(no_machine);
+  no_machine.alice.peers.front().local_rounds.clear();
+  no_machine.open();
+  no_machine.w.run_for(5s);
+  EXPECT_FALSE(no_machine.alice.given());
+  no_machine.alice.take_down();
+
+  Office wrong_machine;
+  demand_machine(wrong_machine, "what another machine has");
+  wrong_machine.open();
+  wrong_machine.w.run_for(5s);
+  EXPECT_FALSE(wrong_machine.alice.given());
+  wrong_machine.alice.take_down();
+
+  Office wrong_user{{.password = "what alice remembers"}};
+  demand_machine(wrong_user);
+  wrong_user.open();
+  wrong_user.w.run_for(5s);
+  EXPECT_FALSE(wrong_user.alice.given());
+  EXPECT_EQ(wrong_user.server.status().associations, 0u);
+  EXPECT_GE(count(wrong_user.server, base::EventKind::ike_auth_failed, "wrong password"), 1u);
+  wrong_user.alice.take_down();
+}
+
 TEST(Users, a_wrong_password_is_refused_and_both_sides_say_so) {
   Office office{{.password = "what alice remembers"}};
   office.open();
@@ -185,7 +248,7 @@ TEST(Users, silent_radius_servers_end_the_attempt_with_their_name_and_nothing_is
 
 /// So many connections in all, each begun by hand.
 void add_users(Node& node, std::size_t count) {
-  node.peers.front().start = config::Start::on_command;
+  node.peers.front().child().start = config::Start::on_command;
   for (std::size_t i = 1; i < count; ++i) {
     config::PeerConfig more = node.peers.front();
     more.name += std::to_string(i);
@@ -218,7 +281,7 @@ base::Duration p99_beside_stuck_users(std::size_t stuck) {
   for (int i = 0; i < 100; ++i) {
     sites.push_back(&w.add());
     w.connect(*sites.back(), server, psk_tunnel());
-    sites.back()->peers.front().start = config::Start::on_command;
+    sites.back()->peers.front().child().start = config::Start::on_command;
   }
   for (int i = 0; i < 8; ++i) w.add_radius(server).is_silent = true;
   server.start();

@@ -30,7 +30,8 @@ struct Company {
     w.serve(server);
     server.users["alice"] = right;
     config::PeerConfig& users = server.peers.front();
-    users.local_nets = {*base::Prefix::parse("10.1.0.0/16"), *base::Prefix::parse("10.7.0.0/20")};
+    users.child().local = config::Reach::of(
+        {*base::Prefix::parse("10.1.0.0/16"), *base::Prefix::parse("10.7.0.0/20")});
     users.server->addresses = {ip("10.1.0.1")};
     users.server->dns = {ip("10.1.0.53"), ip("2001:db8::53")};
     users.server->domains = {"corp.example", "lab.example"};
@@ -161,7 +162,8 @@ TEST(VisitorDhcp, an_address_of_the_host_within_the_networks_need_not_be_configu
 
 TEST(VisitorDhcp, who_is_sent_everything_is_told_no_routes) {
   Company company;
-  company.server.peers.front().local_nets = {*base::Prefix::parse("0.0.0.0/0")};
+  company.server.peers.front().child().local =
+      config::Reach::of({*base::Prefix::parse("0.0.0.0/0")});
   company.open();
   company.ask(company.inform());
   ASSERT_EQ(company.answers(), 1u);
@@ -211,9 +213,10 @@ TEST(VisitorDhcp, who_asks_too_often_is_answered_at_a_measured_rate) {
 
 TEST(VisitorDhcp, more_networks_than_an_answer_holds_are_told_as_far_as_they_fit) {
   Company company;
-  auto& networks = company.server.peers.front().local_nets;
+  auto& networks = company.server.peers.front().child().local.nets;
   for (std::uint32_t i = 0; i < 40; ++i) {
-    networks.push_back({base::IpAddress::v4(0x0b000000U + (i << 8)), 24});
+    networks.push_back(
+        policy::TrafficSelector::from_prefix({base::IpAddress::v4(0x0b000000U + (i << 8)), 24}));
   }
   company.open();
   company.ask(company.inform());

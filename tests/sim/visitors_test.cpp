@@ -119,7 +119,7 @@ TEST(Visitors, windows_out_of_the_box_comes_in_where_weak_algorithms_are_let_in)
   users.ike = {
       policy::parse_offer("aes256-sha384-modp1024", wire::ProtocolId::ike, policy::Compat::legacy)
           .value()};
-  users.esp = {
+  users.child().esp = {
       policy::parse_offer("aes256-sha1", wire::ProtocolId::esp, policy::Compat::legacy).value()};
   const auto visitor = here.meet(windows_11());
   ASSERT_TRUE(visitor->knock());
@@ -170,7 +170,7 @@ TEST(Visitors, what_is_configured_counts_more_than_what_a_peer_looks_like) {
 struct Aging : Reception {
   std::shared_ptr<Visitor> visitor;
   explicit Aging(Habits habits) {
-    server.peers.front().lifetime = 60s;
+    server.peers.front().child().lifetime.soft_time = 60s;
     server.peers.front().ike_lifetime = 50s;
     visitor = meet(std::move(habits));
     EXPECT_TRUE(visitor->knock() && visitor->come_in("alice", right));
@@ -196,7 +196,7 @@ TEST(Visitors, apple_is_asked_to_rekey_the_child_without_a_key_exchange) {
 
 TEST(Visitors, an_apple_that_wants_a_key_exchange_is_asked_again_with_one) {
   Reception here;
-  here.server.peers.front().lifetime = 60s;
+  here.server.peers.front().child().lifetime.soft_time = 60s;
   const auto visitor = here.meet(apple());
   ASSERT_TRUE(visitor->knock() && visitor->come_in("alice", right));
   visitor->puts_off = NotifyType::no_proposal_chosen;

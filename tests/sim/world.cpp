@@ -98,8 +98,8 @@ void World::connect(Node& a, Node& b, const Tunnel& tunnel) {
   const auto start = [](bool at_once) {
     return at_once ? config::Start::at_once : config::Start::trap;
   };
-  at_a.start = start(tunnel.a_starts);
-  at_b.start = start(tunnel.b_starts);
+  at_a.child().start = start(tunnel.a_starts);
+  at_b.child().start = start(tunnel.b_starts);
   if (!tunnel.a_fixes_local) at_a.local.reset();
   if (tunnel.by_name) {
     at_a.remote = b.name() + ".example";

@@ -118,6 +118,9 @@ class Node {
   /// Brings a tunnel up; without a name the first.
   void initiate(const std::string& peer = {});
   void take_down(const std::string& peer = {});
+  /// One child alone of the first tunnel.
+  void start_child(const std::string& child);
+  void stop_child(const std::string& child);
   void shutdown();
   /// Gone without a word, as after kill -9 or a power cut.
   void kill();

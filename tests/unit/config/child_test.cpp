@@ -56,9 +56,9 @@ TEST(ConfigChildKind, beet_has_one_address_at_each_end) {
             "  fix: write one address without a prefix length, or leave mode out\n"
             "caponier.toml:6:16: remote_nets: BEET mode has one address at each end\n"
             "  fix: write one address without a prefix length, or leave mode out\n");
-  EXPECT_EQ(complaints(head + "mode = \"transport\"\n" + nets),
-            "caponier.toml:2:8: mode: 'transport' is none of tunnel and beet\n"
-            "  fix: write mode = \"tunnel\", or leave the key out\n");
+  EXPECT_EQ(complaints(head + "mode = \"tunnle\"\n" + nets),
+            "caponier.toml:2:8: mode: 'tunnle' is none of tunnel, transport and beet\n"
+            "  fix: did you mean 'tunnel'?\n");
 }
 
 //= rfc4303#2.7-4 type=test
@@ -134,6 +134,54 @@ TEST(ConfigChildren, what_is_wrong_with_them_is_told_where_it_stands) {
   EXPECT_NE(complaints(site + "[site.branch.children.a]\n" + same + "remote = \"192.0.2.1\"\n")
                 .find("unknown key 'remote'"),
             std::string::npos);
+}
+
+TEST(ConfigChildren, protect_less_than_networks_and_the_ends_themselves) {
+  const auto config = loaded(
+      "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nafter_close = \"trap\"\n"
+      "local_nets = [\"dynamic\", \"10.1.0.5-10.1.0.9\"]\n"
+      "remote_nets = [\"10.2.0.0/16[tcp/443]\", \"dynamic[udp/53]\"]\n");
+  ASSERT_NE(config, nullptr);
+  const ChildConfig& child = config->peers.at(0).child();
+  EXPECT_EQ(child.local.own, std::vector{PortRule{}});
+  ASSERT_EQ(child.local.nets.size(), 1u);
+  EXPECT_EQ(child.local.nets[0].to_string(), "10.1.0.5-10.1.0.9");
+  ASSERT_EQ(child.remote.nets.size(), 1u);
+  EXPECT_EQ(child.remote.nets[0].to_string(), "10.2.0.0/16[tcp/443]");
+  EXPECT_EQ(child.remote.own, (std::vector{PortRule{17, 53, 53}}));
+  EXPECT_EQ(child.after_close, Start::trap);
+  EXPECT_FALSE(child.after_loss);
+}
+
+TEST(ConfigChildren, transport_mode_is_for_the_ends_alone) {
+  const std::string site =
+      "[site.branch]\nremote = \"203.0.113.9\"\npsk = \"@branch\"\nmode = \"transport\"\n"
+      "local_nets = [\"dynamic\"]\n";
+  const auto config = loaded(site + "remote_nets = [\"dynamic[tcp]\"]\n");
+  ASSERT_NE(config, nullptr);
+  EXPECT_TRUE(config->peers.at(0).has_transport());
+  EXPECT_EQ(complaints(site + "remote_nets = [\"10.2.0.0/16\"]\n"),
+            "caponier.toml:6:15: remote_nets: transport mode is between the two hosts themselves\n"
+            "  fix: write remote_nets = [\"dynamic\"], or leave mode out\n");
+}
+
+TEST(ConfigRemote, may_be_several_addresses_and_networks_to_come_from) {
+  const auto with = [](std::string_view remote) {
+    return loaded("[site.branch]\nremote = " + std::string{remote} +
+                  "\npsk = \"@branch\"\nlocal_nets = [\"10.1.0.0/16\"]\n"
+                  "remote_nets = [\"10.2.0.0/16\"]\n");
+  };
+  const auto two = with("[\"203.0.113.9\", \"203.0.113.10\", \"198.51.100.0/24\"]");
+  ASSERT_NE(two, nullptr);
+  const PeerConfig& peer = two->peers.at(0);
+  EXPECT_EQ(peer.remote_address, *base::IpAddress::parse("203.0.113.9"));
+  EXPECT_EQ(peer.remote_more, std::vector{*base::IpAddress::parse("203.0.113.10")});
+  EXPECT_EQ(peer.remote_within, std::vector{*base::Prefix::parse("198.51.100.0/24")});
+  EXPECT_FALSE(peer.remote_any);
+  const auto answers = with("[\"198.51.100.0/24\"]");
+  ASSERT_NE(answers, nullptr);
+  EXPECT_TRUE(answers->peers.at(0).remote_any);
+  EXPECT_EQ(answers->peers.at(0).child().start, Start::on_command);
 }
 
 }  // namespace

@@ -179,7 +179,7 @@ TEST(ControlUp, the_wait_ends_with_a_timeout) {
 TEST(ControlUp, a_refusal_by_the_peer_ends_the_wait_with_its_own_code) {
   Desk desk;
   auto wrong = make_peer("back", "192.0.2.2", "192.0.2.1", "10.2.0.0/16", "10.1.0.0/16");
-  wrong.start = config::Start::on_command;
+  wrong.child().start = config::Start::on_command;
   wrong.psk = std::make_shared<const base::SecretBytes>(base::as_bytes("quite another secret"));
   desk.there.apply(make_config({wrong}, false), desk.now);
   const Json answer =

@@ -69,6 +69,10 @@ struct Driven {
   }
 };
 
+ipsec::Acquire acquire_of(const Driven& d) {
+  return {d.peer.config().name, d.peer.config().child().name};
+}
+
 TEST(Peer, a_started_tunnel_is_initiated_at_once) {
   Driven d{site_peer()};
   EXPECT_EQ(d.peer.state(), PeerState::connecting);
@@ -204,17 +208,17 @@ TEST(Peer, routes_stay_while_a_wished_tunnel_is_down) {
 
 TEST(Peer, on_demand_waits_for_traffic) {
   config::PeerConfig config = site_peer();
-  config.start = config::Start::trap;
+  config.child().start = config::Start::trap;
   Driven d{config};
   EXPECT_EQ(d.peer.state(), PeerState::off);
   EXPECT_FALSE(d.peer.poll_deadline().has_value());
-  d.peer.handle_acquire({}, d.now);
+  d.peer.handle_acquire(acquire_of(d), d.now);
   EXPECT_TRUE(d.command<ike::Initiate>().has_value());
 }
 
 TEST(Peer, a_host_on_demand_finds_its_address_so_that_traffic_can_ask) {
   config::PeerConfig config = host_peer();
-  config.start = config::Start::trap;
+  config.child().start = config::Start::trap;
   Driven d{config};
   EXPECT_TRUE(d.peer.routes().empty());
   d.advance();
@@ -223,16 +227,16 @@ TEST(Peer, a_host_on_demand_finds_its_address_so_that_traffic_can_ask) {
   EXPECT_EQ(d.peer.routes().size(), 1u);
   EXPECT_EQ(d.peer.state(), PeerState::off);
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
-  d.peer.handle_acquire({}, d.now);
+  d.peer.handle_acquire(acquire_of(d), d.now);
   EXPECT_TRUE(d.request<FindSource>().has_value());
 }
 
 TEST(Peer, traffic_that_asks_is_offered_first) {
   config::PeerConfig config = site_peer();
-  config.start = config::Start::trap;
+  config.child().start = config::Start::trap;
   Driven d{config};
   const policy::Trigger trigger{{policy::TrafficSelector::any(base::Family::v4)}, {}, false};
-  d.peer.handle_acquire({"", "", trigger}, d.now);
+  d.peer.handle_acquire({"branch", "branch", trigger}, d.now);
   const auto initiate = d.command<ike::Initiate>();
   ASSERT_TRUE(initiate.has_value());
   EXPECT_EQ(initiate->trigger, trigger);
@@ -240,9 +244,9 @@ TEST(Peer, traffic_that_asks_is_offered_first) {
 
 TEST(Peer, on_command_traffic_brings_nothing_up) {
   config::PeerConfig config = site_peer();
-  config.start = config::Start::on_command;
+  config.child().start = config::Start::on_command;
   Driven d{config};
-  d.peer.handle_acquire({}, d.now);
+  d.peer.handle_acquire(acquire_of(d), d.now);
   EXPECT_FALSE(d.command<ike::Initiate>().has_value());
   EXPECT_EQ(d.peer.policies().size(), 1u);
   EXPECT_TRUE(d.peer.start(std::nullopt, d.now));
@@ -255,7 +259,7 @@ TEST(Peer, traffic_shortens_a_long_pause) {
     d.advance();
     d.fail(ike::EndReason::timeout);
   }
-  d.peer.handle_acquire({}, d.now);
+  d.peer.handle_acquire(acquire_of(d), d.now);
   EXPECT_LE(*d.peer.next_attempt() - d.now, acquire_patience);
 }
 
@@ -322,7 +326,7 @@ TEST(Peer, a_worker_without_an_sa_of_its_own_gets_one_and_its_end_asks_for_nothi
   Driven d{site_peer()};
   d.establish();
   constexpr policy::ResourceId worker{1};
-  d.peer.handle_acquire({"", "", {}, worker}, d.now);
+  d.peer.handle_acquire({"branch", "branch", {}, worker}, d.now);
   EXPECT_EQ(d.command<ike::InitiateChild>()->resource, worker);
   d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch", {}, worker}, d.now);
   d.peer.handle(ike::ChildDown{sa, second_child, "branch", "branch", ike::EndReason::peer_deleted},
@@ -430,7 +434,7 @@ TEST(Peer, a_changed_peer_stays_down_when_a_person_said_so) {
 
 TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
   config::PeerConfig config = host_peer();
-  config.start = config::Start::trap;
+  config.child().start = config::Start::trap;
   Driven d{config};
   EXPECT_FALSE(d.peer.connection());
   const base::Endpoint peer{address("192.0.2.2"), 500};
@@ -439,7 +443,8 @@ TEST(Peer, a_knock_tells_a_host_its_own_address_but_not_every_second) {
   d.peer.handle_knock({{address("192.0.2.1"), 500}, peer}, d.now);
   const auto connection = d.peer.connection();
   ASSERT_TRUE(connection);
-  EXPECT_EQ(connection->local_id, policy::Identity::from_address(address("192.0.2.1")));
+  EXPECT_EQ(connection->own_rounds.front().identity,
+            policy::Identity::from_address(address("192.0.2.1")));
   d.peer.handle_knock({{address("192.0.2.7"), 500}, peer}, d.now);
   EXPECT_EQ(d.peer.connection(), connection);
   d.now = d.now + knock_interval;
@@ -618,7 +623,7 @@ TEST(Peer, every_guest_of_a_host_that_answers_anybody_has_its_policies) {
   config::PeerConfig config = host_peer();
   config.remote_any = true;
   config.remote_address.reset();
-  config.start = config::Start::on_command;
+  config.child().start = config::Start::on_command;
   config.local = address("192.0.2.1");
   Driven d{config};
   const auto up = [&](std::uint64_t id, const char* remote) {
@@ -628,18 +633,22 @@ TEST(Peer, every_guest_of_a_host_that_answers_anybody_has_its_policies) {
   EXPECT_TRUE(d.peer.policies().empty());
   up(1, "192.0.2.7");
   up(2, "192.0.2.8");
-  EXPECT_EQ(d.peer.policies().size(), 2u);
+  const auto remotes = [&] {
+    const auto policies = d.peer.policies();
+    return policies.size() == 1 ? policies.front().remote.size() : 0;
+  };
+  EXPECT_EQ(remotes(), 2u);
   EXPECT_EQ(d.peer.routes().size(), 2u);
   d.peer.handle(ike::IkeUp{{3}, "db1", ike::IkeSaId{1}},
                 {{address("192.0.2.1"), 500}, {address("192.0.2.7"), 500}}, d.now);
   d.peer.handle(ike::IkeDown{{1}, "db1", ike::EndReason::local_request, true}, {{2}, {3}}, d.now);
-  EXPECT_EQ(d.peer.policies().size(), 2u);
+  EXPECT_EQ(remotes(), 2u);
   d.peer.handle(ike::IkeDown{{2}, "db1", ike::EndReason::peer_deleted, true}, {{3}}, d.now);
-  ASSERT_EQ(d.peer.policies().size(), 1u);
+  ASSERT_EQ(remotes(), 1u);
   EXPECT_EQ(d.peer.policies().front().remote.front().first, address("192.0.2.7"));
   // The last one's stay: its clear packets are refused, and ours to it go nowhere.
   d.peer.handle(ike::IkeDown{{3}, "db1", ike::EndReason::timeout, true}, {}, d.now);
-  EXPECT_EQ(d.peer.policies().size(), 1u);
+  EXPECT_EQ(remotes(), 1u);
 }
 
 config::PeerConfig two_children() {

@@ -27,11 +27,11 @@ TEST(Translate, a_site_has_one_child_named_like_it_with_all_its_nets) {
 }
 
 TEST(Translate, an_unnamed_side_is_called_by_its_outer_address) {
-  EXPECT_EQ(make_connection(site_peer(), both())->local_id,
+  EXPECT_EQ(make_connection(site_peer(), both())->own_rounds.front().identity,
             policy::Identity::from_address(address("192.0.2.1")));
   config::PeerConfig named = site_peer();
   named.local_id = policy::Identity::parse("@here");
-  EXPECT_EQ(make_connection(named, both())->local_id, *named.local_id);
+  EXPECT_EQ(make_connection(named, both())->own_rounds.front().identity, *named.local_id);
 }
 
 TEST(Translate, nothing_is_made_while_a_needed_address_is_unknown) {

@@ -28,8 +28,8 @@ ConnectionConfig with_long_request() {
 
 ConnectionConfig accepting_null(const End& local, const End& remote) {
   ConnectionConfig config = make_connection(local, remote);
-  config.remote_auths = {AuthKind::null};
-  config.remote_id = std::nullopt;
+  config.peer_rounds.front().kinds = {AuthKind::null};
+  config.peer_rounds.front().identity = std::nullopt;
   return config;
 }
 
@@ -37,7 +37,7 @@ TEST(IkeAnnouncements, each_side_says_what_it_accepts_from_the_other) {
   Pair pair;
   pair.b.set(accepting_null(end_b, end_a));
   ConnectionConfig a = with_long_request();
-  a.local_auth = AuthKind::null;
+  a.own_rounds.front().kind = AuthKind::null;
   pair.a.set(a);
   pair.initiate_a();
   pair.run();
@@ -69,7 +69,7 @@ TEST(IkeAnnouncements, what_everybody_assumes_and_what_has_no_room_is_not_announ
     Pair pair;
     if (!is_assumed) pair.b.set(accepting_null(end_b, end_a));
     ConnectionConfig a = is_assumed ? with_long_request() : make_connection(end_a, end_b);
-    if (!is_assumed) a.local_auth = AuthKind::null;
+    if (!is_assumed) a.own_rounds.front().kind = AuthKind::null;
     pair.a.set(std::move(a));
     pair.initiate_a();
     pair.run();

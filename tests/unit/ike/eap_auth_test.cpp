@@ -62,9 +62,9 @@ struct EapPair : Pair {
   std::string password = "right";
 
   EapPair() {
-    user.local_auth = AuthKind::eap;
-    gateway.remote_auths = {AuthKind::eap};
-    gateway.remote_id.reset();
+    user.own_rounds.front().kind = AuthKind::eap;
+    gateway.peer_rounds.front().kinds = {AuthKind::eap};
+    gateway.peer_rounds.front().identity.reset();
     b.eap = serve;
     a.eap = [this](const EapRequest& request) { return answer(request, password); };
   }
@@ -438,8 +438,8 @@ struct SignedPair : Pair {
 
   SignedPair() {
     for (ConnectionConfig* connection : {&first, &second}) {
-      connection->local_auth = AuthKind::signature;
-      connection->remote_auths = {AuthKind::signature};
+      connection->own_rounds.front().kind = AuthKind::signature;
+      connection->peer_rounds.front().kinds = {AuthKind::signature};
       connection->authorities = ByteVec(20, std::byte{7});
     }
     a.keyholder = [](const AuthRequest& r) { return sign_or_verify(r, "a's key", "b's key"); };
@@ -481,8 +481,8 @@ TEST(IkeSignatures, what_is_wrong_with_the_peers_proof_is_told_here_and_not_ther
 
 TEST(IkeSignatures, one_side_may_sign_while_the_other_has_a_shared_key) {
   SignedPair pair;
-  pair.first.remote_auths = {AuthKind::shared_key};
-  pair.second.local_auth = AuthKind::shared_key;
+  pair.first.peer_rounds.front().kinds = {AuthKind::shared_key};
+  pair.second.own_rounds.front().kind = AuthKind::shared_key;
   const auto by_kind = [](const AuthRequest& r, crypto::CryptoProvider& crypto, bool is_shared) {
     return is_shared ? answer_by_shared_key(r, crypto, base::as_bytes("key"))
                      : sign_or_verify(r, "a's key", "a's key");

@@ -34,10 +34,10 @@ struct Sizes {
 void set_large(Pair& pair, Sizes sizes, const std::function<void(ConnectionConfig&)>& change = {}) {
   ConnectionConfig a = make_connection(end_a, end_b);
   ConnectionConfig b = make_connection(end_b, end_a);
-  a.remote_id = std::nullopt;
-  b.remote_id = std::nullopt;
-  if (sizes.of_a > 0) a.local_id = large_identity(sizes.of_a);
-  if (sizes.of_b > 0) b.local_id = large_identity(sizes.of_b);
+  a.peer_rounds.front().identity = std::nullopt;
+  b.peer_rounds.front().identity = std::nullopt;
+  if (sizes.of_a > 0) a.own_rounds.front().identity = large_identity(sizes.of_a);
+  if (sizes.of_b > 0) b.own_rounds.front().identity = large_identity(sizes.of_b);
   if (change) change(a);
   pair.a.set(std::move(a));
   pair.b.set(std::move(b));
@@ -118,7 +118,7 @@ TEST(IkeFragments, both_sides_must_want_them) {
     set_large(pair, {}, [&](ConnectionConfig& a) { a.fragmentation = !at_a; });
     if (!at_a) {
       ConnectionConfig b = make_connection(end_b, end_a);
-      b.remote_id = std::nullopt;
+      b.peer_rounds.front().identity = std::nullopt;
       b.fragmentation = false;
       pair.b.set(std::move(b));
     }
@@ -150,8 +150,8 @@ std::size_t largest_over_ipv6(Pair& pair, std::uint16_t configured, std::size_t 
   const End at_b{"2001:db8::2", end_b.identity, end_b.network};
   for (const bool a : {true, false}) {
     ConnectionConfig connection = make_connection(a ? at_a : at_b, a ? at_b : at_a);
-    connection.local_id = large_identity(identity);
-    connection.remote_id.reset();
+    connection.own_rounds.front().identity = large_identity(identity);
+    connection.peer_rounds.front().identity.reset();
     connection.fragment_size = configured;
     (a ? pair.a : pair.b).set(std::move(connection));
   }

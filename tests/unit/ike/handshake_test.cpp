@@ -205,7 +205,7 @@ TEST(IkeHandshake, identities_choose_among_connections_of_the_same_address) {
   Pair pair;
   ConnectionConfig other = make_connection(end_b, end_a);
   other.name = "other";
-  other.remote_id = policy::Identity::parse("c.example");
+  other.peer_rounds.front().identity = policy::Identity::parse("c.example");
   ConnectionConfig right = make_connection(end_b, end_a);
   right.remote_addresses.clear();
   pair.b.set(std::vector{other, right});
@@ -223,13 +223,13 @@ TEST(IkeHandshake, the_connection_that_names_the_peer_most_exactly_is_chosen) {
   };
   ConnectionConfig any = make_connection(end_b, end_a);
   any.name = "any";
-  any.remote_id.reset();
+  any.peer_rounds.front().identity.reset();
   ConnectionConfig elsewhere = any;
   elsewhere.name = "elsewhere";
-  elsewhere.remote_id = below(".example.net");
+  elsewhere.peer_rounds.front().identity = below(".example.net");
   ConnectionConfig domain = any;
   domain.name = "domain";
-  domain.remote_id = below(".example");
+  domain.peer_rounds.front().identity = below(".example");
   ConnectionConfig exact = make_connection(end_b, end_a);
   const auto chosen_of = [&](std::vector<ConnectionConfig> connections) {
     Pair fresh;
@@ -248,7 +248,7 @@ TEST(IkeHandshake, the_connection_that_names_the_peer_most_exactly_is_chosen) {
 TEST(IkeHandshake, an_initiator_that_expects_one_of_several_names_none) {
   Pair pair;
   ConnectionConfig a = make_connection(end_a, end_b);
-  a.remote_id = policy::IdentityPattern::below(
+  a.peer_rounds.front().identity = policy::IdentityPattern::below(
       {wire::IdType::fqdn, base::to_vec(base::as_bytes(".example"))});
   pair.a.set(a);
   pair.initiate_a();

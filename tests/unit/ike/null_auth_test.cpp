@@ -17,9 +17,9 @@ using wire::NotifyType;
 
 ConnectionConfig connection(const End& local, const End& remote, AuthKind own, AuthKind peers) {
   ConnectionConfig config = make_connection(local, remote);
-  config.local_auth = own;
-  config.remote_auths = {peers};
-  if (peers == AuthKind::null) config.remote_id = std::nullopt;
+  config.own_rounds.front().kind = own;
+  config.peer_rounds.front().kinds = {peers};
+  if (peers == AuthKind::null) config.peer_rounds.front().identity = std::nullopt;
   return config;
 }
 
@@ -106,7 +106,7 @@ TEST(IkeNullAuth, what_an_unproved_peer_calls_itself_selects_nothing) {
   ConnectionConfig known = make_connection(end_b, end_a);
   pair.b.set({known, anonymous});
   ConnectionConfig a = make_connection(end_a, end_b);
-  a.local_auth = AuthKind::null;
+  a.own_rounds.front().kind = AuthKind::null;
   pair.a.set(a);
   pair.initiate_a();
   pair.run();

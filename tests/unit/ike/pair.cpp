@@ -18,8 +18,8 @@ ConnectionConfig make_connection(const End& local, const End& remote) {
   ConnectionConfig connection;
   connection.name = "to-" + remote.identity;
   connection.remote_addresses = {ip(remote.address)};
-  connection.local_id = policy::Identity::parse(local.identity);
-  connection.remote_id = policy::Identity::parse(remote.identity);
+  connection.own_rounds.front().identity = policy::Identity::parse(local.identity);
+  connection.peer_rounds.front().identity = policy::Identity::parse(remote.identity);
   connection.offers = {ike_offer("aes256gcm16-prfsha384-x25519-ecp256")};
   ChildConfig child;
   child.name = "net";

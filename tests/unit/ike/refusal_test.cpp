@@ -85,8 +85,8 @@ TEST(IkeRefusal, a_lost_authentication_failed_is_repeated) {
 TEST(IkeRefusal, an_initiator_that_disbelieves_the_responder_says_so) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
-  at_b.remote_id.reset();
-  at_b.local_id = policy::Identity::parse("b.example");
+  at_b.peer_rounds.front().identity.reset();
+  at_b.own_rounds.front().identity = policy::Identity::parse("b.example");
   pair.b.set(at_b);
   // B believes A, but its own AUTH is made with another secret.
   std::size_t requests = 0;
@@ -116,7 +116,7 @@ TEST(IkeRefusal, an_initiator_that_disbelieves_the_responder_says_so) {
 TEST(IkeRefusal, an_unexpected_identity_is_refused_by_the_responder) {
   Pair pair;
   ConnectionConfig at_b = make_connection(end_b, end_a);
-  at_b.remote_id = policy::Identity::parse("c.example");
+  at_b.peer_rounds.front().identity = policy::Identity::parse("c.example");
   pair.b.set(at_b);
   pair.initiate_a();
   pair.run();

@@ -86,7 +86,7 @@ TEST(IkeUniqueness, keep_minds_only_the_same_identity) {
   Pair pair;
   ConnectionConfig b = make_connection(end_b, end_a);
   b.unique = Unique::keep;
-  b.remote_id = std::nullopt;
+  b.peer_rounds.front().identity = std::nullopt;
   pair.b.set(std::move(b));
   pair.initiate_a();
   pair.run();

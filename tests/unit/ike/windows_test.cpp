@@ -85,10 +85,10 @@ TEST(IkeWindows, both_sides_tell_their_window_in_ike_auth) {
 TEST(IkeWindows, a_peer_without_an_identity_gets_a_window_of_one) {
   Pair pair{with_window(4)};
   ConnectionConfig own = make_connection(end_a, end_b);
-  own.local_auth = AuthKind::null;
+  own.own_rounds.front().kind = AuthKind::null;
   ConnectionConfig anybody = make_connection(end_b, end_a);
-  anybody.remote_auths = {AuthKind::null};
-  anybody.remote_id = std::nullopt;
+  anybody.peer_rounds.front().kinds = {AuthKind::null};
+  anybody.peer_rounds.front().identity = std::nullopt;
   pair.a.set(own);
   pair.b.set(anybody);
   pair.initiate_a();

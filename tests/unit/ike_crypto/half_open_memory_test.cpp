@@ -19,7 +19,7 @@ std::shared_ptr<const ConnectionConfig> make_connection(std::string_view remote)
   auto connection = std::make_shared<ConnectionConfig>();
   connection->name = "peer";
   if (!remote.empty()) connection->remote_addresses = {*base::IpAddress::parse(remote)};
-  connection->local_id = policy::Identity::parse("a.example");
+  connection->own_rounds.front().identity = policy::Identity::parse("a.example");
   connection->offers = policy::default_ike_offers();
   ChildConfig child;
   child.name = "net";
