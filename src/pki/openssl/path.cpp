@@ -293,6 +293,31 @@ std::expected<Path, Refused> find_path(const PathQuestion& question) {
   }
 }
 
+namespace {
+
+bool is_delta(const X509_CRL* crl) { return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0; }
+
+/// A list of changes adds to those who are revoked, and takes nobody away: whoever was on hold is
+/// free again with the next complete list.
+void add_changes(const Path& path, std::span<X509_CRL* const> crls,
+                 std::vector<CrlFinding>& findings) {
+  for (X509_CRL* const crl : crls) {
+    if (!is_delta(crl)) continue;
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+      X509* const certificate = path.chain[i].get();
+      const bool is_issuer =
+          X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(certificate)) == 0;
+      X509_REVOKED* entry = nullptr;
+      constexpr int is_revoked = 1;
+      if (is_issuer && X509_CRL_get0_by_cert(crl, &entry, certificate) == is_revoked) {
+        findings[i] = CrlFinding::revoked;
+      }
+    }
+  }
+}
+
+}  // namespace
+
 std::expected<std::vector<CrlFinding>, Refused> ask_crls(const Path& path,
                                                          std::span<X509_CRL* const> crls,
                                                          UnixTime now) {
@@ -313,16 +338,19 @@ std::expected<std::vector<CrlFinding>, Refused> ask_crls(const Path& path,
                                                        .required_policies = {},
                                                        .now = now},
                                                       run);
-  for (X509_CRL* const crl : crls) ready = ready && sk_X509_CRL_push(stack.get(), crl) > 0;
+  // OpenSSL takes a list of changes for a complete one, if it is the newer.
+  for (X509_CRL* const crl : crls) {
+    if (!is_delta(crl)) ready = ready && sk_X509_CRL_push(stack.get(), crl) > 0;
+  }
   if (ready) {
     X509_STORE_CTX_set0_crls(verification.ctx.get(), stack.get());
-    X509_VERIFY_PARAM_set_flags(
-        X509_STORE_CTX_get0_param(verification.ctx.get()),
-        X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_USE_DELTAS);
+    X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(verification.ctx.get()),
+                                X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
   }
   if (!ready || X509_verify_cert(verification.ctx.get()) != 1) {
     return std::unexpected{Refused{Refusal::internal, "the CRLs cannot be asked"}};
   }
+  add_changes(path, crls, run.findings);
   return run.findings;
 }
 

@@ -157,6 +157,17 @@ TEST(Crl, of_changes_since_another_adds_to_it) {
             reason(Refusal::revoked));
 }
 
+TEST(Crl, of_changes_hides_nobody_whom_the_complete_one_names) {
+  Revoking chain;
+  chain.may_fetch = false;
+  ossl::CrlForm delta = crl_form();
+  delta.content.number = 2;
+  delta.extensions.push_back({"deltaCRL", "critical,DER:020101"});
+  EXPECT_EQ(chain.word_with({chain.root_crl(), chain.inter_crl(crl_form({chain.leaf_serial()})),
+                             chain.inter_crl(delta)}),
+            reason(Refusal::revoked));
+}
+
 TEST(Crl, alone_of_changes_is_none) {
   Revoking chain;
   chain.may_fetch = false;
