@@ -70,15 +70,15 @@ void expect_same_meaning(const config::Config& config, const Everything& all) {
     const Child& child = connection.children.front();
     EXPECT_EQ(peer->ike, connection.proposals.offers);
     if (child.ah.offers.empty()) {
-      EXPECT_EQ(peer->esp, child.esp.offers);
+      EXPECT_EQ(peer->child().esp, child.esp.offers);
     }
-    EXPECT_EQ(peer->ah, child.ah.offers);
+    EXPECT_EQ(peer->child().ah, child.ah.offers);
     if (peer->kind == config::PeerKind::site) {
-      expect_selectors(peer->local_nets, child.local_ts);
-      expect_selectors(peer->remote_nets, child.remote_ts);
+      expect_selectors(peer->local_nets(), child.local_ts);
+      expect_selectors(peer->remote_nets(), child.remote_ts);
     }
     if (child.times.rekey > base::Duration{}) {
-      EXPECT_EQ(peer->lifetime, child.times.rekey);
+      EXPECT_EQ(peer->child().lifetime.soft_time, child.times.rekey);
     }
     if (connection.rekey_time > base::Duration{}) {
       EXPECT_EQ(peer->ike_lifetime, connection.rekey_time);
@@ -91,7 +91,7 @@ void expect_same_meaning(const config::Config& config, const Everything& all) {
       EXPECT_EQ(peer->remote_id, connection.remote.front().id.pattern);
     }
     EXPECT_EQ(peer->mobike, connection.mobike);
-    EXPECT_EQ(peer->start == config::Start::at_once, child.start_action.start);
+    EXPECT_EQ(peer->child().start == config::Start::at_once, child.start_action.start);
   }
 }
 
