@@ -70,6 +70,7 @@ struct Parsed {
   AddUserVerb user;
   RemoveVerb remove;
   ExportVerb exported;
+  ImportVerb imported;
   JoinVerb join;
   std::string kind;
   Verb verb = StatusVerb{};
@@ -190,6 +191,12 @@ void add_setup_verbs(CLI::App& app, Parsed& in) {
   join->add_option("WORD", in.join.word, "cj1:...; - reads it")->required();
   join->add_option("--name", in.join.name, "Of the tunnel (vpn)");
   join->callback([&in] { in.verb = in.join; });
+
+  auto* imported = app.add_subcommand(
+      "import", "Translate swanctl.conf or ipsec.conf of strongSwan or libreswan");
+  imported->add_option("FILE", in.imported.path, "The file, or its folder")->required();
+  imported->add_option("--out", in.imported.out, "Where to (stdout); secrets go beside it");
+  imported->callback([&in] { in.verb = in.imported; });
 
   auto* exported = app.add_subcommand("export", "What a user's device needs, as a file");
   exported->add_option("NAME", in.exported.name, "The user")->required();

@@ -89,6 +89,10 @@ struct JoinVerb {
   std::string word;  ///< as `export` has printed it; "-": from stdin
   std::string name = "vpn";
 };
+struct ImportVerb {
+  std::string path;
+  std::string out;  ///< empty: stdout
+};
 struct ExportVerb {
   std::string name;
   profile::Kind kind{};
@@ -96,10 +100,10 @@ struct ExportVerb {
   bool qr = false;
 };
 
-using Verb =
-    std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
-                 ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb, InitVerb,
-                 AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, JoinVerb, VersionVerb>;
+using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
+                          ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb,
+                          InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, ImportVerb,
+                          JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

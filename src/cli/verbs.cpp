@@ -232,6 +232,10 @@ Outcome<ExitCode> run(const Session& session, const JoinVerb& verb) {
   return run_join(session, verb);
 }
 
+Outcome<ExitCode> run(const Session& session, const ImportVerb& verb) {
+  return run_import(session, verb);
+}
+
 Outcome<ExitCode> run(const Session& session, const ExportVerb& verb) {
   return run_export(session, verb);
 }
