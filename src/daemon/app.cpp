@@ -51,26 +51,6 @@ bool is_native(const std::vector<config::PeerConfig>& peers) {
 
 }  // namespace
 
-std::expected<LoadedConfig, std::vector<config::ConfigError>> load_config(
-    const std::string& path, const pki::PkiProvider& pki, KeySide& keys,
-    const io::FilesRead* before) {
-  const auto held = keys.load(before != nullptr);
-  if (!held) return std::unexpected{held.error()};
-  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  io::FileSource source{path, credentials == nullptr ? "" : credentials, &pki, &*held};
-  if (before != nullptr) source.use_configs_of(*before);
-  ConfigPtr config = TRY(config::load(path, source));
-  return LoadedConfig{std::move(config), source.files_read()};
-}
-
-std::string to_text(const std::vector<config::ConfigError>& errors) {
-  std::string text;
-  for (const config::ConfigError& error : errors) {
-    text += (text.empty() ? "" : "\n") + error.to_string();
-  }
-  return text;
-}
-
 gateway::GatewayOptions App::gateway_options() {
   gateway::GatewayOptions options;
   options.probe_paths = true;

@@ -44,6 +44,7 @@ using ConfigPtr = std::shared_ptr<const config::Config>;
 struct LoadedConfig {
   ConfigPtr config;
   io::FilesRead files;
+  std::vector<std::string> warnings;  ///< of what does not take effect here
 };
 
 /// The configuration without its keys, which `keys` has loaded after that, or every error in it.

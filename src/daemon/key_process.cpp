@@ -13,6 +13,7 @@
 #include "daemon/service.h"
 #include "gateway/key_server.h"
 #include "io/os/file_source.h"
+#include "io/os/swanctl_source.h"
 #include "pki/openssl/provider.h"
 #include "pki/pkcs11/tokens.h"
 
@@ -39,17 +40,23 @@ class Files final : public gateway::KeyFiles {
     if (folder != nullptr) credentials_folder_ = folder;
   }
   [[nodiscard]] config::Source& open(bool renews) override {
+    if (io::is_swanctl(config_path_)) {
+      io::SwanctlSource& source = swanctl_.emplace(config_path_, pki_);
+      if (renews && in_force_) source.use_configs_of(*in_force_);
+      return source;
+    }
     io::FileSource& source = source_.emplace(config_path_, credentials_folder_, pki_);
     if (renews && in_force_) source.use_configs_of(*in_force_);
     return source;
   }
-  void keep() override { in_force_ = source_->files_read(); }
+  void keep() override { in_force_ = swanctl_ ? swanctl_->files_read() : source_->files_read(); }
 
  private:
   std::string config_path_;
   std::string credentials_folder_;
   const pki::PkiProvider* pki_;
   std::optional<io::FileSource> source_;
+  std::optional<io::SwanctlSource> swanctl_;
   std::optional<io::FilesRead> in_force_;
 };
 

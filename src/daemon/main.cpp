@@ -39,6 +39,7 @@ int run(const Options& options) {
     say(to_text(config.error()));
     return static_cast<int>(control::ExitCode::configuration);
   }
+  for (const std::string& warning : config->warnings) say("caponierd: warning: " + warning);
   if (options.check) return 0;
   forbid_core_files();
   ::signal(SIGPIPE, SIG_IGN);

@@ -12,6 +12,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   Options options;
   CLI::App app{"Caponier's daemon: IKEv2 and ESP in user space.", "caponierd"};
   app.add_option("--config", options.config, "Configuration file")->capture_default_str();
+  std::string swanctl;
+  app.add_option("--swanctl", swanctl, "Folder of a swanctl.conf, instead of a configuration");
   app.add_option("--run-dir", options.run_dir, "Control socket and lock")->capture_default_str();
   app.add_option("--state-dir", options.state_dir, "What outlives a restart")
       ->capture_default_str();
@@ -26,6 +28,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(control::ExitCode::usage);
   }
+  if (!swanctl.empty()) options.config = swanctl + "/swanctl.conf";
   // The background has another working directory.
   for (std::string* path : {&options.config, &options.run_dir, &options.state_dir}) {
     std::error_code error;
