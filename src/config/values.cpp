@@ -297,6 +297,16 @@ Parsed<PortRule> parse_port_rule(std::string_view text) {
   return PortRule{protocol->number, first, last};
 }
 
+std::string to_text(const PortRule& rule) {
+  const auto* const protocol =
+      std::ranges::find(protocol_names, rule.protocol, &ProtocolName::number);
+  if (protocol == protocol_names.end()) return {};
+  if (rule.first == 0 && rule.last == 0xffff) return std::string{protocol->name};
+  if (!protocol->has_ports || rule.first == 0 || rule.last < rule.first) return {};
+  if (rule.first == rule.last) return fmt::format("{}/{}", protocol->name, rule.first);
+  return fmt::format("{}/{}-{}", protocol->name, rule.first, rule.last);
+}
+
 Parsed<AddressRange> parse_address_range(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos) {

@@ -35,6 +35,8 @@ inline constexpr std::size_t name_identity_size_max = 4096;  ///< "dn:" and hexa
 /// The same, or "*.example.org", "*@example.org", a prefix, a range of addresses.
 [[nodiscard]] Parsed<policy::IdentityPattern> parse_identity_pattern(std::string_view text);
 [[nodiscard]] Parsed<PortRule> parse_port_rule(std::string_view text);
+/// The same as text; empty when it cannot be said so.
+[[nodiscard]] std::string to_text(const PortRule& rule);
 /// First to last, both included. Ports: 65535 to 0 is OPAQUE (RFC 4301), as in traffic selectors.
 struct AddressRange {
   base::IpAddress first;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/values.h"
 #include "swan/translator.h"
 
 namespace caponier::swan {
@@ -120,19 +121,16 @@ void Translator::translate_connection(const Connection& connection) {
     servers_.push_back(&connection);
     return;
   }
-  if (tunnels.size() > 1) {
-    refuse(at, "children",
-           {fmt::format("{} children: a tunnel has one here", tunnels.size()),
-            "put their networks into one child, or give each a connection of its own identity"});
-    return;
-  }
   const bool is_client =
       !connection.vips.empty() || connection.local.front().auth.kind == AuthMethod::Kind::eap;
-  if (is_client) {
-    write_client(connection, *tunnels.front());
-  } else {
-    write_tunnel(connection, *tunnels.front());
+  if (!is_client) return write_tunnel(connection, tunnels);
+  if (tunnels.size() > 1) {
+    refuse(at, "children",
+           {fmt::format("{} children: a client has one here", tunnels.size()),
+            "put their networks into one child"});
+    return;
   }
+  write_client(connection, *tunnels.front());
 }
 
 void Translator::check_connection(const Connection& connection, const Origin& at) {
@@ -196,8 +194,9 @@ void Translator::check_child(const Connection& connection, const Child& child, c
   if (child.per_cpu_sas == PerCpu::encap) {
     warn(at, "per_cpu_sas", "each CPU has an SA, but all leave by one port");
   }
+  const bool is_site = child.mode != Mode::transport && connection.vips.empty();
   const bool wants_again = child.dpd_action.start || child.close_action.start;
-  if (wants_again && !child.start_action.start && !child.start_action.trap) {
+  if (!is_site && wants_again && !child.start_action.start && !child.start_action.trap) {
     warn(at, child.close_action.start ? "close_action" : "dpd_action",
          "a tunnel that is not started at once does not come back by itself",
          "write start_action = start");
@@ -206,6 +205,41 @@ void Translator::check_child(const Connection& connection, const Child& child, c
     refuse(origin_of(connection, connection.remote.front()), "auth",
            {"'any' leaves open how the peer proves who it is", "write pubkey or psk"});
   }
+}
+
+std::optional<std::vector<std::string>> Translator::reach_of(
+    const std::vector<Selector>& selectors, const std::optional<base::IpAddress>& dynamic,
+    std::string_view key, const Origin& at) {
+  std::vector<std::string> reach;
+  for (const Selector& selector : selectors) {
+    const policy::TrafficSelector& ts = selector.ts;
+    std::string suffix;
+    if (ts.protocol != 0 || !ts.is_any_port()) {
+      suffix = config::to_text(config::PortRule{ts.protocol, ts.first_port, ts.last_port});
+      if (suffix.empty()) {
+        refuse(
+            at, key,
+            {fmt::format("{}: such protocols and ports cannot be said here", selector.to_string()),
+             "name a protocol, or tcp and udp with ports; [[policy]] says what else may not "
+             "pass"});
+        return std::nullopt;
+      }
+      suffix = fmt::format("[{}]", suffix);
+    }
+    std::vector<std::string> texts;
+    if (selector.is_dynamic && !dynamic) {
+      texts.emplace_back("dynamic");
+    } else {
+      const auto prefixes = selector.is_dynamic
+                                ? std::vector{base::Prefix{*dynamic, dynamic->bit_count()}}
+                                : prefixes_of(ts.first, ts.last);
+      for (const base::Prefix& prefix : prefixes) texts.push_back(prefix.to_string());
+    }
+    for (const std::string& text : texts) {
+      if (std::ranges::find(reach, text + suffix) == reach.end()) reach.push_back(text + suffix);
+    }
+  }
+  return reach;
 }
 
 std::optional<std::vector<std::string>> Translator::nets_of(

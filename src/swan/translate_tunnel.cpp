@@ -23,6 +23,12 @@ std::string_view unique_text(Unique unique) {
   return {};
 }
 
+std::vector<std::string> texts_of(const Proposals& proposals) {
+  std::vector<std::string> all;
+  for (const policy::Offer& offer : proposals.offers) all.push_back(to_text(offer));
+  return all;
+}
+
 bool is_whole_host(const std::vector<Selector>& selectors,
                    const std::optional<base::IpAddress>& address) {
   return selectors.size() == 1 &&
@@ -32,11 +38,14 @@ bool is_whole_host(const std::vector<Selector>& selectors,
 
 }  // namespace
 
-void Translator::write_tunnel(const Connection& connection, const Child& child) {
+void Translator::write_tunnel(const Connection& connection,
+                              const std::vector<const Child*>& children) {
   const std::size_t errors = report_.error_count();
-  const Origin at = origin_of(connection, child);
+  const Child& child = *children.front();
+  const bool is_one = children.size() == 1;
+  const Origin at = is_one ? origin_of(connection, child) : origin_of(connection);
   Table table{connection, {}, free_name(connection.name), origin_of(connection)};
-  const bool is_host = child.mode == Mode::transport;
+  const bool is_host = is_one && child.mode == Mode::transport;
   if (connection.remote.front().auth.kind == AuthMethod::Kind::eap) {
     refuse(origin_of(connection, connection.remote.front()), "auth",
            {"users get an address here, and this connection has none for them",
@@ -58,17 +67,39 @@ void Translator::write_tunnel(const Connection& connection, const Child& child) 
              {"transport mode is between the two hosts, for all of their traffic",
               "write local_ts = dynamic and remote_ts = dynamic, or mode = tunnel"});
     }
-  } else {
+  } else if (is_one) {
     add_nets(table, child, at);
   }
-  add_offers(table, &child);
-  add_start(table, child, at);
+  add_offers(table, children);
+  if (is_one) add_start(table, child, at);
+  if (is_one && !is_host) add_after(table, child, at);
   add_exchange(table);
   if (!is_host && !connection.mobike) table.document.add("mobike", "false", table.at);
   add_ike_lifetimes(table);
+  if (is_one) {
+    add_child_lifetimes(table, child, at);
+    add_treatment(table, child, at);
+  } else {
+    for (const Child* const one : children) write_child(table, *one);
+  }
+  finish(table, errors);
+}
+
+void Translator::write_child(Table& table, const Child& child) {
+  const Origin at = origin_of(table.connection, child);
+  if (child.mode == Mode::transport) {
+    refuse(at, "mode",
+           {"a tunnel with several children has none in transport mode here",
+            "give it a connection of its own"});
+    return;
+  }
+  table.document.table(fmt::format("site.{}.children.{}", table.name, safe_name(child.name)), at);
+  add_nets(table, child, at);
+  add_child_offers(table, child, at);
+  add_start(table, child, at);
+  add_after(table, child, at);
   add_child_lifetimes(table, child, at);
   add_treatment(table, child, at);
-  finish(table, errors);
 }
 
 void Translator::add_ends(Table& table) {
@@ -157,36 +188,32 @@ void Translator::add_identities(Table& table, bool is_anybody) {
 }
 
 void Translator::add_nets(Table& table, const Child& child, const Origin& at) {
-  const auto local = nets_of(child.local_ts, fixed(table.connection.local_addrs), "local_ts", at);
+  const auto local = reach_of(child.local_ts, fixed(table.connection.local_addrs), "local_ts", at);
   const auto remote =
-      nets_of(child.remote_ts, fixed(table.connection.remote_addrs), "remote_ts", at);
+      reach_of(child.remote_ts, fixed(table.connection.remote_addrs), "remote_ts", at);
   if (!local || !remote) return;
   table.document.add_list("local_nets", *local, at);
   table.document.add_list("remote_nets", *remote, at);
   if (child.mode == Mode::beet) table.document.add_text("mode", "beet", at);
 }
 
-void Translator::add_offers(Table& table, const Child* child) {
-  const auto texts = [](const Proposals& proposals) {
-    std::vector<std::string> all;
-    for (const policy::Offer& offer : proposals.offers) all.push_back(to_text(offer));
-    return all;
-  };
-  table.document.add_list("ike", texts(table.connection.proposals), table.at);
+void Translator::add_offers(Table& table, const std::vector<const Child*>& children) {
+  table.document.add_list("ike", texts_of(table.connection.proposals), table.at);
   bool is_weak = !table.connection.proposals.weak.empty();
-  if (child != nullptr) {
-    const Origin at = origin_of(table.connection, *child);
-    if (!child->ah.offers.empty()) {
-      table.document.add_list("ah", texts(child->ah), at);
-      if (!child->esp.offers.empty()) {
-        warn(at, "esp_proposals", "are not offered beside those of AH");
-      }
-    } else {
-      table.document.add_list("esp", texts(child->esp), at);
-    }
+  for (const Child* const child : children) {
+    if (children.size() == 1) add_child_offers(table, *child, origin_of(table.connection, *child));
     is_weak = is_weak || !child->esp.weak.empty() || !child->ah.weak.empty();
   }
   if (is_weak) table.document.add_text("compat", "legacy", table.at);
+}
+
+void Translator::add_child_offers(Table& table, const Child& child, const Origin& at) {
+  if (child.ah.offers.empty()) {
+    table.document.add_list("esp", texts_of(child.esp), at);
+    return;
+  }
+  table.document.add_list("ah", texts_of(child.ah), at);
+  if (!child.esp.offers.empty()) warn(at, "esp_proposals", "are not offered beside those of AH");
 }
 
 void Translator::add_start(Table& table, const Child& child, const Origin& at) {
@@ -205,6 +232,20 @@ void Translator::add_start(Table& table, const Child& child, const Origin& at) {
   } else {
     table.document.add("start", "false", at);
   }
+}
+
+void Translator::add_after(Table& table, const Child& child, const Origin& at) {
+  // One that is started comes again in any case.
+  if (child.start_action.start) return;
+  const auto add = [&](std::string_view key, const Actions& actions) {
+    if (actions.start) {
+      table.document.add_text(key, "start", at);
+    } else if (actions.trap && !child.start_action.trap) {
+      table.document.add_text(key, "trap", at);
+    }
+  };
+  add("after_close", child.close_action);
+  add("after_loss", child.dpd_action);
 }
 
 void Translator::add_exchange(Table& table) {

@@ -53,7 +53,7 @@ void Translator::write_client(const Connection& connection, const Child& child) 
   if (connection.vips.empty()) {
     warn(table.at, "vips", "an address is asked for, as users do here");
   }
-  add_offers(table, &child);
+  add_offers(table, {&child});
   add_start(table, child, at);
   add_exchange(table);
   if (!connection.mobike) table.document.add("mobike", "false", table.at);
@@ -110,7 +110,7 @@ void Translator::write_server(const std::vector<const Connection*>& connections)
            {"users have the address that they are given, and nothing else",
             "write remote_ts = dynamic"});
   }
-  add_offers(table, &child);
+  add_offers(table, {&child});
   add_exchange(table);
   if (!first.mobike) table.document.add("mobike", "false", table.at);
   add_ike_lifetimes(table);

@@ -28,7 +28,9 @@ class Translator {
   void translate_connection(const Connection& connection);
   void check_connection(const Connection& connection, const Origin& at);
   void check_child(const Connection& connection, const Child& child, const Origin& at);
-  void write_tunnel(const Connection& connection, const Child& child);
+  void write_tunnel(const Connection& connection, const std::vector<const Child*>& children);
+  /// What a child has for itself.
+  void write_child(Table& table, const Child& child);
   void write_client(const Connection& connection, const Child& child);
   void write_servers();
   void write_server(const std::vector<const Connection*>& connections);
@@ -42,10 +44,13 @@ class Translator {
   void add_exchange(Table& table);
   void add_ike_lifetimes(Table& table);
   void add_child_lifetimes(Table& table, const Child& child, const Origin& at);
-  void add_offers(Table& table, const Child* child);
+  void add_offers(Table& table, const std::vector<const Child*>& children);
+  void add_child_offers(Table& table, const Child& child, const Origin& at);
   void add_start(Table& table, const Child& child, const Origin& at);
   void add_treatment(Table& table, const Child& child, const Origin& at);
   void add_nets(Table& table, const Child& child, const Origin& at);
+  /// What follows when the peer deletes it, or is lost.
+  void add_after(Table& table, const Child& child, const Origin& at);
 
   // Who proves himself by what.
   void add_proof(Table& table, Kind kind);
@@ -66,6 +71,10 @@ class Translator {
   [[nodiscard]] std::optional<std::string> identity_text(const Who& who, const Origin& at,
                                                          std::string_view key);
   [[nodiscard]] std::optional<base::IpAddress> fixed(const std::vector<Host>& hosts) const;
+  /// As networks, parts of them, and "dynamic"; null and told when that is not to be had.
+  [[nodiscard]] std::optional<std::vector<std::string>> reach_of(
+      const std::vector<Selector>& selectors, const std::optional<base::IpAddress>& dynamic,
+      std::string_view key, const Origin& at);
   /// As networks; null and told when there are protocols or ports in them.
   [[nodiscard]] std::optional<std::vector<std::string>> nets_of(
       const std::vector<Selector>& selectors, const std::optional<base::IpAddress>& dynamic,

@@ -50,11 +50,9 @@ Everything everything_in(const std::filesystem::path& path) {
   return settings ? read_swanctl(settings->root, report) : Everything{};
 }
 
-void expect_selectors(const std::vector<base::Prefix>& nets,
+void expect_selectors(const policy::TrafficSelectors& ours,
                       const std::vector<Selector>& selectors) {
-  policy::TrafficSelectors ours;
   policy::TrafficSelectors theirs;
-  for (const base::Prefix& net : nets) ours.push_back(policy::TrafficSelector::from_prefix(net));
   for (const Selector& selector : selectors) {
     if (selector.is_dynamic) return;
     theirs.push_back(selector.ts);
@@ -62,23 +60,35 @@ void expect_selectors(const std::vector<base::Prefix>& nets,
   EXPECT_TRUE(policy::contains(ours, theirs) && policy::contains(theirs, ours));
 }
 
+void expect_same_child(const config::PeerConfig& peer, const config::ChildConfig& ours,
+                       const Child& child) {
+  if (child.ah.offers.empty()) {
+    EXPECT_EQ(ours.esp, child.esp.offers);
+  }
+  EXPECT_EQ(ours.ah, child.ah.offers);
+  if (peer.kind == config::PeerKind::site) {
+    expect_selectors(ours.local.nets, child.local_ts);
+    expect_selectors(ours.remote.nets, child.remote_ts);
+  }
+  if (child.times.rekey > base::Duration{}) {
+    EXPECT_EQ(ours.lifetime.soft_time, child.times.rekey);
+  }
+  EXPECT_EQ(ours.start == config::Start::at_once, child.start_action.start);
+}
+
 /// What a peer of ours has of the connection it was made of: offers, networks, identities, times.
 void expect_same_meaning(const config::Config& config, const Everything& all) {
   for (const Connection& connection : all.connections) {
     const auto peer = std::ranges::find(config.peers, connection.name, &config::PeerConfig::name);
     if (peer == config.peers.end()) continue;
-    const Child& child = connection.children.front();
     EXPECT_EQ(peer->ike, connection.proposals.offers);
-    if (child.ah.offers.empty()) {
-      EXPECT_EQ(peer->child().esp, child.esp.offers);
+    std::vector<const Child*> tunnels;
+    for (const Child& child : connection.children) {
+      if (child.mode != Mode::pass && child.mode != Mode::drop) tunnels.push_back(&child);
     }
-    EXPECT_EQ(peer->child().ah, child.ah.offers);
-    if (peer->kind == config::PeerKind::site) {
-      expect_selectors(peer->local_nets(), child.local_ts);
-      expect_selectors(peer->remote_nets(), child.remote_ts);
-    }
-    if (child.times.rekey > base::Duration{}) {
-      EXPECT_EQ(peer->child().lifetime.soft_time, child.times.rekey);
+    ASSERT_EQ(peer->children.size(), tunnels.size());
+    for (std::size_t i = 0; i < tunnels.size(); ++i) {
+      expect_same_child(*peer, peer->children[i], *tunnels[i]);
     }
     if (connection.rekey_time > base::Duration{}) {
       EXPECT_EQ(peer->ike_lifetime, connection.rekey_time);
@@ -91,7 +101,6 @@ void expect_same_meaning(const config::Config& config, const Everything& all) {
       EXPECT_EQ(peer->remote_id, connection.remote.front().id.pattern);
     }
     EXPECT_EQ(peer->mobike, connection.mobike);
-    EXPECT_EQ(peer->child().start == config::Start::at_once, child.start_action.start);
   }
 }
 
