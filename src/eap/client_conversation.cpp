@@ -132,7 +132,7 @@ Step ClientConversation::handle_success() {
   outcome.outer_identity =
       settings_.anonymous_identity.empty() ? settings_.identity : settings_.anonymous_identity;
   outcome.msk = std::move(proof->msk);
-  outcome.peer_chain = std::move(proof->peer_chain);
+  outcome.peer = std::move(proof->peer);
   return Success{{}, std::move(outcome)};
 }
 

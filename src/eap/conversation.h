@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "eap/packet.h"
+#include "eap/tls.h"
 
 namespace caponier::eap {
 
@@ -72,8 +73,7 @@ struct Outcome {
   std::string outer_identity;
   /// msk_size bytes, or empty when the method makes none.
   base::SecretBytes msk;
-  /// The peer's certificates in DER, its own first; verified. Empty without.
-  std::vector<ByteVec> peer_chain;
+  CertifiedPeer peer;  ///< by TLS; empty without a certificate
   Authorization authorization;
 };
 

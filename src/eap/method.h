@@ -19,7 +19,7 @@ struct Proof {
   base::SecretBytes msk;
   Type inner_method = Type::none;
   bool is_mutual = false;
-  std::vector<ByteVec> peer_chain;
+  CertifiedPeer peer;
 };
 
 /// The next request or response, without the EAP header and the Type.

@@ -114,7 +114,7 @@ class PeapServer final : public ServerMethod {
     }
     proof_.msk = tls_msk(handshake_.session(), Type::peap);
     if (proof_.msk.empty()) return Failed{FailureReason::no_key, "TLS gives no key"};
-    proof_.peer_chain = handshake_.session().peer_chain();
+    proof_.peer = handshake_.session().peer();
     return Proven{std::move(proof_)};
   }
 
@@ -160,7 +160,7 @@ class PeapClient final : public ClientMethod {
   std::optional<Proof> take_proof() override {
     if (!is_confirmed_) return std::nullopt;
     return Proof{context_.settings.identity, tls_msk(handshake_.session(), Type::peap),
-                 inner_.type(), true, handshake_.session().peer_chain()};
+                 inner_.type(), true, handshake_.session().peer()};
   }
 
   std::optional<Failed> foretold() const override { return inner_.foretold(); }

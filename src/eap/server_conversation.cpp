@@ -105,7 +105,7 @@ Step ServerConversation::succeed(Proof proof) {
   outcome.identity = std::move(proof.identity);
   outcome.outer_identity = identity_;
   outcome.msk = std::move(proof.msk);
-  outcome.peer_chain = std::move(proof.peer_chain);
+  outcome.peer = std::move(proof.peer);
   return Success{encode({Code::success, identifier_, Type::none, {}}).value_or(ByteVec{}),
                  std::move(outcome)};
 }

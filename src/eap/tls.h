@@ -20,6 +20,16 @@ using base::ByteVec;
 
 enum class TlsRole : std::uint8_t { client, server };
 enum class TlsVersion : std::uint8_t { tls12, tls13 };
+/// The other end, as its certificate shows it.
+struct CertifiedPeer {
+  /// DER, the peer's own first.
+  std::vector<ByteVec> chain;
+  /// What it proves, the most telling first: a user's e-mail or UPN, a server's DNS name.
+  std::vector<std::string> names;
+  std::vector<std::string> units;     ///< OU of its subject
+  std::vector<std::string> policies;  ///< dotted OIDs that hold for the whole path (RFC 5280)
+};
+
 enum class TlsState : std::uint8_t { handshaking, established, failed };
 
 class TlsSession {
@@ -42,10 +52,8 @@ class TlsSession {
   [[nodiscard]] virtual base::SecretBytes export_key(std::string_view label,
                                                      std::optional<Bytes> context,
                                                      std::size_t size) const = 0;
-  /// DER, the peer's own first; empty unless verified.
-  [[nodiscard]] virtual const std::vector<ByteVec>& peer_chain() const = 0;
-  /// What CertificateVerifier proved; empty when the peer has shown no certificate.
-  [[nodiscard]] virtual const std::vector<std::string>& peer_names() const = 0;
+  /// As CertificateVerifier proved it; empty when the peer has shown no certificate.
+  [[nodiscard]] virtual const CertifiedPeer& peer() const = 0;
   /// Why it failed: our own view, or the alert the peer sent.
   [[nodiscard]] virtual std::string failure() const = 0;
 };
@@ -54,10 +62,10 @@ class TlsSession {
 class CertificateVerifier {
  public:
   virtual ~CertificateVerifier() = default;
-  /// `chain`: DER as the peer sent it, its own first, never empty. The names that it proves, the
-  /// most telling first (a user's e-mail or UPN, a server's DNS name), or a sentence why it proves
-  /// nothing. For a server's chain the implementation also decides whether it is the right server.
-  [[nodiscard]] virtual std::expected<std::vector<std::string>, std::string> verify(
+  /// `chain`: DER as the peer sent it, its own first, never empty. What it proves (the chain in it
+  /// is the caller's to fill in), or a sentence why it proves nothing. For a server's chain the
+  /// implementation also decides whether it is the right server.
+  [[nodiscard]] virtual std::expected<CertifiedPeer, std::string> verify(
       std::span<const ByteVec> chain, TlsRole peer) const = 0;
 };
 

@@ -51,11 +51,11 @@ class TlsServer final : public ServerMethod {
  private:
   ServerStep conclude() {
     TlsSession& session = handshake_.session();
-    auto identity = identity_of_client(context_.claimed_identity, session.peer_names());
+    auto identity = identity_of_client(context_.claimed_identity, session.peer().names);
     if (!identity) return std::move(identity.error());
     base::SecretBytes msk = tls_msk(session, Type::tls);
     if (msk.empty()) return Failed{FailureReason::no_key, "TLS gives no key"};
-    return Proven{{std::move(*identity), std::move(msk), Type::none, true, session.peer_chain()}};
+    return Proven{{std::move(*identity), std::move(msk), Type::none, true, session.peer()}};
   }
 
   ServerContext context_;
@@ -92,7 +92,7 @@ class TlsClient final : public ClientMethod {
     if (!is_believed_) return std::nullopt;
     TlsSession& session = handshake_.session();
     return Proof{context_.settings.identity, tls_msk(session, Type::tls), Type::none, true,
-                 session.peer_chain()};
+                 session.peer()};
   }
 
  private:

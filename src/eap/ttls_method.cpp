@@ -190,7 +190,7 @@ class TtlsServer final : public ServerMethod {
   ServerStep prove(Proof proof) {
     proof.msk = tls_msk(handshake_.session(), Type::ttls);
     if (proof.msk.empty()) return Failed{FailureReason::no_key, "TLS gives no key"};
-    proof.peer_chain = handshake_.session().peer_chain();
+    proof.peer = handshake_.session().peer();
     return Proven{std::move(proof)};
   }
 
@@ -237,7 +237,7 @@ class TtlsClient final : public ClientMethod {
       return std::nullopt;
     }
     return Proof{context_.settings.identity, tls_msk(handshake_.session(), Type::ttls),
-                 inner_method, true, handshake_.session().peer_chain()};
+                 inner_method, true, handshake_.session().peer()};
   }
 
   std::optional<Failed> foretold() const override {

@@ -4,7 +4,7 @@
 
 namespace caponier::gateway {
 
-std::expected<std::vector<std::string>, std::string> ChainVerifier::verify(
+std::expected<eap::CertifiedPeer, std::string> ChainVerifier::verify(
     std::span<const eap::ByteVec> chain, eap::TlsRole peer) const {
   if (!settings_.store) return std::unexpected{std::string{"no authority is configured"}};
   const auto leaf = pki_->load_certificates({"the certificate", chain.front()});
@@ -39,12 +39,13 @@ std::expected<std::vector<std::string>, std::string> ChainVerifier::verify(
     return std::unexpected{
         is_fetching ? refused->text + "; it is being fetched for the next attempt" : refused->text};
   }
-  if (!std::holds_alternative<pki::Trusted>(verdict)) {
+  const auto* const trusted = std::get_if<pki::Trusted>(&verdict);
+  if (trusted == nullptr) {
     return std::unexpected{std::string{"whether it is revoked cannot be found out"}};
   }
-  std::vector<std::string> proven;
-  for (const policy::Identity& name : names) proven.push_back(name.to_string());
-  if (proven.empty()) proven.push_back(leaf->front().subject_text);
+  eap::CertifiedPeer proven{{}, {}, trusted->leaf.units, trusted->policies};
+  for (const policy::Identity& name : names) proven.names.push_back(name.to_string());
+  if (proven.names.empty()) proven.names.push_back(leaf->front().subject_text);
   return proven;
 }
 

@@ -29,7 +29,7 @@ class ChainVerifier final : public eap::CertificateVerifier {
   ChainVerifier(Settings settings, const pki::PkiProvider& pki)
       : settings_(std::move(settings)), pki_(&pki) {}
 
-  [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify(
+  [[nodiscard]] std::expected<eap::CertifiedPeer, std::string> verify(
       std::span<const eap::ByteVec> chain, eap::TlsRole peer) const override;
 
  private:

@@ -294,7 +294,8 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
         reply.identity = success.outcome.identity.empty() ? success.outcome.outer_identity
                                                           : success.outcome.identity;
         reply.grant = grant_of(success.outcome.authorization);
-        note_certificate(success.outcome.peer_chain, reply.grant);
+        reply.grant.units = std::move(success.outcome.peer.units);
+        reply.grant.certificate_policies = std::move(success.outcome.peer.policies);
         return true;
       },
       [&](eap::Failure& failure) {
@@ -306,13 +307,6 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
       },
   };
   if (std::visit(fill, step)) replies_.push_back(std::move(reply));
-}
-
-void EapDesk::note_certificate(const std::vector<eap::ByteVec>& chain,
-                               policy::UserGrant& grant) const {
-  if (ports_.pki == nullptr || chain.empty()) return;
-  auto leaf = ports_.pki->load_certificates({"the certificate", chain.front()});
-  if (leaf && !leaf->empty()) grant.units = std::move(leaf->front().units);
 }
 
 std::optional<EapReply> EapDesk::poll_reply() {

@@ -103,8 +103,6 @@ class EapDesk {
                                        base::Instant now);
   [[nodiscard]] eap::Step continue_client(Conversation& conversation,
                                           const ike::EapRequest& request, base::Instant now);
-  /// What the authority says of the user.
-  void note_certificate(const std::vector<eap::ByteVec>& chain, policy::UserGrant& grant) const;
   void answer(ike::IkeSaId sa, const Conversation& conversation, eap::Step step);
   void note_outcome(const Conversation& conversation, const eap::Step& step);
   void drain_radius(base::Instant now);

@@ -54,8 +54,7 @@ class NullTlsSession final : public eap::TlsSession {
     }
     return key;
   }
-  const std::vector<base::ByteVec>& peer_chain() const override { return chain_; }
-  const std::vector<std::string>& peer_names() const override { return names_; }
+  const eap::CertifiedPeer& peer() const override { return peer_; }
   std::string failure() const override { return "the other end said !"; }
 
  private:
@@ -65,8 +64,7 @@ class NullTlsSession final : public eap::TlsSession {
   unsigned flights_ = 0;
   base::ByteVec received_;
   base::ByteVec output_;
-  std::vector<base::ByteVec> chain_;
-  std::vector<std::string> names_ = {"alice"};
+  eap::CertifiedPeer peer_{{}, {"alice"}, {}, {}};
 };
 
 class NullTlsContext final : public eap::TlsContext {

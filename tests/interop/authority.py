@@ -73,11 +73,15 @@ class Authority:
     def pem(self):
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, who, kind="p256", server=False, days=(-1, 30), unit=None, crl=None, ocsp=None):
+    def issue(self, who, kind="p256", server=False, days=(-1, 30), unit=None, crl=None, ocsp=None,
+              policy=None):
         """(certificate, key), both PEM. `crl`, `ocsp`: URLs where its status is to be had."""
         key = KINDS[kind]()
         usage = Usage.SERVER_AUTH if server else Usage.CLIENT_AUTH
+        policies = [] if policy is None else [(x509.CertificatePolicies(
+            [x509.PolicyInformation(x509.ObjectIdentifier(policy), None)]), False)]
         certificate = self._sign(name(who, unit), key.public_key(), [
+            *policies,
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.SubjectAlternativeName([alternative(who)]), False),
             (x509.ExtendedKeyUsage([usage]), False), *status_extensions(crl, ocsp)], days)

@@ -40,9 +40,9 @@ class Alice final : public eap::Passwords, public eap::CertificateVerifier {
     if (user != "alice") return std::nullopt;
     return eap::Cleartext{base::SecretBytes{base::as_bytes("correct horse")}};
   }
-  [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify(
+  [[nodiscard]] std::expected<eap::CertifiedPeer, std::string> verify(
       std::span<const base::ByteVec> chain, eap::TlsRole /*peer*/) const override {
-    if (chain.front() == certificate_) return std::vector<std::string>{"alice"};
+    if (chain.front() == certificate_) return eap::CertifiedPeer{{}, {"alice"}, {}, {}};
     return std::unexpected{std::string{"a certificate that is not alice's"}};
   }
 

@@ -39,10 +39,10 @@ base::ByteVec read_file(const char* path) {
 class ThisCertificate final : public eap::CertificateVerifier {
  public:
   explicit ThisCertificate(base::ByteVec der) : der_(std::move(der)) {}
-  std::expected<std::vector<std::string>, std::string> verify(
-      std::span<const base::ByteVec> chain, eap::TlsRole /*peer*/) const override {
+  std::expected<eap::CertifiedPeer, std::string> verify(std::span<const base::ByteVec> chain,
+                                                        eap::TlsRole /*peer*/) const override {
     if (chain.front() != der_) return std::unexpected{std::string{"another certificate"}};
-    return std::vector<std::string>{"server"};
+    return eap::CertifiedPeer{{}, {"server"}, {}, {}};
   }
 
  private:

@@ -594,6 +594,19 @@ def groups(users, options):
     wait_until(lambda: "no group has this user" in users.ours.log, 15, "the server to refuse")
 
 
+def group_by_policy(users, options):
+    """EAP-TLS: the policy of the certificate chooses the group."""
+    policy = "1.3.6.1.4.1.32473.1"
+    users.server('others = "refuse"\n', passwords=False)
+    with users.ours.config.open("a") as config:
+        config.write(f'[group.staff]\npolicies = ["{policy}"]\npool = ["10.9.1.0/24"]\n')
+    users.ours.cli("reload")
+    users.user(EAP_TLS, users.authority.issue("alice@example.org", policy=policy))
+    users.theirs.wait_up("work")
+    check("10.9.1.1" in users.net.gw_a.run("ip", "-br", "addr").stdout, "the pool", users.ours)
+    check(users.ours.status("users")["users"][0]["group"] == "staff", "the group", users.ours)
+
+
 # -- RFC 4739: the machine by its certificate, then the user by EAP
 
 SERVER_ROUNDS = ('eap = ["mschapv2"]\n[[server.remote_rounds]]\nauth = "pubkey"\n'
@@ -688,7 +701,7 @@ def strongswan_server_rounds(users, options):
     check(ping(users.net.gw_a, "10.2.0.10")[0] == 3, f"no traffic\n{swan.log}", users.theirs)
 
 
-CASES = [rounds, rounds_missing, strongswan_rounds, strongswan_server_rounds, renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
+CASES = [group_by_policy, rounds, rounds_missing, strongswan_rounds, strongswan_server_rounds, renewed_files, broken_files, appearing_crl, certificate, password, wrong_password, expired, revoked, wrong_server, raw_keys,
          strongswan_certificate, strongswan_mschapv2, strongswan_server_certificate,
          strongswan_server_mschapv2, radius, radius_accounting, radius_stop_at_shutdown,
          radius_dynamic, groups, lease_after_restart, eap_tls, eap_tls_expired, strongswan_eap_tls, strongswan_ttls, wrong_passwords,

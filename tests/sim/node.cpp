@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "ipsec/ip_headers.h"
+#include "sim/clear_tls.h"
 #include "sim/world.h"
 #include "wire/ike.h"
 #include "wire/ip.h"
@@ -68,8 +69,8 @@ std::shared_ptr<const config::Config> Node::make_config() const {
   for (const auto& [name, password] : users) {
     config->users[name] = std::make_shared<const base::SecretBytes>(base::as_bytes(password));
   }
-  config->radius = radius;
   config->groups = groups;
+  config->radius = radius;
   config->store = std::make_shared<gateway::test::FakeStore>();
   std::sort(config->peers.begin(), config->peers.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -82,8 +83,8 @@ void Node::start() {
   // A new process must not repeat the randomness of the one before it.
   rng_ = std::make_unique<base::SeededRng>(world_->rng_.public_u64());
   options.workers.assign(workers, {rng_.get(), &no_lock_});
-  desk_ = std::make_unique<gateway::EapDesk>(
-      gateway::EapDesk::Ports{.crypto = world_->legacy_, .rng = *rng_});
+  desk_ = std::make_unique<gateway::EapDesk>(gateway::EapDesk::Ports{
+      .crypto = world_->legacy_, .rng = *rng_, .pki = &world_->pki_, .make_tls = make_clear_tls});
   proofs_ = std::make_unique<gateway::ProofDesk>(&world_->pki_);
   accounting_ = std::make_unique<gateway::AccountingDesk>(world_->legacy_, *rng_, unix_origin);
   gateway_ = std::make_unique<gateway::Gateway>(options, world_->provider_, *rng_, world_->now_);

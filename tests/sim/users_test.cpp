@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/sim_test.h"
+#include "unit/gateway/fake_pki.h"
 
 namespace caponier::sim {
 namespace {
@@ -129,6 +130,36 @@ TEST(Users, a_wrong_password_is_refused_and_both_sides_say_so) {
   EXPECT_GE(count(office.alice, base::EventKind::ike_auth_failed, "EAP with vpn.example failed"),
             1u);
   office.alice.take_down();
+}
+
+TEST(Users, a_certificate_inside_of_eap_chooses_a_group_by_its_policies) {
+  const auto given = [](const std::string& says) {
+    Office office;
+    const auto certify = [](config::PeerConfig& peer, const std::string& name,
+                            const std::string& more) {
+      peer.proof.credential =
+          std::make_shared<const pki::Credential>(gateway::test::fake_credential(name, more));
+      peer.proof.private_key = std::make_shared<const base::SecretBytes>(base::as_bytes("a key"));
+      peer.proof.authorities = {"ca.pem"};
+    };
+    config::PeerConfig& server = office.server.peers.front();
+    certify(server, "vpn.example", "");
+    server.server->certificates = true;
+    server.server->eap = {config::EapMethod::tls};
+    config::GroupConfig staff;
+    staff.name = "staff";
+    staff.policies = {"1.3.6.1.4.1.32473.1"};
+    staff.pools = {base::Prefix::parse("10.201.0.0/24").value()};
+    server.server->all_pools.push_back(staff.pools.front());
+    office.server.groups = {staff};
+    certify(office.alice.peers.front(), "alice", says);
+    office.alice.peers.front().proof.password.reset();
+    office.open();
+    office.w.run_until_idle();
+    return office.alice.given() ? office.alice.given()->to_string() : "none";
+  };
+  EXPECT_EQ(given("policy=1.3.6.1.4.1.32473.1"), "10.201.0.1");
+  EXPECT_EQ(given("policy=1.3.6.1.4.1.32473.2"), "10.200.0.1");
 }
 
 TEST(Users, an_unknown_user_goes_the_way_of_a_wrong_password) {

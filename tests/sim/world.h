@@ -102,9 +102,9 @@ class Node {
   /// Edit, then reload().
   std::vector<config::PeerConfig> peers;
   /// Of our own server, with their passwords.
+  std::vector<config::GroupConfig> groups;
   std::map<std::string, std::string> users;
   std::optional<config::RadiusConfig> radius;  ///< instead of them
-  std::vector<config::GroupConfig> groups;
   bool allow_key_export = false;
   bool audit = true;
   config::Unmatched unmatched = config::Unmatched::pass;

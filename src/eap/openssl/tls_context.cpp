@@ -141,8 +141,7 @@ class OpensslSession final : public TlsSession {
     return ok == 1 ? std::move(key) : base::SecretBytes{};
   }
 
-  const std::vector<ByteVec>& peer_chain() const override { return chain_; }
-  const std::vector<std::string>& peer_names() const override { return names_; }
+  const CertifiedPeer& peer() const override { return peer_; }
   std::string failure() const override { return failure_; }
 
   /// 1: the peer's chain is good; else the alert is chosen.
@@ -157,14 +156,14 @@ class OpensslSession final : public TlsSession {
       failure_ = "the peer's certificates are none, or too many";
     } else {
       const TlsRole peer = role_ == TlsRole::client ? TlsRole::server : TlsRole::client;
-      auto names = verifier_->verify(chain, peer);
-      if (names) {
-        names_ = std::move(*names);
-        chain_ = std::move(chain);
+      auto proven = verifier_->verify(chain, peer);
+      if (proven) {
+        peer_ = std::move(*proven);
+        peer_.chain = std::move(chain);
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
       }
-      failure_ = std::move(names.error());
+      failure_ = std::move(proven.error());
     }
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;
@@ -203,8 +202,7 @@ class OpensslSession final : public TlsSession {
   TlsState fail(std::string why) {
     if (failure_.empty()) failure_ = std::move(why);
     state_ = TlsState::failed;
-    chain_.clear();
-    names_.clear();
+    peer_ = {};
     return state_;
   }
 
@@ -213,8 +211,7 @@ class OpensslSession final : public TlsSession {
   const CertificateVerifier* verifier_;
   TlsState state_ = TlsState::handshaking;
   base::SecretBytes received_;
-  std::vector<ByteVec> chain_;
-  std::vector<std::string> names_;
+  CertifiedPeer peer_;
   std::string failure_;
 };
 

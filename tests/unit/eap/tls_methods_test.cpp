@@ -66,9 +66,19 @@ TEST_P(EapTlsMethods, both_succeed_with_the_same_msk) {
   EXPECT_EQ(ours.identity, "alice");
   EXPECT_EQ(ours.inner_method, GetParam().inner_method);
   EXPECT_TRUE(ours.is_mutual && theirs.is_mutual);
-  ASSERT_EQ(theirs.peer_chain.size(), 1U);
-  EXPECT_EQ(theirs.peer_chain[0], pair.server_identity.certificate);
-  EXPECT_EQ(ours.peer_chain.empty(), GetParam().method != Type::tls);
+  ASSERT_EQ(theirs.peer.chain.size(), 1U);
+  EXPECT_EQ(theirs.peer.chain[0], pair.server_identity.certificate);
+  EXPECT_EQ(ours.peer.chain.empty(), GetParam().method != Type::tls);
+}
+
+TEST(EapTls, what_the_authority_says_of_the_user_reaches_the_server) {
+  TlsPair pair{Type::tls, TlsVersion::tls13};
+  pair.verifier.certify(pair.client_identity, "Sales", "1.3.6.1.4.1.32473.1");
+  const Talk said = talk(pair);
+  ASSERT_TRUE(said.both_succeeded());
+  EXPECT_EQ(said.server_success->outcome.peer.units, std::vector<std::string>{"Sales"});
+  EXPECT_EQ(said.server_success->outcome.peer.policies,
+            std::vector<std::string>{"1.3.6.1.4.1.32473.1"});
 }
 
 TEST_P(EapTlsMethods, the_smallest_fragments_do_as_well) {

@@ -62,8 +62,8 @@ base::SecretBytes pem_of(const TestIdentity& identity, bool is_encrypted) {
   return pem;
 }
 
-std::expected<std::vector<std::string>, std::string> TestVerifier::verify(
-    std::span<const ByteVec> chain, TlsRole /*peer*/) const {
+std::expected<CertifiedPeer, std::string> TestVerifier::verify(std::span<const ByteVec> chain,
+                                                               TlsRole /*peer*/) const {
   const auto at = trusted_.find(chain.front());
   if (at == trusted_.end()) return std::unexpected{std::string{"nobody knows this certificate"}};
   return at->second;

@@ -24,13 +24,17 @@ struct TestIdentity {
 class TestVerifier final : public CertificateVerifier {
  public:
   void trust(const TestIdentity& identity, std::vector<std::string> names) {
-    trusted_[identity.certificate] = std::move(names);
+    trusted_[identity.certificate].names = std::move(names);
   }
-  [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify(
-      std::span<const ByteVec> chain, TlsRole peer) const override;
+  void certify(const TestIdentity& identity, std::string unit, std::string policy) {
+    trusted_[identity.certificate].units = {std::move(unit)};
+    trusted_[identity.certificate].policies = {std::move(policy)};
+  }
+  [[nodiscard]] std::expected<CertifiedPeer, std::string> verify(std::span<const ByteVec> chain,
+                                                                 TlsRole peer) const override;
 
  private:
-  std::map<ByteVec, std::vector<std::string>> trusted_;
+  std::map<ByteVec, CertifiedPeer> trusted_;
 };
 
 [[nodiscard]] std::unique_ptr<TlsContext> make_context(TlsRole role, const TestIdentity* identity,

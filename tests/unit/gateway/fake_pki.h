@@ -1,7 +1,7 @@
 #pragma once
 // The in-memory twin of pki/openssl, without any cryptography: a certificate is the text
-// "NAME URL ...", a CRL or OCSP answer is "good" or "revoked", a signature is the name and a
-// checksum of what was signed. Everything is the same in every run.
+// "NAME URL ... ou=UNIT policy=OID", a CRL or OCSP answer is "good" or "revoked", a signature is
+// the name and a checksum of what was signed. Everything is the same in every run.
 
 #include <algorithm>
 #include <map>
@@ -65,6 +65,7 @@ inline pki::Credential fake_credential(const std::string& name, const std::strin
   leaf.der = base::to_vec(base::as_bytes(name + " " + urls));
   leaf.der_hash = fake_hash(leaf.der);
   leaf.key = fake_key(name);
+  leaf.subject_text = name;
   credential.chain.push_back(std::move(leaf));
   return credential;
 }
@@ -86,7 +87,13 @@ class FakeStore final : public pki::CertificateStore {
     bool is_good = std::ranges::any_of(request.certs, [](const wire::CertPayload& one) {
       return one.encoding == 14 && base::as_text(one.data).starts_with("good");
     });
+    pki::Trusted trusted;
+    bool has_urls = false;
     for (std::size_t i = 1; i < words.size(); ++i) {
+      if (words[i].starts_with("ou=")) trusted.leaf.units.push_back(words[i].substr(3));
+      if (words[i].starts_with("policy=")) trusted.policies.push_back(words[i].substr(7));
+      if (words[i].find('=') != std::string::npos) continue;
+      has_urls = true;
       const auto known = known_.find(words[i]);
       if (known != known_.end() && known->second == "revoked") {
         return pki::Refused{pki::Refusal::revoked, "it has been revoked"};
@@ -95,14 +102,12 @@ class FakeStore final : public pki::CertificateStore {
       if (known == known_.end()) needs.fetches.push_back(fetch_of(words[i]));
     }
     if (!is_good && request.may_fetch && !needs.fetches.empty()) return needs;
-    const bool must_be_known =
-        request.revocation == pki::Revocation::strict ||
-        (request.revocation == pki::Revocation::if_present && words.size() > 1);
+    const bool must_be_known = request.revocation == pki::Revocation::strict ||
+                               (request.revocation == pki::Revocation::if_present && has_urls);
     if (!is_good && must_be_known) {
       return pki::Refused{pki::Refusal::revocation_unknown,
                           "it is not known whether it is revoked"};
     }
-    pki::Trusted trusted;
     trusted.leaf.key = fake_key(words.front());
     return trusted;
   }
