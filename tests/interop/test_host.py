@@ -58,7 +58,7 @@ def family_of(address):
 def open_socket(host, family, kind, bind=None):
     opened = in_namespace(host.netns, lambda: socket.socket(family, kind))
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.settimeout(3)
+    opened.settimeout(15)
     if bind:
         opened.bind(bind)
     return opened
@@ -76,7 +76,7 @@ def tcp_crosses(sender, receiver, address, port, bind=None, size=200_000):
         except OSError:
             return False
         with served:
-            served.settimeout(5)
+            served.settimeout(15)
             for out, into in ((client, served), (served, client)):
                 sent = got = 0
                 out.setblocking(False)
@@ -418,7 +418,7 @@ def several_guests(lab, options):
     for guest in guests:
         guest.start()
         guest.wait_up("peer")
-    wait_until(lambda: len(b.status("peer")["children"]) == 2, 5, "both")
+    wait_until(lambda: len(b.status("peer")["children"]) == 2, 20, "both")
     with Wire(lab, net.net, net.net_side_b) as middle:
         for host, address in ((net.gw_a, net.OUTER_A), (third, "192.0.2.9")):
             expect(ping(host, net.OUTER_B, 2)[0] == 2, f"from {address}\n{b.log}")

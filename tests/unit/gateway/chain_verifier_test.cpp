@@ -13,9 +13,9 @@ std::expected<eap::CertifiedPeer, std::string> judge(const std::string& certific
   ChainVerifier::Settings settings;
   settings.store = std::make_shared<FakeStore>();
   settings.authorities = {"ca.pem"};
+  settings.revocation = pki::Revocation::relaxed;
   settings.now = [] { return pki::UnixTime{1}; };
   const ChainVerifier verifier{std::move(settings), pki};
-  settings.revocation = pki::Revocation::relaxed;
   const std::vector<eap::ByteVec> chain{base::to_vec(base::as_bytes(certificate))};
   return verifier.verify(chain, eap::TlsRole::client);
 }
