@@ -51,7 +51,7 @@ struct FileError {
 struct HeldKeys {
   struct Peer {
     base::ByteVec psk_fingerprint{};                      ///< empty: it has no pre-shared key
-    std::shared_ptr<const pki::Credential> credential{};  ///< whose signer does not sign here
+    std::shared_ptr<const pki::Credential> credential{};  ///< whose signer asks that process
   };
   std::map<std::string, Peer> peers;
   [[nodiscard]] Peer find(const std::string& name) const;
@@ -78,8 +78,7 @@ class Source {
     return std::unexpected{FileError{"there is no pki folder here", ""}};
   }
   [[nodiscard]] virtual bool has_pki(const std::string& /*name*/) const { return false; }
-  /// Null: pre-shared and private keys are read here. Else they are not, but for the keys of the
-  /// TLS methods of EAP.
+  /// Null: pre-shared and private keys are read here. Else they are not.
   [[nodiscard]] virtual const HeldKeys* held_keys() const { return nullptr; }
   /// Whether pre-shared keys may be as weak as they are: what another product has used for years is
   /// not refused here. Whoever says so warns.
@@ -170,7 +169,6 @@ struct SharedKey {
 /// What proves who we are and who the peer is, besides a pre-shared key.
 struct ProofConfig {
   std::shared_ptr<const pki::Credential> credential;  ///< ours
-  SharedSecret private_key;  ///< of it, as it was read, where EAP may need it for TLS
   /// Files of Config::store: the peer's certificate must lead to one of them.
   std::vector<std::string> authorities;
   std::vector<pki::KeyHash> authority_keys;  ///< of them, for CERTREQ

@@ -80,16 +80,13 @@ void read_exchange(Section& section, const Node& table, PeerConfig& peer);
 /// Certificates, keys and passwords, after the identities.
 void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& secrets,
                 PkiFiles& files);
-/// Our private key, and the certificate beside it.
-struct OwnKey {
-  std::shared_ptr<const pki::Credential> credential;
-  SharedSecret private_key;  ///< itself, for TLS
-};
-/// Empty when the section has none, or when it cannot be read; the latter has been noted. `held`:
-/// its name where another process has it.
-[[nodiscard]] OwnKey read_own_key(Section& section, const std::string& peer,
-                                  const std::string& held, bool is_for_tls, Secrets& secrets,
-                                  PkiFiles& files, const std::string& basename = {});
+/// Our private key, and the certificate beside it. Null when the section has none, or when it
+/// cannot be read; the latter has been noted. `held`: its name where another process has it.
+[[nodiscard]] std::shared_ptr<const pki::Credential> read_own_key(Section& section,
+                                                                  const std::string& peer,
+                                                                  const std::string& held,
+                                                                  Secrets& secrets, PkiFiles& files,
+                                                                  const std::string& basename = {});
 [[nodiscard]] Parsed<std::string> parse_file_name(std::string_view text);
 [[nodiscard]] Parsed<std::string> parse_user(std::string_view text);
 [[nodiscard]] Parsed<pki::PublicKey> parse_peer_key(std::string_view text, const PkiFiles& files);

@@ -155,23 +155,10 @@ std::shared_ptr<const pki::Credential> load_credential(Section& section, const s
                  : refuse(key, "key", fault_of(credential.error()));
 }
 
-/// TLS is spoken by who speaks with the peer, and OpenSSL's wants the key itself.
-bool needs_tls_key(const PeerConfig& peer) {
-  if (!peer.server) return peer.exchange.auth == Auth::eap;
-  const ServerConfig& server = *peer.server;
-  if (!server.radius_servers.empty()) return false;
-  if (server.eap.empty()) return server.certificates;
-  return std::ranges::any_of(server.eap,
-                             [](EapMethod method) { return method != EapMethod::mschapv2; });
-}
-
 void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFiles& files,
                      const std::string& basename) {
   PeerConfig& peer = draft.peer;
-  OwnKey own =
-      read_own_key(section, peer.name, peer.name, needs_tls_key(peer), secrets, files, basename);
-  peer.proof.credential = std::move(own.credential);
-  peer.proof.private_key = std::move(own.private_key);
+  peer.proof.credential = read_own_key(section, peer.name, peer.name, secrets, files, basename);
   if (section.has("cert_url") && !section.has("key") && basename.empty()) {
     section.note(section.place_of("cert_url"), "cert_url",
                  {"there is no certificate of ours here", "add key and cert, or remove cert_url"});
@@ -225,12 +212,6 @@ void check_proof(Section& section, const Node& table, const PeerConfig& peer) {
       peer.kind != PeerKind::server) {
     miss("whom to trust", "add ca = [\"FILE\"] with the peer's authority, or its peer_key");
   }
-  if (is_alone && peer.exchange.auth == Auth::eap && peer.proof.credential &&
-      !peer.proof.private_key) {
-    section.note(section.place_of("key"), "key",
-                 {"EAP-TLS needs a key in a file; this one never leaves its token",
-                  "name a file, or authenticate without EAP: take user away"});
-  }
   const bool has_user = section.has("user") && (section.has("password") || section.has("key"));
   if (is_alone && peer.exchange.auth == Auth::eap && !has_user) {
     miss("the user", "add user = \"NAME\", and password = \"@NAME\", or cert and key for EAP-TLS");
@@ -266,10 +247,9 @@ Parsed<pki::PublicKey> parse_peer_key(std::string_view text, const PkiFiles& fil
       Fault{read.error(), "`caponier key show` on the other side prints its key"}};
 }
 
-OwnKey read_own_key(Section& section, const std::string& peer, const std::string& held,
-                    bool is_for_tls, Secrets& secrets, PkiFiles& files,
-                    const std::string& basename) {
-  OwnKey own;
+std::shared_ptr<const pki::Credential> read_own_key(Section& section, const std::string& peer,
+                                                    const std::string& held, Secrets& secrets,
+                                                    PkiFiles& files, const std::string& basename) {
   const auto cert = choose(section, "cert", basename.empty() ? "" : basename + ".pem");
   const auto key = choose(section, "key", basename.empty() ? "" : basename + ".key");
   if (!key) {
@@ -277,27 +257,21 @@ OwnKey read_own_key(Section& section, const std::string& peer, const std::string
       section.note(cert->where, "cert",
                    {"its private key is missing", "add key = \"FILE\" to this section"});
     }
-    return own;
+    return nullptr;
   }
   if (files.provider() == nullptr) {
     section.note(key->where, "key", {std::string{here_are_none}, ""});
-    return own;
+    return nullptr;
   }
-  if (const HeldKeys* const keys = files.held()) {
-    own.credential = keys->find(held).credential;
-    // Somebody else reads them; whoever watches files is to know of them.
-    for (const std::optional<Chosen>& file : {key, cert}) {
-      if (file && !pki::is_token_uri(file->name)) (void)files.has(file->name);
-    }
-    if (!own.credential) section.note(key->where, "key", changed_meanwhile());
-  } else {
-    own.credential = load_credential(section, peer, *key, cert, secrets, files);
+  const HeldKeys* const keys = files.held();
+  if (keys == nullptr) return load_credential(section, peer, *key, cert, secrets, files);
+  // Somebody else reads them; whoever watches files is to know of them.
+  for (const std::optional<Chosen>& file : {key, cert}) {
+    if (file && !pki::is_token_uri(file->name)) (void)files.has(file->name);
   }
-  if (!own.credential || !is_for_tls || pki::is_token_uri(key->name)) return own;
-  auto key_file = files.read(key->name, true);
-  if (key_file) own.private_key = *std::move(key_file);
-  if (!key_file) section.note(key->where, "key", key_file.error());
-  return own;
+  auto credential = keys->find(held).credential;
+  if (!credential) section.note(key->where, "key", changed_meanwhile());
+  return credential;
 }
 
 Parsed<SharedSecret> PkiFiles::read(const std::string& name, bool is_private) {
@@ -355,7 +329,11 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
       section.note(password->where, "password", found.error());
     }
   }
-  if (!peer.remote.empty()) peer.proof.eap_server = policy::Identity::parse(peer.remote);
+  if (peer.remote_id && peer.remote_id->only() != nullptr) {
+    peer.proof.eap_server = *peer.remote_id->only();
+  } else if (!peer.remote.empty()) {
+    peer.proof.eap_server = policy::Identity::parse(peer.remote);
+  }
   if (auto server = section.text("eap_server", parse_identity)) {
     peer.proof.eap_server = std::move(server->value);
   }

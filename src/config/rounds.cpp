@@ -108,10 +108,7 @@ LocalRound Reader::read_local(const Node& table, std::size_t index) const {
   if (auto id = section.text("id", parse_identity)) round.id = std::move(id->value);
   const std::string held = held_name(peer, true, index);
   read_psk(section, held, round.psk, round.psk_fingerprint);
-  const bool is_eap = round.auth == Auth::eap;
-  OwnKey own = read_own_key(section, peer.name, held, is_eap, secrets, files);
-  round.credential = std::move(own.credential);
-  round.private_key = std::move(own.private_key);
+  round.credential = read_own_key(section, peer.name, held, secrets, files);
   if (auto user = section.text("user", parse_user)) round.user = std::move(user->value);
   const auto password = section.text(
       "password", [&](std::string_view text) { return parse_secret_reference(text, peer.name); });
@@ -128,7 +125,7 @@ LocalRound Reader::read_local(const Node& table, std::size_t index) const {
     miss(section, "our key",
          "add key = \"FILE\", and cert = \"FILE\" unless it is a raw public key");
   }
-  if (is_eap && !(has("user") && (has("password") || section.has("key")))) {
+  if (round.auth == Auth::eap && !(has("user") && (has("password") || section.has("key")))) {
     miss(section, "the user",
          "add user = \"NAME\", and password = \"@NAME\", or cert and key for EAP-TLS");
   }
@@ -224,10 +221,7 @@ std::optional<LocalRound> local_round(const PeerConfig& peer, std::size_t index)
     round = peer.local_rounds[index];
   }
   const bool has_own_key = round.credential != nullptr;
-  if (!has_own_key) {
-    round.credential = peer.proof.credential;
-    round.private_key = peer.proof.private_key;
-  }
+  if (!has_own_key) round.credential = peer.proof.credential;
   if (!round.psk && round.psk_fingerprint.empty()) {
     round.psk = peer.psk;
     round.psk_fingerprint = peer.psk_fingerprint;

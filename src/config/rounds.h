@@ -29,8 +29,7 @@ struct LocalRound {
   std::shared_ptr<const base::SecretBytes> psk;  ///< null when another process has it
   base::ByteVec psk_fingerprint;                 ///< then: the same for the same key
   std::shared_ptr<const pki::Credential> credential;
-  std::shared_ptr<const base::SecretBytes> private_key;  ///< for EAP-TLS
-  std::string user;                                      ///< EAP
+  std::string user;  ///< EAP
   std::shared_ptr<const base::SecretBytes> password;
 };
 

@@ -46,7 +46,10 @@ io::IoError spawn_error(const char* what, int error) {
 
 KeySide::KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt,
                  bool keeps_stderr)
-    : config_path_(std::move(config_path)), keeps_stderr_(keeps_stderr), client_(pki, salt) {}
+    : config_path_(std::move(config_path)),
+      keeps_stderr_(keeps_stderr),
+      client_(pki, salt,
+              [this](gateway::SignRequest request) { return sign_now(std::move(request)); }) {}
 
 io::Io<std::unique_ptr<KeySide>> KeySide::start(std::string config_path,
                                                 const pki::PkiProvider& pki, bool keeps_stderr) {
@@ -213,6 +216,38 @@ void KeySide::handle_deadline(base::Instant now) {
   flush();
 }
 
+bool KeySide::wait(base::Instant until) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - io::monotonic_now());
+  if (left.count() <= 0) return false;
+  pollfd ready{socket_.get(), static_cast<short>(POLLIN | (unsent_ ? POLLOUT : 0)), 0};
+  if (::poll(&ready, 1, static_cast<int>(left.count())) <= 0) return true;
+  if ((ready.revents & POLLOUT) != 0) flush();
+  if ((ready.revents & ~POLLOUT) != 0) receive();
+  return true;
+}
+
+/// TLS cannot be answered later, and meanwhile nobody else is served: a key in a file takes a
+/// millisecond, a token has the patience once.
+std::expected<base::ByteVec, pki::SignError> KeySide::sign_now(gateway::SignRequest request) {
+  const base::Instant now = io::monotonic_now();
+  const bool is_paused = signs_again_at_ && now < *signs_again_at_;
+  if (is_paused || !client_.ask_signature(std::move(request))) {
+    return std::unexpected{pki::SignError::key_unusable};
+  }
+  flush();
+  const base::Instant until = now + sign_patience;
+  while (socket_.is_open()) {
+    if (auto reply = client_.take_signature()) return std::move(reply->signature);
+    if (wait(until)) continue;
+    signs_again_at_ = io::monotonic_now() + sign_pause;
+    fault_ =
+        "the process that has our keys takes too long to sign for EAP-TLS; for 30 s such users "
+        "are refused, so that nobody else waits: see what slows it, such as a token";
+    break;
+  }
+  return std::unexpected{pki::SignError::key_unusable};
+}
+
 gateway::KeyClient::Loaded KeySide::load(bool renews) {
   const base::Instant until = io::monotonic_now() + load_patience;
   if (!socket_.is_open()) handle_deadline(restart_at_.value_or(until));
@@ -221,13 +256,7 @@ gateway::KeyClient::Loaded KeySide::load(bool renews) {
   flush();
   while (socket_.is_open()) {
     if (auto loaded = client_.take_loaded()) return *std::move(loaded);
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - io::monotonic_now());
-    pollfd ready{socket_.get(), static_cast<short>(POLLIN | (unsent_ ? POLLOUT : 0)), 0};
-    if (left.count() <= 0) lose();
-    if (!socket_.is_open() || ::poll(&ready, 1, static_cast<int>(left.count())) <= 0) continue;
-    if ((ready.revents & POLLOUT) != 0) flush();
-    if ((ready.revents & ~POLLOUT) != 0) receive();
+    if (!wait(until)) lose();
   }
   if (auto loaded = client_.take_loaded()) return *std::move(loaded);
   return std::unexpected{std::vector{

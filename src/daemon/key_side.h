@@ -20,6 +20,10 @@ class KeySide {
  public:
   /// For a load that somebody waits for: tokens may be slow.
   static constexpr base::Duration load_patience = std::chrono::seconds{60};
+  /// For a signature, while everything waits; and how long nobody waits for another after one that
+  /// did not come.
+  static constexpr base::Duration sign_patience = std::chrono::milliseconds{500};
+  static constexpr base::Duration sign_pause = std::chrono::seconds{30};
   static constexpr base::Duration restart_patience_max = std::chrono::seconds{60};
 
   /// `pki` must outlive the object. `keeps_stderr`: for the words of tokens' modules; whoever goes
@@ -51,6 +55,9 @@ class KeySide {
   KeySide(std::string config_path, const pki::PkiProvider& pki, base::Bytes salt,
           bool keeps_stderr);
   [[nodiscard]] io::Io<void> spawn();
+  [[nodiscard]] std::expected<base::ByteVec, pki::SignError> sign_now(gateway::SignRequest request);
+  /// Until something has come, or may be sent, or `until`. False: it is too late.
+  [[nodiscard]] bool wait(base::Instant until);
   void flush();
   void receive();
   void take_reloaded();
@@ -68,6 +75,7 @@ class KeySide {
   base::Duration patience_{0};
   base::Instant started_;
   std::optional<base::Instant> restart_at_;
+  std::optional<base::Instant> signs_again_at_;
   std::optional<std::string> fault_;
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "pki/signature.h"
 
 namespace caponier::eap {
 
@@ -83,8 +84,8 @@ struct TlsSettings {
   TlsRole role = TlsRole::server;
   /// Our chain in DER, our own certificate first; empty: none, which only a client may do.
   std::vector<ByteVec> chain;
-  /// Its private key, PKCS #8 or traditional, DER or PEM without a passphrase.
-  base::SecretBytes private_key;
+  /// Its private key, which may be in another process: TLS waits for a signature.
+  std::shared_ptr<pki::Signer> signer;
   TlsVersion version_min = TlsVersion::tls12;
   TlsVersion version_max = TlsVersion::tls13;
   /// Judges the peer; must outlive the context and its sessions.

@@ -14,6 +14,14 @@ using ike::EapReply;
 
 namespace {
 
+/// Whether we are the end of a TLS method: RADIUS servers are it themselves.
+bool speaks_tls(const config::ServerConfig& server) {
+  if (!server.radius_servers.empty()) return false;
+  if (server.eap.empty()) return server.certificates;
+  return std::ranges::any_of(
+      server.eap, [](config::EapMethod method) { return method != config::EapMethod::mschapv2; });
+}
+
 template <class... Handlers>
 struct Overloaded : Handlers... {
   using Handlers::operator()...;
@@ -104,8 +112,9 @@ void EapDesk::apply(std::shared_ptr<const config::Config> config, Instant now) {
       config_->peers, [](const config::PeerConfig& peer) { return peer.server.has_value(); });
   // Conversations under way have borrowed the old one.
   if (server != config_->peers.end() && conversations_.empty()) {
-    const config::ProofConfig& proof = server->proof;
-    server_tls_ = make_tls(*server, {proof.credential, proof.private_key}, eap::TlsRole::server);
+    const bool has_tls = speaks_tls(*server->server);
+    server_tls_ =
+        has_tls ? make_tls(*server, server->proof.credential.get(), eap::TlsRole::server) : Tls{};
   }
   const bool is_kept = before && is_same(before->radius, config_->radius);
   if (is_kept) return;
@@ -130,10 +139,11 @@ const config::PeerConfig* EapDesk::find(const std::string& connection) const {
   return found == config_->peers.end() ? nullptr : &*found;
 }
 
-EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, const TlsKey& own,
+EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, const pki::Credential* own,
                                eap::TlsRole role) {
   const config::ProofConfig& proof = peer.proof;
-  if (ports_.pki == nullptr || !ports_.make_tls || !own.credential || !own.key) return {};
+  if (ports_.pki == nullptr || !ports_.make_tls || own == nullptr) return {};
+  if (own->chain.empty()) return {};  // a raw key
   Tls tls;
   ChainVerifier::Settings judged{config_->store, proof.authorities, proof.revocation, {}, {}, {}};
   if (role == eap::TlsRole::client) judged.expected = proof.eap_server;
@@ -150,10 +160,10 @@ EapDesk::Tls EapDesk::make_tls(const config::PeerConfig& peer, const TlsKey& own
   tls.verifier = std::make_unique<ChainVerifier>(std::move(judged), *ports_.pki);
   eap::TlsSettings settings;
   settings.role = role;
-  for (const pki::Certificate& certificate : own.credential->chain) {
+  for (const pki::Certificate& certificate : own->chain) {
     settings.chain.push_back(certificate.der);
   }
-  settings.private_key = base::SecretBytes{own.key->reveal()};
+  settings.signer = own->signer;
   settings.verifier = tls.verifier.get();
   auto context = ports_.make_tls(std::move(settings));
   if (!context) {
@@ -230,7 +240,7 @@ eap::Step EapDesk::continue_client(Conversation& conversation, const ike::EapReq
     const auto user = peer == nullptr ? std::nullopt : config::local_round(*peer, request.round);
     if (!user || user->user.empty()) return refuse("no user is configured");
     eap::ClientSettings settings;
-    conversation.tls = make_tls(*peer, {user->credential, user->private_key}, eap::TlsRole::client);
+    conversation.tls = make_tls(*peer, user->credential.get(), eap::TlsRole::client);
     if (conversation.tls.context) settings.methods.push_back(eap::Type::tls);
     if (user->password) {
       conversation.password = eap::Cleartext{base::SecretBytes{user->password->reveal()}};

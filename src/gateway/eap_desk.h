@@ -92,11 +92,8 @@ class EapDesk {
   };
 
   [[nodiscard]] const config::PeerConfig* find(const std::string& connection) const;
-  struct TlsKey {
-    std::shared_ptr<const pki::Credential> credential;
-    config::SharedSecret key;
-  };
-  [[nodiscard]] Tls make_tls(const config::PeerConfig& peer, const TlsKey& own, eap::TlsRole role);
+  [[nodiscard]] Tls make_tls(const config::PeerConfig& peer, const pki::Credential* own,
+                             eap::TlsRole role);
   [[nodiscard]] eap::Step step(Conversation& conversation, const ike::EapRequest& request,
                                base::Instant now);
   [[nodiscard]] eap::Step begin_server(Conversation& conversation, const ike::EapRequest& request,

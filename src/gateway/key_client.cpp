@@ -9,19 +9,26 @@ namespace {
 constexpr std::string_view gone =
     "the process that has our keys has ended and is started again; this attempt had to be given up";
 
-/// The public half of a key that another process has.
+/// The public half of a key that another process has. Only TLS signs with it: IKE asks that process
+/// by AuthRequest, and does not wait.
 class HeldSigner final : public pki::Signer {
  public:
-  explicit HeldSigner(pki::PublicKey key) : key_(std::move(key)) {}
+  HeldSigner(std::string name, pki::PublicKey key, std::shared_ptr<KeyClient::SignNow> sign_now)
+      : name_(std::move(name)), key_(std::move(key)), sign_now_(std::move(sign_now)) {}
   [[nodiscard]] const pki::PublicKey& public_key() const override { return key_; }
-  [[nodiscard]] bool can(pki::SignatureScheme) const override { return false; }
-  [[nodiscard]] std::expected<base::ByteVec, pki::SignError> sign(pki::SignatureScheme,
-                                                                  base::Bytes) override {
-    return std::unexpected{pki::SignError::key_unusable};
+  [[nodiscard]] bool can(pki::SignatureScheme scheme) const override {
+    return pki::fits(key_.kind, scheme);
+  }
+  [[nodiscard]] std::expected<base::ByteVec, pki::SignError> sign(pki::SignatureScheme scheme,
+                                                                  base::Bytes octets) override {
+    if (!*sign_now_) return std::unexpected{pki::SignError::key_unusable};
+    return (*sign_now_)({0, name_, key_.spki, scheme, base::to_vec(octets)});
   }
 
  private:
+  std::string name_;
   pki::PublicKey key_;
+  std::shared_ptr<KeyClient::SignNow> sign_now_;
 };
 
 }  // namespace
@@ -83,11 +90,14 @@ bool KeyClient::handle_message(base::Bytes message) {
   return true;
 }
 
-std::optional<pki::Credential> KeyClient::credential_of(const HeldCredential& held) const {
+std::optional<pki::Credential> KeyClient::credential_of(const std::string& name,
+                                                        const HeldCredential& held) const {
   auto key = pki_.public_key(held.spki);
   if (!key) return std::nullopt;
-  pki::Credential credential{
-      held.name, std::make_shared<HeldSigner>(*std::move(key)), {}, held.authorities};
+  pki::Credential credential{held.name,
+                             std::make_shared<HeldSigner>(name, *std::move(key), sign_now_),
+                             {},
+                             held.authorities};
   for (const base::ByteVec& der : held.chain) {
     auto read = pki_.load_certificates({held.name, der});
     if (!read || read->size() != 1) return std::nullopt;
@@ -101,7 +111,7 @@ void KeyClient::take(HeldPeer peer) {
   config::HeldKeys::Peer& held = keys_.peers[peer.name];
   held.psk_fingerprint = std::move(peer.psk_fingerprint);
   if (!peer.credential) return;
-  auto credential = credential_of(*peer.credential);
+  auto credential = credential_of(peer.name, *peer.credential);
   if (credential) {
     held.credential = std::make_shared<const pki::Credential>(*std::move(credential));
   }
@@ -125,8 +135,28 @@ void KeyClient::take(ike::AuthReply reply) {
   if (waiting_.erase({reply.sa, reply.request}) == 1) replies_.push_back(std::move(reply));
 }
 
+bool KeyClient::ask_signature(SignRequest request) {
+  signing_.reset();
+  signature_.reset();
+  if (!has_keys_) return false;
+  request.ticket = ++last_signing_;
+  auto message = encode(KeyCommand{request});
+  if (!message) return false;
+  messages_.push_back(std::move(*message));
+  signing_ = request.ticket;
+  return true;
+}
+
+void KeyClient::take(SignReply reply) {
+  // One that came too late is nobody's.
+  if (signing_ != reply.ticket) return;
+  signing_.reset();
+  signature_ = std::move(reply);
+}
+
 void KeyClient::handle_lost() {
   has_keys_ = false;
+  signing_.reset();
   messages_.clear();
   for (const auto& asked : std::exchange(waiting_, {})) refuse(asked, std::string{gone});
 }

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,8 +22,18 @@ class KeyClient {
   /// AuthRequests under way; more are answered at once, as unavailable.
   static constexpr std::size_t waiting_max = 4096;
 
-  KeyClient(const pki::PkiProvider& pki, base::Bytes fingerprint_salt)
-      : pki_(pki), salt_(base::to_vec(fingerprint_salt)) {}
+  /// Makes a signature with a key of that name, and waits for it: carries ask_signature() there
+  /// and brings take_signature() back.
+  using SignNow = std::function<std::expected<base::ByteVec, pki::SignError>(SignRequest)>;
+
+  KeyClient(const pki::PkiProvider& pki, base::Bytes fingerprint_salt, SignNow sign_now)
+      : pki_(pki),
+        salt_(base::to_vec(fingerprint_salt)),
+        sign_now_(std::make_shared<SignNow>(std::move(sign_now))) {}
+  KeyClient(const KeyClient&) = delete;
+  KeyClient& operator=(const KeyClient&) = delete;
+  /// Credentials may be in use for longer; they do not sign any more.
+  ~KeyClient() { *sign_now_ = nullptr; }
 
   void handle(const ike::AuthRequest& request);
   [[nodiscard]] std::optional<ike::AuthReply> poll_reply();
@@ -32,6 +44,12 @@ class KeyClient {
   /// counts from commit() on.
   void load(bool renews = false);
   void commit();
+  /// One at a time; the ticket is given here. False: nothing is under way, it cannot be had.
+  [[nodiscard]] bool ask_signature(SignRequest request);
+  [[nodiscard]] std::optional<SignReply> take_signature() {
+    return std::exchange(signature_, std::nullopt);
+  }
+
   /// Set once, when a load has ended: what the keys are, or every mistake.
   using Loaded = std::expected<config::HeldKeys, std::vector<config::ConfigError>>;
   [[nodiscard]] std::optional<Loaded> take_loaded() { return std::exchange(loaded_, std::nullopt); }
@@ -48,8 +66,10 @@ class KeyClient {
   void take(LoadFault fault);
   void take(LoadDone done);
   void take(ike::AuthReply reply);
+  void take(SignReply reply);
   void refuse(std::pair<ike::IkeSaId, std::uint64_t> asked, std::string why);
-  [[nodiscard]] std::optional<pki::Credential> credential_of(const HeldCredential& held) const;
+  [[nodiscard]] std::optional<pki::Credential> credential_of(const std::string& name,
+                                                             const HeldCredential& held) const;
 
   const pki::PkiProvider& pki_;
   base::ByteVec salt_;
@@ -59,6 +79,10 @@ class KeyClient {
   std::vector<config::ConfigError> errors_;
   std::optional<Loaded> loaded_;
   std::set<std::pair<ike::IkeSaId, std::uint64_t>> waiting_;
+  std::shared_ptr<SignNow> sign_now_;
+  std::optional<std::uint64_t> signing_;  ///< the ticket of what is asked for
+  std::uint64_t last_signing_ = 0;
+  std::optional<SignReply> signature_;
   std::deque<base::ByteVec> messages_;
   std::deque<ike::AuthReply> replies_;
 };

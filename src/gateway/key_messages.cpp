@@ -24,6 +24,8 @@ enum class Kind : std::uint8_t {
   fault = 5,
   done = 6,
   auth_reply = 7,
+  sign_request = 8,
+  sign_reply = 9,
 };
 
 void put_octets(Writer& out, Bytes octets) {
@@ -93,6 +95,28 @@ void put(Writer& out, const ike::AuthRequest& request) {
   put_list(out, request.hashes, [&](std::uint16_t hash) { out.u16(hash); });
 }
 
+void put(Writer& out, const SignRequest& request) {
+  out.u8(static_cast<std::uint8_t>(Kind::sign_request));
+  out.u64(request.ticket);
+  put_text(out, request.name);
+  put_octets(out, request.spki);
+  out.u8(static_cast<std::uint8_t>(request.scheme));
+  put_octets(out, request.octets);
+}
+
+Wire<KeyCommand> take_sign_request(Reader& in) {
+  SignRequest request;
+  request.ticket = TRY(in.u64("sign.ticket"));
+  request.name = TRY(take_text(in, "sign.name"));
+  request.spki = TRY(take_octets(in, "sign.spki"));
+  const auto scheme = TRY(in.u8("sign.scheme"));
+  if (scheme > static_cast<std::uint8_t>(pki::SignatureScheme::ed448)) {
+    return std::unexpected{in.error(WireFault::out_of_range, "sign.scheme")};
+  }
+  request.scheme = static_cast<pki::SignatureScheme>(scheme);
+  request.octets = TRY(take_octets(in, "sign.octets"));
+  return request;
+}
 Wire<KeyCommand> take_load(Reader& in) {
   LoadKeys load;
   load.ticket = TRY(in.u64("load.ticket"));
@@ -166,6 +190,28 @@ void put(Writer& out, const ike::AuthReply& reply) {
   put_text(out, reply.why);
 }
 
+void put(Writer& out, const SignReply& reply) {
+  out.u8(static_cast<std::uint8_t>(Kind::sign_reply));
+  out.u64(reply.ticket);
+  out.u8(reply.signature ? 1 : 0);
+  if (reply.signature) return put_octets(out, *reply.signature);
+  out.u8(static_cast<std::uint8_t>(reply.signature.error()));
+}
+
+Wire<KeyNews> take_sign_reply(Reader& in) {
+  SignReply reply;
+  reply.ticket = TRY(in.u64("signature.ticket"));
+  if (TRY(take_flag(in, "signature.is_made"))) {
+    reply.signature = TRY(take_octets(in, "signature.octets"));
+    return reply;
+  }
+  const auto error = TRY(in.u8("signature.error"));
+  if (error > static_cast<std::uint8_t>(pki::SignError::backend_failure)) {
+    return std::unexpected{in.error(WireFault::out_of_range, "signature.error")};
+  }
+  reply.signature = std::unexpected{static_cast<pki::SignError>(error)};
+  return reply;
+}
 Wire<pki::KeyHash> take_hash(Reader& in) {
   pki::KeyHash hash{};
   std::ranges::copy(TRY(in.take(hash.size(), "peer.authority")), hash.begin());
@@ -250,10 +296,12 @@ Wire<KeyCommand> decode_key_command(Bytes message) {
       case Kind::load: return take_load(in);
       case Kind::commit: return CommitKeys{TRY(in.u64("commit.ticket"))};
       case Kind::auth_request: return take_auth_request(in);
+      case Kind::sign_request: return take_sign_request(in);
       case Kind::peer:
       case Kind::fault:
       case Kind::done:
-      case Kind::auth_reply: break;
+      case Kind::auth_reply:
+      case Kind::sign_reply: break;
     }
     return std::unexpected{in.error(WireFault::out_of_range, "message.kind")};
   });
@@ -266,9 +314,11 @@ Wire<KeyNews> decode_key_news(Bytes message) {
       case Kind::fault: return take_fault(in);
       case Kind::done: return LoadDone{TRY(in.u64("done.ticket"))};
       case Kind::auth_reply: return take_auth_reply(in);
+      case Kind::sign_reply: return take_sign_reply(in);
       case Kind::load:
       case Kind::commit:
-      case Kind::auth_request: break;
+      case Kind::auth_request:
+      case Kind::sign_request: break;
     }
     return std::unexpected{in.error(WireFault::out_of_range, "message.kind")};
   });

@@ -3,6 +3,7 @@
 // and private keys stay in the first. One message is one datagram; both ends judge what they read,
 // for either may have been taken over.
 
+#include <expected>
 #include <optional>
 #include <string>
 #include <variant>
@@ -30,9 +31,17 @@ struct LoadKeys {
 struct CommitKeys {
   std::uint64_t ticket = 0;
 };
+/// A signature for TLS inside of EAP, which waits for it.
+struct SignRequest {
+  std::uint64_t ticket = 0;
+  std::string name;    ///< as HeldPeer's
+  base::ByteVec spki;  ///< of the key that the certificate shown is of
+  pki::SignatureScheme scheme{};
+  base::ByteVec octets;
+};
 /// Of an AuthRequest goes over what Keyholder looks at: neither the peer's identity and
 /// certificates nor its wishes.
-using KeyCommand = std::variant<LoadKeys, CommitKeys, ike::AuthRequest>;
+using KeyCommand = std::variant<LoadKeys, CommitKeys, ike::AuthRequest, SignRequest>;
 
 /// The public part of a credential.
 struct HeldCredential {
@@ -57,7 +66,11 @@ struct LoadFault {
 struct LoadDone {
   std::uint64_t ticket = 0;
 };
-using KeyNews = std::variant<HeldPeer, LoadFault, LoadDone, ike::AuthReply>;
+struct SignReply {
+  std::uint64_t ticket = 0;
+  std::expected<base::ByteVec, pki::SignError> signature;
+};
+using KeyNews = std::variant<HeldPeer, LoadFault, LoadDone, ike::AuthReply, SignReply>;
 
 /// Empty when it is larger than key_message_size_max.
 [[nodiscard]] std::optional<base::ByteVec> encode(const KeyCommand& command);

@@ -100,4 +100,9 @@ void KeyServer::perform(const ike::AuthRequest& request, Answers& answers) {
   }
 }
 
+void KeyServer::perform(const SignRequest& request, Answers& answers) {
+  add(answers, SignReply{request.ticket, keyholder_.sign(request.name, request.spki, request.scheme,
+                                                         request.octets)});
+}
+
 }  // namespace caponier::gateway

@@ -36,6 +36,7 @@ class KeyServer {
   void perform(const LoadKeys& load, Answers& answers);
   void perform(const CommitKeys& commit, Answers& answers);
   void perform(const ike::AuthRequest& request, Answers& answers);
+  void perform(const SignRequest& request, Answers& answers);
   [[nodiscard]] HeldPeer describe(const std::string& name, const config::SharedSecret& psk,
                                   const std::shared_ptr<const pki::Credential>& shown,
                                   const LoadKeys& load) const;

@@ -19,6 +19,16 @@ std::vector<pki::SignatureHash> hashes_of(const std::vector<std::uint16_t>& numb
   return hashes;
 }
 
+const pki::Credential* find_credential(const config::Config& config, const std::string& name) {
+  for (const config::PeerConfig& peer : config.peers) {
+    if (peer.name == name) return peer.proof.credential.get();
+    for (std::size_t i = 0; i < peer.local_rounds.size(); ++i) {
+      if (config::held_name(peer, true, i) == name) return peer.local_rounds[i].credential.get();
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void Keyholder::handle(const ike::AuthRequest& request) { replies_.push_back(answer(request)); }
@@ -55,6 +65,18 @@ ike::AuthReply Keyholder::answer(const ike::AuthRequest& request) const {
     return ike::answer_by_shared_key(request, *crypto_, round->psk->reveal());
   }
   return reply;
+}
+
+std::expected<base::ByteVec, pki::SignError> Keyholder::sign(const std::string& name,
+                                                             base::Bytes spki,
+                                                             pki::SignatureScheme scheme,
+                                                             base::Bytes octets) const {
+  const pki::Credential* const own = config_ ? find_credential(*config_, name) : nullptr;
+  if (own == nullptr || !base::equal(own->signer->public_key().spki, spki)) {
+    return std::unexpected{pki::SignError::key_unusable};
+  }
+  if (!own->signer->can(scheme)) return std::unexpected{pki::SignError::no_common_scheme};
+  return own->signer->sign(scheme, octets);
 }
 
 void Keyholder::sign(const ike::AuthRequest& request, const pki::Credential* own,

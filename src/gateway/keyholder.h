@@ -3,8 +3,10 @@
 // it may live in a process of its own; the simulation holds it in memory.
 
 #include <deque>
+#include <expected>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "config/config.h"
 #include "crypto/crypto.h"
@@ -22,6 +24,11 @@ class Keyholder {
   /// there.
   void handle(const ike::AuthRequest& request);
   [[nodiscard]] std::optional<ike::AuthReply> poll_reply();
+  /// For TLS: with the key that HeldKeys calls so, as long as it is the one of `spki`.
+  [[nodiscard]] std::expected<base::ByteVec, pki::SignError> sign(const std::string& name,
+                                                                  base::Bytes spki,
+                                                                  pki::SignatureScheme scheme,
+                                                                  base::Bytes octets) const;
 
  private:
   [[nodiscard]] ike::AuthReply answer(const ike::AuthRequest& request) const;

@@ -20,6 +20,7 @@
 #include "io/os/clock.h"
 #include "io/os/rng.h"
 #include "io/radius/radius_sockets.h"
+#include "pki/openssl/provider.h"
 
 namespace {
 
@@ -31,6 +32,15 @@ base::ByteVec read_file(const char* path) {
   std::ifstream file{path, std::ios::binary};
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   return base::to_vec(base::as_bytes(text));
+}
+
+/// The private key in a file.
+std::shared_ptr<pki::Signer> signer_in(const base::ByteVec& file) {
+  pki::CredentialFiles files;
+  files.key = {"the key", file};
+  const auto loaded = pki::OpensslPki{}.load_credential(files);
+  if (!loaded) std::cerr << loaded.error().message << "\n";
+  return loaded ? loaded->signer : nullptr;
 }
 
 class Alice final : public eap::Passwords, public eap::CertificateVerifier {
@@ -182,7 +192,7 @@ int main(int count, char** values) {
   const Alice alice{read_file(values[7])};
   eap::TlsSettings tls_settings;
   tls_settings.chain.push_back(read_file(values[5]));
-  tls_settings.private_key = base::SecretBytes{read_file(values[6])};
+  tls_settings.signer = signer_in(read_file(values[6]));
   tls_settings.verifier = &alice;
   const auto tls = eap::make_tls_context(std::move(tls_settings));
   if (!tls) {

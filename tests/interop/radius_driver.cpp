@@ -22,6 +22,7 @@
 #include "io/os/clock.h"
 #include "io/os/rng.h"
 #include "io/radius/radius_sockets.h"
+#include "pki/openssl/provider.h"
 #include "radius/accounting.h"
 #include "radius/relay.h"
 
@@ -33,6 +34,15 @@ base::ByteVec read_file(const char* path) {
   std::ifstream file{path, std::ios::binary};
   const std::string text{std::istreambuf_iterator<char>{file}, {}};
   return base::to_vec(base::as_bytes(text));
+}
+
+/// The private key in a file.
+std::shared_ptr<pki::Signer> signer_in(const base::ByteVec& file) {
+  pki::CredentialFiles files;
+  files.key = {"the key", file};
+  const auto loaded = pki::OpensslPki{}.load_credential(files);
+  if (!loaded) std::cerr << loaded.error().message << "\n";
+  return loaded ? loaded->signer : nullptr;
 }
 
 /// The server's certificate must be this one.
@@ -136,7 +146,7 @@ std::unique_ptr<eap::TlsContext> make_tls(const Arguments& arguments,
   if (arguments.method.ends_with("+13")) settings.version_min = eap::TlsVersion::tls13;
   if (arguments.files.size() == 3) {
     settings.chain.push_back(read_file(arguments.files[1]));
-    settings.private_key = base::SecretBytes{read_file(arguments.files[2])};
+    settings.signer = signer_in(read_file(arguments.files[2]));
   }
   auto context = eap::make_tls_context(std::move(settings));
   if (!context) std::cerr << context.error() << "\n";

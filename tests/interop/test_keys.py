@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 from authority import KINDS, Authority, pem_of_key, raw_key  # noqa: E402
 from lab import Caponier, Lab, LabError, TwoGateways, ping, wait_until  # noqa: E402
@@ -110,12 +112,16 @@ def site(net, keys):
             f'remote_nets = ["10.2.0.0/24"]\n{keys}')
 
 
-def pkcs11(lab, options):
-    """Key and certificate from a token, against strongSwan."""
+def skip_without_token():
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing or not Path(MODULE).exists():
         print(f"skipped: {', '.join(missing) or MODULE} is not installed")
         sys.exit(77)
+
+
+def pkcs11(lab, options):
+    """Key and certificate from a token, against strongSwan."""
+    skip_without_token()
     net, authority = TwoGateways(lab), Authority()
     token = Token(lab, *authority.issue(OURS, options.kind, server=True))
     charon(lab, net, authority, options.kind)
@@ -243,6 +249,59 @@ def psk_stays_apart(lab, options):
 
 def private_key_stays_apart(lab, options):
     stays_apart(lab, options, "key")
+
+
+def server_and_user(lab, options, key, wrapper=()):
+    """A user of gw-a comes to gw-b's server by EAP-TLS; the user's daemon is not yet started."""
+    net, authority = TwoGateways(lab), Authority()
+    server = Caponier(lab, net.gw_b, f'[server]\nname = "{THEIRS}"\npool = ["10.9.0.0/24"]\n'
+                      'local_nets = ["10.2.0.0/24"]\neap = ["tls"]\n', {}, options.bin)
+    certificate, their_key = authority.issue(THEIRS, options.kind, server=True)
+    put(server.folder / f"pki/certs/{THEIRS}.pem", certificate)
+    put(server.folder / f"pki/certs/{THEIRS}.key", their_key, private=True)
+    put(server.folder / "pki/ca/ca.pem", authority.pem)
+    server.start()
+    user = Caponier(lab, net.gw_a, f'[client.work]\nremote = "{net.OUTER_B}"\n'
+                    f'remote_id = "{THEIRS}"\nremote_nets = ["10.2.0.0/24"]\nca = ["ca.pem"]\n'
+                    f'auth = "eap"\nuser = "alice@example.org"\n{key}', {}, options.bin,
+                    wrapper=list(wrapper))
+    put(user.folder / "pki/ca.pem", authority.pem)
+    return authority, server, their_key, user
+
+
+def come_in(server, user):
+    user.start()
+    user.wait_up("work")
+    check(server.status("users")["users"][0]["user"] == "alice@example.org", "the user", server)
+
+
+def eap_tls_key_stays_apart(lab, options):
+    """TLS inside of EAP is spoken by the daemon, and its key is not there: neither end's."""
+    authority, server, their_key, user = server_and_user(
+        lab, options, 'cert = "alice.pem"\nkey = "alice.key"\n')
+    certificate, own_key = authority.issue("alice@example.org", options.kind)
+    put(user.folder / "pki/alice.pem", certificate)
+    put(user.folder / "pki/alice.key", own_key, private=True)
+    come_in(server, user)
+    for daemon, key in [(server, their_key), (user, own_key)]:
+        traces = traces_of(serialization.load_pem_private_key(key.encode(), None))
+        check(memory_holds(key_process_of(daemon), traces), "the key is nowhere")
+        check(not memory_holds(daemon.process.pid, traces), "the daemon has the key", daemon)
+
+
+def eap_tls_token(lab, options):
+    """The user's key never leaves its token, for TLS either."""
+    skip_without_token()
+    pin = lab.folder / "pin"
+    put(pin, PIN + "\n", private=True)
+    conf = lab.folder / "token/softhsm2.conf"
+    authority, server, _, user = server_and_user(
+        lab, options, 'cert = "alice.pem"\nkey = "pkcs11:token=lab;object=gw%20key'
+        f'?module-path={MODULE}&pin-source=file:{pin}"\n', ["env", f"SOFTHSM2_CONF={conf}"])
+    certificate, key = authority.issue("alice@example.org", options.kind)
+    Token(lab, certificate, key)
+    put(user.folder / "pki/alice.pem", certificate)
+    come_in(server, user)
 
 
 def key_process_killed(lab, options):
@@ -381,7 +440,8 @@ def key_processes_of(config):
     return found
 
 
-CASES = [pkcs11, tpm, in_background, psk_stays_apart, private_key_stays_apart, key_process_killed]
+CASES = [pkcs11, tpm, in_background, psk_stays_apart, private_key_stays_apart,
+         eap_tls_key_stays_apart, eap_tls_token, key_process_killed]
 
 
 def main():

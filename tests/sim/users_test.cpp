@@ -139,7 +139,6 @@ TEST(Users, a_certificate_inside_of_eap_chooses_a_group_by_its_policies) {
                             const std::string& more) {
       peer.proof.credential =
           std::make_shared<const pki::Credential>(gateway::test::fake_credential(name, more));
-      peer.proof.private_key = std::make_shared<const base::SecretBytes>(base::as_bytes("a key"));
       peer.proof.authorities = {"ca.pem"};
     };
     config::PeerConfig& server = office.server.peers.front();

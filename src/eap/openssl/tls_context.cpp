@@ -5,28 +5,22 @@
 #include <utility>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <fmt/format.h>
 
+#include "crypto/openssl/handles.h"
+#include "eap/openssl/signer_key.h"
+
 namespace caponier::eap {
 namespace {
 
-template <auto free_function>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    free_function(object);
-  }
-};
+using crypto::ossl::Freed;
 using Ssl = std::unique_ptr<SSL, Freed<SSL_free>>;
 using SslCtx = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
 using X509NamePtr = std::unique_ptr<X509_NAME, Freed<X509_NAME_free>>;
-using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
-using Pkey = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 
 /// Of handshake and tunnel, what the peer may make us hold at once.
 constexpr std::size_t received_size_max = 64UL * 1024;
@@ -39,10 +33,15 @@ const unsigned char* raw(Bytes bytes) {
   return static_cast<const unsigned char*>(at);
 }
 
-/// The library's last words, and an empty queue.
+/// The library's first word of what went wrong, or ours (signer_key.cpp), and an empty queue.
 std::string library_error() {
-  const unsigned long code = ERR_get_error();
+  const char* said = nullptr;
+  int flags = 0;
+  const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &said, &flags);
+  const bool is_ours = ERR_GET_LIB(code) == ERR_LIB_USER && (flags & ERR_TXT_STRING) != 0;
+  const std::string ours = is_ours ? said : "";
   ERR_clear_error();
+  if (!ours.empty()) return ours;
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "no reason given" : reason;
 }
@@ -270,21 +269,6 @@ bool set_policy(SSL_CTX* ctx, const TlsSettings& settings) {
                                  "!PSK:!SRP") == 1;
 }
 
-/// Nobody is there to be asked for a passphrase.
-int no_passphrase(char* /*buffer*/, int /*size*/, int /*is_writing*/, void* /*unused*/) {
-  return -1;
-}
-
-Pkey parse_private_key(Bytes bytes) {
-  const unsigned char* at = raw(bytes);
-  Pkey key{d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(bytes.size()))};
-  if (key) return key;
-  ERR_clear_error();
-  const Bio text{BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))};
-  if (text) key.reset(PEM_read_bio_PrivateKey(text.get(), nullptr, no_passphrase, nullptr));
-  return key;
-}
-
 std::optional<std::string> set_credentials(SSL_CTX* ctx, const TlsSettings& settings) {
   if (settings.chain.empty()) {
     if (settings.role == TlsRole::client) return std::nullopt;
@@ -297,8 +281,9 @@ std::optional<std::string> set_credentials(SSL_CTX* ctx, const TlsSettings& sett
                            : SSL_CTX_add1_chain_cert(ctx, certificate.get()) == 1;
     if (!ok) return fmt::format("certificate {} cannot be used: {}", i + 1, library_error());
   }
-  const Pkey key = parse_private_key(settings.private_key.reveal());
-  if (!key) return fmt::format("the private key does not decode: {}", library_error());
+  if (!settings.signer) return "the certificate has no key";
+  const auto key = make_signer_key(settings.signer);
+  if (!key) return fmt::format("the key cannot be used: {}", library_error());
   if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
     return fmt::format("certificate and private key are no pair: {}", library_error());
   }
@@ -323,8 +308,13 @@ bool set_issuers(SSL_CTX* ctx, const std::vector<ByteVec>& names) {
 
 std::expected<std::unique_ptr<TlsContext>, std::string> make_tls_context(TlsSettings settings) {
   ERR_clear_error();
+  OSSL_LIB_CTX* const library = signer_context();
+  if (library == nullptr) {
+    return std::unexpected{fmt::format("TLS cannot be set up: {}", library_error())};
+  }
   SslCtx ctx{
-      SSL_CTX_new(settings.role == TlsRole::server ? TLS_server_method() : TLS_client_method())};
+      SSL_CTX_new_ex(library, signer_properties,
+                     settings.role == TlsRole::server ? TLS_server_method() : TLS_client_method())};
   if (!ctx || !set_policy(ctx.get(), settings)) {
     return std::unexpected{fmt::format("TLS cannot be set up: {}", library_error())};
   }

@@ -34,6 +34,22 @@ TEST(ConfigUsers, a_client_by_password_asks_for_an_address_and_goes_everywhere) 
   EXPECT_EQ(peer.remote_nets().at(0).length, 0u);
 }
 
+TEST(ConfigUsers, the_server_of_eap_tls_is_the_gateway_unless_it_is_named) {
+  const auto server_with = [](const std::string& more) {
+    MemorySource source = source_of(
+        "[client.work]\nremote = \"192.0.2.1\"\nuser = \"alice\"\npassword = \"@branch\"\n"
+        "psk = \"@branch\"\n" +
+        more);
+    const auto config = loaded(std::move(source));
+    return config ? config->peers.at(0).proof.eap_server->to_string() : "";
+  };
+  EXPECT_EQ(server_with(""), "192.0.2.1");
+  EXPECT_EQ(server_with("remote_id = \"vpn.example\"\n"), "vpn.example");
+  EXPECT_EQ(server_with("remote_id = \"*.example\"\n"), "192.0.2.1");
+  EXPECT_EQ(server_with("remote_id = \"vpn.example\"\neap_server = \"radius.example\"\n"),
+            "radius.example");
+}
+
 TEST(ConfigUsers, whom_to_trust_must_be_said) {
   EXPECT_EQ(say("[site.branch]\nremote = \"b.example\"\nauth = \"null\"\n"
                 "remote_auth = \"pubkey\"\n" +

@@ -180,6 +180,53 @@ TEST(EapTls, a_certificate_of_alice_does_not_make_anybody_bob) {  // CVE-2022-49
   }
 }
 
+TEST(EapTls, keys_of_every_kind_sign) {
+  for (const TestKey kind : {TestKey::p256, TestKey::p384, TestKey::rsa, TestKey::ed25519}) {
+    for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
+      TlsPair pair{Type::tls, version};
+      pair.server_identity = make_identity("vpn.example.org", kind);
+      pair.client_identity = make_identity("alice", kind);
+      pair.verifier.trust(pair.server_identity, {"vpn.example.org"});
+      pair.verifier.trust(pair.client_identity, {"alice"});
+      pair.use(
+          make_context(TlsRole::server, &pair.server_identity, pair.verifier, version, version),
+          make_context(TlsRole::client, &pair.client_identity, pair.verifier, version, version));
+      EXPECT_TRUE(talk(pair).both_succeeded())
+          << static_cast<int>(kind) << " " << static_cast<int>(version);
+    }
+  }
+}
+
+/// Has the public part alone, as when the process with the keys has ended.
+class LostSigner final : public pki::Signer {
+ public:
+  explicit LostSigner(pki::PublicKey key) : key_(std::move(key)) {}
+  const pki::PublicKey& public_key() const override { return key_; }
+  bool can(pki::SignatureScheme) const override { return true; }
+  std::expected<ByteVec, pki::SignError> sign(pki::SignatureScheme, Bytes) override {
+    return std::unexpected{pki::SignError::key_unusable};
+  }
+
+ private:
+  pki::PublicKey key_;
+};
+
+TEST(EapTls, a_key_that_does_not_sign_is_told_as_the_reason) {
+  for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
+    TlsPair pair{Type::tls, version};
+    TlsSettings settings;
+    settings.chain.push_back(pair.server_identity.certificate);
+    settings.signer = std::make_shared<LostSigner>(signer_of(pair.server_identity)->public_key());
+    settings.verifier = &pair.verifier;
+    settings.version_min = settings.version_max = version;
+    pair.use(make_tls_context(std::move(settings)).value(), nullptr);
+    const Talk said = talk(pair);
+    ASSERT_TRUE(said.server_failure);
+    EXPECT_EQ(said.server_failure->sentence,
+              "TLS failed: our key: " + std::string{name_of(pki::SignError::key_unusable)});
+  }
+}
+
 TEST(EapTls, a_client_nobody_knows_or_without_certificate_is_refused) {  // CVE-2023-26463
   for (const TlsVersion version : {TlsVersion::tls12, TlsVersion::tls13}) {
     const TestIdentity stranger = make_identity("alice");
@@ -315,18 +362,6 @@ TEST(EapTlsFragments, a_client_takes_nothing_before_start) {
   }
 }
 
-TEST(TlsContextSettings, a_private_key_may_be_pem_but_not_encrypted) {
-  const TestIdentity one = make_identity("one");
-  TestVerifier verifier;
-  for (const bool is_encrypted : {false, true}) {
-    TlsSettings settings;
-    settings.verifier = &verifier;
-    settings.chain.push_back(one.certificate);
-    settings.private_key = pem_of(one, is_encrypted);
-    EXPECT_EQ(make_tls_context(std::move(settings)).has_value(), !is_encrypted);
-  }
-}
-
 TEST(TlsContextSettings, certificates_and_keys_that_do_not_fit_are_refused) {
   const TestIdentity one = make_identity("one");
   const TestIdentity two = make_identity("two");
@@ -335,7 +370,7 @@ TEST(TlsContextSettings, certificates_and_keys_that_do_not_fit_are_refused) {
   settings.verifier = &verifier;
   EXPECT_FALSE(make_tls_context({}));
   settings.chain.push_back(one.certificate);
-  settings.private_key = two.private_key.duplicate();
+  settings.signer = signer_of(two);
   const auto made = make_tls_context(std::move(settings));
   ASSERT_FALSE(made);
   EXPECT_NE(made.error().find("no pair"), std::string::npos);

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
+
+#include "pki/openssl/provider.h"
 
 namespace caponier::eap::test {
 namespace {
@@ -21,10 +23,20 @@ ByteVec der_of(T* object, int (*encode)(const T*, unsigned char**)) {
   return der;
 }
 
+EVP_PKEY* make_key(TestKey kind) {
+  switch (kind) {
+    case TestKey::rsa: return EVP_RSA_gen(2048);
+    case TestKey::ed25519: return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+    case TestKey::p384: return EVP_EC_gen("P-384");
+    case TestKey::p256: break;
+  }
+  return EVP_EC_gen("P-256");
+}
+
 }  // namespace
 
-TestIdentity make_identity(const std::string& common_name) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
+TestIdentity make_identity(const std::string& common_name, TestKey kind) {
+  EVP_PKEY* key = make_key(kind);
   X509* certificate = X509_new();
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
@@ -36,7 +48,7 @@ TestIdentity make_identity(const std::string& common_name) {
                              -1, 0);
   X509_set_issuer_name(certificate, name);
   X509_set_pubkey(certificate, key);
-  EXPECT_GT(X509_sign(certificate, key, EVP_sha256()), 0);
+  EXPECT_GT(X509_sign(certificate, key, kind == TestKey::ed25519 ? nullptr : EVP_sha256()), 0);
   TestIdentity identity{der_of<X509>(certificate, i2d_X509),
                         base::SecretBytes{der_of<EVP_PKEY>(key, i2d_PrivateKey)}};
   X509_free(certificate);
@@ -44,22 +56,12 @@ TestIdentity make_identity(const std::string& common_name) {
   return identity;
 }
 
-base::SecretBytes pem_of(const TestIdentity& identity, bool is_encrypted) {
-  const void* octets = identity.private_key.reveal().data();
-  const auto* at = static_cast<const unsigned char*>(octets);
-  EVP_PKEY* key = d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(identity.private_key.size()));
-  BIO* out = BIO_new(BIO_s_mem());
-  char passphrase[] = "passphrase";
-  EXPECT_EQ(PEM_write_bio_PKCS8PrivateKey(out, key, is_encrypted ? EVP_aes_128_cbc() : nullptr,
-                                          is_encrypted ? passphrase : nullptr,
-                                          is_encrypted ? 10 : 0, nullptr, nullptr),
-            1);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(out, &text);
-  base::SecretBytes pem{base::as_bytes({text, static_cast<std::size_t>(size)})};
-  BIO_free(out);
-  EVP_PKEY_free(key);
-  return pem;
+std::shared_ptr<pki::Signer> signer_of(const TestIdentity& identity) {
+  pki::CredentialFiles files;
+  files.key = {"the key", identity.private_key.reveal()};
+  const auto loaded = pki::OpensslPki{}.load_credential(files);
+  EXPECT_TRUE(loaded.has_value());
+  return loaded ? loaded->signer : nullptr;
 }
 
 std::expected<CertifiedPeer, std::string> TestVerifier::verify(std::span<const ByteVec> chain,
@@ -79,7 +81,7 @@ std::unique_ptr<TlsContext> make_context(TlsRole role, const TestIdentity* ident
   settings.version_max = version_max;
   if (identity != nullptr) {
     settings.chain.push_back(identity->certificate);
-    settings.private_key = identity->private_key.duplicate();
+    settings.signer = signer_of(*identity);
   }
   auto context = make_tls_context(std::move(settings));
   EXPECT_TRUE(context.has_value()) << context.error();

@@ -10,15 +10,17 @@
 
 namespace caponier::eap::test {
 
-/// Self-signed, on P-256.
+/// Self-signed.
 struct TestIdentity {
   ByteVec certificate;
   base::SecretBytes private_key;
 };
-[[nodiscard]] TestIdentity make_identity(const std::string& common_name);
+enum class TestKey : std::uint8_t { p256, p384, rsa, ed25519 };
+[[nodiscard]] TestIdentity make_identity(const std::string& common_name,
+                                         TestKey kind = TestKey::p256);
 
-/// The private key, PKCS #8.
-[[nodiscard]] base::SecretBytes pem_of(const TestIdentity& identity, bool is_encrypted);
+/// Signs with its private key.
+[[nodiscard]] std::shared_ptr<pki::Signer> signer_of(const TestIdentity& identity);
 
 /// Trusts the certificates it was told of, and no others.
 class TestVerifier final : public CertificateVerifier {

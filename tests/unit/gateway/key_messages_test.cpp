@@ -65,9 +65,33 @@ TEST(KeyMessages, what_is_told_of_keys_arrives_as_it_was_sent) {
   EXPECT_EQ(made.why, "why");
 }
 
+TEST(KeyMessages, a_signature_is_asked_for_and_arrives) {
+  const SignRequest asked{5, "branch", octets("spki"), pki::SignatureScheme::ed448, octets("this")};
+  const auto command = decode_key_command(*encode(KeyCommand{asked}));
+  ASSERT_TRUE(command);
+  const auto& found = std::get<SignRequest>(*command);
+  EXPECT_EQ(found.ticket, 5u);
+  EXPECT_EQ(found.name, "branch");
+  EXPECT_EQ(found.spki, asked.spki);
+  EXPECT_EQ(found.scheme, asked.scheme);
+  EXPECT_EQ(found.octets, asked.octets);
+
+  const auto made = decode_key_news(*encode(KeyNews{SignReply{5, octets("signature")}}));
+  ASSERT_TRUE(made);
+  EXPECT_EQ(std::get<SignReply>(*made).signature.value(), octets("signature"));
+  const SignReply refused{5, std::unexpected{pki::SignError::key_unusable}};
+  const auto none = decode_key_news(*encode(KeyNews{refused}));
+  ASSERT_TRUE(none);
+  EXPECT_EQ(std::get<SignReply>(*none).signature.error(), pki::SignError::key_unusable);
+
+  base::ByteVec wrong = *encode(KeyNews{refused});
+  wrong.back() = std::byte{9};  // no such error
+  EXPECT_FALSE(decode_key_news(wrong));
+}
+
 TEST(KeyMessages, a_message_cut_anywhere_or_with_more_behind_is_refused) {
-  for (base::ByteVec message :
-       {*encode(KeyCommand{request()}), *encode(KeyCommand{CommitKeys{1}})}) {
+  for (base::ByteVec message : {*encode(KeyCommand{request()}), *encode(KeyCommand{CommitKeys{1}}),
+                                *encode(KeyCommand{SignRequest{1, "a", {}, {}, octets("b")}})}) {
     for (std::size_t size = 0; size < message.size(); ++size) {
       EXPECT_FALSE(decode_key_command(base::Bytes{message}.first(size)));
     }

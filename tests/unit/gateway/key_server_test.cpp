@@ -27,6 +27,24 @@ ike::AuthRequest request_for(const char* connection, std::uint64_t number = 9) {
   return request;
 }
 
+/// Each key file holds the name of its key.
+struct NamedKeys final : test::FakePki {
+  pki::Loaded<pki::Credential> load_credential(const pki::CredentialFiles& files) const override {
+    return test::fake_credential(std::string{base::as_text(files.key.content)}, "");
+  }
+};
+
+struct KeySource final : config::MemorySource {
+  explicit KeySource(config::MemorySource from) : MemorySource(std::move(from)) {}
+  const pki::PkiProvider* pki() const override { return &provider; }
+  std::expected<base::SecretBytes, config::FileError> read_pki(const std::string& name,
+                                                               bool) override {
+    return base::SecretBytes{base::as_bytes(keys.at(name))};
+  }
+  NamedKeys provider;
+  std::map<std::string, std::string> keys;
+};
+
 /// A configuration that may be edited; of which text was asked for.
 struct MemoryFiles : KeyFiles {
   explicit MemoryFiles(std::string_view text) : source(config::source_of(text)) {}
@@ -36,7 +54,7 @@ struct MemoryFiles : KeyFiles {
   }
   void keep() override { ++kept; }
 
-  config::MemorySource source;
+  KeySource source;
   std::vector<bool> renewals;
   unsigned kept = 0;
 };
@@ -47,7 +65,17 @@ struct Ends {
   MemoryFiles files{branch};
   KeyServer server{std::string{config::main_file}, files, crypto};
   base::ByteVec salt = base::ByteVec(fingerprint_salt_size);
-  KeyClient client{pki, salt};
+  bool is_silent = false;
+  KeyClient client{pki, salt,
+                   [this](SignRequest request) -> std::expected<base::ByteVec, pki::SignError> {
+                     if (!client.ask_signature(std::move(request))) {
+                       return std::unexpected{pki::SignError::key_unusable};
+                     }
+                     if (!is_silent) carry();
+                     auto reply = client.take_signature();
+                     if (!reply) return std::unexpected{pki::SignError::backend_failure};
+                     return std::move(reply->signature);
+                   }};
 
   void carry() {
     while (const auto message = client.poll_message()) {
@@ -173,6 +201,76 @@ TEST(KeyProcess, answers_that_nobody_asked_for_are_dropped) {
   reply.outcome = ike::AuthOutcome::right;
   EXPECT_TRUE(ends.client.handle_message(*encode(KeyNews{reply})));
   EXPECT_FALSE(ends.client.poll_reply());
+}
+
+const std::string laptop =
+    "[client.office]\nremote = \"192.0.2.1\"\nremote_id = \"vpn.example\"\nuser = \"alice\"\n"
+    "auth = \"eap\"\nkey = \"alice.key\"\ncert = \"alice.pem\"\nca = [\"ca.pem\"]\n";
+
+/// The credential of `laptop`, as the process that speaks with peers has it.
+std::shared_ptr<const pki::Credential> credential_in(Ends& ends) {
+  ends.files.source.files[std::string{config::main_file}] = laptop;
+  ends.files.source.keys = {{"alice.key", "alice"}, {"alice.pem", "alice"}, {"ca.pem", "ca"}};
+  const auto loaded = ends.load();
+  if (!loaded || !*loaded) {
+    ADD_FAILURE() << (loaded ? loaded->error().front().to_string() : "nothing");
+    return nullptr;
+  }
+  ends.client.commit();
+  ends.carry();
+  return (*loaded)->find("office").credential;
+}
+
+TEST(KeyProcess, signs_for_tls_while_the_other_waits) {
+  Ends ends;
+  const auto credential = credential_in(ends);
+  ASSERT_TRUE(credential);
+  const auto octets = base::as_bytes("a handshake");
+  const auto signature = credential->signer->sign(pki::SignatureScheme::ed25519, octets);
+  ASSERT_TRUE(signature);
+  EXPECT_EQ(*signature, test::fake_signature("alice", octets));
+  EXPECT_FALSE(credential->signer->can(pki::SignatureScheme::rsa_pss_sha2_256));
+}
+
+TEST(KeyProcess, does_not_sign_with_another_key_than_the_one_shown) {
+  Ends ends;
+  const auto before = credential_in(ends);
+  ASSERT_TRUE(before);
+  ends.files.source.keys["alice.key"] = "alice2";
+  ASSERT_TRUE(ends.load());
+  ends.client.commit();
+  const auto signature =
+      before->signer->sign(pki::SignatureScheme::ed25519, base::as_bytes("a handshake"));
+  ASSERT_FALSE(signature);
+  EXPECT_EQ(signature.error(), pki::SignError::key_unusable);
+}
+
+TEST(KeyProcess, a_signature_that_comes_too_late_is_nobodys) {
+  Ends ends;
+  const auto credential = credential_in(ends);
+  ASSERT_TRUE(credential);
+  ends.is_silent = true;
+  const auto sign = [&](std::string_view text) {
+    return credential->signer->sign(pki::SignatureScheme::ed25519, base::as_bytes(text));
+  };
+  EXPECT_FALSE(sign("first"));
+  ends.is_silent = false;
+  const auto second = sign("second");
+  ASSERT_TRUE(second);
+  EXPECT_EQ(*second, test::fake_signature("alice", base::as_bytes("second")));
+  EXPECT_FALSE(ends.client.take_signature());
+}
+
+TEST(KeyProcess, signs_for_nobody_when_it_has_ended) {
+  std::shared_ptr<const pki::Credential> credential;
+  {
+    Ends ends;
+    credential = credential_in(ends);
+    ASSERT_TRUE(credential);
+    ends.client.handle_lost();
+    EXPECT_FALSE(credential->signer->sign(pki::SignatureScheme::ed25519, {}));
+  }
+  EXPECT_FALSE(credential->signer->sign(pki::SignatureScheme::ed25519, {}));
 }
 
 TEST(KeyProcess, nonsense_ends_the_conversation) {
