@@ -376,6 +376,8 @@ struct DaemonConfig {
   bool allow_key_export = false;  ///< [debug] allow_key_export
   /// So long before a certificate or CRL of ours ends it is said; zero: never.
   base::Duration expiry_warning{std::chrono::days{28}};
+  /// Where strongSwan's control interface is served; empty: nowhere, null: in the run directory.
+  std::optional<std::string> vici;
   bool audit = true;  ///< dropped packets are told as events (RFC 4301 s9)
   Unmatched unmatched = Unmatched::pass;
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.

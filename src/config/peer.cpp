@@ -182,6 +182,7 @@ constexpr std::array daemon_keys = {
     optional("cookie_threshold", "100"),
     optional("puzzle_threshold", "512"),
     optional("expiry_warning", "\"28d\""),
+    optional("vici", "\"/run/charon.vici\""),
     optional("audit", "true"),
     optional("unmatched", "\"discard\""),
 };
@@ -538,6 +539,7 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_clear_side(section, daemon);
   read_outer_side(section, daemon);
+  if (auto vici = section.text("vici", parse_socket_path)) daemon.vici = std::move(vici->value);
   if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
   read_word(section, "unmatched", unmatched_words, daemon.unmatched);
   read_defence(section, daemon);

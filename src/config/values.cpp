@@ -434,6 +434,16 @@ Parsed<std::string> parse_secret_reference(std::string_view text, std::string_vi
   return std::string{text};
 }
 
+Parsed<std::string> parse_socket_path(std::string_view text) {
+  constexpr std::size_t socket_path_size_max = 107;
+  const bool is_good =
+      text.empty() || (text.starts_with('/') && text.size() <= socket_path_size_max);
+  if (is_good && text.find('\0') == std::string_view::npos) return std::string{text};
+  return fault(fmt::format("{} is not a path for a socket", quoted(text)),
+               "write one from the root with at most 107 characters, such as "
+               "\"/run/caponier/charon.vici\", or \"\" for no socket");
+}
+
 Parsed<std::string> parse_tun_name(std::string_view text) {
   constexpr std::size_t interface_name_size_max = 15;
   std::string plain{text};

@@ -64,6 +64,8 @@ struct PortRange {
 [[nodiscard]] Parsed<std::string> parse_secret_reference(std::string_view text,
                                                          std::string_view peer);
 [[nodiscard]] Parsed<std::string> parse_tun_name(std::string_view text);
+/// Where a socket lies; empty: nowhere.
+[[nodiscard]] Parsed<std::string> parse_socket_path(std::string_view text);
 /// One that is there.
 [[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);
 [[nodiscard]] Parsed<policy::Compat> parse_compat(std::string_view text);

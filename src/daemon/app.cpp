@@ -18,7 +18,6 @@ namespace {
 /// Deadlines that are due again at once get this many turns before the loop goes on.
 constexpr int deadline_turns_max = 16;
 constexpr std::size_t crash_secret_size = 32;  // RFC 6290 s5.1
-constexpr std::string_view control_group = "caponier";
 
 control::ExitCode exit_code_of(io::IoFault fault) {
   switch (fault) {
@@ -75,6 +74,8 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       pki_(pki),
       keys_(keys),
+      loaded_(options.config.empty() ? std::make_unique<LoadedSide>(pki, crypto_.provider())
+                                     : nullptr),
       server_(gateway_, *this) {}
 
 App::~App() {
@@ -204,25 +205,9 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
     }
   });
   TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
+  TRY_VOID(open_vici(config));
   for (std::string& notice : notices) warn(std::move(notice));
   plane_->start();
-  return {};
-}
-
-io::Io<void> App::open_control_socket(const std::string& path) {
-  io::UnixServer::Handler handler;
-  handler.connected = [this](std::uint64_t client, uid_t user) {
-    return server_.connect(client, {.may_change = user == 0 || user == ::geteuid()});
-  };
-  handler.received = [this](std::uint64_t client, std::string_view data) {
-    server_.receive(client, data, io::monotonic_now());
-  };
-  handler.written = [this](std::uint64_t client, std::size_t bytes) {
-    server_.handle_written(client, bytes);
-  };
-  handler.disconnected = [this](std::uint64_t client) { server_.disconnect(client); };
-  control_socket_ =
-      TRY(io::UnixServer::open(path, std::string{control_group}, loop_, std::move(handler)));
   return {};
 }
 
@@ -281,6 +266,7 @@ void App::watch_files(base::Instant now) {
 }
 
 std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(base::Instant now) {
+  if (loaded_) return take_loaded(now);
   auto loaded = load_config(options_.config, pki_, keys_);
   if (!loaded) {
     tell_rejected(loaded.error());
@@ -294,6 +280,20 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
   return diff;
 }
 
+std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::take_loaded(
+    base::Instant now) {
+  if (stop_at_) return config::ConfigDiff{};
+  LoadedSide::Taken taken = loaded_->take(*config_);
+  for (std::string& remark : taken.remarks) warn(std::move(remark));
+  if (!taken.config) {
+    return std::unexpected{std::vector{config::ConfigError{
+        {}, "nothing of what was loaded can be used", "see the log for what is wrong with it"}}};
+  }
+  config::ConfigDiff diff = config::diff(*config_, *taken.config);
+  apply({std::move(taken.config), {}, {}}, now);
+  return diff;
+}
+
 void App::apply(LoadedConfig loaded, base::Instant now) {
   const bool is_first = config_ == nullptr;
   config_ = std::move(loaded.config);
@@ -301,13 +301,18 @@ void App::apply(LoadedConfig loaded, base::Instant now) {
   file_watch_.watch({files_.pki.begin(), files_.pki.end()});
   next_file_look_ = now + file_watch_interval;
   if (is_first) update_local_addresses(now);
-  keys_.commit();
+  if (loaded_) {
+    loaded_->commit();
+  } else {
+    keys_.commit();
+  }
   proof_side_->apply(config_, now);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
   emit({base::EventKind::config_loaded,
         {},
-        fmt::format("{} is in force, {} configured", options_.config,
+        fmt::format("{} is in force, {} configured",
+                    options_.config.empty() ? "what was loaded" : options_.config,
                     config_->peers.size() == 1 ? std::string{"1 peer"}
                                                : fmt::format("{} peers", config_->peers.size())),
         {}});
@@ -365,18 +370,16 @@ void App::settle() {
   settle_users(now);
   settle_proofs(now);
   plane_->release_waiting();
+  if (const auto due = loaded_ ? loaded_->poll_deadline() : std::nullopt; due && *due <= now) {
+    static_cast<void>(take_loaded(now));
+  }
   server_.handle_progress(now);
+  if (vici_side_) vici_side_->handle_progress(now);
   // A request may have changed the gateway.
   perform_actions(now);
   settle_users(now);
   settle_proofs(now);
-  while (auto output = server_.poll_output()) {
-    if (output->cut) {
-      control_socket_->cut(output->client);
-    } else {
-      control_socket_->send(output->client, output->data, output->close);
-    }
-  }
+  send_to_clients();
   if (leftovers_until_ && now >= *leftovers_until_) {
     leftovers_until_.reset();
     routes_->remove_leftovers();
@@ -406,9 +409,13 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
     proof_side_->handle(std::move(action), now);
   } else {
     proof_side_->note(action, now);
-    keys_.handle(action);
+    if (loaded_) {
+      loaded_->handle(action);
+    } else {
+      keys_.handle(action);
+    }
   }
-  while (auto reply = keys_.poll_reply()) proof_side_->complete(std::move(*reply), now);
+  while (auto reply = poll_key_reply()) proof_side_->complete(std::move(*reply), now);
   while (auto reply = proof_side_->poll_reply()) {
     gateway_.handle_auth_reply(std::move(*reply), now);
   }
@@ -417,7 +424,7 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
 void App::settle_proofs(base::Instant now) {
   while (const auto fetch = user_side_->poll_fetch()) proof_side_->want({&*fetch, 1});
   keys_.handle_deadline(now);
-  while (auto reply = keys_.poll_reply()) proof_side_->complete(std::move(*reply), now);
+  while (auto reply = poll_key_reply()) proof_side_->complete(std::move(*reply), now);
   if (auto fault = keys_.take_fault()) tell_fault(std::move(*fault));
   proof_side_->handle_deadline(now);
   while (auto reply = proof_side_->poll_reply()) {
@@ -541,6 +548,7 @@ void App::emit(base::Event event) {
   }
   control::StampedEvent stamped{io::unix_microseconds_now(), std::move(event)};
   log_.write(stamped);
+  if (vici_side_) vici_side_->handle_event(stamped.event);
   server_.handle_event(std::move(stamped));
 }
 
@@ -565,6 +573,14 @@ void App::arm_timer() {
   if (leftovers_until_ && (!first || *leftovers_until_ < *first)) first = leftovers_until_;
   for (const auto& deadline : {gateway_.poll_deadline(), server_.poll_deadline()}) {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
+  }
+  if (const auto deadline = vici_side_ ? vici_side_->poll_deadline() : std::nullopt;
+      deadline && (!first || deadline->at < *first)) {
+    first = deadline->at;
+  }
+  if (const auto at = loaded_ ? loaded_->poll_deadline() : std::nullopt;
+      at && (!first || *at < *first)) {
+    first = at;
   }
   if (const auto at = plane_->poll_deadline(); at && (!first || *at < *first)) first = at;
   if (const auto deadline = user_side_->poll_deadline();

@@ -8,12 +8,14 @@
 #include "crypto/choice/choice.h"
 #include "daemon/event_limiter.h"
 #include "daemon/key_side.h"
+#include "daemon/loaded_side.h"
 #include "daemon/log_sink.h"
 #include "daemon/options.h"
 #include "daemon/packet_side.h"
 #include "daemon/plane.h"
 #include "daemon/proof_side.h"
 #include "daemon/user_side.h"
+#include "daemon/vici_side.h"
 #include "gateway/gateway.h"
 #include "io/dns/resolver.h"
 #include "io/loop/loop.h"
@@ -102,7 +104,16 @@ class App final : public control::Daemon {
   void load_leases();
   [[nodiscard]] io::Io<void> open_drivers(const Options& options, const config::Config& all);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
+  [[nodiscard]] io::Io<void> open_vici(const config::DaemonConfig& config);
+  void send_to_clients();
   void apply(LoadedConfig loaded, base::Instant now);
+  /// What clients have loaded, where there is no file.
+  [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> take_loaded(
+      base::Instant now);
+  /// An answer from where the keys are.
+  [[nodiscard]] std::optional<ike::AuthReply> poll_key_reply() {
+    return loaded_ ? loaded_->poll_reply() : keys_.poll_reply();
+  }
   /// Certificates, keys and CRLs that are others now are taken, or, with a mistake in them, the
   /// ones before stay.
   void watch_files(base::Instant now);
@@ -153,6 +164,7 @@ class App final : public control::Daemon {
   gateway::Gateway gateway_;
   const pki::PkiProvider& pki_;
   KeySide& keys_;
+  std::unique_ptr<LoadedSide> loaded_;  ///< null: the configuration is a file
   control::Server server_;
   ConfigPtr config_;
   io::FilesRead files_;
@@ -177,6 +189,7 @@ class App final : public control::Daemon {
   std::unique_ptr<ProofSide> proof_side_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;
+  std::unique_ptr<ViciSide> vici_side_;
 };
 
 }  // namespace caponier::daemon

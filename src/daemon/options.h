@@ -7,9 +7,10 @@
 namespace caponier::daemon {
 
 struct Options {
-  std::string config = "/etc/caponier/caponier.toml";
+  std::string config = "/etc/caponier/caponier.toml";  ///< empty: there is none
   std::string run_dir = "/run/caponier";
   std::string state_dir = "/var/lib/caponier";
+  std::string vici;  ///< where VICI is served; empty: as the configuration says
   bool foreground = false;
   bool check = false;
   bool log_json = false;

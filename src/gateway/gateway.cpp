@@ -216,6 +216,24 @@ bool Gateway::Impl::down(const std::string& name, base::Instant now) {
   return true;
 }
 
+bool Gateway::Impl::rest(const std::string& name, std::optional<std::string_view> child,
+                         base::Instant now) {
+  Peer* peer = find(name);
+  if (peer == nullptr || shutting_down_) return false;
+  peer->rest(child, now);
+  pump(now);
+  return true;
+}
+
+bool Gateway::Impl::set_trap(const std::string& name, std::string_view child, bool is_trapped,
+                             base::Instant now) {
+  Peer* peer = find(name);
+  if (peer == nullptr || shutting_down_) return false;
+  if (!peer->set_trap(child, is_trapped, now)) return false;
+  pump(now);
+  return true;
+}
+
 bool Gateway::Impl::ping(const std::string& name, base::Instant now) {
   const Peer* peer = find(name);
   if (peer == nullptr) return false;
@@ -375,6 +393,14 @@ bool Gateway::stop(const std::string& name, std::optional<std::string_view> chil
                    base::Instant now) {
   return impl_->stop(name, child, now);
 }
+bool Gateway::rest(const std::string& name, std::optional<std::string_view> child,
+                   base::Instant now) {
+  return impl_->rest(name, child, now);
+}
+bool Gateway::set_trap(const std::string& name, std::string_view child, bool is_trapped,
+                       base::Instant now) {
+  return impl_->set_trap(name, child, is_trapped, now);
+}
 bool Gateway::ping(const std::string& name, base::Instant now) { return impl_->ping(name, now); }
 std::size_t Gateway::logout(const std::string& user, base::Instant now) {
   return impl_->logout(user, now);
@@ -408,6 +434,16 @@ std::optional<Action> Gateway::poll_action() { return impl_->poll_action(); }
 std::optional<base::Deadline> Gateway::poll_deadline() const { return impl_->poll_deadline(); }
 Status Gateway::status(base::Instant now) const { return impl_->status(now); }
 Traffic Gateway::traffic() const { return impl_->traffic(); }
+std::vector<ike::IkeSaId> Gateway::sa_ids() const { return impl_->sa_ids(); }
+std::optional<SaStatus> Gateway::find_sa(ike::IkeSaId id) const { return impl_->find_sa(id); }
+std::optional<PeerBrief> Gateway::find_peer(const std::string& name) const {
+  return impl_->find_peer(name);
+}
+std::size_t Gateway::half_open() const { return impl_->half_open(); }
+void Gateway::order(const ike::Command& what, base::Instant now) { impl_->order(what, now); }
+void Gateway::watch_changes(bool on) { impl_->changes().set_on(on); }
+std::optional<SaChange> Gateway::poll_change() { return impl_->changes().poll(); }
+std::uint64_t Gateway::changes_lost() const { return impl_->changes().lost(); }
 std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
 std::size_t Gateway::tunnel_mtu() const { return impl_->tunnel_mtu(); }
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }

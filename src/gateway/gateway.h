@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "gateway/address_pools.h"
+#include "gateway/changes.h"
 #include "gateway/clear_filter.h"
 #include "gateway/path_mtu.h"
 #include "gateway/sessions.h"
@@ -148,6 +149,15 @@ struct Status {
   std::size_t associations = 0;  ///< Child SAs in the engine
 };
 
+/// The state of one peer alone.
+struct PeerBrief {
+  PeerState state{};
+  bool is_off = false;               ///< not wanted, and gone from policies and routes
+  std::vector<std::string> trapped;  ///< children that traffic may ask for
+  unsigned attempts = 0;             ///< failed ones since it was last up
+  std::string note;
+};
+
 struct ChildTraffic {
   std::string name;
   std::size_t associations = 0;  ///< present SAs, both directions being one
@@ -223,11 +233,21 @@ class Gateway {
   /// may come, and a trap stays set. False: no such peer or child.
   [[nodiscard]] bool stop(const std::string& name, std::optional<std::string_view> child,
                           base::Instant now);
+  /// A child, or all, is wanted no more: what is up may stay and the peer may come, but we begin
+  /// nothing, unless traffic asks for it and the configuration says that it may.
+  [[nodiscard]] bool rest(const std::string& name, std::optional<std::string_view> child,
+                          base::Instant now);
+  /// Whether traffic may ask for a child while nobody else wants it, whatever the configuration
+  /// says. False: no such peer or child.
+  [[nodiscard]] bool set_trap(const std::string& name, std::string_view child, bool is_trapped,
+                              base::Instant now);
   /// Sends a liveness check; the round trip shows in status. False: not established.
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   /// Sends an established peer to another gateway, which must have our identity.
   [[nodiscard]] RedirectOutcome redirect(const std::string& name, const config::RedirectTarget& to,
                                          base::Instant now);
+  /// Something for one SA, as a person says it; what is wanted of peers stays as it is.
+  void order(const ike::Command& what, base::Instant now);
   /// Ends what this user of a server has (ike::IkeSaInfo::is_of()); how many IKE SAs that were.
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
   /// Addresses kept for users by a process before, the one used longest ago first; at start.
@@ -249,6 +269,17 @@ class Gateway {
 
   [[nodiscard]] Status status(base::Instant now) const;
   [[nodiscard]] Traffic traffic() const;
+  /// For those who look at one after the other: IKE SAs in any state, ordered, and one of them.
+  [[nodiscard]] std::vector<ike::IkeSaId> sa_ids() const;
+  [[nodiscard]] std::optional<SaStatus> find_sa(ike::IkeSaId id) const;
+  /// Empty: no peer of that name.
+  [[nodiscard]] std::optional<PeerBrief> find_peer(const std::string& name) const;
+  [[nodiscard]] std::size_t half_open() const;
+  /// What becomes of SAs is kept to be polled, while switched on; bounded, the newest are lost
+  /// first and counted.
+  void watch_changes(bool on);
+  [[nodiscard]] std::optional<SaChange> poll_change();
+  [[nodiscard]] std::uint64_t changes_lost() const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const;
   /// The largest inner MTU of all children (1500 when none is up): senders who use another tunnel
   /// are told its own.

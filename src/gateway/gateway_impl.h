@@ -7,6 +7,7 @@
 #include <string>
 
 #include "gateway/address_pools.h"
+#include "gateway/changes.h"
 #include "gateway/gateway.h"
 #include "gateway/inspection.h"
 #include "gateway/key_tables.h"
@@ -56,6 +57,10 @@ class Gateway::Impl {
                            base::Instant now);
   [[nodiscard]] bool stop(const std::string& name, std::optional<std::string_view> child,
                           base::Instant now);
+  [[nodiscard]] bool rest(const std::string& name, std::optional<std::string_view> child,
+                          base::Instant now);
+  [[nodiscard]] bool set_trap(const std::string& name, std::string_view child, bool is_trapped,
+                              base::Instant now);
   [[nodiscard]] bool ping(const std::string& name, base::Instant now);
   [[nodiscard]] std::size_t logout(const std::string& user, base::Instant now);
   [[nodiscard]] AddressPools& pools() { return pools_; }
@@ -78,6 +83,16 @@ class Gateway::Impl {
   [[nodiscard]] std::size_t tunnel_mtu();
   [[nodiscard]] std::optional<KeyTables> key_tables() const;
   [[nodiscard]] Inspection& inspection() { return inspection_; }
+  [[nodiscard]] std::vector<ike::IkeSaId> sa_ids() const {
+    return endpoint_ ? endpoint_->ids() : std::vector<ike::IkeSaId>{};
+  }
+  [[nodiscard]] std::optional<SaStatus> find_sa(ike::IkeSaId id) const;
+  [[nodiscard]] std::optional<PeerBrief> find_peer(const std::string& name) const;
+  [[nodiscard]] std::size_t half_open() const {
+    return endpoint_ ? endpoint_->half_open_count() : 0;
+  }
+  void order(const ike::Command& what, base::Instant now);
+  [[nodiscard]] Changes& changes() { return changes_; }
 
  private:
   [[nodiscard]] static std::vector<WorkerPorts> with_default(std::vector<WorkerPorts> ports,
@@ -122,6 +137,13 @@ class Gateway::Impl {
   /// What is told of peers that have no inner addresses any more.
   void forget_inner();
   void on_event(base::Event event);
+  [[nodiscard]] std::optional<ChildChange> describe(const ike::IkeSaInfo& sa,
+                                                    policy::ChildSaId id) const;
+  void note_change(const ike::IkeUp& up);
+  void note_change(const ike::IkeDown& down);
+  void note_change(const ike::ChildUp& up);
+  void note_change(const ike::ChildDown& down);
+  void note_moved(const std::string& connection);
   void export_keys(const ike::KeysExported& keys);
   void note_not_exported(const std::string& peer);
 
@@ -150,6 +172,7 @@ class Gateway::Impl {
   std::optional<SetClearFilter> clear_filter_;
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
+  Changes changes_;
   AddressPools pools_;
   Sessions sessions_;
   std::map<std::string, SetInner> inner_;  ///< by connection, as last told

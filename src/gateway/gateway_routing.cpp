@@ -190,14 +190,24 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  [&](const ike::IkeAnswered& answered) {
                    if (Peer* peer = find(answered.connection)) peer->handle(answered, now);
                  },
-                 [&](const ike::IkeUp& up) { on_ike_up(up, now); },
-                 [&](const ike::IkeDown& down) { on_ike_down(down, now); },
+                 [&](const ike::IkeUp& up) {
+                   note_change(up);
+                   on_ike_up(up, now);
+                 },
+                 [&](const ike::IkeDown& down) {
+                   on_ike_down(down, now);
+                   note_change(down);
+                 },
                  [&](const ike::Redirected& redirected) {
                    if (Peer* peer = find(redirected.connection)) peer->handle(redirected, now);
                  },
-                 [&](const ike::ChildUp& up) { on_child_up(up, now); },
+                 [&](const ike::ChildUp& up) {
+                   note_change(up);
+                   on_child_up(up, now);
+                 },
                  [&](const ike::ChildDown& down) {
                    if (Peer* peer = find(down.connection)) peer->handle(down, now);
+                   note_change(down);
                  },
                  [&](const ike::PathProbed& probed) { path_mtus_.handle_probed(probed, now); },
                  [&](const ike::KeysExported& keys) { export_keys(keys); },
@@ -410,6 +420,7 @@ void Gateway::Impl::on_event(base::Event event) {
   using enum base::EventKind;
   // on_child_up says it, and more.
   if (event.kind == child_up) return;
+  if (event.kind == ike_peer_moved || event.kind == ike_transport) note_moved(event.peer);
   const bool explains = event.kind == ike_failed || event.kind == ike_auth_failed ||
                         event.kind == ike_no_proposal || event.kind == child_failed;
   if (explains && !event.peer.empty()) {

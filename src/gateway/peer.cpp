@@ -29,6 +29,7 @@ Peer::Peer(config::PeerConfig config, const Options& options, base::Rng& rng, ba
     children_.push_back({});
     children_.back().name = child.name;
     children_.back().start = child.start;
+    children_.back().is_trapped = child.start == config::Start::trap;
   }
   outer_.local = config_.local;
   if (config_.resumption) {

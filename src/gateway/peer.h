@@ -62,6 +62,13 @@ class Peer {
   bool start(std::optional<std::string_view> child, base::Instant now);
   /// Ends a child, or without a name the IKE SAs; a trap stays set, and nothing else is wanted.
   bool stop(std::optional<std::string_view> child, base::Instant now);
+  /// What there is may stay; nothing more is begun by us but what traffic asks for.
+  void rest(std::optional<std::string_view> child, base::Instant now);
+  /// Whether traffic may ask for a child that nobody else wants; as configured at first. False:
+  /// there is none of this name.
+  [[nodiscard]] bool set_trap(std::string_view child, bool is_trapped, base::Instant now);
+  /// The children that it may ask for.
+  [[nodiscard]] std::vector<std::string> trapped() const;
   /// For a changed configuration: what a person said, the addresses as far as they still hold, and
   /// the wait for the end of the old SAs, which the caller deletes.
   void inherit(const Peer& old, base::Instant now);
@@ -116,6 +123,7 @@ class Peer {
   struct Wanted {
     std::string name;
     config::Start start = config::Start::on_command;
+    bool is_trapped = false;                 ///< also while it is wanted anyway
     bool demanded = false;                   ///< unless it is started anyway, traffic has asked
     std::optional<policy::Trigger> trigger;  ///< the traffic that has asked, until it is up
     std::set<policy::ChildSaId> sas;
@@ -129,6 +137,8 @@ class Peer {
     [[nodiscard]] bool has_first() const { return sas.size() > resource_sas.size(); }
     [[nodiscard]] bool is_wanted() const { return start == config::Start::at_once || demanded; }
     [[nodiscard]] std::optional<base::Instant> due() const;
+    /// It is wanted when traffic asks for it, or not at all.
+    void calm_down() { start = is_trapped ? config::Start::trap : config::Start::on_command; }
   };
 
   [[nodiscard]] bool has_name() const { return !config_.remote_any && !config_.remote_address; }

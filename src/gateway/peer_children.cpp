@@ -59,8 +59,7 @@ bool Peer::stop(std::optional<std::string_view> name, base::Instant now) {
   if (name && find_child(*name) == nullptr) return false;
   for (Wanted& child : children_) {
     if (name && child.name != *name) continue;
-    const config::ChildConfig& config = *config_.find_child(child.name);
-    child.start = config.start == config::Start::trap ? config.start : config::Start::on_command;
+    child.calm_down();
     child.demanded = false;
     child.trigger.reset();
     child.retry_at.reset();
@@ -78,6 +77,7 @@ bool Peer::stop(std::optional<std::string_view> name, base::Instant now) {
 void Peer::follow_end(Wanted& child, std::optional<config::Start> next) {
   if (!next) return;
   child.start = *next;
+  child.is_trapped = child.is_trapped || *next == config::Start::trap;
   child.demanded = false;
 }
 
@@ -158,7 +158,7 @@ void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
     return;
   }
   policy::Trigger trigger = std::move(acquire.trigger);
-  if (child->start == config::Start::on_command && ikes_.empty()) return;
+  if (child->start == config::Start::on_command && !child->is_trapped && ikes_.empty()) return;
   if (!ikes_.empty() && !child->sas.empty()) {
     if (child->retry_at && *child->retry_at > now) return;
     requests_.emplace_back(
@@ -206,6 +206,40 @@ void Peer::reconcile_child(Wanted& child, base::Instant now) {
 const Peer::Wanted* Peer::first_child() const {
   const auto found = std::ranges::find_if(children_, &Wanted::is_wanted);
   return found == children_.end() ? nullptr : &*found;
+}
+
+void Peer::rest(std::optional<std::string_view> name, base::Instant now) {
+  if (is_off_) return;
+  for (Wanted& child : children_) {
+    if (name && child.name != *name) continue;
+    if (child.start == config::Start::at_once) child.calm_down();
+    child.demanded = false;
+    child.retry_at.reset();
+  }
+  attempts_ = 0;
+  next_attempt_.reset();
+  reconcile(now);
+}
+
+bool Peer::set_trap(std::string_view name, bool is_trapped, base::Instant now) {
+  Wanted* const child = find_child(name);
+  if (child == nullptr) return false;
+  child->is_trapped = is_trapped;
+  if (child->start != config::Start::at_once || is_off_) child->calm_down();
+  if (!is_trapped || !is_off_) return true;
+  is_off_ = false;
+  rebuild();
+  requests_.emplace_back(Refresh{});
+  reconcile(now);
+  return true;
+}
+
+std::vector<std::string> Peer::trapped() const {
+  std::vector<std::string> names;
+  for (const Wanted& child : children_) {
+    if (child.is_trapped && !is_off_) names.push_back(child.name);
+  }
+  return names;
 }
 
 }  // namespace caponier::gateway

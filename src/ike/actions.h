@@ -3,6 +3,7 @@
 // variant: adding an action breaks every driver at compile time, on purpose.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@
 #include "wire/ike.h"
 
 namespace caponier::ike {
+
+struct IkeSaInfo;
 
 /// Names one IKE SA for the life of the process; never reused.
 using IkeSaId = base::Strong<struct IkeSaIdTag, std::uint64_t>;
@@ -199,6 +202,7 @@ struct IkeDown {
   std::string connection;
   EndReason reason{};
   bool was_established = false;
+  std::shared_ptr<const IkeSaInfo> last{};  ///< as it was
 };
 /// The peer `from` sends us to another gateway (RFC 5685). The caller initiates there; the IKE SA
 /// with the old one, if there is one, ends by itself.
@@ -223,6 +227,7 @@ struct ChildDown {
   std::string connection;
   std::string child;
   EndReason reason{};
+  std::shared_ptr<const IkeSaInfo> last{};  ///< the IKE SA with the child as it was; null: none was
 };
 
 /// What became of a ProbePath.
@@ -306,11 +311,13 @@ struct RekeyChild {
 /// Replace the established IKE SA of the connection; its children move (s1.3.2, s2.18).
 struct RekeyIke {
   std::string connection;
+  std::optional<IkeSaId> only{};  ///< this one, of several
 };
 /// Authenticate anew: a new IKE SA with children of its own, then the old one goes (s2.8.3).
 struct Reauthenticate {
   std::string connection;
   std::optional<base::Path> path{};  ///< of the new IKE SA; empty: that of the old one
+  std::optional<IkeSaId> only{};     ///< this one, of several
 };
 /// The addresses of this host that IKE may use, all of them, best first (RFC 4555 s3.4-3.6).
 struct SetLocalAddresses {

@@ -129,6 +129,8 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
   action.local = info.local;
   action.remote = info.remote;
   action.lifetime = shortened(config.lifetime, shared_);
+  if (action.lifetime.soft_time) info.rekey_at = now + *action.lifetime.soft_time;
+  if (action.lifetime.hard_time) info.expires_at = now + *action.lifetime.hard_time;
   action.replay_window = config.replay_window;
   action.receives_only = !child.sends;
   action.resource = info.resource;
@@ -219,7 +221,8 @@ void IkeSa::remove_child(policy::ChildSaId id, EndReason reason, Instant now) {
 
 void IkeSa::announce_child_down(Child& child, EndReason reason) {
   if (!std::exchange(child.is_announced, false)) return;
-  shared_.emit(ChildDown{id_, child.info.id, name(), child.info.name, reason});
+  shared_.emit(ChildDown{id_, child.info.id, name(), child.info.name, reason,
+                         std::make_shared<const IkeSaInfo>(info())});
   report(EventKind::child_down,
          fmt::format("{}: Child SA {} is down ({})", who(), child.info.name, ike::name_of(reason)));
 }

@@ -90,14 +90,14 @@ void IkeEndpoint::Impl::run(const RekeyChild& command, Instant now) {
 }
 
 void IkeEndpoint::Impl::run(const RekeyIke& command, Instant now) {
-  IkeSa* const sa = find_established(command.connection);
+  IkeSa* const sa = find_established(command.connection, command.only);
   if (sa == nullptr) return;
   sa->rekey(now);
   settle(sa->id(), now);
 }
 
 void IkeEndpoint::Impl::run(const Reauthenticate& command, Instant now) {
-  const IkeSa* const sa = find_established(command.connection);
+  const IkeSa* const sa = find_established(command.connection, command.only);
   if (sa == nullptr) return;
   const auto path = command.path ? command.path : sa->successor_path();
   if (path) reauthenticate(*sa, *path, now);
@@ -209,11 +209,12 @@ IkeSa* IkeEndpoint::Impl::owner_of(policy::ChildSaId child) {
   return found == shared.child_owner.end() ? nullptr : find(found->second);
 }
 
-IkeSa* IkeEndpoint::Impl::find_established(const std::string& connection) {
+IkeSa* IkeEndpoint::Impl::find_established(const std::string& connection,
+                                           std::optional<IkeSaId> only) {
   IkeSa* best = nullptr;
   for (const IkeSaId id : ids_of(connection)) {
     IkeSa* const sa = find(id);
-    if (sa->state() != IkeState::established) continue;
+    if (sa->state() != IkeState::established || (only && *only != id)) continue;
     if (best == nullptr || best->is_retired() || !sa->is_retired()) best = sa;
   }
   return best;
@@ -345,6 +346,15 @@ std::vector<IkeSaInfo> IkeEndpoint::Impl::snapshot() const {
   return infos;
 }
 
+std::vector<IkeSaId> IkeEndpoint::Impl::ids() const {
+  std::vector<IkeSaId> ids;
+  ids.reserve(sas_.size());
+  for (const auto& [id, entry] : sas_) {
+    if (entry.sa->state() != IkeState::dead) ids.push_back(id);
+  }
+  return ids;
+}
+
 std::optional<IkeSaInfo> IkeEndpoint::Impl::info_of(IkeSaId id) const {
   const auto found = sas_.find(id);
   if (found == sas_.end() || found->second.sa->state() == IkeState::dead) return std::nullopt;
@@ -396,6 +406,7 @@ void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }
 std::optional<base::Deadline> IkeEndpoint::poll_deadline() const { return impl_->next_deadline(); }
 std::vector<IkeSaInfo> IkeEndpoint::snapshot() const { return impl_->snapshot(); }
+std::vector<IkeSaId> IkeEndpoint::ids() const { return impl_->ids(); }
 std::optional<IkeSaInfo> IkeEndpoint::find(IkeSaId id) const { return impl_->info_of(id); }
 std::set<IkeSaId> IkeEndpoint::established_of(const std::string& connection) const {
   return impl_->established_of(connection);

@@ -32,6 +32,28 @@ enum class IkeState : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(IkeState state);
 
+/// What an IKE SA is asking its peer, or will.
+enum class Task : std::uint8_t {
+  ike_init,
+  ike_auth,
+  ike_rekey,
+  ike_delete,
+  ike_liveness,
+  ike_addresses,  ///< MOBIKE
+  ike_notice,
+  ike_sync,  ///< RFC 6311
+  child_create,
+  child_rekey,
+  child_delete,
+};
+
+enum class ChildState : std::uint8_t {
+  installed,
+  rekeying,  ///< our request is out
+  replaced,  ///< another one has its place
+  deleting,  ///< our DELETE is out, or waits
+};
+
 struct ChildSaInfo {
   policy::ChildSaId id;
   std::string name;
@@ -42,6 +64,8 @@ struct ChildSaInfo {
   bool udp_encap = false;
   policy::TrafficSelectors local, remote;
   base::Instant established_at;
+  std::optional<base::Instant> rekey_at, expires_at;
+  ChildState state{};
   std::optional<policy::ResourceId> resource;  ///< RFC 9611
 };
 
@@ -56,14 +80,17 @@ struct IkeSaInfo {
   base::Path path;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
+  bool fakes_nat = false;  ///< we said that there is one
   std::optional<policy::IkeSuite> suite;
-  std::optional<policy::Identity> remote_id;
+  std::optional<policy::Identity> local_id, remote_id;
   std::vector<policy::Identity> earlier_ids;  ///< that the peer has proved before that (RFC 4739)
   policy::Product product{};
   bool is_product_configured = false;  ///< else it is what its messages look like
   std::string user;                    ///< by EAP; may be empty
   std::vector<base::IpAddress> inner;  ///< given to the peer, or to us
   std::optional<base::Instant> established_at;
+  std::optional<base::Instant> rekey_at, reauth_at;
+  std::vector<Task> active, queued;
   std::optional<base::Duration> last_round_trip;  ///< of the last answered request of ours
   std::uint64_t round_trips = 0;                  ///< how many have been measured
   bool is_redirectable = false;  ///< the peer would follow a REDIRECT of ours (RFC 5685)
@@ -108,6 +135,8 @@ class IkeEndpoint {
   [[nodiscard]] std::optional<base::Deadline> poll_deadline() const;
 
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  /// Of all that snapshot() would tell of, ordered.
+  [[nodiscard]] std::vector<IkeSaId> ids() const;
   /// The same of one, without looking at the others; empty when it is gone.
   [[nodiscard]] std::optional<IkeSaInfo> find(IkeSaId id) const;
   /// The established IKE SAs of a connection that no other has replaced.

@@ -31,6 +31,7 @@ class IkeEndpoint::Impl {
   void handle_deadline(base::Instant now);
   [[nodiscard]] std::optional<base::Deadline> next_deadline() const;
   [[nodiscard]] std::vector<IkeSaInfo> snapshot() const;
+  [[nodiscard]] std::vector<IkeSaId> ids() const;
   [[nodiscard]] std::optional<IkeSaInfo> info_of(IkeSaId id) const;
   [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
 
@@ -79,7 +80,8 @@ class IkeEndpoint::Impl {
 
   [[nodiscard]] IkeSa* find(IkeSaId id);
   [[nodiscard]] IkeSa* owner_of(policy::ChildSaId child);
-  [[nodiscard]] IkeSa* find_established(const std::string& connection);
+  [[nodiscard]] IkeSa* find_established(const std::string& connection,
+                                        std::optional<IkeSaId> only = std::nullopt);
   [[nodiscard]] std::vector<IkeSaId> ids_of(const std::string& connection) const;
   IkeSa& adopt(std::unique_ptr<IkeSa> sa);
   /// After an SA had anything to do: newborns, twins, its timer, its end.

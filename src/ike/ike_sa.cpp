@@ -15,6 +15,20 @@ namespace caponier::ike {
 using base::EventKind;
 using base::Instant;
 
+namespace {
+
+ChildState state_of(const Child& child, const OwnWindow& own) {
+  if (child.is_closing) return ChildState::deleting;
+  if (child.replaced_by) return ChildState::replaced;
+  const bool is_being_rekeyed = std::ranges::any_of(own.all(), [&](const auto& entry) {
+    const auto* const creation = std::get_if<ChildCreation>(&entry.second.what);
+    return creation != nullptr && creation->replaces == child.info.id;
+  });
+  return is_being_rekeyed ? ChildState::rekeying : ChildState::installed;
+}
+
+}  // namespace
+
 IkeSa::IkeSa(Shared& shared, IkeSaId id, bool is_initiator, base::Path path, Instant now)
     : shared_(shared),
       id_(id),
@@ -100,7 +114,8 @@ void IkeSa::move_to(IkeState to) {
 void IkeSa::announce_down(EndReason reason) {
   if (std::exchange(is_down_announced_, true)) return;
   if (!connection_ || predecessor_ || (!is_initiator_ && !established_at_)) return;
-  shared_.emit(IkeDown{id_, connection_->name, reason, established_at_.has_value()});
+  shared_.emit(IkeDown{id_, connection_->name, reason, established_at_.has_value(),
+                       std::make_shared<const IkeSaInfo>(info())});
 }
 
 void IkeSa::drop_all_wishes(EndReason reason) {
@@ -314,7 +329,9 @@ IkeSaInfo IkeSa::info() const {
   info.path = path_;
   info.local_behind_nat = local_behind_nat_;
   info.remote_behind_nat = remote_behind_nat_;
+  info.fakes_nat = has_forced_encap_;
   if (session_) info.suite = session_->suite;
+  if (connection_) info.local_id = connection_->own_rounds.back().identity;
   info.remote_id = remote_id_;
   info.earlier_ids = earlier_ids_;
   info.product = product();
@@ -322,6 +339,10 @@ IkeSaInfo IkeSa::info() const {
   info.user = user_;
   info.inner = inner_;
   info.established_at = established_at_;
+  info.rekey_at = lifetimes_.rekey_at;
+  info.reauth_at = lifetimes_.reauth_at;
+  for (const auto& [id, request] : own_.all()) info.active.push_back(task_of(request.what));
+  for (const Wish& wish : wishes_.due) info.queued.push_back(task_of(wish));
   info.last_round_trip = last_round_trip_;
   info.round_trips = round_trips_;
   info.waiting = wishes_.size();
@@ -329,7 +350,9 @@ IkeSaInfo IkeSa::info() const {
   info.is_redirectable =
       state_ == IkeState::established && !follows_redirects_ && support_.redirect;
   for (const auto& [id, child] : children_) {
-    if (!child.lingers_until) info.children.push_back(child.info);
+    if (child.lingers_until) continue;
+    info.children.push_back(child.info);
+    info.children.back().state = state_of(child, own_);
   }
   return info;
 }

@@ -15,6 +15,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/child_negotiation.h"
+#include "ike/endpoint.h"
 #include "ike/message_id_sync.h"
 #include "ike/mobility.h"
 #include "wire/ike.h"
@@ -136,6 +137,8 @@ struct Answering {
   base::Path path;
 };
 
+[[nodiscard]] Task task_of(const Wish& wish);
+[[nodiscard]] Task task_of(const Sent& sent);
 /// True for what must wait until no other request is under way.
 [[nodiscard]] bool wants_quiet(const Wish& wish);
 /// True for what no other request may join while it is under way.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "swan/given_names.h"
 
 namespace caponier::swan {
 
@@ -61,27 +62,6 @@ std::optional<Secret::Kind> kind_of(std::string_view type) {
   if (word == "ntlm") return Secret::Kind::ntlm;
   if (word == "ppk") return Secret::Kind::ppk;
   return std::nullopt;
-}
-
-/// The connection that a path such as "connections.gw.children.net" is in.
-std::string_view connection_in(std::string_view path) {
-  constexpr std::string_view prefix = "connections.";
-  if (!path.starts_with(prefix)) return {};
-  path.remove_prefix(prefix.size());
-  return path;
-}
-
-/// Names may hold dots: the longest that the path begins with.
-const Connection* find_in(const std::vector<Connection>& connections, std::string_view path) {
-  const std::string_view rest = connection_in(path);
-  const Connection* best = nullptr;
-  for (const Connection& connection : connections) {
-    const std::string& name = connection.name;
-    const bool fits =
-        rest == name || (rest.starts_with(name) && rest.substr(name.size())[0] == '.');
-    if (fits && (best == nullptr || best->name.size() < name.size())) best = &connection;
-  }
-  return best;
 }
 
 }  // namespace
@@ -225,13 +205,16 @@ Assembly::Answer Assembly::unload_authority(std::string_view name) {
 
 Assembly::Answer Assembly::load_cert(std::string_view type, std::string_view flag,
                                      base::Bytes data) {
-  const bool is_crl = type == "X509_CRL";
-  if (!is_crl && type != "X509") {
+  const std::string in = folder(type == "X509_CRL" ? "x509crl"
+                                : type == "PUBKEY" ? "pubkey"
+                                : flag == "CA"     ? "x509ca"
+                                                   : "x509");
+  if (type != "X509" && type != "X509_CRL" && type != "PUBKEY") {
     return std::unexpected{
-        fmt::format("certificates of type {} are not read here", config::quoted(type))};
+        fmt::format("certificates of type {} are not read here; load X509, X509_CRL or PUBKEY",
+                    config::quoted(type))};
   }
-  const std::string in = folder(is_crl ? "x509crl" : flag == "CA" ? "x509ca" : "x509");
-  if (!is_crl && pki_ != nullptr) {
+  if (type == "X509" && pki_ != nullptr) {
     const auto read = pki_->load_certificates({"the certificate", data});
     if (!read) return std::unexpected{read.error().message};
   }
@@ -319,10 +302,29 @@ Assembly::Answer Assembly::unload_shared(std::string_view id) {
 void Assembly::clear_credentials() {
   all_.secrets.clear();
   key_paths_.clear();
-  for (const std::string_view name : {"private", "x509crl"}) {
-    for (const std::string& path : files_.paths(folder(name))) files_.remove(path);
+  // What stands in connections and authorities is theirs.
+  const std::set<std::string> used = used_paths();
+  for (const std::string_view name : {"private", "x509", "x509ca", "x509crl", "pubkey"}) {
+    for (const std::string& path : files_.paths(folder(name) + "/")) {
+      if (!used.contains(path)) files_.remove(path);
+    }
   }
   has_changed_ = true;
+}
+
+std::set<std::string> Assembly::used_paths() const {
+  std::set<std::string> used;
+  for (const Connection& connection : all_.connections) {
+    for (const auto* const rounds : {&connection.local, &connection.remote}) {
+      for (const Round& round : *rounds) {
+        for (const auto* const paths : {&round.certs, &round.cacerts, &round.pubkeys}) {
+          used.insert(paths->begin(), paths->end());
+        }
+      }
+    }
+  }
+  for (const Authority& authority : all_.authorities) used.insert(authority.cacert);
+  return used;
 }
 
 std::vector<std::string> Assembly::keys() const {
@@ -357,7 +359,7 @@ Assembly::Made Assembly::make(const config::HeldKeys* held) {
     TranslatedSource source{made.document, files_, pki_, held, Weak::taken};
     auto config = make_config(made.document, source);
     if (config) {
-      made.config = *std::move(config);
+      made.config = with_given_names(**config, made.document, all.connections);
       break;
     }
     const std::size_t before = all.connections.size();

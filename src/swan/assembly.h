@@ -5,6 +5,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,8 @@ class Assembly final {
   /// Octets of certificates and keys become paths.
   [[nodiscard]] Answer keep_blobs(Section& section);
   [[nodiscard]] Answer judge(const Connection& connection);
+  /// Of what connections and authorities name.
+  [[nodiscard]] std::set<std::string> used_paths() const;
 
   const pki::PkiProvider* pki_;
   Blobs files_;

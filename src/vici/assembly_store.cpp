@@ -136,66 +136,79 @@ swan::Section section_of(std::string_view name, const Message& message) {
   return section;
 }
 
-Store::Answer AssemblyStore::load_conn(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_conn(const Message& request, base::Instant now) {
+  note_change(now);
   return each_section(
       request, [this](const swan::Section& section) { return assembly_.load_conn(section); });
 }
 
-Store::Answer AssemblyStore::unload_conn(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::unload_conn(const Message& request, base::Instant now) {
+  note_change(now);
   return answer(assembly_.unload_conn(request.text("name")));
 }
 
-Store::Answer AssemblyStore::load_cert(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_cert(const Message& request, base::Instant now) {
+  note_change(now);
   const std::string data = request.text("data");
   return answer(assembly_.load_cert(request.text("type"), request.text("flag", "NONE"),
                                     base::as_bytes(data)));
 }
 
-Store::Answer AssemblyStore::load_key(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_key(const Message& request, base::Instant now) {
+  note_change(now);
   const std::string data = request.text("data");
   return with_id(assembly_.load_key(base::as_bytes(data)));
 }
 
-Store::Answer AssemblyStore::unload_key(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::unload_key(const Message& request, base::Instant now) {
+  note_change(now);
   return answer(assembly_.unload_key(request.text("id")));
 }
 
-Store::Answer AssemblyStore::load_token(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_token(const Message& request, base::Instant now) {
+  note_change(now);
   return with_id(assembly_.load_token(section_of("token", request)));
 }
 
-Store::Answer AssemblyStore::load_shared(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_shared(const Message& request, base::Instant now) {
+  note_change(now);
   const std::string data = request.text("data");
   return answer(assembly_.load_shared(request.text("id"), request.text("type"),
                                       base::as_bytes(data), request.list("owners")));
 }
 
-Store::Answer AssemblyStore::unload_shared(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::unload_shared(const Message& request, base::Instant now) {
+  note_change(now);
   return answer(assembly_.unload_shared(request.text("id")));
 }
 
-Store::Answer AssemblyStore::load_authority(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_authority(const Message& request, base::Instant now) {
+  note_change(now);
   return each_section(
       request, [this](const swan::Section& section) { return assembly_.load_authority(section); });
 }
 
-Store::Answer AssemblyStore::unload_authority(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::unload_authority(const Message& request, base::Instant now) {
+  note_change(now);
   return answer(assembly_.unload_authority(request.text("name")));
 }
 
-Store::Answer AssemblyStore::load_pool(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::load_pool(const Message& request, base::Instant now) {
+  note_change(now);
   return each_section(
       request, [this](const swan::Section& section) { return assembly_.load_pool(section); });
 }
 
-Store::Answer AssemblyStore::unload_pool(const Message& request, base::Instant) {
+Store::Answer AssemblyStore::unload_pool(const Message& request, base::Instant now) {
+  note_change(now);
   return answer(assembly_.unload_pool(request.text("name")));
 }
 
 /// What peers have sent is kept nowhere.
 Store::Answer AssemblyStore::flush_certs(const Message&, base::Instant) { return Message{}; }
 
-Store::Answer AssemblyStore::clear_creds(base::Instant) {
+Store::Answer AssemblyStore::clear_creds(base::Instant now) {
+  note_change(now);
   assembly_.clear_credentials();
   return Message{};
 }
@@ -218,9 +231,8 @@ std::vector<Message> AssemblyStore::authority_events() const {
     Message inside;
     const std::string& path = authority.cacert.empty() ? authority.object.file : authority.cacert;
     const std::string content = assembly_.content_of(path);
-    const auto certs = pki_ == nullptr
-                           ? pki::Loaded<std::vector<pki::Certificate>>{}
-                           : pki_->load_certificates({path, base::as_bytes(content)});
+    const auto certs = pki_ == nullptr ? pki::Loaded<std::vector<pki::Certificate>>{}
+                                       : pki_->load_certificates({path, base::as_bytes(content)});
     if (certs && !certs->empty()) inside.add("cacert", certs->front().subject_text);
     inside.add_list("crl_uris", authority.crl_uris);
     inside.add_list("ocsp_uris", authority.ocsp_uris);

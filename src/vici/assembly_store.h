@@ -1,6 +1,7 @@
 #pragma once
 // The store behind the load-* commands: strongSwan's messages become an assembly of ours.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,13 @@ class AssemblyStore final : public Store {
   /// Both must outlive the object; `pki` may be null.
   AssemblyStore(swan::Assembly& assembly, const pki::PkiProvider* pki)
       : assembly_(assembly), pki_(pki) {}
+
+  /// When something was loaded or unloaded first and last since forget_changes(); null: never.
+  struct Changes {
+    base::Instant first, last;
+  };
+  [[nodiscard]] std::optional<Changes> changes() const { return changes_; }
+  void forget_changes() { changes_.reset(); }
 
   Answer load_conn(const Message& request, base::Instant now) override;
   Answer unload_conn(const Message& request, base::Instant now) override;
@@ -45,8 +53,11 @@ class AssemblyStore final : public Store {
   Message pools() const override;
 
  private:
+  void note_change(base::Instant now) { changes_ = Changes{changes_ ? changes_->first : now, now}; }
+
   swan::Assembly& assembly_;
   const pki::PkiProvider* pki_;
+  std::optional<Changes> changes_;
 };
 
 }  // namespace caponier::vici

@@ -99,6 +99,7 @@ std::expected<std::string, FileError> FileSource::read_config(const std::string&
     const auto known = frozen_->configs.find(path);
     if (known != frozen_->configs.end()) return read_.configs[path] = known->second;
   }
+  if (path.empty()) return std::string{};
   const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (!fd.is_open()) {
     return std::unexpected{file_error(errno, "create the file or name another with --config")};
@@ -119,6 +120,7 @@ std::expected<std::string, FileError> FileSource::read_config(const std::string&
 
 std::vector<std::string> FileSource::list_fragments(const std::string& path) {
   if (frozen_) return read_.fragments = frozen_->fragments;
+  if (path.empty()) return {};
   std::vector<std::string> found;
   std::error_code error;
   const auto folder = folder_of(path) / "conf.d";

@@ -24,7 +24,7 @@ struct FilesRead {
 
 /// Secrets "@name" live in <folder of the configuration file>/secrets, "cred:name" in
 /// $CREDENTIALS_DIRECTORY, fragments in <folder>/conf.d, certificates and keys in <folder>/pki,
-/// passwords of users in <folder>/secrets/users.
+/// passwords of users in <folder>/secrets/users. Without a path the configuration is empty.
 class FileSource final : public config::Source {
  public:
   /// `credentials_folder`: empty when no service manager gave one. `pki` must outlive the object;

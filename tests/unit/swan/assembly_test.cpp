@@ -152,5 +152,47 @@ TEST_F(Assembling, clearing_forgets_secrets_and_keys) {
   EXPECT_EQ(assembly.keys(), Names{});
 }
 
+TEST_F(Assembling, clearing_takes_trust_away_from_authorities_that_no_connection_names) {
+  const auto load = [&](std::string_view name, std::string_view type, std::string_view flag) {
+    return assembly.load_cert(type, flag, base::as_bytes(credential(std::string{name})));
+  };
+  ASSERT_TRUE(load("ca.pem", "X509", "CA"));
+  ASSERT_TRUE(load("b.pem", "X509", "NONE"));
+  ASSERT_TRUE(load("a.pub", "PUBKEY", "NONE"));
+  Section section = conn("b", "192.0.2.2");
+  section.open("remote-1").set_list("certs", {credential("b.pem")});
+  ASSERT_TRUE(assembly.load_conn(section));
+  EXPECT_EQ(assembly.certificates().size(), 2u);
+  assembly.clear_credentials();
+  EXPECT_EQ(assembly.certificates().size(), 1u);
+  EXPECT_FALSE(load("a.pub", "X509_AC", "NONE"));
+}
+
+TEST_F(Assembling, connections_and_children_keep_the_names_that_they_were_given) {
+  ASSERT_TRUE(assembly.load_shared("", "IKE", base::as_bytes(psk), {}));
+  ASSERT_TRUE(assembly.load_conn(conn("peer-192.0.2.2-tunnel", "192.0.2.2")));
+  Section two = conn("two", "192.0.2.3");
+  two.open("children").open("net").set_list("remote_ts", {"10.3.0.0/16"});
+  Section& more = two.open("children").open("more nets");
+  more.set_list("local_ts", {"10.1.0.0/16"});
+  more.set_list("remote_ts", {"10.4.0.0/16"});
+  Section& lan = two.open("children").open("lan");
+  lan.set("mode", "pass");
+  lan.set("start_action", "trap");
+  lan.set_list("local_ts", {"10.1.0.0/16"});
+  lan.set_list("remote_ts", {"10.1.0.0/16"});
+  const auto done = assembly.load_conn(two);
+  ASSERT_TRUE(done) << done.error();
+  EXPECT_EQ(peers(), (Names{"peer-192.0.2.2-tunnel", "two"})) << complaints();
+  const Assembly::Made made = assembly.make(nullptr);
+  const auto& all = made.config->peers;
+  EXPECT_EQ(all[0].child().name, "net");
+  ASSERT_EQ(all[1].children.size(), 2u);
+  EXPECT_TRUE(all[1].find_child("net"));
+  EXPECT_TRUE(all[1].find_child("more nets"));
+  ASSERT_EQ(made.config->policies.size(), 1u);
+  EXPECT_EQ(made.config->policies[0].name, "two/lan");
+}
+
 }  // namespace
 }  // namespace caponier::swan
