@@ -248,6 +248,7 @@ void Gateway::Impl::route(Worker::News news, base::Instant now) {
 
 void Gateway::Impl::install(policy::InstallSa sa, base::Instant now) {
   if (keys_ && !keys_->add(sa)) note_not_exported(sa.connection);
+  if (Peer* const peer = find(sa.connection)) peer->note_installed(sa);
   const policy::ChildSaId id = sa.id;
   const std::string connection = sa.connection;
   const std::string child = sa.child;
@@ -407,7 +408,14 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
   if (peer == nullptr) return;
   const bool is_first = !peer->has_sa(up.child);
-  peer->handle(up, now);
+  if (const auto useless = peer->handle(up, now)) {
+    return emit(
+        base::EventKind::child_failed, up.connection,
+        fmt::format("traffic to {} is not let through: the peer's answer does not hold it; see "
+                    "that its networks and ours say the same; asked again in {:.0f} s at the "
+                    "earliest",
+                    useless->destination.to_string(), base::seconds_of(useless->pause)));
+  }
   if (up.replaces) return;  // the endpoint says all there is to say
   if (up.resource) {
     return emit(base::EventKind::child_resource, up.connection,

@@ -241,7 +241,11 @@ void Peer::handle(const ike::IkeDown& down, std::set<ike::IkeSaId> established, 
   if (stream_ && stream_->sa == down.sa) stream_.reset();
   if (down.reason == ike::EndReason::redirected) return note_state(now);
   if (is_off_ || !ikes_.empty()) return note_state(now);
-  for (Wanted& child : children_) child.pending_until.reset();
+  for (Wanted& child : children_) {
+    child.pending_until.reset();
+    child.asked.reset();
+    child.refused.clear();  // the next one may be given more
+  }
   stream_.reset();
   if (!down.was_established) return end_rung(down.reason, now);
   note_ = explain(down.reason);

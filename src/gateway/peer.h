@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "gateway/gateway.h"
 #include "gateway/ladder.h"
+#include "gateway/refused_traffic.h"
 #include "gateway/translate.h"
 
 namespace caponier::gateway {
@@ -86,7 +87,14 @@ class Peer {
   void handle(const ike::Redirected& redirected, base::Instant now);
   /// The server has given us addresses. True when they are others than before.
   bool handle(const ike::Configured& configured);
-  void handle(const ike::ChildUp& up, base::Instant now);
+  /// Before its ChildUp: what was negotiated.
+  void note_installed(const policy::InstallSa& sa);
+  /// Traffic has asked for an SA, and got one that is not for it.
+  struct Useless {
+    base::IpAddress destination;
+    base::Duration pause{0};  ///< until it is asked for again at the earliest
+  };
+  std::optional<Useless> handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
   /// Traffic wants an SA: of the tunnel, or one more when those there are do not cover it, or when
@@ -119,6 +127,12 @@ class Peer {
  private:
   enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
 
+  /// What was negotiated for one SA.
+  struct Reach {
+    policy::TrafficSelectors local, remote;
+    friend bool operator==(const Reach&, const Reach&) = default;
+  };
+
   /// One configured child, and what is done about it.
   struct Wanted {
     std::string name;
@@ -130,6 +144,14 @@ class Peer {
     std::set<policy::ChildSaId> resource_sas;  ///< of sas (RFC 9611)
     std::optional<base::Instant> pending_until;
     std::optional<base::Instant> retry_at;
+    /// One more that traffic has asked for beside sas.
+    struct Asked {
+      policy::Trigger trigger;
+      base::Instant until;  ///< no answer by then: it may be asked for anew
+    };
+    std::optional<Asked> asked;
+    std::map<policy::ChildSaId, Reach> reached;  ///< by sas
+    RefusedTraffic refused;
     unsigned failures = 0;
     bool had_sa = false;  ///< on the present IKE SA
 
@@ -156,6 +178,11 @@ class Peer {
   [[nodiscard]] bool has_children() const;
   [[nodiscard]] unsigned child_failures() const;
   void forget_demands();
+  void ask_for_more(Wanted& child, policy::Trigger trigger, base::Instant now);
+  /// What was asked for is not to be had; how long it is not asked for again.
+  [[nodiscard]] Useless note_refused(Wanted& child, base::Instant now);
+  [[nodiscard]] std::optional<Useless> judge_answer(Wanted& child, policy::ChildSaId sa,
+                                                    base::Instant now);
 
   void reconcile(base::Instant now);
   void reconcile_child(Wanted& child, base::Instant now);

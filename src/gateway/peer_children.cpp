@@ -91,15 +91,50 @@ void Peer::note_end(ike::EndReason reason) {
   }
 }
 
-void Peer::handle(const ike::ChildUp& up, base::Instant now) {
+void Peer::note_installed(const policy::InstallSa& sa) {
+  if (Wanted* const child = find_child(sa.child)) child->reached[sa.id] = {sa.local, sa.remote};
+}
+
+Peer::Useless Peer::note_refused(Wanted& child, base::Instant now) {
+  const base::IpAddress destination = child.asked->trigger.remote.front().first;
+  child.asked.reset();
+  const base::Duration pause = back_off(child.refused.note_refusal(destination));
+  child.refused.pause(destination, now + pause);
+  return {destination, pause};
+}
+
+std::optional<Peer::Useless> Peer::judge_answer(Wanted& child, policy::ChildSaId sa,
+                                                base::Instant now) {
+  const auto reach = child.reached.find(sa);
+  if (!child.asked || reach == child.reached.end()) return std::nullopt;
+  const policy::Trigger& wanted = child.asked->trigger;
+  const bool is_for_it = policy::contains(reach->second.local, {wanted.local.front()}) &&
+                         policy::contains(reach->second.remote, {wanted.remote.front()});
+  if (is_for_it) {
+    child.refused.forget(wanted.remote.front().first);
+    child.asked.reset();
+    return std::nullopt;
+  }
+  // Whichever side has asked for it: one more of the same is of no use.
+  const bool is_double = std::ranges::any_of(child.reached, [&](const auto& other) {
+    return other.first != sa && other.second == reach->second;
+  });
+  if (is_double) requests_.emplace_back(ike::Command{ike::DeleteChild{sa}});
+  return note_refused(child, now);
+}
+
+std::optional<Peer::Useless> Peer::handle(const ike::ChildUp& up, base::Instant now) {
   Wanted* const child = find_child(up.child);
-  if (is_off_ || child == nullptr) return;
+  if (is_off_ || child == nullptr) return std::nullopt;
   child->sas.insert(up.child_sa);
   child->had_sa = true;
   if (up.resource) {
     child->resource_sas.insert(up.child_sa);
-    return reconcile(now);
+    reconcile(now);
+    return std::nullopt;
   }
+  const std::optional<Useless> useless =
+      up.replaces ? std::nullopt : judge_answer(*child, up.child_sa, now);
   child->trigger.reset();
   child->pending_until.reset();
   child->retry_at.reset();
@@ -107,18 +142,23 @@ void Peer::handle(const ike::ChildUp& up, base::Instant now) {
   note_.clear();
   failure_text_.clear();
   reconcile(now);
+  return useless;
 }
 
 void Peer::handle(const ike::ChildDown& down, base::Instant now) {
   Wanted* const child = find_child(down.child);
   if (child == nullptr) return;
   const bool was_ours = child->sas.erase(down.child_sa) > 0;
+  child->reached.erase(down.child_sa);
   if (child->resource_sas.erase(down.child_sa) > 0) return reconcile(now);
   if (was_ours) {
     if (!child->has_first() && down.reason == ike::EndReason::peer_deleted) {
       follow_end(*child, config_.find_child(child->name)->after_close);
     }
-    child->retry_at = now + back_off(1);
+    const bool is_wish = down.reason == ike::EndReason::local_request && child->has_first();
+    if (!is_wish) child->retry_at = now + back_off(1);
+  } else if (down.child_sa.value == 0 && child->asked) {
+    (void)note_refused(*child, now);
   } else if (down.child_sa.value == 0) {
     child->pending_until.reset();
     child->retry_at = now + back_off(++child->failures);
@@ -160,10 +200,7 @@ void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
   policy::Trigger trigger = std::move(acquire.trigger);
   if (child->start == config::Start::on_command && !child->is_trapped && ikes_.empty()) return;
   if (!ikes_.empty() && !child->sas.empty()) {
-    if (child->retry_at && *child->retry_at > now) return;
-    requests_.emplace_back(
-        ike::Command{ike::InitiateChild{config_.name, child->name, std::move(trigger)}});
-    return;
+    return ask_for_more(*child, std::move(trigger), now);
   }
   // A tunnel that is wanted anyway is for more than this packet.
   const bool is_first = child->start != config::Start::at_once || trigger.is_exact;
@@ -173,6 +210,19 @@ void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
     next_attempt_ = std::min(*next_attempt_, std::max(now, last_failure_ + acquire_patience));
   }
   reconcile(now);
+}
+
+void Peer::ask_for_more(Wanted& child, policy::Trigger trigger, base::Instant now) {
+  if (child.retry_at && *child.retry_at > now) return;
+  // One at a time: whoever else has to wait asks again with its next packet.
+  if (child.asked && child.asked->until > now) return;
+  child.asked.reset();
+  if (!trigger.local.empty() && !trigger.remote.empty()) {
+    if (!child.refused.may_ask(trigger.remote.front().first, now)) return;
+    child.asked = Wanted::Asked{trigger, now + negotiation_timeout};
+  }
+  requests_.emplace_back(
+      ike::Command{ike::InitiateChild{config_.name, child.name, std::move(trigger)}});
 }
 
 std::optional<base::Instant> Peer::Wanted::due() const {

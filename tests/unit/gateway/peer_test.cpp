@@ -321,6 +321,61 @@ TEST(Peer, a_missing_child_is_asked_for_again_with_back_off) {
   EXPECT_EQ(d.peer.state(), PeerState::down);
 }
 
+policy::InstallSa negotiated(policy::ChildSaId id, const char* remote) {
+  policy::InstallSa made;
+  made.id = id;
+  made.connection = made.child = "branch";
+  made.local = {policy::TrafficSelector::any(base::Family::v4)};
+  made.remote = {policy::TrafficSelector::from_prefix(base::Prefix::parse(remote).value())};
+  return made;
+}
+
+ipsec::Acquire acquire_for(const char* destination) {
+  const auto host = [](const char* at) {
+    return policy::TrafficSelector::from_prefix(base::Prefix::parse(at).value());
+  };
+  return {"branch", "branch", {{host("10.1.0.9/32")}, {host(destination)}, false}};
+}
+
+TEST(Peer, traffic_that_the_peer_does_not_let_through_is_asked_for_ever_more_seldom) {
+  Driven d{site_peer()};
+  d.peer.note_installed(negotiated(first_child, "10.2.0.0/16"));
+  d.establish();
+  base::Duration before{0};
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    const policy::ChildSaId made{100 + i};
+    d.peer.handle_acquire(acquire_for("10.9.0.1/32"), d.now);
+    ASSERT_TRUE(d.command<ike::InitiateChild>().has_value()) << i;
+    d.peer.handle_acquire(acquire_for("10.9.0.1/32"), d.now);
+    EXPECT_FALSE(d.command<ike::InitiateChild>().has_value()) << "one at a time";
+    d.peer.note_installed(negotiated(made, "10.2.0.0/16"));
+    const auto useless = d.peer.handle(ike::ChildUp{sa, made, "branch", "branch", {}, {}}, d.now);
+    ASSERT_TRUE(useless.has_value());
+    EXPECT_EQ(useless->destination, address("10.9.0.1"));
+    EXPECT_GT(useless->pause, before);
+    before = useless->pause;
+    EXPECT_EQ(d.command<ike::DeleteChild>()->child_sa, made) << "it is one more of the same";
+    d.peer.handle(ike::ChildDown{sa, made, "branch", "branch", ike::EndReason::local_request},
+                  d.now);
+    d.peer.handle_acquire(acquire_for("10.9.0.1/32"), d.now);
+    EXPECT_FALSE(d.command<ike::InitiateChild>().has_value()) << "too early";
+    // Others do not have to wait for it.
+    d.peer.handle_acquire(acquire_for("10.2.7.1/32"), d.now + useless->pause / 2);
+    EXPECT_TRUE(d.command<ike::InitiateChild>().has_value());
+    d.now = d.now + useless->pause + negotiation_timeout;
+  }
+}
+
+TEST(Peer, an_answer_that_holds_the_traffic_that_asked_stays) {
+  Driven d{site_peer()};
+  d.peer.note_installed(negotiated(first_child, "10.2.0.0/16"));
+  d.establish();
+  d.peer.handle_acquire(acquire_for("10.3.0.1/32"), d.now);
+  d.peer.note_installed(negotiated(second_child, "10.3.0.0/16"));
+  EXPECT_FALSE(d.peer.handle(ike::ChildUp{sa, second_child, "branch", "branch", {}, {}}, d.now));
+  EXPECT_FALSE(d.command<ike::DeleteChild>().has_value());
+}
+
 // RFC 9611
 TEST(Peer, a_worker_without_an_sa_of_its_own_gets_one_and_its_end_asks_for_nothing) {
   Driven d{site_peer()};
