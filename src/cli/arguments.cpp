@@ -60,6 +60,7 @@ struct Parsed {
   PingVerb ping;
   RedirectVerb redirect;
   LeasesVerb leases;
+  MetricsVerb metrics;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
   TopVerb top;
@@ -123,6 +124,9 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
   auto* leases = app.add_subcommand("leases", "The addresses kept for users");
   leases->add_option("--release", in.leases.release, "Keep this address for nobody");
   leases->callback([&in] { in.verb = in.leases; });
+  auto* metrics = app.add_subcommand("metrics", "What Prometheus scrapes, once");
+  metrics->add_flag("--compat", in.metrics.compat, "Also the ipsec_* series of other exporters");
+  metrics->callback([&in] { in.verb = in.metrics; });
 
   auto* reload = app.add_subcommand("reload", "Read the configuration again (also: apply)");
   reload->alias("apply");

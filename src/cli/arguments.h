@@ -37,6 +37,9 @@ struct RedirectVerb {
 struct LeasesVerb {
   std::string release;  ///< an address; empty: list
 };
+struct MetricsVerb {
+  bool compat = false;  ///< also the series of exporters for strongSwan
+};
 struct ReloadVerb {};
 struct CaptureVerb {
   std::string folder;
@@ -101,9 +104,9 @@ struct ExportVerb {
 };
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
-                          ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb, AlgsVerb,
-                          InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb, ImportVerb,
-                          JoinVerb, VersionVerb>;
+                          MetricsVerb, ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb,
+                          AlgsVerb, InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb,
+                          ImportVerb, JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

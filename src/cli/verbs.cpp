@@ -174,6 +174,18 @@ Outcome<ExitCode> run(const Session& session, const LeasesVerb& verb) {
   return ExitCode::ok;
 }
 
+Outcome<ExitCode> run(const Session& session, const MetricsVerb& verb) {
+  auto connection = TRY(Connection::open(session.socket));
+  const Json answer = TRY(connection.ask("metrics", {{"compat", verb.compat}}));
+  const Json& result = at(answer, "result");
+  if (session.json) {
+    print_json(result);
+  } else {
+    print(text(result, "text"));
+  }
+  return ExitCode::ok;
+}
+
 Outcome<ExitCode> run(const Session& session, const ReloadVerb&) {
   auto connection = TRY(Connection::open(session.socket));
   const Json answer = TRY(connection.ask("reload"));

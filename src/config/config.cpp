@@ -120,8 +120,8 @@ auto needing_restart(const DaemonConfig& daemon) {
   return std::tie(daemon.listen, daemon.ike_port, daemon.natt_port, daemon.window, daemon.tcp_ports,
                   daemon.tun, daemon.workers, daemon.pin_workers, daemon.clear_side,
                   daemon.clear_interfaces, daemon.outer_side, daemon.outer_interfaces, daemon.mtu,
-                  daemon.vici, daemon.half_open_max, daemon.cookie_threshold,
-                  daemon.puzzle_threshold);
+                  daemon.vici, daemon.metrics, daemon.compat_metrics, daemon.half_open_max,
+                  daemon.cookie_threshold, daemon.puzzle_threshold);
 }
 
 }  // namespace

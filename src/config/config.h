@@ -359,6 +359,9 @@ enum class OuterSide : std::uint8_t {
 /// What becomes of a clear packet that no policy and no tunnel names (RFC 4301 s5).
 enum class Unmatched : std::uint8_t { pass, discard };
 
+/// Of metrics, where the configuration gives an address alone.
+inline constexpr std::uint16_t metrics_port = 9814;
+
 struct DaemonConfig {
   std::vector<base::IpAddress> listen;  ///< empty = every address of both families
   std::uint16_t ike_port = 500;
@@ -378,7 +381,9 @@ struct DaemonConfig {
   base::Duration expiry_warning{std::chrono::days{28}};
   /// Where strongSwan's control interface is served; empty: nowhere, null: in the run directory.
   std::optional<std::string> vici;
-  bool audit = true;  ///< dropped packets are told as events (RFC 4301 s9)
+  std::optional<base::Endpoint> metrics;  ///< where Prometheus scrapes us; null: nowhere
+  bool compat_metrics = false;            ///< also the series of exporters for strongSwan
+  bool audit = true;                      ///< dropped packets are told as events (RFC 4301 s9)
   Unmatched unmatched = Unmatched::pass;
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.
   std::optional<RedirectTarget> redirect_to;

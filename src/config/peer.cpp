@@ -183,6 +183,8 @@ constexpr std::array daemon_keys = {
     optional("puzzle_threshold", "512"),
     optional("expiry_warning", "\"28d\""),
     optional("vici", "\"/run/charon.vici\""),
+    optional("metrics", "\"127.0.0.1:9814\""),
+    optional("compat_metrics", "true"),
     optional("audit", "true"),
     optional("unmatched", "\"discard\""),
 };
@@ -539,6 +541,12 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   if (const auto pin = section.boolean("pin_workers")) daemon.pin_workers = pin->value;
   read_clear_side(section, daemon);
   read_outer_side(section, daemon);
+  if (const auto metrics = section.text("metrics", [](std::string_view text) {
+        return parse_endpoint(text, metrics_port, "where metrics are served");
+      })) {
+    daemon.metrics = metrics->value;
+  }
+  if (const auto compat = section.boolean("compat_metrics")) daemon.compat_metrics = compat->value;
   if (auto vici = section.text("vici", parse_socket_path)) daemon.vici = std::move(vici->value);
   if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
   read_word(section, "unmatched", unmatched_words, daemon.unmatched);

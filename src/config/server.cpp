@@ -18,23 +18,8 @@ constexpr std::uint16_t radius_port = 1812;
 constexpr std::uint16_t accounting_port = 1813;
 constexpr std::uint16_t coa_port = 3799;  // RFC 5176 s2.1
 
-/// "10.1.0.5", "10.1.0.5:1812", "[2001:db8::5]:1812".
 Parsed<base::Endpoint> parse_radius_endpoint(std::string_view text, std::uint16_t otherwise) {
-  const auto bad = [&] {
-    return std::unexpected{Fault{fmt::format("{} is no address of a RADIUS server", quoted(text)),
-                                 fmt::format("write \"10.1.0.5\", or \"10.1.0.5:{}\"", otherwise)}};
-  };
-  if (const auto address = base::IpAddress::parse(text)) return base::Endpoint{*address, otherwise};
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return bad();
-  std::string_view host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  const auto address = base::IpAddress::parse(host);
-  const auto port = parse_port_range(text.substr(colon + 1));
-  if (!address || !port || port->first != port->last || port->first == 0) return bad();
-  return base::Endpoint{*address, port->first};
+  return parse_endpoint(text, otherwise, "a RADIUS server");
 }
 
 /// true: the servers that know the users, one port higher; or others.

@@ -434,6 +434,25 @@ Parsed<std::string> parse_secret_reference(std::string_view text, std::string_vi
   return std::string{text};
 }
 
+Parsed<base::Endpoint> parse_endpoint(std::string_view text, std::uint16_t otherwise,
+                                      std::string_view what) {
+  const auto bad = [&] {
+    return fault(fmt::format("{} is no address of {}", quoted(text), what),
+                 fmt::format("write \"10.1.0.5\", or \"10.1.0.5:{}\"", otherwise));
+  };
+  if (const auto address = base::IpAddress::parse(text)) return base::Endpoint{*address, otherwise};
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return bad();
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  const auto address = base::IpAddress::parse(host);
+  const auto port = parse_port_range(text.substr(colon + 1));
+  if (!address || !port || port->first != port->last || port->first == 0) return bad();
+  return base::Endpoint{*address, port->first};
+}
+
 Parsed<std::string> parse_socket_path(std::string_view text) {
   constexpr std::size_t socket_path_size_max = 107;
   const bool is_good =

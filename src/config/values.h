@@ -28,6 +28,10 @@ inline constexpr std::size_t name_identity_size_max = 4096;  ///< "dn:" and hexa
 [[nodiscard]] Parsed<std::uint64_t> parse_size(std::string_view text, std::uint64_t min);
 /// An address a host can have: not unspecified, not multicast.
 [[nodiscard]] Parsed<base::IpAddress> parse_address(std::string_view text);
+/// "10.1.0.5" with the port `otherwise`, "10.1.0.5:1812", "[2001:db8::5]:1812". `what` it is the
+/// address of is for the refusal.
+[[nodiscard]] Parsed<base::Endpoint> parse_endpoint(std::string_view text, std::uint16_t otherwise,
+                                                    std::string_view what);
 [[nodiscard]] Parsed<base::Prefix> parse_prefix(std::string_view text);
 /// An address, a DNS name, or "any".
 [[nodiscard]] Parsed<Remote> parse_remote(std::string_view text);

@@ -107,6 +107,7 @@ Result read_redirect(Arguments& in) {
 }
 Result read_logout(Arguments& in) { return LogoutRequest{TRY(in.text("user", true))}; }
 Result read_leases(Arguments& in) { return LeasesRequest{TRY(in.text("release", false))}; }
+Result read_metrics(Arguments& in) { return MetricsRequest{TRY(in.flag("compat"))}; }
 Result read_reload(Arguments&) { return ReloadRequest{}; }
 Result read_keys(Arguments&) { return KeysRequest{}; }
 Result read_capture(Arguments& in) {
@@ -131,7 +132,8 @@ constexpr std::array verbs{
     Verb{"log", read_log},           Verb{"ping", read_ping},     Verb{"reload", read_reload},
     Verb{"redirect", read_redirect}, Verb{"keys", read_keys},     Verb{"capture", read_capture},
     Verb{"trace", read_trace},       Verb{"stop", read_stop},     Verb{"version", read_version},
-    Verb{"traffic", read_traffic},   Verb{"logout", read_logout}, Verb{"leases", read_leases}};
+    Verb{"traffic", read_traffic},   Verb{"logout", read_logout}, Verb{"leases", read_leases},
+    Verb{"metrics", read_metrics}};
 
 }  // namespace
 

@@ -47,6 +47,9 @@ struct LogoutRequest {
 struct LeasesRequest {
   std::string release;  ///< an address to be forgotten; empty: all are told
 };
+struct MetricsRequest {
+  bool compat = false;
+};
 struct ReloadRequest {};
 struct KeysRequest {};
 struct CaptureRequest {
@@ -62,8 +65,8 @@ struct VersionRequest {};
 
 using Request =
     std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest, PingRequest,
-                 RedirectRequest, LogoutRequest, LeasesRequest, ReloadRequest, KeysRequest,
-                 CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
+                 RedirectRequest, LogoutRequest, LeasesRequest, MetricsRequest, ReloadRequest,
+                 KeysRequest, CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

@@ -5,6 +5,7 @@
 
 #include "config/errors.h"
 #include "config/values.h"
+#include "control/metrics.h"
 #include "control/server_impl.h"
 
 namespace caponier::control {
@@ -125,6 +126,9 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     ClientId id;
     base::Instant now;
     void operator()(const StatusRequest& r) const { server.status(id, r, now); }
+    void operator()(const MetricsRequest& r) const {
+      server.succeed(id, {{"text", to_metrics(server.gateway_, server.daemon_, now, r.compat)}});
+    }
     void operator()(const TrafficRequest&) const {
       server.succeed(id, traffic_json(server.gateway_.traffic(), server.daemon_, now));
     }

@@ -206,6 +206,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
   });
   TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
   TRY_VOID(open_vici(config));
+  TRY_VOID(open_metrics(config));
   for (std::string& notice : notices) warn(std::move(notice));
   plane_->start();
   return {};
@@ -375,6 +376,7 @@ void App::settle() {
   }
   server_.handle_progress(now);
   if (vici_side_) vici_side_->handle_progress(now);
+  if (metrics_) metrics_->handle_deadline(now);
   // A request may have changed the gateway.
   perform_actions(now);
   settle_users(now);
@@ -575,6 +577,10 @@ void App::arm_timer() {
     if (deadline && (!first || deadline->at < *first)) first = deadline->at;
   }
   if (const auto deadline = vici_side_ ? vici_side_->poll_deadline() : std::nullopt;
+      deadline && (!first || deadline->at < *first)) {
+    first = deadline->at;
+  }
+  if (const auto deadline = metrics_ ? metrics_->poll_deadline() : std::nullopt;
       deadline && (!first || deadline->at < *first)) {
     first = deadline->at;
   }

@@ -18,6 +18,7 @@
 #include "daemon/vici_side.h"
 #include "gateway/gateway.h"
 #include "io/dns/resolver.h"
+#include "io/http/http_server.h"
 #include "io/loop/loop.h"
 #include "io/netlink/address_monitor.h"
 #include "io/netlink/netlink.h"
@@ -105,6 +106,7 @@ class App final : public control::Daemon {
   [[nodiscard]] io::Io<void> open_drivers(const Options& options, const config::Config& all);
   [[nodiscard]] io::Io<void> open_control_socket(const std::string& path);
   [[nodiscard]] io::Io<void> open_vici(const config::DaemonConfig& config);
+  [[nodiscard]] io::Io<void> open_metrics(const config::DaemonConfig& config);
   void send_to_clients();
   void apply(LoadedConfig loaded, base::Instant now);
   /// What clients have loaded, where there is no file.
@@ -190,6 +192,7 @@ class App final : public control::Daemon {
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;
   std::unique_ptr<ViciSide> vici_side_;
+  std::unique_ptr<io::HttpServer> metrics_;
 };
 
 }  // namespace caponier::daemon

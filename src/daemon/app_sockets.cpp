@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "control/metrics.h"
 #include "daemon/app.h"
 #include "io/os/clock.h"
 
@@ -36,6 +37,18 @@ io::Io<void> App::open_vici(const config::DaemonConfig& config) {
   if (path.empty()) return {};
   vici_side_ = TRY(ViciSide::open({path, std::string{control_group}, started_}, gateway_, *this,
                                   crypto_.provider(), pki_, loaded_.get(), loop_));
+  return {};
+}
+
+io::Io<void> App::open_metrics(const config::DaemonConfig& config) {
+  if (!config.metrics) return {};
+  const bool compat = config.compat_metrics;
+  auto page = [this, compat](std::string_view path) -> std::optional<io::HttpServer::Page> {
+    if (path != "/metrics") return std::nullopt;
+    return io::HttpServer::Page{control::metrics_type,
+                                control::to_metrics(gateway_, *this, io::monotonic_now(), compat)};
+  };
+  metrics_ = TRY(io::HttpServer::open(*config.metrics, loop_, std::move(page)));
   return {};
 }
 

@@ -568,6 +568,32 @@ def command_line(lab, options):
     expect(len(shown.splitlines()) >= 6, f"the capture holds:\n{shown}")
 
 
+def scrape(netns, request, at=("127.0.0.1", 9814)):
+    """What the daemon answers to octets that a collector sends."""
+    code = (f"import socket,sys\ns=socket.create_connection({at!r}, 5)\ns.sendall({request!r})\n"
+            "t=b''\nwhile True:\n  d=s.recv(65536)\n  if not d: break\n  t+=d\nsys.stdout.buffer.write(t)")
+    return netns.run("python3", "-c", code).stdout
+
+
+def metrics(lab, options):
+    """A collector is answered, others are refused, and the tunnel that goes down stays to be seen."""
+    pair = Pair(lab, options,
+                extra_a='\n[daemon]\nmetrics = "127.0.0.1"\ncompat_metrics = true\n').up()
+    get = b"GET /metrics?x=1 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
+    said = scrape(pair.net.gw_a, get)
+    expect(said.startswith("HTTP/1.1 200 OK") and "version=0.0.4" in said, said)
+    for line in ['caponier_peer_up{peer="office"} 1', "ipsec_up 1", "caponier_ike_sas 1"]:
+        expect(line + "\n" in said, f"{line} is not in:\n{said}")
+    for request, status in [(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+                            (b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "405"),
+                            (b"nonsense\r\n\r\n", "400"), (b"GET /" + b"a" * 20000, "400")]:
+        answer = scrape(pair.net.gw_a, request)
+        expect(answer.startswith(f"HTTP/1.1 {status} "), f"{request[:40]}: {answer[:200]}")
+    pair.a.cli("down", "office")
+    expect('caponier_peer_up{peer="office"} 0\n' in scrape(pair.net.gw_a, get), "it has vanished")
+    expect('caponier_peer_up{peer="office"} 0\n' in pair.a.cli("metrics").stdout, "the verb")
+
+
 def address_change(lab, options):
     """One side loses its address and has another: the same tunnel goes on within two seconds. A peer
     without MOBIKE gets a new tunnel as quickly."""
@@ -603,7 +629,7 @@ def move_one(lab, options, mobike):
 CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
-         command_line,
+         command_line, metrics,
          tcp_fallback, back_to_udp, tcp_https, tcp_always, trap_tcp, port_500_dead, address_change]
 
 
