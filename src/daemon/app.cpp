@@ -572,30 +572,23 @@ void App::update_mtu() {
 
 void App::arm_timer() {
   std::optional<base::Instant> first = stop_at_;
-  if (leftovers_until_ && (!first || *leftovers_until_ < *first)) first = leftovers_until_;
-  for (const auto& deadline : {gateway_.poll_deadline(), server_.poll_deadline()}) {
-    if (deadline && (!first || deadline->at < *first)) first = deadline->at;
-  }
-  if (const auto deadline = vici_side_ ? vici_side_->poll_deadline() : std::nullopt;
-      deadline && (!first || deadline->at < *first)) {
-    first = deadline->at;
-  }
-  if (const auto deadline = metrics_ ? metrics_->poll_deadline() : std::nullopt;
-      deadline && (!first || deadline->at < *first)) {
-    first = deadline->at;
-  }
-  if (const auto at = loaded_ ? loaded_->poll_deadline() : std::nullopt;
-      at && (!first || *at < *first)) {
-    first = at;
-  }
-  if (const auto at = plane_->poll_deadline(); at && (!first || *at < *first)) first = at;
-  if (const auto deadline = user_side_->poll_deadline();
-      deadline && (!first || deadline->at < *first)) {
-    first = deadline->at;
-  }
-  if (const auto at = keys_.poll_deadline(); at && (!first || *at < *first)) first = at;
-  if (!files_.pki.empty() && (!first || next_file_look_ < *first)) first = next_file_look_;
-  if (const auto at = proof_side_->poll_deadline(); at && (!first || *at < *first)) first = at;
+  const auto heed = [&first](std::optional<base::Instant> at) {
+    if (at && (!first || *at < *first)) first = at;
+  };
+  const auto heed_deadline = [&](const std::optional<base::Deadline>& deadline) {
+    if (deadline) heed(deadline->at);
+  };
+  heed(leftovers_until_);
+  heed_deadline(gateway_.poll_deadline());
+  heed_deadline(server_.poll_deadline());
+  if (vici_side_) heed_deadline(vici_side_->poll_deadline());
+  if (metrics_) heed_deadline(metrics_->poll_deadline());
+  if (loaded_) heed(loaded_->poll_deadline());
+  heed(plane_->poll_deadline());
+  heed_deadline(user_side_->poll_deadline());
+  heed(keys_.poll_deadline());
+  if (!files_.pki.empty()) heed(next_file_look_);
+  heed(proof_side_->poll_deadline());
   loop_.set_timer(first);
 }
 
