@@ -73,6 +73,7 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
   for (const std::string& name : diff.removed) {
     remove_peer(name, now);
     totals_.forget(name);
+    endpoint_->counters().forget(name);
   }
   for (const config::PeerConfig& peer : config_->peers) {
     const auto is_this = [&](const std::string& name) { return name == peer.name; };
@@ -441,6 +442,13 @@ std::optional<PeerBrief> Gateway::find_peer(const std::string& name) const {
 }
 std::size_t Gateway::half_open() const { return impl_->half_open(); }
 void Gateway::order(const ike::Command& what, base::Instant now) { impl_->order(what, now); }
+const ike::CounterBook* Gateway::counters() const { return impl_->counters(); }
+void Gateway::reset_counters(const std::string& connection) {
+  ike::CounterBook* const book = impl_->counters();
+  if (book == nullptr) return;
+  if (connection.empty()) return book->reset_all();
+  book->forget(connection);
+}
 void Gateway::watch_changes(bool on) { impl_->changes().set_on(on); }
 std::optional<SaChange> Gateway::poll_change() { return impl_->changes().poll(); }
 std::uint64_t Gateway::changes_lost() const { return impl_->changes().lost(); }

@@ -154,6 +154,7 @@ struct PeerBrief {
   PeerState state{};
   bool is_off = false;               ///< not wanted, and gone from policies and routes
   std::vector<std::string> trapped;  ///< children that traffic may ask for
+  std::vector<std::string> up;       ///< children that have an SA
   unsigned attempts = 0;             ///< failed ones since it was last up
   std::string note;
 };
@@ -275,6 +276,10 @@ class Gateway {
   /// Empty: no peer of that name.
   [[nodiscard]] std::optional<PeerBrief> find_peer(const std::string& name) const;
   [[nodiscard]] std::size_t half_open() const;
+  /// Null before the first configuration.
+  [[nodiscard]] const ike::CounterBook* counters() const;
+  /// Of one connection; empty: those of all together.
+  void reset_counters(const std::string& connection);
   /// What becomes of SAs is kept to be polled, while switched on; bounded, the newest are lost
   /// first and counted.
   void watch_changes(bool on);

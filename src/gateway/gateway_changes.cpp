@@ -20,7 +20,11 @@ std::optional<PeerBrief> Gateway::Impl::find_peer(const std::string& name) const
   const auto found = peers_.find(name);
   if (found == peers_.end()) return std::nullopt;
   const Peer& peer = found->second;
-  return PeerBrief{peer.state(), peer.is_off(), peer.trapped(), peer.attempts(), peer.note()};
+  PeerBrief brief{peer.state(), peer.is_off(), peer.trapped(), {}, peer.attempts(), peer.note()};
+  for (const config::ChildConfig& child : peer.config().children) {
+    if (peer.has_sa(child.name)) brief.up.push_back(child.name);
+  }
+  return brief;
 }
 
 void Gateway::Impl::order(const ike::Command& what, base::Instant now) {

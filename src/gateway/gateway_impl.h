@@ -92,6 +92,9 @@ class Gateway::Impl {
     return endpoint_ ? endpoint_->half_open_count() : 0;
   }
   void order(const ike::Command& what, base::Instant now);
+  [[nodiscard]] ike::CounterBook* counters() const {
+    return endpoint_ ? &endpoint_->counters() : nullptr;
+  }
   [[nodiscard]] Changes& changes() { return changes_; }
 
  private:

@@ -146,6 +146,7 @@ Child* IkeSa::install(const ChildAgreement& agreement, base::Spi spi_in, base::B
 
 void IkeSa::announce_child(const ChildSaInfo& child, const Replacement& replacement) {
   const bool is_rekey = replacement.replaces.has_value();
+  if (is_rekey) shared_.counters.count_child_rekey(name());
   report(is_rekey ? EventKind::child_rekeyed : EventKind::child_up,
          fmt::format("{}: Child SA {} ({}) is {}: {} === {}, {}, {}", who(), child.name,
                      policy::name_of(child.mode), is_rekey ? "rekeyed" : "up",

@@ -406,6 +406,7 @@ void IkeEndpoint::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 std::optional<Action> IkeEndpoint::poll_action() { return impl_->shared.next_action(); }
 std::optional<base::Deadline> IkeEndpoint::poll_deadline() const { return impl_->next_deadline(); }
 std::vector<IkeSaInfo> IkeEndpoint::snapshot() const { return impl_->snapshot(); }
+CounterBook& IkeEndpoint::counters() { return impl_->shared.counters; }
 std::vector<IkeSaId> IkeEndpoint::ids() const { return impl_->ids(); }
 std::optional<IkeSaInfo> IkeEndpoint::find(IkeSaId id) const { return impl_->info_of(id); }
 std::set<IkeSaId> IkeEndpoint::established_of(const std::string& connection) const {

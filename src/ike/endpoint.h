@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/config.h"
+#include "ike/counters.h"
 
 namespace caponier::ike {
 
@@ -143,6 +144,7 @@ class IkeEndpoint {
   [[nodiscard]] std::set<IkeSaId> established_of(const std::string& connection) const;
   [[nodiscard]] std::size_t half_open_count() const;
   [[nodiscard]] const base::DropCounters& drops() const;
+  [[nodiscard]] CounterBook& counters();
 
  private:
   class Impl;

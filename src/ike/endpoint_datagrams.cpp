@@ -76,7 +76,10 @@ void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes mess
   }
   const IkeSaId id = found->second;
   IkeSa* const sa = find(id);
-  if (sa == nullptr) return shared.drops.add(DropReason::ike_unknown_spi);
+  if (sa == nullptr) {
+    shared.counters.count_invalid_spi();
+    return shared.drops.add(DropReason::ike_unknown_spi);
+  }
   sa->handle_message(path, *header, message, now);
   settle(id, now);
 }
@@ -117,6 +120,8 @@ void IkeEndpoint::Impl::handle_init(const base::Path& path, const wire::IkeHeade
     if (const auto old = sas_.find(known->second); old != sas_.end()) old->second.init.reset();
     by_init_.erase(known);
   }
+  shared.counters.count({}, header.exchange, CounterBook::Way::request_in);
+  shared.counters.count({}, header.exchange, CounterBook::Way::response_out);
   shared.transmit(path, shared.half_open.add(std::move(*entry)).response());
 }
 
@@ -161,6 +166,7 @@ void IkeEndpoint::Impl::answer_stranger(const base::Path& path, base::Bytes answ
 /// nothing; a token does (RFC 6290 s4.5).
 void IkeEndpoint::Impl::handle_unknown(const base::Path& path, const wire::IkeHeader& header,
                                        base::Bytes datagram, Instant now) {
+  shared.counters.count_invalid_spi();
   shared.drops.add(DropReason::ike_unknown_spi);
   // The token of an SA that lives, under the wrong role, must not be had for the asking.
   const bool is_alive =

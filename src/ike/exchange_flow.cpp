@@ -174,6 +174,7 @@ void IkeSa::launch(Sent what, ExchangeType exchange, SealedMessage message, Inst
   request.resend_at = now + answer_wait(request.wait);
   request.tries_left = shared_.limits().retransmit_tries;
   last_sent_ = now;
+  shared_.counters.count(name(), exchange, CounterBook::Way::request_out);
   //= rfc7296#2.1-3 rfc7296#2.3-7
   const bool is_probe = probe_in(request) != nullptr;
   transmit(path_, own_.add(std::move(request)).message.datagrams, is_probe);
@@ -320,9 +321,13 @@ void IkeSa::handle_content(const base::Path& path, const wire::IkeHeader& header
 
 void IkeSa::handle_unprotected(const wire::IkeHeader& header, base::Bytes datagram,
                                MessageProtection::OpenError error, Instant now) {
-  if (error == MessageProtection::OpenError::bad_icv) return drop(DropReason::ike_bad_icv);
+  const auto drop_invalid = [&](DropReason reason) {
+    shared_.counters.count_invalid(name());
+    drop(reason);
+  };
+  if (error == MessageProtection::OpenError::bad_icv) return drop_invalid(DropReason::ike_bad_icv);
   const auto message = wire::IkeMessage::decode(datagram);
-  if (!message) return drop(DropReason::ike_malformed);
+  if (!message) return drop_invalid(DropReason::ike_malformed);
   if (is_crash_proven(message->payloads)) {
     report(EventKind::ike_crash_detected,
            fmt::format("{}: the peer proves that it has lost IKE SA {}", who(), id_.value));
@@ -378,6 +383,7 @@ void IkeSa::handle_request(const base::Path& path, const wire::IkeHeader& header
   }
   if (!is_expecting(header)) return drop(DropReason::ike_unexpected);
   peers_.accept(header.message_id);
+  shared_.counters.count(name(), header.exchange, CounterBook::Way::request_in);
   fragments_.forget({false, header.message_id});
   answering_ = Answering{header, path};
   heard_along(path, now);
@@ -463,6 +469,7 @@ void IkeSa::respond(const Payloads& payloads) {
   if (!is_large(*message, answering.path)) message->inner.reset();
   //= rfc7296#2.11-1..2 rfc7296#2.23-1
   transmit(answering.path, message->datagrams);
+  shared_.counters.count(name(), answering.header.exchange, CounterBook::Way::response_out);
   peers_.set_answer(answering.header.message_id, std::move(*message));
 }
 
@@ -476,6 +483,7 @@ void IkeSa::handle_response(const base::Path& path, const wire::IkeHeader& heade
     const bool is_old = header.message_id < own_.next_id();
     return drop(is_old ? DropReason::ike_duplicate : DropReason::ike_bad_message_id);
   }
+  shared_.counters.count(name(), header.exchange, CounterBook::Way::response_in);
   heard_along(path, now);
   note_round_trip(*request, now);
   conclude_probe(*request);

@@ -199,6 +199,7 @@ void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, I
                  now);
     return drop(DropReason::ike_unexpected);
   }
+  shared_.counters.count(name(), header.exchange, CounterBook::Way::response_in);
   accept_init_response(*message, datagram, choice->suite, now);
 }
 

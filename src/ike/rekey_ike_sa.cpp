@@ -292,6 +292,7 @@ void IkeSa::take_over(IkeSa& old, Instant now) {
   for (const auto& [id, child] : children_) shared_.child_owner[id] = id_;
   report(EventKind::ike_rekeyed, fmt::format("{}: IKE SA {} replaces {}, {}", who(), id_.value,
                                              old.id_.value, policy::to_string(session_->suite)));
+  shared_.counters.count_ike_rekey(name(), is_initiator_);
   has_lease_ = std::exchange(old.has_lease_, false);
   shared_.emit(IkeUp{id_, connection_->name, old.id_});
   const auto moves = [](const Wish& wish) {

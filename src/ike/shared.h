@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "ike/actions.h"
 #include "ike/config.h"
+#include "ike/counters.h"
 #include "ike/crash_detection.h"
 #include "ike/fragments.h"
 #include "ike/half_open.h"
@@ -106,6 +107,7 @@ class Shared {
   const crypto::CryptoProvider& crypto;
   Connections connections;
   base::DropCounters drops;
+  CounterBook counters;
   SaIndex index;
   HalfOpenCounts half_open_counts;
   HalfOpenCounts pending_counts;  ///< of those whose proof a back end may be busy with

@@ -175,13 +175,8 @@ Assembly::Answer Assembly::load_pool(const Section& pool) {
   return {};
 }
 
+/// Connections that have their addresses from it lack it from now on.
 Assembly::Answer Assembly::unload_pool(std::string_view name) {
-  const auto user = std::ranges::find_if(all_.connections, [&](const Connection& connection) {
-    return std::ranges::find(connection.pools, name) != connection.pools.end();
-  });
-  if (user != all_.connections.end()) {
-    return std::unexpected{fmt::format("connection {} has its addresses from it", user->name)};
-  }
   has_changed_ = true;
   return remove(all_.pools, name, "pool");
 }

@@ -1,8 +1,11 @@
 #include "vici/assembly_store.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <fmt/format.h>
+
+#include "vici/names.h"
 
 namespace caponier::vici {
 
@@ -90,17 +93,40 @@ std::vector<std::string> texts(const std::vector<swan::Selector>& selectors) {
   return all;
 }
 
-Message round_message(const swan::Round& round) {
+/// "EAP_MSCHAPV2", as charon calls "mschapv2".
+std::string eap_text(std::string_view method) {
+  std::string text = "EAP_";
+  for (const char c : method) text += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return text;
+}
+
+/// Without what only says of which kind it is.
+std::string who_text(const swan::Who& who, const pki::PkiProvider* pki) {
+  const policy::Identity* const one = who.pattern ? who.pattern->only() : nullptr;
+  return one == nullptr ? who.text : identity_text(*one, pki);
+}
+
+Message round_message(const swan::Round& round, const pki::PkiProvider* pki,
+                      const std::function<std::string(const std::string&)>& subject) {
   Message message;
   message.add("class", class_text(round.auth));
-  if (!round.auth.eap.empty()) message.add("eap-type", round.auth.eap);
-  if (round.id.kind != swan::Who::Kind::any) message.add("id", round.id.text);
+  if (!round.auth.eap.empty()) message.add("eap-type", eap_text(round.auth.eap));
+  if (round.id.kind != swan::Who::Kind::any) message.add("id", who_text(round.id, pki));
+  if (!round.xauth_id.empty()) message.add("xauth_id", round.xauth_id);
   if (!round.aaa_id.empty()) message.add("aaa_id", round.aaa_id);
   if (!round.eap_id.empty()) message.add("eap_id", round.eap_id);
   message.add_list("groups", round.groups);
   message.add_list("cert_policy", round.cert_policy);
-  message.add_list("certs", {});
-  message.add_list("cacerts", {});
+  if (round.revocation == swan::Revocation::strict) message.add("revocation", "GOOD");
+  if (round.revocation == swan::Revocation::if_uri) message.add("revocation", "SKIPPED");
+  std::vector<std::string> certs;
+  std::vector<std::string> authorities;
+  for (const std::string& path : round.certs) certs.push_back(subject(path));
+  // A raw key is called after whose it is.
+  for (std::size_t i = 0; i < round.pubkeys.size(); ++i) certs.push_back(who_text(round.id, pki));
+  for (const std::string& path : round.cacerts) authorities.push_back(subject(path));
+  message.add_list("certs", certs);
+  message.add_list("cacerts", authorities);
   return message;
 }
 
@@ -230,10 +256,9 @@ std::vector<Message> AssemblyStore::authority_events() const {
   for (const swan::Authority& authority : assembly_.authorities()) {
     Message inside;
     const std::string& path = authority.cacert.empty() ? authority.object.file : authority.cacert;
-    const std::string content = assembly_.content_of(path);
-    const auto certs = pki_ == nullptr ? pki::Loaded<std::vector<pki::Certificate>>{}
-                                       : pki_->load_certificates({path, base::as_bytes(content)});
-    if (certs && !certs->empty()) inside.add("cacert", certs->front().subject_text);
+    if (const std::string subject = subject_of(path); !subject.empty()) {
+      inside.add("cacert", subject);
+    }
     inside.add_list("crl_uris", authority.crl_uris);
     inside.add_list("ocsp_uris", authority.ocsp_uris);
     if (!authority.cert_uri_base.empty()) inside.add("cert_uri_base", authority.cert_uri_base);
@@ -242,6 +267,13 @@ std::vector<Message> AssemblyStore::authority_events() const {
     events.push_back(std::move(event));
   }
   return events;
+}
+
+std::string AssemblyStore::subject_of(const std::string& path) const {
+  if (pki_ == nullptr) return {};
+  const std::string content = assembly_.content_of(path);
+  const auto certs = pki_->load_certificates({path, base::as_bytes(content)});
+  return certs && !certs->empty() ? certs->front().subject_text : std::string{};
 }
 
 std::vector<Message> AssemblyStore::cert_events() const {
@@ -281,12 +313,13 @@ Message AssemblyStore::conn_event(const std::string& name) const {
   if (found->dpd_timeout > base::Duration{}) inside.add("dpd_timeout", seconds(found->dpd_timeout));
   if (!found->ppk_id.empty()) inside.add("ppk_id", found->ppk_id);
   unsigned number = 0;
+  const auto subject = [this](const std::string& path) { return subject_of(path); };
   for (const swan::Round& round : found->local) {
-    inside.add_section(fmt::format("local-{}", ++number), round_message(round));
+    inside.add_section(fmt::format("local-{}", ++number), round_message(round, pki_, subject));
   }
   number = 0;
   for (const swan::Round& round : found->remote) {
-    inside.add_section(fmt::format("remote-{}", ++number), round_message(round));
+    inside.add_section(fmt::format("remote-{}", ++number), round_message(round, pki_, subject));
   }
   Message children;
   for (const swan::Child& child : found->children) {
@@ -302,11 +335,14 @@ Message AssemblyStore::pools() const {
   Message all;
   for (const swan::Pool& pool : assembly_.pools()) {
     std::uint64_t size = 0;
-    for (const base::Prefix& prefix : swan::prefixes_of(pool.first, pool.last)) {
+    const auto prefixes = swan::prefixes_of(pool.first, pool.last);
+    for (const base::Prefix& prefix : prefixes) {
       const unsigned bits = prefix.address.bit_count() - prefix.length;
       constexpr unsigned bits_max = 31;  // what charon counts to
       size += std::uint64_t{1} << std::min(bits, bits_max);
     }
+    // The first and the last address of a network are nobody's.
+    if (prefixes.size() == 1 && size > 2) size -= 2;
     Message inside;
     inside.add("base", pool.first.to_string());
     inside.add("size", fmt::format("{}", size));

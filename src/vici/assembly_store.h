@@ -53,6 +53,8 @@ class AssemblyStore final : public Store {
   Message pools() const override;
 
  private:
+  /// Of a certificate; empty when it cannot be read.
+  [[nodiscard]] std::string subject_of(const std::string& path) const;
   void note_change(base::Instant now) { changes_ = Changes{changes_ ? changes_->first : now, now}; }
 
   swan::Assembly& assembly_;

@@ -98,6 +98,27 @@ std::vector<Pool> configured_pools(const config::Config& config) {
   return pools;
 }
 
+void write_messages(MessageWriter& out, std::string_view exchange,
+                    const ike::ExchangeCounters::Messages& messages) {
+  out.value(fmt::format("{}-in-req", exchange), messages.requests_in);
+  out.value(fmt::format("{}-in-resp", exchange), messages.responses_in);
+  out.value(fmt::format("{}-out-req", exchange), messages.requests_out);
+  out.value(fmt::format("{}-out-resp", exchange), messages.responses_out);
+}
+
+void write_counters(MessageWriter& out, std::string_view name,
+                    const ike::ExchangeCounters& counters) {
+  out.begin_section(name).value("ike-rekey-init", counters.ike_rekeys_begun);
+  out.value("ike-rekey-resp", counters.ike_rekeys_answered);
+  out.value("child-rekey", counters.child_rekeys).value("invalid", counters.invalid);
+  out.value("invalid-spi", counters.invalid_spi);
+  write_messages(out, "ike-init", counters.init);
+  write_messages(out, "ike-auth", counters.auth);
+  write_messages(out, "create-child", counters.create_child);
+  write_messages(out, "info", counters.informational);
+  out.end_section();
+}
+
 }  // namespace
 
 const std::map<std::string_view, Server::Impl::Handler>& Server::Impl::commands() {
@@ -216,7 +237,9 @@ void Server::Impl::get_algorithms(ClientId id, const Message&, base::Instant) {
 void Server::Impl::get_pools(ClientId id, const Message& request, base::Instant now) {
   host_.settle(now);
   const auto config = gateway_.config();
-  std::vector<Pool> pools = config ? configured_pools(*config) : std::vector<Pool>{};
+  // Those of connections that were loaded have been loaded themselves.
+  std::vector<Pool> pools =
+      config && host_.store().conns().empty() ? configured_pools(*config) : std::vector<Pool>{};
   for (const Element& loaded : host_.store().pools().elements) {
     const auto base = base::IpAddress::parse(loaded.section.text("base"));
     if (!base) continue;
@@ -233,12 +256,37 @@ void Server::Impl::get_pools(ClientId id, const Message& request, base::Instant 
   respond(id, out.text());
 }
 
-void Server::Impl::get_counters(ClientId id, const Message&, base::Instant) {
-  refuse(id, "no counters available (plugin missing?)");
+void Server::Impl::get_counters(ClientId id, const Message& request, base::Instant) {
+  const ike::CounterBook* const book = gateway_.counters();
+  const std::string name = request.text("name");
+  const auto known =
+      book == nullptr ? std::map<std::string, ike::ExchangeCounters>{} : book->by_connection();
+  MessageWriter out;
+  out.begin_section("counters");
+  if (request.is_yes("all")) {
+    for (const auto& [connection, counters] : known) write_counters(out, connection, counters);
+  } else if (name.empty()) {
+    write_counters(out, "", book == nullptr ? ike::ExchangeCounters{} : book->all());
+  } else if (const auto found = known.find(name); found != known.end()) {
+    write_counters(out, name, found->second);
+  }
+  out.end_section();
+  const bool is_found = request.is_yes("all") || name.empty() || known.contains(name);
+  out.value("success", std::string_view{is_found ? "yes" : "no"});
+  if (!is_found) out.value("errmsg", std::string_view{"no counters found for this connection"});
+  respond(id, out.text());
 }
 
-void Server::Impl::reset_counters(ClientId id, const Message&, base::Instant) {
-  refuse(id, "no counters available (plugin missing?)");
+void Server::Impl::reset_counters(ClientId id, const Message& request, base::Instant) {
+  const ike::CounterBook* const book = gateway_.counters();
+  if (request.is_yes("all") && book != nullptr) {
+    std::vector<std::string> names;
+    for (const auto& [connection, counters] : book->by_connection()) names.push_back(connection);
+    for (const std::string& each : names) gateway_.reset_counters(each);
+  } else {
+    gateway_.reset_counters(request.text("name"));
+  }
+  answer(id, Message{});
 }
 
 }  // namespace caponier::vici

@@ -70,7 +70,7 @@ void write_remote(MessageWriter& out, const config::PeerConfig& peer) {
   out.value("class", class_name(has_users ? config::Auth::eap : peer.exchange.remote_auth));
   if (peer.proof.revocation != pki::Revocation::relaxed) {
     const bool is_strict = peer.proof.revocation == pki::Revocation::strict;
-    out.value("revocation", std::string_view{is_strict ? "strict" : "ifuri"});
+    out.value("revocation", std::string_view{is_strict ? "GOOD" : "SKIPPED"});
   }
   write_lists(out, {}, peer.proof.authorities);
   out.end_section();

@@ -57,10 +57,15 @@ struct Selector {
   }
 };
 
-bool is_configured_up(const config::PeerConfig& peer) {
-  return std::ranges::any_of(peer.children, [](const config::ChildConfig& child) {
-    return child.start == config::Start::at_once;
+/// A child, or without a name any of them.
+bool is_configured_up(const config::PeerConfig& peer, const std::string& name) {
+  return std::ranges::any_of(peer.children, [&](const config::ChildConfig& child) {
+    return (name.empty() || child.name == name) && child.start == config::Start::at_once;
   });
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
 }
 
 }  // namespace
@@ -91,9 +96,7 @@ void Server::Impl::initiate(ClientId id, const Message& request, base::Instant n
   // What is said while it begins belongs to it.
   clients_.at(id).command = waiting;
   const auto brief = gateway_.find_peer(peer->name);
-  const bool has_child =
-      brief && (brief->state == gateway::PeerState::idle || brief->state == gateway::PeerState::up);
-  const bool is_up = child.empty() ? has_established(peer->name) : has_child;
+  const bool is_up = child.empty() ? has_established(peer->name) : brief && has(brief->up, child);
   if (is_up) {
     if (child.empty()) return finish(id, waiting, {});
     tell({"IKE",
@@ -107,7 +110,7 @@ void Server::Impl::initiate(ClientId id, const Message& request, base::Instant n
     tell({"IKE", 1, peer->name, {}, "unable to initiate to %any, nobody knows where that is"});
     return finish(id, waiting, fmt::format("establishing {} failed", what));
   }
-  if (!is_configured_up(*peer)) begun_.insert(peer->name);
+  if (!is_configured_up(*peer, child)) begun_.emplace(peer->name, child);
   const std::optional<std::string_view> wanted =
       child.empty() ? std::nullopt : std::optional<std::string_view>{child};
   if (!gateway_.start(peer->name, wanted, now)) {
@@ -198,11 +201,19 @@ void Server::Impl::check_waits(base::Instant now) {
 }
 
 void Server::Impl::check_begun() {
-  std::erase_if(begun_, [&](const std::string& name) {
+  std::erase_if(begun_, [&](const auto& begun) {
+    const auto& [name, child] = begun;
     const auto brief = gateway_.find_peer(name);
     if (!brief) return true;
-    if (brief->attempts > 0) return gateway_.rest(name, std::nullopt, latest_);
-    return brief->state == gateway::PeerState::idle || brief->state == gateway::PeerState::up;
+    const bool is_up = child.empty() ? brief->state == gateway::PeerState::idle ||
+                                           brief->state == gateway::PeerState::up
+                                     : has(brief->up, child);
+    if (!is_up && brief->attempts == 0) return false;
+    // What comes to an end later is not ours to begin again either.
+    const std::optional<std::string_view> which =
+        child.empty() ? std::nullopt : std::optional<std::string_view>{child};
+    static_cast<void>(gateway_.rest(name, which, latest_));
+    return true;
   });
 }
 
@@ -268,7 +279,7 @@ void Server::Impl::terminate(ClientId id, const Message& request, base::Instant 
     const std::optional<std::string_view> child =
         of_children ? std::optional<std::string_view>{sa.child} : std::nullopt;
     static_cast<void>(gateway_.rest(sa.connection, child, now));
-    begun_.erase(sa.connection);
+    std::erase_if(begun_, [&](const auto& begun) { return begun.first == sa.connection; });
     if (!of_children) gateway_.order(ike::DeleteIke{sa.connection, {}, sa.id}, now);
   }
   for (const policy::ChildSaId child : selected.children) {
@@ -330,8 +341,9 @@ void Server::Impl::install(ClientId id, const Message& request, base::Instant no
   const config::PeerConfig* const peer =
       config ? find_conn(*config, request.text("ike"), child) : nullptr;
   if (peer == nullptr) return refuse(id, "configuration name not found");
-  if (!gateway_.set_trap(peer->name, child, true, now))
+  if (!gateway_.set_trap(peer->name, child, true, now)) {
     return refuse(id, "installing policy failed");
+  }
   answer(id, Message{});
 }
 
@@ -344,7 +356,7 @@ void Server::Impl::uninstall(ClientId id, const Message& request, base::Instant 
   const config::PeerConfig* const peer =
       config ? find_conn(*config, request.text("ike"), child) : nullptr;
   const auto brief = peer == nullptr ? std::nullopt : gateway_.find_peer(peer->name);
-  const bool is_trapped = brief && std::ranges::find(brief->trapped, child) != brief->trapped.end();
+  const bool is_trapped = brief && has(brief->trapped, child);
   if (!is_trapped || !gateway_.set_trap(peer->name, child, false, now)) {
     return refuse(id, fmt::format("policy '{}' not found", child));
   }

@@ -197,7 +197,8 @@ class Server::Impl {
   std::map<ClientId, Client> clients_;
   std::deque<Output> output_;
   std::map<ike::IkeSaId, Described> described_;
-  std::set<std::string> begun_;  ///< by clients, and not configured to be up at once
+  /// By clients, and not configured to be up at once: connections, and the child or none.
+  std::set<std::pair<std::string, std::string>> begun_;
   std::uint64_t changes_lost_ = 0;
   ClientId last_served_ = 0;      ///< of those with lists: the next one's turn comes after it
   bool has_more_ = false;         ///< of lists, for clients that could take it

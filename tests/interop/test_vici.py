@@ -51,6 +51,7 @@ class Twins:
             f'start = {start}\n',
             {"net": PSK}, options.bin).start()
         self.path = self.ours.folder / "run" / "charon.vici"
+        wait_until(self.path.exists, 10, "the socket")
 
     def session(self):
         return Session(self.path)
@@ -117,6 +118,9 @@ def swanctl(lab, options):
             (["--list-pols"], r"net/net, TUNNEL\n  local:  10\.1\.0\.0/24\n  remote: 10\.2\.0\.0/24"),
             (["--uninstall", "--child", "net"], r"uninstall completed successfully"),
             (["--flush-certs"], r""),
+            (["--counters"], r"global:\n  ike-rekey-init        : 0\n(.*\n)*"
+                             r"  ike-init-out-req      : 1\n"),
+            (["--counters", "--name", "net"], r"net:\n"),
             (["--rekey", "--ike", "net"], r"rekey completed successfully"),
             (["--terminate", "--child", "net", "--timeout", "10"],
              r"\[IKE\] closing CHILD_SA net\{\d+\} with SPIs [0-9a-f]{8}_i \(\d+ bytes\)"),
@@ -185,7 +189,9 @@ def same_answers(lab, options):
             ("uninstall", {}), ("uninstall", {"child": "nope"}),
             ("list-sas", {}), ("list-conns", {}), ("list-policies", {}), ("list-certs", {}),
             ("list-authorities", {}), ("get-authorities", {}), ("get-pools", {}),
-            ("get-keys", {}), ("flush-certs", {}), ("reload-settings", {})):
+            ("get-keys", {}), ("flush-certs", {}), ("reload-settings", {}),
+            ("get-counters", {}), ("get-counters", {"all": "yes"}),
+            ("get-counters", {"name": "nope"}), ("reset-counters", {})):
         one, other = (session.request(command, **arguments) for session in (ours, theirs))
         expect(list(one.items()) == list(other.items()),
                f"{command} {arguments}:\n{one}\n{other}")

@@ -127,7 +127,7 @@ TEST_F(Assembling, octets_that_end_in_a_blank_stay_whole) {
   EXPECT_EQ(assembly.content_of(assembly.connections()[0].remote[0].certs[0]), "\x30\x02\x05 ");
 }
 
-TEST_F(Assembling, a_pool_that_is_used_stays) {
+TEST_F(Assembling, a_pool_may_go_before_the_connection_that_names_it) {
   Section pool{"inner", {}, {}, {}};
   pool.set("addrs", "10.9.0.0/24");
   ASSERT_TRUE(assembly.load_pool(pool));
@@ -138,9 +138,9 @@ TEST_F(Assembling, a_pool_that_is_used_stays) {
   section.open("children").open("net").set_list("remote_ts", {"dynamic"});
   const auto done = assembly.load_conn(section);
   ASSERT_TRUE(done) << done.error();
-  EXPECT_FALSE(assembly.unload_pool("inner"));
-  ASSERT_TRUE(assembly.unload_conn("b"));
   EXPECT_TRUE(assembly.unload_pool("inner"));
+  EXPECT_FALSE(assembly.unload_pool("inner"));
+  EXPECT_NE(complaints().find("there is no pool 'inner'"), std::string::npos);
 }
 
 TEST_F(Assembling, clearing_forgets_secrets_and_keys) {

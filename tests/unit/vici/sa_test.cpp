@@ -153,6 +153,51 @@ TEST(ViciInitiate, a_child_that_is_up_already_is_not_made_twice) {
   EXPECT_EQ(list.count(), 1U);
 }
 
+/// "low" and "high", under one connection on both sides.
+void give_two_children(Desk& desk) {
+  const auto make = [](const char* name, const char* local, const char* remote, std::string own,
+                       std::string other) {
+    auto peer =
+        make_peer(name, local, remote, (own + ".0.0/17").c_str(), (other + ".0.0/17").c_str());
+    config::ChildConfig high = peer.child();
+    high.name = "high";
+    high.local = config::Reach::of({base::Prefix::parse(own + ".128.0/17").value()});
+    high.remote = config::Reach::of({base::Prefix::parse(other + ".128.0/17").value()});
+    peer.child().name = "low";
+    peer.children.push_back(high);
+    for (config::ChildConfig& child : peer.children) child.start = config::Start::on_command;
+    return peer;
+  };
+  desk.there.apply(make_config({make("back", "192.0.2.2", "192.0.2.1", "10.6", "10.5")}, false),
+                   desk.now);
+  desk.here.apply(make_config({make("two", "192.0.2.1", "192.0.2.2", "10.5", "10.6")}, false),
+                  desk.now);
+  desk.run();
+}
+
+TEST(ViciInitiate, one_child_comes_beside_another_that_is_up) {
+  Desk desk;
+  give_two_children(desk);
+  const ClientId client = desk.connect();
+  for (const char* child : {"high", "low"}) {
+    const Message done = desk.ask(client, "initiate", Message{}.add("child", child));
+    EXPECT_EQ(done.value("success"), "yes") << child << ": " << done.text("errmsg");
+  }
+  Listening list{desk};
+  ASSERT_EQ(list.count(), 1U);
+  EXPECT_EQ(list.ike().section("child-sas")->elements.size(), 2U);
+}
+
+TEST(ViciInitiate, what_was_begun_by_a_client_and_ended_by_the_peer_stays_away) {
+  Desk desk;
+  desk.bring_up();
+  ASSERT_TRUE(desk.there.gateway.stop("back", std::nullopt, desk.now));
+  desk.run();
+  desk.pass(std::chrono::minutes{5});
+  Listening list{desk};
+  EXPECT_EQ(list.count(), 0U);
+}
+
 TEST(ViciInitiate, what_is_not_configured_is_named) {
   Desk desk;
   const ClientId client = desk.connect();
@@ -362,6 +407,47 @@ TEST(ViciTraps, they_are_installed_listed_and_taken_away) {
             "yes");
   desk.ask(client, "list-policies", traps);
   EXPECT_TRUE(desk.events.empty());
+}
+
+TEST(ViciTraps, one_is_installed_beside_a_child_that_is_up_and_alone) {
+  Desk desk;
+  give_two_children(desk);
+  const ClientId client = desk.connect();
+  desk.subscribe(client, "list-policy");
+  desk.ask(client, "initiate", Message{}.add("child", "low"));
+  EXPECT_EQ(desk.ask(client, "install", Message{}.add("child", "low")).value("success"), "yes");
+  desk.ask(client, "list-policies", Message{}.add("trap", "yes"));
+  ASSERT_EQ(desk.events.size(), 1U);
+  EXPECT_EQ(only_section(desk.events[0].message).name, "two/low");
+}
+
+// ---- Counters
+
+TEST(ViciCounters, messages_are_counted_for_all_and_for_each_connection_until_reset) {
+  Desk desk;
+  const ClientId client = desk.connect();
+  const Message none = desk.ask(client, "get-counters", Message{}.add("name", "branch"));
+  EXPECT_EQ(keys_of(none), "counters success errmsg");
+  EXPECT_EQ(none.value("errmsg"), "no counters found for this connection");
+  desk.bring_up();
+  desk.ask(client, "rekey", Message{}.add("child", "branch"));
+  const Message one = desk.ask(client, "get-counters", Message{}.add("name", "branch"));
+  const Message& counters = *one.section("counters")->section("branch");
+  EXPECT_EQ(keys_of(counters).substr(0, 60),
+            "ike-rekey-init ike-rekey-resp child-rekey invalid invalid-sp");
+  EXPECT_EQ(counters.elements.size(), 21U);
+  EXPECT_EQ(counters.value("ike-init-out-req"), "1");
+  EXPECT_EQ(counters.value("ike-init-in-resp"), "1");
+  EXPECT_EQ(counters.value("ike-auth-out-req"), "1");
+  EXPECT_EQ(counters.value("create-child-out-req"), "1");
+  EXPECT_EQ(counters.value("child-rekey"), "1");
+  EXPECT_EQ(
+      desk.ask(client, "get-counters").section("counters")->section("")->text("ike-init-out-req"),
+      "1");
+  EXPECT_EQ(desk.ask(client, "reset-counters", Message{}.add("all", "yes")).value("success"),
+            "yes");
+  const Message all = desk.ask(client, "get-counters", Message{}.add("all", "yes"));
+  EXPECT_TRUE(all.section("counters")->elements.empty());
 }
 
 // ---- Events

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""The configurations in tests/interop/swanctl, with Debian's swanctl, into charon and into Caponier.
+
+  test_vici_twins.py conns --bin DIR            both list the same connections, key by key
+  test_vici_twins.py pair NAME ROLES --bin DIR  charon on one side, Caponier on the other; ROLES is
+                                                as, bs: Caponier is a, or b, and strongSwan begins,
+                                                ac, bc: Caponier begins
+
+What differs and may is in swanctl/accepted.txt, with the reason; what stands there and does not
+differ is a failure as well. Exit code 77 with "skipped: why" when the machine lacks something.
+"""
+import argparse
+import fnmatch
+import re
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
+from lab import Lab, LabError, ping, wait_until  # noqa: E402
+from strongswan import CHARON  # noqa: E402
+from vici import ViciError  # noqa: E402
+from vici_pair import Ours, Theirs, expect  # noqa: E402
+
+FOLDER = Path(__file__).resolve().parent / "swanctl"
+
+
+class Accepted:
+    """Lines "WHICH KEY REASON..." with patterns for the first two."""
+
+    def __init__(self):
+        self.rows = []
+        for line in (FOLDER / "accepted.txt").read_text().splitlines():
+            if line and not line.startswith("#"):
+                which, key, reason = line.split(None, 2)
+                self.rows.append([which, key, reason, False])
+
+    def reason(self, which, key):
+        for row in self.rows:
+            if fnmatch.fnmatchcase(which, row[0]) and fnmatch.fnmatchcase(key, row[1]):
+                row[3] = True
+                return row[2]
+        return None
+
+    def unused(self):
+        return [f"{which} {key}" for which, key, _, used in self.rows
+                if not used and not key.startswith("pair:")]
+
+
+def flat(tree, above=""):
+    """{"gw.children.net.mode": "TUNNEL"}"""
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found.update(flat(value, f"{above}{key}."))
+        else:
+            found[above + key] = value
+    return found
+
+
+def listed(side, name):
+    session = side.session()
+    found = {}
+    for conn in session.stream("list-conns", "list-conn"):
+        found.update(flat(conn))
+    for command in ("get-pools", "get-shared", "get-authorities"):
+        found.update(flat(session.request(command), f"{command}."))
+    session.close()
+    return found
+
+
+def conns(lab, options):
+    host_a, host_b = lab.host("ours"), lab.host("theirs")
+    for host in (host_a, host_b):
+        host.ip("link", "set", "lo", "up")
+    sides = [Ours(lab, host_a, options.bin), Theirs(lab, host_b)]
+    for side in sides:
+        side.own("a")
+        side.own("b")
+    accepted, faults, same = Accepted(), [], 0
+    for path in sorted(FOLDER.glob("[0-9]*/[ab].conf")):
+        which = f"{path.parent.name}/{path.stem}"
+        for side in sides:
+            side.load("", "--clear", check=False)
+        said = [side.load(path.read_text(), "--clear", check=False) for side in sides]
+        refused = ["failed" in text.split("no authorities")[-1] and "loading connection" in text
+                   for text in said]
+        if refused[0] != refused[1]:
+            if not accepted.reason(which, "refused"):
+                faults.append(f"{which} refused: ours {refused[0]}, charon {refused[1]}\n{said[0]}")
+            continue
+        if refused[0]:
+            continue
+        ours, theirs = (listed(side, which) for side in sides)
+        for key in sorted(ours.keys() | theirs.keys()):
+            if ours.get(key) == theirs.get(key):
+                same += 1
+            elif not accepted.reason(which, key):
+                faults.append(f"{which} {key}: ours {ours.get(key)}, charon {theirs.get(key)}")
+    faults += [f"not different any more: {row}" for row in accepted.unused()]
+    print(f"{same} values are the same")
+    expect(not faults, "\n".join(faults))
+
+
+# -- pairs
+
+
+class Wire:
+    """Two hosts with the addresses of the configurations, and a client behind each."""
+
+    NETS = ("10.1.0.0/16", "10.2.0.0/16")
+
+    def __init__(self, lab):
+        self.a, self.b = lab.host("a"), lab.host("b")
+        self.client_a, self.client_b = lab.host("client-a"), lab.host("client-b")
+        lab.link(self.a, ["192.0.2.1/24", "2001:db8::1/64"], self.b,
+                 ["192.0.2.2/24", "2001:db8::2/64"])
+        lab.link(self.client_a, ["10.1.0.10/16", "2001:db8:1::10/48"], self.a,
+                 ["10.1.0.1/16", "2001:db8:1::1/48"])
+        lab.link(self.client_b, ["10.2.0.10/16", "2001:db8:2::10/48"], self.b,
+                 ["10.2.0.1/16", "2001:db8:2::1/48"])
+        for host, gateway in ((self.client_a, "10.1.0.1"), (self.client_b, "10.2.0.1")):
+            host.ip("route", "add", "default", "via", gateway)
+        for host in (self.a, self.b):
+            host.forward()
+            for name in ("all", "default"):
+                host.sysctl(f"net.ipv4.conf.{name}.rp_filter", 0)
+        self.a.ip("route", "add", "10.2.0.0/16", "via", "192.0.2.2")
+        self.b.ip("route", "add", "10.1.0.0/16", "via", "192.0.2.1")
+
+
+def for_pair(text):
+    """ESP in UDP, for charon's userspace ESP knows nothing else; nothing begins by itself."""
+    text = re.sub(r"^(\s*)((?:local|remote)_addrs\s*=)", r"\1encap = yes\n\1\2", text, count=1,
+                  flags=re.M)
+    return re.sub(r"^\s*start_action\s*=\s*(start|trap\|start|start\|trap)\s*$", "", text, flags=re.M)
+
+
+def child_of(side):
+    session = side.session()
+    for conn in session.stream("list-conns", "list-conn"):
+        for name, tree in conn.items():
+            for child, values in tree.get("children", {}).items():
+                if values["mode"] not in ("PASS", "DROP"):
+                    return name, child
+    raise LabError("no child")
+
+
+def pair(lab, options):
+    reason = Accepted().reason(options.name, f"pair:{options.roles}")
+    if reason:
+        print(f"skipped: {reason}")
+        return 77
+    wire = Wire(lab)
+    letters = "ab" if options.roles[0] == "a" else "ba"
+    hosts = {"a": wire.a, "b": wire.b}
+    ours = Ours(lab, hosts[letters[0]], options.bin)
+    theirs = Theirs(lab, hosts[letters[1]], "counters eap-identity eap-md5 eap-mschapv2 eap-tls md4 "
+                                            "attr resolve updown ")
+    for side, letter in ((ours, letters[0]), (theirs, letters[1])):
+        side.own(letter)
+        text = for_pair((FOLDER / options.name / f"{letter}.conf").read_text())
+        side.load(text, "--clear", check=False)
+    begins, answers = (ours, theirs) if options.roles[1] == "c" else (theirs, ours)
+    ike, child = child_of(begins)
+    said = begins.initiate(child)
+    expect("initiate completed successfully" in said, f"{said}\n{ours.log}\n{theirs.log}")
+    wait_until(lambda: answers.sas(), 5, "the answerer's SA")
+    client, address = {"a": (wire.client_a, "10.2.0.10"), "b": (wire.client_b, "10.1.0.10")}[
+        letters[0] if begins is ours else letters[1]]
+    if options.traffic:
+        wait_until(lambda: ping(client, address)[0] == 3, 8,
+                   f"traffic\n{begins.swanctl('--list-sas')}\n{ours.log}\n{theirs.log}")
+    begins.swanctl("--rekey", "--child", child)
+    wait_until(lambda: all(one["state"] in ("INSTALLED", "REKEYED") for sa in begins.sas()
+                           for one in next(iter(sa.values()))["child-sas"].values()), 10, "the rekey")
+    begins.terminate(ike)
+    wait_until(lambda: not ours.sas() and not theirs.sas(), 10, "the end")
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=["conns", "pair"])
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("roles", nargs="?", choices=["as", "ac", "bs", "bc"])
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--no-traffic", dest="traffic", action="store_false")
+    options = parser.parse_args()
+    if not shutil.which("swanctl") or not Path(CHARON).exists():
+        print("skipped: no strongSwan")
+        return 77
+    if Path("/etc/caponier/caponier.toml").exists():
+        print("skipped: this machine has a configuration of its own")
+        return 77
+    with Lab("capt") as lab:
+        try:
+            code = {"conns": conns, "pair": pair}[options.case](lab, options) or 0
+        except (LabError, ViciError) as error:
+            print(error)
+            return 1
+    print("passed" if code == 0 else "")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
