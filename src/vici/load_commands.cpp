@@ -6,6 +6,7 @@ namespace caponier::vici {
 
 void Server::Impl::load(ClientId id, const Message& request, base::Instant now,
                         Store::Answer (Store::*how)(const Message&, base::Instant)) {
+  clients_.at(id).has_loaded = true;
   answer(id, (host_.store().*how)(request, now));
 }
 
@@ -50,6 +51,7 @@ void Server::Impl::flush_certs(ClientId id, const Message& request, base::Instan
 }
 
 void Server::Impl::clear_creds(ClientId id, const Message&, base::Instant now) {
+  clients_.at(id).has_loaded = true;
   answer(id, host_.store().clear_creds(now));
 }
 

@@ -16,9 +16,13 @@ bool Server::Impl::connect(ClientId id) {
 }
 
 void Server::Impl::disconnect(ClientId id) {
+  const auto found = clients_.find(id);
+  // Whoever goes has loaded all that he had: peers may come at once.
+  const bool has_loaded = found != clients_.end() && found->second.has_loaded;
   clients_.erase(id);
   has_input_.erase(id);
   std::erase_if(output_, [id](const Output& output) { return output.client == id; });
+  if (has_loaded) host_.settle(latest_);
 }
 
 void Server::Impl::receive(ClientId id, std::string_view data, base::Instant now) {

@@ -66,6 +66,7 @@ struct Client {
   std::variant<std::monostate, Listing, Waiting> command;
   std::size_t outstanding = 0;  ///< octets queued here or handed to the driver
   bool closing = false;
+  bool has_loaded = false;  ///< or unloaded
   [[nodiscard]] bool is_busy() const { return command.index() != 0; }
   [[nodiscard]] bool wants(EventName name) const { return events[static_cast<std::size_t>(name)]; }
 };

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The configurations in tests/interop/swanctl, with Debian's swanctl, into charon and into Caponier.
 
-  test_vici_twins.py conns --bin DIR            both list the same connections, key by key
-  test_vici_twins.py pair NAME ROLES --bin DIR  charon on one side, Caponier on the other; ROLES is
-                                                as, bs: Caponier is a, or b, and strongSwan begins,
-                                                ac, bc: Caponier begins
+  test_vici_twins.py conns --bin DIR                both list the same connections, key by key
+  test_vici_twins.py pair NAME [--roles ROLES]...   charon on one side, Caponier on the other; ROLES
+                     --bin DIR                      as, bs: Caponier is a, or b, and strongSwan begins
+                                                    ac, bc: Caponier begins; otherwise all of these
 
 What differs and may is in swanctl/accepted.txt, with the reason; what stands there and does not
 differ is a failure as well. Exit code 77 with "skipped: why" when the machine lacks something.
@@ -119,6 +119,10 @@ class Wire:
                  ["10.1.0.1/16", "2001:db8:1::1/48"])
         lab.link(self.client_b, ["10.2.0.10/16", "2001:db8:2::10/48"], self.b,
                  ["10.2.0.1/16", "2001:db8:2::1/48"])
+        # charon routes by an address of its own within the local network of each child.
+        for host, addresses in ((self.a, ("10.1.1.1/32", "10.1.7.1/32")), (self.b, ("10.2.7.1/32",))):
+            for address in addresses:
+                host.ip("addr", "add", address, "dev", "lo")
         for host, gateway in ((self.client_a, "10.1.0.1"), (self.client_b, "10.2.0.1")):
             host.ip("route", "add", "default", "via", gateway)
         for host in (self.a, self.b):
@@ -146,13 +150,22 @@ def child_of(side):
     raise LabError("no child")
 
 
-def pair(lab, options):
-    reason = Accepted().reason(options.name, f"pair:{options.roles}")
-    if reason:
-        print(f"skipped: {reason}")
-        return 77
+def pair(_, options):
+    done = 0
+    for roles in options.roles or ["as", "ac", "bs", "bc"]:
+        reason = Accepted().reason(options.name, f"pair:{roles}")
+        if reason:
+            print(f"skipped {roles}: {reason}")
+            continue
+        with Lab("capt") as lab:
+            live(lab, options, roles)
+        done += 1
+    return 0 if done else 77
+
+
+def live(lab, options, roles):
     wire = Wire(lab)
-    letters = "ab" if options.roles[0] == "a" else "ba"
+    letters = "ab" if roles[0] == "a" else "ba"
     hosts = {"a": wire.a, "b": wire.b}
     ours = Ours(lab, hosts[letters[0]], options.bin)
     theirs = Theirs(lab, hosts[letters[1]], "counters eap-identity eap-md5 eap-mschapv2 eap-tls md4 "
@@ -161,31 +174,28 @@ def pair(lab, options):
         side.own(letter)
         text = for_pair((FOLDER / options.name / f"{letter}.conf").read_text())
         side.load(text, "--clear", check=False)
-    begins, answers = (ours, theirs) if options.roles[1] == "c" else (theirs, ours)
+    begins, answers = (ours, theirs) if roles[1] == "c" else (theirs, ours)
     ike, child = child_of(begins)
     said = begins.initiate(child)
-    expect("initiate completed successfully" in said, f"{said}\n{ours.log}\n{theirs.log}")
+    expect("initiate completed successfully" in said, f"{roles}: {said}\n{ours.log}\n{theirs.log}")
     wait_until(lambda: answers.sas(), 5, "the answerer's SA")
     client, address = {"a": (wire.client_a, "10.2.0.10"), "b": (wire.client_b, "10.1.0.10")}[
         letters[0] if begins is ours else letters[1]]
-    if options.traffic:
-        wait_until(lambda: ping(client, address)[0] == 3, 8,
-                   f"traffic\n{begins.swanctl('--list-sas')}\n{ours.log}\n{theirs.log}")
+    wait_until(lambda: ping(client, address)[0] == 3, 8,
+               f"traffic\n{begins.swanctl('--list-sas')}\n{ours.log}\n{theirs.log}")
     begins.swanctl("--rekey", "--child", child)
     wait_until(lambda: all(one["state"] in ("INSTALLED", "REKEYED") for sa in begins.sas()
                            for one in next(iter(sa.values()))["child-sas"].values()), 10, "the rekey")
     begins.terminate(ike)
-    wait_until(lambda: not ours.sas() and not theirs.sas(), 10, "the end")
-    return None
+    wait_until(lambda: not ours.sas() and not theirs.sas(), 10, f"the end ({roles})")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=["conns", "pair"])
     parser.add_argument("name", nargs="?")
-    parser.add_argument("roles", nargs="?", choices=["as", "ac", "bs", "bc"])
+    parser.add_argument("--roles", action="append", choices=["as", "ac", "bs", "bc"])
     parser.add_argument("--bin", required=True)
-    parser.add_argument("--no-traffic", dest="traffic", action="store_false")
     options = parser.parse_args()
     if not shutil.which("swanctl") or not Path(CHARON).exists():
         print("skipped: no strongSwan")

@@ -299,5 +299,17 @@ TEST(ViciServer, a_command_that_needs_what_was_loaded_has_it_settled_first) {
   }
 }
 
+TEST(ViciServer, what_a_client_has_loaded_counts_when_it_goes) {
+  Desk desk;
+  const ClientId loads = desk.connect();
+  const ClientId looks = desk.connect();
+  static_cast<void>(desk.ask(loads, "load-shared", Message{}.add("id", "one")));
+  static_cast<void>(desk.ask(looks, "get-conns"));
+  desk.server.disconnect(looks);
+  EXPECT_EQ(desk.settled, 0);
+  desk.server.disconnect(loads);
+  EXPECT_EQ(desk.settled, 1);
+}
+
 }  // namespace
 }  // namespace caponier::vici
