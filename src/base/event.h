@@ -58,6 +58,9 @@ enum class Severity : std::uint8_t { debug, info, notice, warning, error };
   X(child_failed,         "child.failed",          warning)              \
   X(child_resource,       "child.resource",        info)                 \
   X(child_expiring,       "child.expiring",        info)                 \
+  X(child_idle,           "child.idle",            notice)               \
+  X(updown_said,          "updown.said",           info)                 \
+  X(updown_failed,        "updown.failed",         warning)              \
   X(radius_server,        "radius.server",         warning)              \
   X(user_paused,          "user.paused",           warning)              \
   X(user_dhcp,            "user.dhcp",             info)                 \

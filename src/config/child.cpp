@@ -305,6 +305,14 @@ void read_networks(Section& section, const PeerConfig& peer, ChildConfig& child,
   }
 }
 
+/// What is told of it, and how long it may be idle.
+void read_company(Section& section, ChildConfig& child) {
+  if (auto updown = section.text("updown", parse_command)) child.updown = std::move(updown->value);
+  if (const auto access = section.boolean("hostaccess")) child.hostaccess = access->value;
+  read_duration(section, "inactivity", std::chrono::seconds{1}, std::chrono::days{30},
+                child.inactivity);
+}
+
 }  // namespace
 
 policy::Offers read_offers(Section& section, std::string_view key, wire::ProtocolId protocol,
@@ -327,6 +335,7 @@ void read_child(Section& section, const Node& table, const PeerConfig& peer, pol
   read_treatment(section, table, child.treatment);
   read_tfc_padding(section, table, child.treatment.tfc_pad);
   read_dummy_packets(section, table, child.treatment.dummy_interval);
+  read_company(section, child);
   if (peer.kind == PeerKind::site) read_word(section, "mode", mode_words, child.mode);
   if (section.has("mode")) draft.mode = section.place_of("mode");
   read_algorithms(section, peer, compat, child);

@@ -265,6 +265,10 @@ struct ChildConfig {
   policy::Lifetime lifetime{.soft_time = std::chrono::hours{1}};
   std::uint32_t replay_window = 4096;
   policy::SaTreatment treatment;
+  /// A command that is told when the first SA is up and when the last one is gone; empty: none.
+  std::string updown;
+  bool hostaccess = false;      ///< told to it: this host takes part in what the tunnel carries
+  base::Duration inactivity{};  ///< what has carried nothing for so long goes; zero: it stays
   friend bool operator==(const ChildConfig&, const ChildConfig&) = default;
 };
 
@@ -383,6 +387,8 @@ struct DaemonConfig {
   std::optional<std::string> vici;
   std::optional<base::Endpoint> metrics;  ///< where Prometheus scrapes us; null: nowhere
   bool compat_metrics = false;            ///< also the series of exporters for strongSwan
+  std::string filelog;                    ///< where events are written too, as charon would
+  std::string filelog_time = "%b %e %T";  ///< before each of its lines, for strftime(3)
   bool audit = true;                      ///< dropped packets are told as events (RFC 4301 s9)
   Unmatched unmatched = Unmatched::pass;
   /// Where every initiator is sent that can be, while there are more IKE SAs than that.

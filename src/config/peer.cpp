@@ -82,6 +82,9 @@ constexpr std::array common_keys = {
     optional("flow_label", "\"copy\""),
     optional("tfc_padding", "1400"),
     optional("dummy_packets", "\"100ms\""),
+    optional("updown", "\"/etc/caponier/updown\""),
+    optional("hostaccess", "true"),
+    optional("inactivity", "\"10m\""),
 };
 
 constexpr std::array site_keys = {
@@ -95,7 +98,7 @@ constexpr std::array site_keys = {
 };
 
 /// Of a site's, those that each of several children may have for itself.
-constexpr std::array<std::string_view, 25> child_key_names = {"esp",
+constexpr std::array<std::string_view, 28> child_key_names = {"esp",
                                                               "ah",
                                                               "compat",
                                                               "start",
@@ -115,6 +118,9 @@ constexpr std::array<std::string_view, 25> child_key_names = {"esp",
                                                               "flow_label",
                                                               "tfc_padding",
                                                               "dummy_packets",
+                                                              "updown",
+                                                              "hostaccess",
+                                                              "inactivity",
                                                               "local_nets",
                                                               "remote_nets",
                                                               "mode",

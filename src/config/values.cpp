@@ -463,6 +463,18 @@ Parsed<std::string> parse_socket_path(std::string_view text) {
                "\"/run/caponier/charon.vici\", or \"\" for no socket");
 }
 
+Parsed<std::string> parse_command(std::string_view text) {
+  constexpr std::size_t command_size_max = 1024;
+  const auto is_plain = [](char c) { return c >= ' ' && c != '\x7f'; };
+  if (text.starts_with('/') && text.size() <= command_size_max &&
+      std::ranges::all_of(text, is_plain)) {
+    return std::string{text};
+  }
+  return fault(fmt::format("{} is no command", quoted(text)),
+               "write a program by its path from the root, and its words, at most 1024 characters: "
+               "\"/etc/caponier/updown\"");
+}
+
 Parsed<std::string> parse_tun_name(std::string_view text) {
   constexpr std::size_t interface_name_size_max = 15;
   std::string plain{text};

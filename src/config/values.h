@@ -70,6 +70,8 @@ struct PortRange {
 [[nodiscard]] Parsed<std::string> parse_tun_name(std::string_view text);
 /// Where a socket lies; empty: nowhere.
 [[nodiscard]] Parsed<std::string> parse_socket_path(std::string_view text);
+/// A program by its path, and its words.
+[[nodiscard]] Parsed<std::string> parse_command(std::string_view text);
 /// One that is there.
 [[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);
 [[nodiscard]] Parsed<policy::Compat> parse_compat(std::string_view text);

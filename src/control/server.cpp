@@ -54,6 +54,9 @@ std::optional<ExitCode> failure_of(base::EventKind kind) {
     case base::EventKind::child_down:
     case base::EventKind::child_resource:
     case base::EventKind::child_expiring:
+    case base::EventKind::child_idle:
+    case base::EventKind::updown_said:
+    case base::EventKind::updown_failed:
     case base::EventKind::radius_server:
     case base::EventKind::user_paused:
     case base::EventKind::user_dhcp:

@@ -54,6 +54,7 @@ gateway::GatewayOptions App::gateway_options() {
   gateway::GatewayOptions options;
   options.probe_paths = true;
   options.inspection_lock = &inspection_lock_;
+  options.pki = &pki_;
   for (const auto& part : worker_parts_) options.workers.push_back({&part->rng, &part->lock});
   return options;
 }
@@ -71,8 +72,8 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       crypto_(std::move(crypto)),
       log_(log_form),
       worker_parts_(make_worker_parts(worker_count(config))),
-      gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       pki_(pki),
+      gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       keys_(keys),
       loaded_(options.config.empty() ? std::make_unique<LoadedSide>(pki, crypto_.provider())
                                      : nullptr),
@@ -198,6 +199,7 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
       UserSide::Options{options.run_dir, tun_->name(), tun_->index(), mark}, rng_, pki_, *netlink_,
       loop_);
   proof_side_ = TRY(ProofSide::open({options.state_dir, mark}, pki_, loop_));
+  script_side_ = std::make_unique<ScriptSide>(tun_->name(), loop_);
   resolver_.emplace(TRY(io::Resolver::start()));
   loop_.on_readable(resolver_->fd(), [this] {
     for (const io::LookupAnswer& answer : resolver_->take_answers()) {
@@ -223,7 +225,7 @@ void App::run() {
 void App::begin_shutdown() {
   const base::Instant now = io::monotonic_now();
   if (stop_at_) {
-    stop_at_ = now;  // asked twice: no more patience
+    stop_at_ = now - script_patience;  // asked twice: no more patience
     return;
   }
   stop_at_ = now + shutdown_patience;
@@ -370,6 +372,7 @@ void App::settle() {
   }
   settle_users(now);
   settle_proofs(now);
+  settle_scripts(now);
   plane_->release_waiting();
   if (const auto due = loaded_ ? loaded_->poll_deadline() : std::nullopt; due && *due <= now) {
     static_cast<void>(take_loaded(now));
@@ -389,8 +392,7 @@ void App::settle() {
   watch_files(now);
   heed_taking(packet_side_->taking().settle());
   update_mtu();
-  const bool has_said_all = gateway_.is_idle() && user_side_->is_idle();
-  if (stop_at_ && (has_said_all || now >= *stop_at_)) return loop_.stop();
+  if (stop_at_ && has_ended(now)) return loop_.stop();
   arm_timer();
 }
 
@@ -572,6 +574,7 @@ void App::update_mtu() {
 
 void App::arm_timer() {
   std::optional<base::Instant> first = stop_at_;
+  if (first && io::monotonic_now() >= *first) first = *first + script_patience;
   const auto heed = [&first](std::optional<base::Instant> at) {
     if (at && (!first || *at < *first)) first = at;
   };
@@ -589,6 +592,7 @@ void App::arm_timer() {
   heed(keys_.poll_deadline());
   if (!files_.pki.empty()) heed(next_file_look_);
   heed(proof_side_->poll_deadline());
+  heed(script_side_->poll_deadline());
   loop_.set_timer(first);
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/packet_side.h"
 #include "daemon/plane.h"
 #include "daemon/proof_side.h"
+#include "daemon/script_side.h"
 #include "daemon/user_side.h"
 #include "daemon/vici_side.h"
 #include "gateway/gateway.h"
@@ -61,6 +62,8 @@ class App final : public control::Daemon {
  public:
   /// Deletes at the peers get so long before the process ends.
   static constexpr base::Duration shutdown_patience = std::chrono::seconds{5};
+  /// And the scripts that are told of it so long, from then on.
+  static constexpr base::Duration script_patience = std::chrono::seconds{3};
   /// What a killed process left to keep traffic in stands so long: names may have to be resolved
   /// before the routes are ours.
   static constexpr base::Duration leftover_patience = std::chrono::seconds{60};
@@ -128,6 +131,8 @@ class App final : public control::Daemon {
   void settle_users(base::Instant now);
   /// The same for AUTH payloads.
   void settle_proofs(base::Instant now);
+  void settle_scripts(base::Instant now);
+  [[nodiscard]] bool has_ended(base::Instant now) const;
   void perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
   void perform(ike::CloseStream& action, base::Instant now);
@@ -138,6 +143,7 @@ class App final : public control::Daemon {
   void perform(gateway::KeepLease& action, base::Instant now);
   void perform(gateway::SessionUp& action, base::Instant now);
   void perform(gateway::SessionDown& action, base::Instant now);
+  void perform(gateway::RunUpdown& action, base::Instant now);
   void perform(gateway::AddRoute& action, base::Instant now);
   void perform(gateway::RemoveRoute& action, base::Instant now);
   void perform(gateway::SetClearFilter& action, base::Instant now);
@@ -163,8 +169,8 @@ class App final : public control::Daemon {
   io::Loop loop_;
   std::vector<std::unique_ptr<WorkerPart>> worker_parts_;
   io::FairLock inspection_lock_;
-  gateway::Gateway gateway_;
   const pki::PkiProvider& pki_;
+  gateway::Gateway gateway_;
   KeySide& keys_;
   std::unique_ptr<LoadedSide> loaded_;  ///< null: the configuration is a file
   control::Server server_;
@@ -189,6 +195,7 @@ class App final : public control::Daemon {
   std::unique_ptr<UserSide> user_side_;
   std::unique_ptr<io::LeaseStore> lease_store_;
   std::unique_ptr<ProofSide> proof_side_;
+  std::unique_ptr<ScriptSide> script_side_;
   std::optional<io::Resolver> resolver_;
   std::unique_ptr<io::UnixServer> control_socket_;
   std::unique_ptr<ViciSide> vici_side_;

@@ -178,6 +178,7 @@ void Gateway::Impl::handle_deadline(base::Instant now) {
   for (const SessionExpired& expired : sessions_.handle_deadline(now, workers_)) {
     command(ike::DeleteIke{expired.connection, {}, expired.sa}, now);
   }
+  for (const IdleGroup& idle : groups_.handle_deadline(now, workers_)) end_idle(idle, now);
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
     for (auto& [name, peer] : peers_) {
       const auto deadline = peer.poll_deadline();
@@ -310,6 +311,7 @@ ChangeOutcome Gateway::Impl::change_session(SessionId id, const SessionChange& c
 void Gateway::Impl::shutdown(base::Instant now) {
   if (std::exchange(shutting_down_, true)) return;
   sessions_.note_shutdown();
+  groups_.end_all();
   peers_.clear();
   touched_.clear();
   set_policies({});
@@ -338,6 +340,7 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
   };
   consider(path_mtus_.poll_deadline());
   consider(sessions_.poll_deadline());
+  consider(groups_.poll_deadline());
   if (endpoint_) consider(endpoint_->poll_deadline());
   return earliest;
 }

@@ -24,6 +24,7 @@
 #include "gateway/path_mtu.h"
 #include "gateway/sessions.h"
 #include "gateway/tracer.h"
+#include "gateway/updown.h"
 #include "gateway/worker.h"
 #include "ike/endpoint.h"
 #include "ipsec/engine.h"
@@ -47,6 +48,8 @@ struct GatewayOptions {
   base::Lock* inspection_lock = nullptr;
   /// The wall-clock time (since 1970) of the instants' origin, for the times in captures.
   base::Duration unix_origin{0};
+  /// What distinguished names are written with, for scripts; null: as hexadecimal.
+  const pki::PkiProvider* pki = nullptr;
 };
 
 /// Traffic to `prefix` goes into the tunnel device. `source`: our address inside the protected
@@ -90,7 +93,7 @@ struct SetInner {
 using Action =
     std::variant<ike::Transmit, ike::CloseStream, ike::AuthRequest, ike::EapRequest, ike::EapEnded,
                  AddRoute, RemoveRoute, SetInner, SetClearFilter, Lookup, FindSource, DeliverClear,
-                 KeepLease, SessionUp, SessionDown, base::Event>;
+                 KeepLease, SessionUp, SessionDown, RunUpdown, base::Event>;
 
 /// Three states are told apart: configured, negotiated, passing traffic.
 enum class PeerState : std::uint8_t {

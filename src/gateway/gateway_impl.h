@@ -8,6 +8,7 @@
 
 #include "gateway/address_pools.h"
 #include "gateway/changes.h"
+#include "gateway/child_groups.h"
 #include "gateway/gateway.h"
 #include "gateway/inspection.h"
 #include "gateway/key_tables.h"
@@ -129,6 +130,9 @@ class Gateway::Impl {
   void on_ike_up(const ike::IkeUp& up, base::Instant now);
   void on_ike_down(const ike::IkeDown& down, base::Instant now);
   void on_child_up(const ike::ChildUp& up, base::Instant now);
+  void on_child_down(const ike::ChildDown& down, base::Instant now);
+  void note_group(const ike::ChildUp& up, const Peer& peer, base::Instant now);
+  void end_idle(const IdleGroup& idle, base::Instant now);
   void on_lease_request(const ike::LeaseRequest& request, base::Instant now);
   void on_lease_ended(ike::IkeSaId sa);
   /// Where the user will ask us ourselves, who goes by `session.server` then.
@@ -178,6 +182,7 @@ class Gateway::Impl {
   Changes changes_;
   AddressPools pools_;
   Sessions sessions_;
+  ChildGroups groups_;
   std::map<std::string, SetInner> inner_;  ///< by connection, as last told
   std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;

@@ -63,6 +63,7 @@ void Gateway::Impl::pump(base::Instant now) {
     if (quiet) break;
   }
   while (auto change = pools_.poll_change()) emit(std::move(*change));
+  while (auto run = groups_.poll_run()) emit(std::move(*run));
   update_deadline();
 }
 
@@ -206,7 +207,7 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                    on_child_up(up, now);
                  },
                  [&](const ike::ChildDown& down) {
-                   if (Peer* peer = find(down.connection)) peer->handle(down, now);
+                   on_child_down(down, now);
                    note_change(down);
                  },
                  [&](const ike::PathProbed& probed) { path_mtus_.handle_probed(probed, now); },
@@ -408,7 +409,9 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
   if (peer == nullptr) return;
   const bool is_first = !peer->has_sa(up.child);
-  if (const auto useless = peer->handle(up, now)) {
+  const auto useless = peer->handle(up, now);
+  note_group(up, *peer, now);
+  if (useless) {
     return emit(
         base::EventKind::child_failed, up.connection,
         fmt::format("traffic to {} is not let through: the peer's answer does not hold it; see "
@@ -422,6 +425,11 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
                 fmt::format("one more SA, for worker {}", up.resource->value));
   }
   emit(base::EventKind::child_up, up.connection, describe_up(up, *peer, is_first, now));
+}
+
+void Gateway::Impl::on_child_down(const ike::ChildDown& down, base::Instant now) {
+  groups_.handle_down(down.child_sa, workers_);
+  if (Peer* peer = find(down.connection)) peer->handle(down, now);
 }
 
 void Gateway::Impl::on_event(base::Event event) {

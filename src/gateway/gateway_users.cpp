@@ -1,4 +1,5 @@
-// What users ask of the gateway itself, inside their tunnels.
+// What users ask of the gateway itself, inside their tunnels, and what becomes of tunnels that
+// nobody uses.
 
 #include <fmt/format.h>
 
@@ -34,6 +35,29 @@ void Gateway::Impl::on_dhcp_asked(const ipsec::DhcpAsked& asked) {
        fmt::format("{} at {} was told its networks by DHCP", session->user,
                    session->addresses.front().to_string()));
   workers_.send(std::move(*answer));
+}
+
+void Gateway::Impl::note_group(const ike::ChildUp& up, const Peer& peer, base::Instant now) {
+  const config::ChildConfig* const config = peer.config().find_child(up.child);
+  const auto connection = peer.connection();
+  const auto sa = endpoint_->find(up.sa);
+  if (config == nullptr || !connection || !sa) return;
+  const auto child = std::ranges::find(sa->children, up.child_sa, &ike::ChildSaInfo::id);
+  if (child == sa->children.end()) return;
+  const auto given = inner_.find(up.connection);
+  groups_.handle_up(
+      {peer.config(), *config, *sa, *child, connection->own_rounds.back().identity,
+       given == inner_.end() ? std::vector<base::IpAddress>{} : given->second.dns, options_.pki},
+      now);
+}
+
+void Gateway::Impl::end_idle(const IdleGroup& idle, base::Instant now) {
+  emit(
+      base::EventKind::child_idle, idle.connection,
+      fmt::format("{}: nothing has gone through for {} s: the tunnel ends until it is wanted again",
+                  idle.child, std::chrono::duration_cast<std::chrono::seconds>(idle.idle).count()));
+  if (Peer* const peer = find(idle.connection)) peer->handle_idle(idle.child);
+  for (const policy::ChildSaId sa : idle.sas) command(ike::DeleteChild{sa}, now);
 }
 
 }  // namespace caponier::gateway

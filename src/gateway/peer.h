@@ -97,6 +97,8 @@ class Peer {
   std::optional<Useless> handle(const ike::ChildUp& up, base::Instant now);
   void handle(const ike::ChildDown& down, base::Instant now);
   void handle_expired(policy::ChildSaId id, bool hard, base::Instant now);
+  /// A child is ended for want of traffic: traffic brings it back, and nothing else of ours.
+  void handle_idle(std::string_view child);
   /// Traffic wants an SA: of the tunnel, or one more when those there are do not cover it, or when
   /// they are not its worker's own.
   void handle_acquire(ipsec::Acquire acquire, base::Instant now);

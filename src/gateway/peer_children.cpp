@@ -189,6 +189,13 @@ void Peer::handle_expired(policy::ChildSaId id, bool hard, base::Instant now) {
   reconcile(now);
 }
 
+void Peer::handle_idle(std::string_view name) {
+  Wanted* const child = find_child(name);
+  if (child == nullptr) return;
+  if (child->start == config::Start::at_once) child->start = config::Start::trap;
+  child->demanded = false;
+}
+
 void Peer::handle_acquire(ipsec::Acquire acquire, base::Instant now) {
   Wanted* const child = find_child(acquire.child);
   if (is_off_ || child == nullptr) return;

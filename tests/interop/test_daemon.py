@@ -626,7 +626,72 @@ def move_one(lab, options, mobike):
     expect((before == after) == (mobike == "true"), f"{mobike}: SPI {before}, then {after}")
 
 
-CASES = [clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
+def script_of(lab, text):
+    path = lab.folder / "updown.sh"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o700)
+    return path
+
+
+def updown(lab, options):
+    """A script is told of a tunnel and of its end, with what strongSwan's scripts know."""
+    record = lab.folder / "record"
+    script = script_of(lab, f'env >> {record}; echo >> {record}; echo "heard of $PLUTO_VERB"')
+    pair = Pair(lab, options, extra_a=f'updown = "{script} with words"\nhostaccess = true\n').up()
+    wait_until(lambda: record.exists() and record.read_text().endswith("\n\n"), 5, "the script")
+    said = dict(line.split("=", 1) for line in record.read_text().split("\n\n")[0].splitlines())
+    wanted = {"PLUTO_VERSION": "1.1", "PLUTO_VERB": "up-client", "PLUTO_CONNECTION": "office",
+              "PLUTO_PROTO": "esp", "PLUTO_ME": pair.net.OUTER_A, "PLUTO_PEER": pair.net.OUTER_B,
+              "PLUTO_MY_ID": pair.net.OUTER_A, "PLUTO_PEER_ID": pair.net.OUTER_B,
+              "PLUTO_MY_CLIENT": "10.1.0.0/24", "PLUTO_PEER_CLIENT": "10.2.0.0/24",
+              "PLUTO_MY_PORT": "0", "PLUTO_PEER_PORT": "0", "PLUTO_MY_PROTOCOL": "0",
+              "PLUTO_PEER_PROTOCOL": "0", "PLUTO_HOST_ACCESS": "1"}
+    expect({name: said.get(name) for name in wanted} == wanted, f"{said} is not\n{wanted}")
+    expect(said["PLUTO_INTERFACE"] in pair.a.host.ip("-o", "link").stdout, f"{said}")
+    others = {name for name in said if not name.startswith("PLUTO_")}
+    expect(others <= {"PATH", "PWD", "SHLVL", "_"}, f"it knows {others} too")
+    wait_until(lambda: "updown up-client says: heard of up-client" in pair.a.log, 5, "its words")
+    expect(pair.a.stop() == 0, pair.a.log)
+    verbs = [line for line in record.read_text().splitlines() if line.startswith("PLUTO_VERB")]
+    expect(verbs == ["PLUTO_VERB=up-client", "PLUTO_VERB=down-client"], f"{verbs}")
+
+
+def updown_hangs(lab, options):
+    """A script that never ends, and one that is not there, delay neither tunnel nor shutdown."""
+    script = script_of(lab, "sleep 1000")
+    begun = time.monotonic()
+    pair = Pair(lab, options, extra_a=f'updown = "{script}"\n').up()
+    pair.expect_traffic()
+    expect(time.monotonic() - begun < 20, f"it took {time.monotonic() - begun} s")
+    wait_until(lambda: "was killed" in pair.a.log, 40, "the end of the script")
+    begun = time.monotonic()
+    expect(pair.a.stop() == 0, pair.a.log)
+    expect(time.monotonic() - begun < 10, f"it took {time.monotonic() - begun} s to end")
+    script.unlink()
+    pair.a.start()
+    pair.a.wait_up("office")
+    wait_until(lambda: "ended with status 127" in pair.a.log, 5, "what became of the script")
+
+
+def updown_firewall(lab, options):
+    """A firewall that lets nothing through is opened for the tunnel, while it is up, by ours."""
+    script = Path(__file__).resolve().parent.parent.parent / "share" / "updown"
+    pair = Pair(lab, options, extra_a=f'updown = "{script} nft"\n')
+    chain = "type filter hook {hook} priority 0; policy {policy};"
+    rules = "".join(f"chain {hook} {{ {chain.format(hook=hook, policy=policy)} }}\n"
+                    for hook, policy in (("forward", "drop"), ("input", "accept"),
+                                         ("output", "accept")))
+    pair.a.host.run("nft", "-f", "-", text_input=f"table inet filter {{\n{rules}}}\n")
+    listed = lambda: pair.a.host.run("nft", "list", "table", "inet", "filter").stdout  # noqa: E731
+    before = listed()
+    pair.up()
+    wait_until(lambda: listed().count("accept comment \"caponier office 1\"") == 2, 5, listed())
+    pair.expect_traffic()
+    pair.a.cli("down", "office")
+    wait_until(lambda: listed() == before, 5, f"the rules to go:\n{listed()}\n{pair.a.log}")
+
+
+CASES = [updown, updown_hangs, updown_firewall, clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
          command_line, metrics,

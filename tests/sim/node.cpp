@@ -332,6 +332,7 @@ void Node::perform(gateway::Action action) {
                    ended_.push_back(down);
                    accounting_->handle(down, now);
                  },
+                 [&](gateway::RunUpdown& run) { scripts_.push_back(std::move(run)); },
                  [&](const gateway::AddRoute& add) {
                    routes_.insert(add.prefix);
                    ++route_changes_;

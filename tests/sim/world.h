@@ -157,6 +157,8 @@ class Node {
   /// Of users, as a server tells of them.
   [[nodiscard]] const std::vector<gateway::Session>& sessions_begun() const { return begun_; }
   [[nodiscard]] const std::vector<gateway::SessionDown>& sessions_ended() const { return ended_; }
+  /// Runs of scripts, in their order.
+  [[nodiscard]] const std::vector<gateway::RunUpdown>& scripts() const { return scripts_; }
 
  private:
   friend class World;
@@ -213,6 +215,7 @@ class Node {
   std::vector<base::Event> events_;
   std::vector<gateway::Session> begun_;
   std::vector<gateway::SessionDown> ended_;
+  std::vector<gateway::RunUpdown> scripts_;
   base::DropCounters retired_drops_;
   std::map<std::pair<Exchange, bool>, unsigned> ike_sent_;  ///< bool: response
   Datagram last_esp_;

@@ -64,7 +64,8 @@ TEST(ConfigErrors, unknown_keys_are_met_with_the_nearest_known_one) {
        "auth, remote_auth, local_rounds, remote_rounds, peer, childless, unique, redirect, "
        "redirect_to, resumption, "
        "crash_detection, mtu, fragment, clamp_mss, df, dscp, dscp_inward, ecn, ttl, flow_label, "
-       "tfc_padding, dummy_packets, local_nets, remote_nets, mobike, mode, after_close, "
+       "tfc_padding, dummy_packets, updown, hostaccess, inactivity, local_nets, remote_nets, "
+       "mobike, mode, after_close, "
        "after_loss and children"},
       {"ports = [\"tcp/1\"]",
        "1: unknown key 'ports' in [site.branch]\n  fix: only [host.NAME] narrows to ports: "
