@@ -37,13 +37,15 @@ unsigned suits(const std::vector<Who>& owners, const Who& who) {
 }
 
 /// Whether a peer that the connection lets in may be one of the owners.
+bool may_be(const Who& owner, const Who& peers, const Who& own) {
+  if (is_same_who(owner, own)) return false;
+  const policy::Identity* const one = owner.pattern ? owner.pattern->only() : nullptr;
+  return peers.kind == Who::Kind::any ||
+         (one != nullptr && peers.pattern && peers.pattern->matches(*one));
+}
+
 bool may_be_for(const std::vector<Who>& owners, const Who& peers, const Who& own) {
-  return std::ranges::any_of(owners, [&](const Who& owner) {
-    if (is_same_who(owner, own)) return false;
-    const policy::Identity* const one = owner.pattern ? owner.pattern->only() : nullptr;
-    return peers.kind == Who::Kind::any ||
-           (one != nullptr && peers.pattern && peers.pattern->matches(*one));
-  });
+  return std::ranges::any_of(owners, [&](const Who& owner) { return may_be(owner, peers, own); });
 }
 
 }  // namespace
@@ -178,6 +180,13 @@ SecretChoice choose_psk(const std::vector<Secret>& secrets, const Who& own, cons
   }
   const bool one_peer = peers.pattern && peers.pattern->only() != nullptr;
   choice.is_ambiguous = !one_peer && candidates > 1;
+  if (!choice.is_ambiguous) return choice;
+  for (const Secret& secret : secrets) {
+    if (secret.kind != Secret::Kind::ike) continue;
+    for (const Who& owner : secret.owners) {
+      if (owner.kind != Who::Kind::any && may_be(owner, peers, own)) choice.peers.push_back(owner);
+    }
+  }
   return choice;
 }
 

@@ -74,6 +74,7 @@ class Credentials {
 struct SecretChoice {
   const Secret* secret = nullptr;
   bool is_ambiguous = false;  ///< another one suits peers that the same connection lets in
+  std::vector<Who> peers;     ///< then: those of them that have one of their own
 };
 [[nodiscard]] SecretChoice choose_psk(const std::vector<Secret>& secrets, const Who& own,
                                       const Who& peers);

@@ -31,8 +31,6 @@ constexpr std::array rows = {
     Row{"retransmit_limit", "", "requests are repeated as RFC 7296 advises, over several ways"},
     Row{"block_threshold", "", "half-open IKE SAs are limited all in all: half_open_max"},
     Row{"half_open_timeout", "", "how long a half-open IKE SA may wait is fixed"},
-    Row{"fragment_size", "", "it belongs to each tunnel: fragment_size"},
-    Row{"keep_alive", "", "it belongs to each tunnel: keepalive"},
     Row{"max_packet", "", "how long messages may be is fixed"},
     Row{"make_before_break", "", "a new tunnel always comes up beside the old one"},
     Row{"delete_rekeyed_delay", "", "how long an old SA still receives is fixed"},
@@ -68,6 +66,36 @@ void read_charon(const Section& charon, DaemonSettings& to, Report& report) {
     if (*number == 0 && value.key.starts_with("port")) continue;
     if (to.daemon.empty()) to.daemon.table("daemon", {value.where, "charon"});
     to.daemon.add(row->ours, fmt::format("{}", *number), {value.where, path});
+  }
+}
+
+/// What each tunnel has for itself here.
+void read_common(const Section& charon, DaemonSettings& to, Report& report) {
+  if (const Value* const size = charon.find("fragment_size")) {
+    constexpr std::uint64_t size_min = 576;
+    constexpr std::uint64_t size_max = 9000;
+    const std::string path = "charon.fragment_size";
+    const auto number = parse_number(size->text, 65535);
+    if (!number) {
+      report.error(size->where, path, number.error());
+    } else if (*number != 0) {
+      to.fragment_size = std::clamp(*number, size_min, size_max);
+      if (*to.fragment_size != *number) {
+        report.warn(size->where, path, fmt::format("becomes {}", *to.fragment_size));
+      }
+    }
+  }
+  const Value* const interval = charon.find("keep_alive");
+  if (interval == nullptr) return;
+  const std::string path = "charon.keep_alive";
+  const auto time = parse_time(interval->text);
+  if (!time) {
+    report.error(interval->where, path, time.error());
+  } else if (*time == base::Duration{}) {
+    report.warn(interval->where, path,
+                "has no effect: a NAT would forget us, and nothing else tells it of us");
+  } else {
+    to.keepalive = std::clamp<base::Duration>(*time, std::chrono::seconds{1}, std::chrono::days{1});
   }
 }
 
@@ -129,7 +157,8 @@ void read_plugins(const Section& plugins, DaemonSettings& to, Report& report) {
       report.note(plugin.where, path,
                   "DNS servers are set through systemd-resolved, resolvconf or /etc/resolv.conf");
     } else if (plugin.name == "updown" && plugin.find("dns_handler") != nullptr) {
-      report.warn(plugin.where, path, "has no effect: no scripts are run");
+      report.warn(plugin.where, path,
+                  "has no effect: DNS servers are set by the daemon, and told to scripts as well");
     }
   }
 }
@@ -142,6 +171,7 @@ DaemonSettings read_daemon_settings(const Section& root, Report& report) {
     const Section* const charon = root.find_section(name);
     if (charon == nullptr) continue;
     read_charon(*charon, settings, report);
+    read_common(*charon, settings, report);
     if (const Section* const plugins = charon->find_section("plugins")) {
       read_plugins(*plugins, settings, report);
     }

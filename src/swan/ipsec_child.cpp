@@ -161,11 +161,14 @@ void IpsecConn::write_child(Section& to, Section& child) {
   if (script != nullptr && script->text != "%disabled") {
     set(child, "updown", script->text, *script);
   }
-  if (const Value* const firewall = own("firewall"); firewall != nullptr && script == nullptr) {
-    warn(*firewall, "no firewall rules are made for the tunnel",
-         "let what comes out of it in: its packets arrive on the tunnel device");
+  // The same as that script, as the product says itself.
+  if (const Value* const firewall = own("firewall");
+      firewall != nullptr && script == nullptr && firewall->text == "yes") {
+    set(child, "updown", "ipsec _updown iptables", *firewall);
   }
-  static_cast<void>(own("hostaccess"));
+  if (const Value* const access = own("hostaccess")) {
+    set(child, "hostaccess", access->text, *access);
+  }
   static_cast<void>(peers("firewall"));
   static_cast<void>(peers("hostaccess"));
   if (const Value* const type = take("type")) {

@@ -94,6 +94,8 @@ std::optional<base::IpAddress> Translator::fixed(const std::vector<Host>& hosts)
   return host == hosts.end() ? std::nullopt : std::optional{host->first};
 }
 
+bool is_eap(const Round& round) { return round.auth.kind == AuthMethod::Kind::eap; }
+
 void Translator::translate_connection(const Connection& connection) {
   const std::size_t errors = report_.error_count();
   const Origin at = origin_of(connection);
@@ -121,9 +123,13 @@ void Translator::translate_connection(const Connection& connection) {
     servers_.push_back(&connection);
     return;
   }
-  const bool is_client =
-      !connection.vips.empty() || connection.local.front().auth.kind == AuthMethod::Kind::eap;
-  if (!is_client) return write_tunnel(connection, tunnels);
+  const bool is_client = !connection.vips.empty() || std::ranges::any_of(connection.local, is_eap);
+  if (!is_client) {
+    const std::vector<Connection> many = for_each_key(connection);
+    for (const Connection& one : many) write_tunnel(one, tunnels);
+    if (many.empty()) write_tunnel(connection, tunnels);
+    return;
+  }
   if (tunnels.size() > 1) {
     refuse(at, "children",
            {fmt::format("{} children: a client has one here", tunnels.size()),
@@ -134,12 +140,6 @@ void Translator::translate_connection(const Connection& connection) {
 }
 
 void Translator::check_connection(const Connection& connection, const Origin& at) {
-  for (const auto* const rounds : {&connection.local, &connection.remote}) {
-    if (rounds->size() < 2) continue;
-    refuse(origin_of(connection, (*rounds)[1]), "round",
-           {"several rounds of authentication (RFC 4739) cannot be configured here",
-            "keep the one that matters most"});
-  }
   if (connection.ppk_required) {
     refuse(at, "ppk_required",
            {"post-quantum preshared keys (RFC 8784) are not used here", "write ppk_required = no"});
@@ -184,13 +184,6 @@ void Translator::check_child(const Connection& connection, const Child& child, c
            {"marks and interfaces of the kernel say nothing here: packets are not carried by it",
             "remove it, and let local_ts and remote_ts say what goes through the tunnel"});
   }
-  if (!child.updown.empty()) {
-    warn(at, "updown", "the script is not run",
-         "routes are ours to make; put what else it does into the host's own configuration");
-  }
-  if (child.inactivity > base::Duration{}) {
-    warn(at, "inactivity", "an idle tunnel stays");
-  }
   if (child.per_cpu_sas == PerCpu::encap) {
     warn(at, "per_cpu_sas", "each CPU has an SA, but all leave by one port");
   }
@@ -201,8 +194,9 @@ void Translator::check_child(const Connection& connection, const Child& child, c
          "a tunnel that is not started at once does not come back by itself",
          "write start_action = start");
   }
-  if (connection.remote.front().auth.kind == AuthMethod::Kind::any) {
-    refuse(origin_of(connection, connection.remote.front()), "auth",
+  for (const Round& round : connection.remote) {
+    if (round.auth.kind != AuthMethod::Kind::any) continue;
+    refuse(origin_of(connection, round), "auth",
            {"'any' leaves open how the peer proves who it is", "write pubkey or psk"});
   }
 }

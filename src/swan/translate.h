@@ -20,6 +20,9 @@ struct RadiusSettings {
 };
 
 struct DaemonSettings {
+  /// For every tunnel, unless strongSwan has its default.
+  std::optional<base::Duration> keepalive;
+  std::optional<std::uint64_t> fragment_size;
   Document daemon;  ///< [daemon], or nothing
   std::optional<RadiusSettings> radius;
   std::vector<std::string> dns;  ///< of the plugin `attr`

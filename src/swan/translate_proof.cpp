@@ -55,12 +55,24 @@ void Translator::add_proof(Table& table, Kind kind) {
   const Round& peers = table.connection.remote.front();
   const Method ours = own.auth.kind;
   const Method theirs = peers.auth.kind;
+  const bool has_own_rounds = table.connection.local.size() > 1;
+  const bool has_peer_rounds = table.connection.remote.size() > 1;
   check_constraints(table, own);
   check_constraints(table, peers);
-  if (ours == Method::psk || theirs == Method::psk) add_psk(table);
-  if (ours == Method::pubkey) add_own_key(table, own);
-  if (ours == Method::eap) add_user(table, own);
-  if (theirs == Method::pubkey) add_trust(table, peers);
+  const bool needs_psk =
+      (ours == Method::psk && !has_own_rounds) || (theirs == Method::psk && !has_peer_rounds);
+  if (needs_psk) add_psk(table, own, peers);
+  if (ours == Method::pubkey && !has_own_rounds) add_own_key(table, own);
+  if (ours == Method::eap && !has_own_rounds) add_user(table, own);
+  if (theirs == Method::pubkey && !has_peer_rounds) {
+    add_trust(table, peers);
+    add_revocation(table, peers);
+  }
+  if (has_own_rounds || has_peer_rounds) {
+    if (!has_own_rounds) table.document.add_text("auth", method_word(ours), table.at);
+    if (!has_peer_rounds) table.document.add_text("remote_auth", method_word(theirs), table.at);
+    return;
+  }
   const bool is_said = ours == theirs && (ours == Method::psk || ours == Method::pubkey);
   const bool is_client = kind == Kind::client && ours == Method::eap && theirs == Method::pubkey;
   if (is_said || (is_client && own.certs.empty())) return;
@@ -103,19 +115,109 @@ void Translator::check_constraints(Table& table, const Round& round) {
   }
 }
 
-void Translator::add_psk(Table& table) {
+void Translator::add_rounds(Table& table, std::string_view section) {
   const Connection& connection = table.connection;
-  const Round& peers = connection.remote.front();
-  // Who says nothing about identities is his address.
-  const auto or_address = [](const Who& who, const std::optional<base::IpAddress>& address) {
-    if (who.kind != Who::Kind::any || !address) return who;
-    return Who{Who::Kind::one, address->to_string(),
-               policy::IdentityPattern{policy::Identity::from_address(*address)}};
-  };
-  const Who own = or_address(connection.local.front().id, fixed(connection.local_addrs));
-  const Who other = or_address(peers.id, fixed(connection.remote_addrs));
-  const SecretChoice choice = choose_psk(credentials_.secrets(), own, other);
+  for (const auto* const rounds : {&connection.local, &connection.remote}) {
+    if (rounds->size() < 2) continue;
+    const bool is_local = rounds->front().is_local;
+    if (rounds->size() > config::auth_rounds_max) {
+      refuse(origin_of(connection, rounds->back()), "round",
+             {fmt::format("there are more than {} rounds", config::auth_rounds_max),
+              "leave out those that prove nothing more"});
+      continue;
+    }
+    for (const Round& round : *rounds) {
+      if (!is_local && round.auth.kind == Method::pubkey) {
+        add_revocation(table, round);
+        break;
+      }
+      if (is_local && !round.aaa_id.empty()) {
+        table.document.add_text("eap_server", round.aaa_id, origin_of(connection, round));
+      }
+    }
+  }
+  for (const auto* const rounds : {&connection.local, &connection.remote}) {
+    if (rounds->size() < 2 || rounds->size() > config::auth_rounds_max) continue;
+    const std::string title =
+        fmt::format("{}.{}", section, rounds->front().is_local ? "local_rounds" : "remote_rounds");
+    for (std::size_t i = 0; i < rounds->size(); ++i) add_round(table, title, (*rounds)[i], i);
+  }
+}
+
+void Translator::add_round(Table& table, std::string_view title, const Round& round,
+                           std::size_t index) {
+  const Connection& connection = table.connection;
+  const Origin at = origin_of(connection, round);
+  const Method method = round.auth.kind;
+  if (method != Method::psk && method != Method::pubkey && method != Method::eap) {
+    return refuse(at, "auth",
+                  {"one of several rounds is by pubkey, psk or EAP", "write one of these"});
+  }
+  if (!round.is_local && index > 0) check_constraints(table, round);
+  table.is_round = true;
+  table.secret = fmt::format("{}-{}{}", table.name, round.is_local ? "local" : "remote", index + 1);
+  table.document.list_table(title, at);
+  table.document.add_text("auth", method_word(method), at);
+  const bool is_section_says = !round.is_local && index == 0;
+  if (!is_section_says && round.id.kind != Who::Kind::any) {
+    if (const auto id = identity_text(round.id, at, "id")) table.document.add_text("id", *id, at);
+  }
+  if (method == Method::psk) {
+    add_psk(table, round.is_local ? round : connection.local.front(),
+            round.is_local ? connection.remote.front() : round);
+  } else if (method == Method::pubkey && round.is_local) {
+    add_own_key(table, round);
+  } else if (method == Method::pubkey) {
+    add_trust(table, round);
+  } else if (round.is_local) {
+    add_user(table, round);
+  }
+  table.is_round = false;
+  table.secret = table.name;
+}
+
+/// Who says nothing about identities is his address.
+Who Translator::or_address(const Who& who, const std::vector<Host>& hosts) const {
+  const auto address = fixed(hosts);
+  if (who.kind != Who::Kind::any || !address) return who;
+  return {Who::Kind::one, address->to_string(),
+          policy::IdentityPattern{policy::Identity::from_address(*address)}};
+}
+
+SecretChoice Translator::psk_of(const Connection& connection, const Round& own,
+                                const Round& peers) const {
+  return choose_psk(credentials_.secrets(), or_address(own.id, connection.local_addrs),
+                    or_address(peers.id, connection.remote_addrs));
+}
+
+std::vector<Connection> Translator::for_each_key(const Connection& connection) {
+  constexpr std::size_t peers_max = 1024;
+  const bool has_one_round = connection.local.size() == 1 && connection.remote.size() == 1;
+  const bool is_by_key = connection.remote.front().auth.kind == Method::psk;
+  // Else their networks would be one another's.
+  const bool is_apart = std::ranges::all_of(connection.children, [](const Child& child) {
+    return std::ranges::all_of(child.remote_ts, &Selector::is_dynamic);
+  });
+  if (!has_one_round || !is_by_key || !is_apart || fixed(connection.remote_addrs)) return {};
+  const SecretChoice choice =
+      psk_of(connection, connection.local.front(), connection.remote.front());
+  if (!choice.is_ambiguous || choice.peers.empty() || choice.peers.size() > peers_max) return {};
+  std::vector<Connection> all;
+  for (const Who& peer : choice.peers) {
+    all.push_back(connection);
+    all.back().remote.front().id = peer;
+  }
+  note(origin_of(connection), "remote.id",
+       fmt::format("becomes {} tunnels, one for each peer that has a pre-shared key", all.size()));
+  return all;
+}
+
+void Translator::add_psk(Table& table, const Round& ours, const Round& peers) {
+  const Connection& connection = table.connection;
+  const SecretChoice choice = psk_of(connection, ours, peers);
   if (choice.secret == nullptr || !choice.secret->value) {
+    const Who own = or_address(ours.id, connection.local_addrs);
+    const Who other = or_address(peers.id, connection.remote_addrs);
     return lack(table.at, "local.auth",
                 {fmt::format("there is no pre-shared key for {} and {}",
                              own.text.empty() ? "%any" : own.text,
@@ -125,7 +227,7 @@ void Translator::add_psk(Table& table) {
   if (choice.is_ambiguous) {
     return refuse(origin_of(connection, peers), "id",
                   {"several pre-shared keys suit peers that may come, and one tunnel has one here",
-                   "make a connection for each peer, with its id"});
+                   "make a connection for each peer, with its id, or write remote_ts = dynamic"});
   }
   const base::SecretBytes& value = *choice.secret->value;
   const unsigned bits = config::estimate_entropy_bits(value.reveal());
@@ -135,8 +237,8 @@ void Translator::add_psk(Table& table) {
                              config::psk_bits_min),
                  "make a new one with `openssl rand -base64 32` and give the same to the peer");
   }
-  table.document.secrets.emplace(table.name, as_file(value));
-  table.document.add_text("psk", "@" + table.name, table.at);
+  table.document.secrets.emplace(table.secret, as_file(value));
+  table.document.add_text("psk", "@" + table.secret, table.at);
 }
 
 void Translator::add_key_file(Table& table, const Round& round, const std::string& certificate) {
@@ -157,7 +259,7 @@ void Translator::add_key_file(Table& table, const Round& round, const std::strin
   }
   table.document.add_text("key", key->path, at);
   if (!key->passphrase) return;
-  const std::string name = table.name + ".key";
+  const std::string name = table.secret + ".key";
   table.document.secrets.emplace(name, key->passphrase);
   table.document.add_text("key_passphrase", "@" + name, at);
 }
@@ -176,8 +278,8 @@ void Translator::add_own_key(Table& table, const Round& round) {
       return secret.kind == Secret::Kind::token && secret.object.handle == object.handle;
     });
     if (pin != credentials_.secrets().end() && pin->value) {
-      table.document.secrets.emplace(table.name + ".pin", pin->value);
-      table.document.add_text("key_passphrase", "@" + table.name + ".pin", at);
+      table.document.secrets.emplace(table.secret + ".pin", pin->value);
+      table.document.add_text("key_passphrase", "@" + table.secret + ".pin", at);
     }
     if (!object.module.empty()) {
       note(at, "cert.module", "the token is found by p11-kit, whatever its module is called");
@@ -236,13 +338,6 @@ void Translator::add_trust(Table& table, const Round& round) {
     }
   }
   table.document.add_list("ca", files, at);
-  if (const auto crls = credentials_.crls(); !crls.empty()) {
-    table.document.add_list("crl", crls, at);
-  }
-  if (round.revocation == Revocation::strict) table.document.add_text("revocation", "strict", at);
-  if (round.revocation == Revocation::if_uri) {
-    table.document.add_text("revocation", "if_present", at);
-  }
   if (round.ca_id.kind != Who::Kind::any) {
     refuse(at, "ca_id",
            {"authorities are named by their certificates here", "write cacerts = FILE"});
@@ -256,6 +351,18 @@ void Translator::add_trust(Table& table, const Round& round) {
   }
 }
 
+void Translator::add_revocation(Table& table, const Round& round) {
+  const Origin at = origin_of(table.connection, round);
+  if (!round.pubkeys.empty()) return;
+  if (const auto crls = credentials_.crls(); !crls.empty()) {
+    table.document.add_list("crl", crls, at);
+  }
+  if (round.revocation == Revocation::strict) table.document.add_text("revocation", "strict", at);
+  if (round.revocation == Revocation::if_uri) {
+    table.document.add_text("revocation", "if_present", at);
+  }
+}
+
 void Translator::add_user(Table& table, const Round& round) {
   const Origin at = origin_of(table.connection, round);
   const std::string user = !round.eap_id.empty() ? round.eap_id : round.id.text;
@@ -263,7 +370,8 @@ void Translator::add_user(Table& table, const Round& round) {
     return refuse(at, "eap_id", {"the user's name is missing", "write eap_id = NAME"});
   }
   table.document.add_text("user", user, at);
-  if (!round.aaa_id.empty()) table.document.add_text("eap_server", round.aaa_id, at);
+  if (!round.aaa_id.empty() && !table.is_round)
+    table.document.add_text("eap_server", round.aaa_id, at);
   if (round.auth.eap == "tls" || !round.certs.empty()) return add_own_key(table, round);
   const Secret* const password = find_password(credentials_.secrets(), user);
   if (password == nullptr || !password->value) {
@@ -271,8 +379,8 @@ void Translator::add_user(Table& table, const Round& round) {
                 {fmt::format("there is no password for {}", config::quoted(user)),
                  "add a section eap-NAME with id and secret to secrets"});
   }
-  table.document.secrets.emplace(table.name, password->value);
-  table.document.add_text("password", "@" + table.name, at);
+  table.document.secrets.emplace(table.secret, password->value);
+  table.document.add_text("password", "@" + table.secret, at);
 }
 
 }  // namespace caponier::swan

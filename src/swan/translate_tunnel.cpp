@@ -36,6 +36,51 @@ bool is_whole_host(const std::vector<Selector>& selectors,
                                            selectors.front().ts.last == *address));
 }
 
+bool is_reachable(const Host& host) {
+  return host.kind == Host::Kind::address || host.kind == Host::Kind::name;
+}
+
+/// As `remote` has them: where we go first, then where else, then from where the peer may come.
+std::vector<std::string> remotes_of(const Connection& connection) {
+  std::vector<std::string> all;
+  const auto first = std::ranges::find_if(connection.remote_addrs, is_reachable);
+  if (first != connection.remote_addrs.end()) all.push_back(first->text);
+  const auto add = [&](std::string text) {
+    if (std::ranges::find(all, text) == all.end()) all.push_back(std::move(text));
+  };
+  for (const Host& host : connection.remote_addrs) {
+    if (host.kind == Host::Kind::address) add(host.first.to_string());
+  }
+  for (const Host& host : connection.remote_addrs) {
+    if (host.kind == Host::Kind::any && all.empty()) return {"any"};
+    if (host.kind == Host::Kind::any) {
+      add("0.0.0.0/0");
+      add("::/0");
+    }
+    if (host.kind != Host::Kind::range) continue;
+    for (const base::Prefix& net : prefixes_of(host.first, host.last)) add(net.to_string());
+  }
+  return all;
+}
+
+/// Instead of the script that comes with strongSwan or libreswan, which are perhaps no longer
+/// there.
+constexpr std::string_view updown_program = "/usr/libexec/caponier/updown";
+
+/// Empty: the program is not named by its path.
+std::string own_updown(std::string_view command) {
+  constexpr std::string_view wrapper = "ipsec ";
+  constexpr std::string_view script = "_updown";
+  const bool is_wrapped = command.starts_with(wrapper);
+  const std::string_view plain = is_wrapped ? command.substr(wrapper.size()) : command;
+  const std::size_t end = std::min(plain.find(' '), plain.size());
+  const std::string_view program = plain.substr(0, end);
+  const std::string_view name = program.substr(program.find_last_of('/') + 1);
+  const bool is_theirs = name == script && (is_wrapped || program.starts_with('/'));
+  if (is_theirs) return std::string{updown_program} + std::string{plain.substr(end)};
+  return program.starts_with('/') && !is_wrapped ? std::string{command} : std::string{};
+}
+
 }  // namespace
 
 void Translator::write_tunnel(const Connection& connection,
@@ -46,8 +91,9 @@ void Translator::write_tunnel(const Connection& connection,
   const Origin at = is_one ? origin_of(connection, child) : origin_of(connection);
   Table table{connection, {}, free_name(connection.name), origin_of(connection)};
   const bool is_host = is_one && child.mode == Mode::transport;
-  if (connection.remote.front().auth.kind == AuthMethod::Kind::eap) {
-    refuse(origin_of(connection, connection.remote.front()), "auth",
+  const auto user = std::ranges::find_if(connection.remote, is_eap);
+  if (user != connection.remote.end()) {
+    refuse(origin_of(connection, *user), "auth",
            {"users get an address here, and this connection has none for them",
             "add a pool: pools = NAME"});
   }
@@ -79,7 +125,9 @@ void Translator::write_tunnel(const Connection& connection,
   if (is_one) {
     add_child_lifetimes(table, child, at);
     add_treatment(table, child, at);
-  } else {
+  }
+  add_rounds(table, fmt::format("{}.{}", is_host ? "host" : "site", table.name));
+  if (!is_one) {
     for (const Child* const one : children) write_child(table, *one);
   }
   finish(table, errors);
@@ -104,34 +152,31 @@ void Translator::write_child(Table& table, const Child& child) {
 
 void Translator::add_ends(Table& table) {
   const Connection& connection = table.connection;
-  const auto first = std::ranges::find_if(connection.remote_addrs, [](const Host& host) {
-    return host.kind == Host::Kind::address || host.kind == Host::Kind::name;
-  });
-  const bool has_others = connection.remote_addrs.size() > 1;
-  if (first == connection.remote_addrs.end()) {
-    table.document.add_text("remote", "any", table.at);
-    if (connection.remote_addrs.front().kind != Host::Kind::any) {
-      warn(table.at, "remote_addrs",
-           "whoever proves the identity is answered, from wherever he comes");
-    }
+  const std::vector<std::string> remotes = remotes_of(connection);
+  if (remotes.size() == 1 && remotes.front().find('/') == std::string::npos) {
+    table.document.add_text("remote", remotes.front(), table.at);
   } else {
-    table.document.add_text("remote", first->text, table.at);
-    if (has_others) {
-      warn(table.at, "remote_addrs",
-           fmt::format("only {} is taken, and not the others", first->text),
-           "write remote = \"any\" if the peer may come from several addresses");
-    }
+    table.document.add_list("remote", remotes, table.at);
+  }
+  for (const Host& host : connection.remote_addrs) {
+    if (host.kind != Host::Kind::name || host.text == remotes.front()) continue;
+    warn(
+        table.at, "remote_addrs",
+        fmt::format("{} is left out: only the first may be a name here", config::quoted(host.text)),
+        "write its address");
   }
   if (connection.remote_port != 500) {
     table.document.add("remote_port", fmt::format("{}", connection.remote_port), table.at);
   }
-  if (const auto local = fixed(connection.local_addrs)) {
+  if (connection.local_addrs.size() > 1) {
+    warn(
+        table.at, "local_addrs",
+        "the peer is answered at all of our addresses, and called from the one that the route uses",
+        "write the one that is meant");
+  } else if (const auto local = fixed(connection.local_addrs)) {
     table.document.add_text("local", local->to_string(), table.at);
   } else if (connection.local_addrs.front().kind != Host::Kind::any) {
     warn(table.at, "local_addrs", "our address is the one the route to the peer uses");
-  }
-  if (connection.local_addrs.size() > 1) {
-    warn(table.at, "local_addrs", "only the first address is taken");
   }
 }
 
@@ -258,7 +303,12 @@ void Translator::add_exchange(Table& table) {
                  toml_time(std::min<base::Duration>(connection.dpd_delay, std::chrono::days{1})),
                  table.at);
   }
-  if (connection.fragmentation == Fragmentation::no) out.add("fragmentation", "false", table.at);
+  if (daemon_.keepalive) out.add_text("keepalive", toml_time(*daemon_.keepalive), table.at);
+  if (connection.fragmentation == Fragmentation::no) {
+    out.add("fragmentation", "false", table.at);
+  } else if (daemon_.fragment_size) {
+    out.add("fragment_size", fmt::format("{}", *daemon_.fragment_size), table.at);
+  }
   if (connection.childless == Childless::never) out.add_text("childless", "never", table.at);
   if (connection.childless == Childless::prefer || connection.childless == Childless::force) {
     out.add_text("childless", "prefer", table.at);
@@ -338,6 +388,25 @@ void Translator::add_treatment(Table& table, const Child& child, const Origin& a
     out.add("tfc_padding", fmt::format("{}", std::min(child.tfc_padding, 9000U)), at);
   }
   if (child.per_cpu_sas != PerCpu::no) out.add("per_cpu_sas", "true", at);
+  add_company(table, child, at);
+}
+
+void Translator::add_company(Table& table, const Child& child, const Origin& at) {
+  if (child.inactivity > base::Duration{}) {
+    table.document.add_text(
+        "inactivity", toml_time(std::min<base::Duration>(child.inactivity, lifetime_max)), at);
+  }
+  if (child.updown.empty()) return;
+  const std::string command = own_updown(child.updown);
+  if (command.empty()) {
+    warn(at, "updown",
+         fmt::format("{} is not run: it is not named by its path", config::quoted(child.updown)),
+         "write the program's path from the root");
+    return;
+  }
+  if (command != child.updown) note(at, "updown", fmt::format("our own is run: {}", command));
+  table.document.add_text("updown", command, at);
+  if (child.hostaccess) table.document.add("hostaccess", "true", at);
 }
 
 }  // namespace caponier::swan

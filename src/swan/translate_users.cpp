@@ -1,6 +1,7 @@
 // Clients with an address of the server's, and the server that gives it to them.
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -60,6 +61,7 @@ void Translator::write_client(const Connection& connection, const Child& child) 
   add_ike_lifetimes(table);
   add_child_lifetimes(table, child, at);
   add_treatment(table, child, at);
+  add_rounds(table, fmt::format("client.{}", table.name));
   finish(table, errors);
 }
 
@@ -100,7 +102,7 @@ void Translator::write_server(const std::vector<const Connection*>& connections)
   } else {
     table.document.add_text("name", *name, table.at);
   }
-  add_own_key(table, own);
+  if (first.local.size() == 1) add_own_key(table, own);
   add_pools(table, first);
   add_methods(table, connections);
   const auto nets = nets_of(child.local_ts, fixed(first.local_addrs), "local_ts", at);
@@ -116,6 +118,7 @@ void Translator::write_server(const std::vector<const Connection*>& connections)
   add_ike_lifetimes(table);
   add_child_lifetimes(table, child, at);
   add_treatment(table, child, at);
+  add_rounds(table, "server");
   add_groups(table, connections);
   finish(table, errors);
 }
@@ -151,39 +154,16 @@ void Translator::add_pools(Table& table, const Connection& connection) {
 }
 
 void Translator::add_methods(Table& table, const std::vector<const Connection*>& connections) {
-  std::vector<std::string> eap;
-  bool certificates = false;
-  bool passwords = false;
-  bool radius = false;
+  UserMethods methods;
   for (const Connection* const connection : connections) {
-    const Round& peers = connection->remote.front();
-    const Origin at = origin_of(*connection, peers);
-    const std::string& method = peers.auth.eap;
-    check_constraints(table, peers);
-    if (peers.id.kind != Who::Kind::any) {
-      warn(at, "id", "users are who they prove to be, whatever their identity looks like");
+    if (connection->remote.size() > 1 && connections.size() > 1) {
+      refuse(origin_of(*connection, connection->remote.back()), "round",
+             {"all users of one server go through the same rounds here",
+              "keep one connection with the rounds that all of them have"});
     }
-    if (peers.auth.kind == Method::pubkey) {
-      certificates = true;
-      add_trust(table, peers);
-    } else if (peers.auth.kind != Method::eap) {
-      refuse(at, "auth",
-             {"users prove themselves by a certificate or by EAP here",
-              "write auth = pubkey or auth = eap-mschapv2"});
-    } else if (method == "radius") {
-      radius = true;
-    } else if (method == "tls" || method == "mschapv2" || method == "ttls" || method == "peap") {
-      eap.push_back(method);
-      if (method == "tls") certificates = true;
-      if (method == "tls") add_trust(table, peers);
-      if (method != "tls") passwords = true;
-    } else {
-      refuse(at, "auth",
-             {fmt::format("{} is not offered to users here",
-                          method.empty() ? "whichever method of EAP" : method),
-              "write eap-mschapv2, eap-tls, eap-ttls, eap-peap or eap-radius"});
-    }
+    for (const Round& round : connection->remote) add_method(table, *connection, round, methods);
   }
+  auto& [eap, certificates, passwords, radius, has_trust] = methods;
   table.document.add("certificates", certificates ? "true" : "false", table.at);
   if (passwords) {
     table.document.add("passwords", "true", table.at);
@@ -200,6 +180,41 @@ void Translator::add_methods(Table& table, const std::vector<const Connection*>&
   table.document.add_text("radius_secret", "@radius", table.at);
   table.document.secrets.emplace("radius", daemon_.radius->secret);
   if (daemon_.radius->accounting) table.document.add("radius_accounting", "true", table.at);
+}
+
+void Translator::add_method(Table& table, const Connection& connection, const Round& peers,
+                            UserMethods& methods) {
+  const Origin at = origin_of(connection, peers);
+  const std::string& method = peers.auth.eap;
+  check_constraints(table, peers);
+  if (peers.id.kind != Who::Kind::any && connection.remote.size() == 1) {
+    warn(at, "id", "users are who they prove to be, whatever their identity looks like");
+  }
+  const bool has_certificate =
+      peers.auth.kind == Method::pubkey || (peers.auth.kind == Method::eap && method == "tls");
+  if (has_certificate) {
+    methods.certificates = true;
+    if (!std::exchange(methods.has_trust, true)) {
+      add_trust(table, peers);
+      if (connection.remote.size() == 1) add_revocation(table, peers);
+    }
+  }
+  if (peers.auth.kind == Method::pubkey) return;
+  if (peers.auth.kind != Method::eap) {
+    refuse(at, "auth",
+           {"users prove themselves by a certificate or by EAP here",
+            "write auth = pubkey or auth = eap-mschapv2"});
+  } else if (method == "radius") {
+    methods.radius = true;
+  } else if (method == "tls" || method == "mschapv2" || method == "ttls" || method == "peap") {
+    methods.eap.push_back(method);
+    if (method != "tls") methods.passwords = true;
+  } else {
+    refuse(at, "auth",
+           {fmt::format("{} is not offered to users here",
+                        method.empty() ? "whichever method of EAP" : method),
+            "write eap-mschapv2, eap-tls, eap-ttls, eap-peap or eap-radius"});
+  }
 }
 
 void Translator::add_passwords(Table& table) {
@@ -225,7 +240,7 @@ void Translator::add_groups(Table& table, const std::vector<const Connection*>& 
   bool has_groups = false;
   Document groups;
   for (const Connection* const connection : connections) {
-    const Round& peers = connection->remote.front();
+    const Round& peers = connection->remote.back();
     const Origin at = origin_of(*connection, peers);
     for (const std::string& group : peers.groups) {
       has_groups = true;

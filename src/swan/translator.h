@@ -20,14 +20,18 @@ class Translator {
   struct Table {
     const Connection& connection;
     Document document;
-    std::string name;  ///< of the table, and of its secrets
+    std::string name;  ///< of the table
     Origin at;         ///< of the connection
+    std::string secret = name;
+    bool is_round = false;  ///< `document` is of one round of authentication
   };
   enum class Kind : std::uint8_t { site, host, client, server };
 
   void translate_connection(const Connection& connection);
   void check_connection(const Connection& connection, const Origin& at);
   void check_child(const Connection& connection, const Child& child, const Origin& at);
+  /// A connection for each peer that has a pre-shared key of its own: one tunnel has one here.
+  [[nodiscard]] std::vector<Connection> for_each_key(const Connection& connection);
   void write_tunnel(const Connection& connection, const std::vector<const Child*>& children);
   /// What a child has for itself.
   void write_child(Table& table, const Child& child);
@@ -48,21 +52,40 @@ class Translator {
   void add_child_offers(Table& table, const Child& child, const Origin& at);
   void add_start(Table& table, const Child& child, const Origin& at);
   void add_treatment(Table& table, const Child& child, const Origin& at);
+  /// The script that is told of it, and how long it may be idle.
+  void add_company(Table& table, const Child& child, const Origin& at);
   void add_nets(Table& table, const Child& child, const Origin& at);
   /// What follows when the peer deletes it, or is lost.
   void add_after(Table& table, const Child& child, const Origin& at);
 
   // Who proves himself by what.
   void add_proof(Table& table, Kind kind);
-  void add_psk(Table& table);
+  /// Several rounds (RFC 4739): a table for each, which stands behind the section's own keys.
+  void add_rounds(Table& table, std::string_view section);
+  void add_round(Table& table, std::string_view title, const Round& round, std::size_t index);
+  [[nodiscard]] Who or_address(const Who& who, const std::vector<Host>& hosts) const;
+  [[nodiscard]] SecretChoice psk_of(const Connection& connection, const Round& own,
+                                    const Round& peers) const;
+  void add_psk(Table& table, const Round& own, const Round& peers);
   void add_own_key(Table& table, const Round& round);
   void add_trust(Table& table, const Round& round);
+  void add_revocation(Table& table, const Round& round);
   void add_user(Table& table, const Round& round);
   void add_key_file(Table& table, const Round& round, const std::string& certificate);
   void check_constraints(Table& table, const Round& round);
 
   // Users.
   void add_pools(Table& table, const Connection& connection);
+  /// How the users of one server may prove who they are.
+  struct UserMethods {
+    std::vector<std::string> eap;
+    bool certificates = false;
+    bool passwords = false;
+    bool radius = false;
+    bool has_trust = false;  ///< the authorities have been named
+  };
+  void add_method(Table& table, const Connection& connection, const Round& peers,
+                  UserMethods& methods);
   void add_methods(Table& table, const std::vector<const Connection*>& connections);
   void add_groups(Table& table, const std::vector<const Connection*>& connections);
   void add_passwords(Table& table);
@@ -95,6 +118,7 @@ class Translator {
   std::vector<const Connection*> servers_;
 };
 
+[[nodiscard]] bool is_eap(const Round& round);
 [[nodiscard]] Origin origin_of(const Connection& connection);
 [[nodiscard]] Origin origin_of(const Connection& connection, const Child& child);
 [[nodiscard]] Origin origin_of(const Connection& connection, const Round& round);

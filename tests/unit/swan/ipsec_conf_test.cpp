@@ -196,6 +196,17 @@ TEST(IpsecConf, an_unknown_key_is_told_with_the_one_that_was_meant) {
       << result.words;
 }
 
+TEST(IpsecConf, a_firewall_is_opened_by_the_script_unless_another_one_is_named) {
+  const std::string conn = "conn gw\n left=192.0.2.1\n right=192.0.2.2\n";
+  const auto child_of = [&](const std::string& lines) {
+    return read(conn + lines).all.connections.at(0).children.at(0);
+  };
+  EXPECT_EQ(child_of(" leftfirewall=yes\n lefthostaccess=yes\n").updown, "ipsec _updown iptables");
+  EXPECT_TRUE(child_of(" leftfirewall=yes\n lefthostaccess=yes\n").hostaccess);
+  EXPECT_EQ(child_of(" leftfirewall=yes\n leftupdown=/etc/up\n").updown, "/etc/up");
+  EXPECT_EQ(child_of(" leftfirewall=no\n rightfirewall=yes\n").updown, "");
+}
+
 TEST(IpsecConf, every_mistake_is_told_at_once) {
   EXPECT_EQ(read("left=1\nconn a\n  also=none\n  what\nfoo bar\n").words,
             "/etc/ipsec.conf:1:1: 'left' stands outside any section\n"
