@@ -191,6 +191,8 @@ constexpr std::array daemon_keys = {
     optional("vici", "\"/run/charon.vici\""),
     optional("metrics", "\"127.0.0.1:9814\""),
     optional("compat_metrics", "true"),
+    optional("filelog", "\"/var/log/charon.log\""),
+    optional("filelog_time", "\"%b %e %T\""),
     optional("audit", "true"),
     optional("unmatched", "\"discard\""),
 };
@@ -554,6 +556,10 @@ void read_daemon(const Node& table, DaemonDraft& draft, Errors& errors) {
   }
   if (const auto compat = section.boolean("compat_metrics")) daemon.compat_metrics = compat->value;
   if (auto vici = section.text("vici", parse_socket_path)) daemon.vici = std::move(vici->value);
+  if (auto log = section.text("filelog", parse_log_path)) daemon.filelog = std::move(log->value);
+  if (auto form = section.text("filelog_time", parse_time_form)) {
+    daemon.filelog_time = std::move(form->value);
+  }
   if (const auto audit = section.boolean("audit")) daemon.audit = audit->value;
   read_word(section, "unmatched", unmatched_words, daemon.unmatched);
   read_defence(section, daemon);

@@ -18,6 +18,7 @@ std::unexpected<Fault> fault(std::string message, std::string fix) {
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_visible(char c) { return c >= ' ' && c != '\x7f'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_digit);
@@ -463,11 +464,28 @@ Parsed<std::string> parse_socket_path(std::string_view text) {
                "\"/run/caponier/charon.vici\", or \"\" for no socket");
 }
 
+Parsed<std::string> parse_log_path(std::string_view text) {
+  constexpr std::size_t path_size_max = 4095;
+  const bool is_good = text.empty() || (text.starts_with('/') && !text.ends_with('/') &&
+                                        text.size() <= path_size_max);
+  if (is_good && std::ranges::all_of(text, is_visible)) return std::string{text};
+  return fault(fmt::format("{} is not a file to write", quoted(text)),
+               "write its path from the root, such as \"/var/log/charon.log\"");
+}
+
+Parsed<std::string> parse_time_form(std::string_view text) {
+  constexpr std::size_t form_size_max = 64;
+  if (text.size() <= form_size_max && std::ranges::all_of(text, is_visible)) {
+    return std::string{text};
+  }
+  return fault(fmt::format("{} is no form of the time", quoted(text)),
+               "write it for strftime(3), such as \"%b %e %T\"");
+}
+
 Parsed<std::string> parse_command(std::string_view text) {
   constexpr std::size_t command_size_max = 1024;
-  const auto is_plain = [](char c) { return c >= ' ' && c != '\x7f'; };
   if (text.starts_with('/') && text.size() <= command_size_max &&
-      std::ranges::all_of(text, is_plain)) {
+      std::ranges::all_of(text, is_visible)) {
     return std::string{text};
   }
   return fault(fmt::format("{} is no command", quoted(text)),

@@ -70,6 +70,10 @@ struct PortRange {
 [[nodiscard]] Parsed<std::string> parse_tun_name(std::string_view text);
 /// Where a socket lies; empty: nowhere.
 [[nodiscard]] Parsed<std::string> parse_socket_path(std::string_view text);
+/// A file to write; empty: none.
+[[nodiscard]] Parsed<std::string> parse_log_path(std::string_view text);
+/// For strftime(3); may be empty.
+[[nodiscard]] Parsed<std::string> parse_time_form(std::string_view text);
 /// A program by its path, and its words.
 [[nodiscard]] Parsed<std::string> parse_command(std::string_view text);
 /// One that is there.

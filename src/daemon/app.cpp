@@ -319,6 +319,7 @@ void App::apply(LoadedConfig loaded, base::Instant now) {
                     config_->peers.size() == 1 ? std::string{"1 peer"}
                                                : fmt::format("{} peers", config_->peers.size())),
         {}});
+  open_filelog();
   check_host();
 }
 
@@ -378,7 +379,7 @@ void App::settle() {
     static_cast<void>(take_loaded(now));
   }
   server_.handle_progress(now);
-  if (vici_side_) vici_side_->handle_progress(now);
+  settle_changes(now);
   if (metrics_) metrics_->handle_deadline(now);
   // A request may have changed the gateway.
   perform_actions(now);
@@ -543,24 +544,6 @@ void App::perform(gateway::DeliverClear& action, base::Instant) {
 }
 
 void App::perform(base::Event& action, base::Instant) { emit(std::move(action)); }
-
-void App::emit(base::Event event) {
-  const auto withheld = limiter_.admit(event, io::monotonic_now());
-  if (!withheld) return;
-  if (*withheld > 0) {
-    event.text += fmt::format(" ({} like it were not logged)", *withheld);
-  }
-  control::StampedEvent stamped{io::unix_microseconds_now(), std::move(event)};
-  log_.write(stamped);
-  if (vici_side_) vici_side_->handle_event(stamped.event);
-  server_.handle_event(std::move(stamped));
-}
-
-void App::tell_fault(std::string text) {
-  emit({base::EventKind::local_fault, {}, std::move(text), {}});
-}
-
-void App::warn(std::string text) { emit({base::EventKind::host_unfit, {}, std::move(text), {}}); }
 
 void App::update_mtu() {
   if (config_->daemon.mtu != 0) return;

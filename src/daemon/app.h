@@ -6,6 +6,7 @@
 
 #include "control/control.h"
 #include "crypto/choice/choice.h"
+#include "daemon/charon_log.h"
 #include "daemon/event_limiter.h"
 #include "daemon/key_side.h"
 #include "daemon/loaded_side.h"
@@ -132,6 +133,9 @@ class App final : public control::Daemon {
   /// The same for AUTH payloads.
   void settle_proofs(base::Instant now);
   void settle_scripts(base::Instant now);
+  void settle_changes(base::Instant now);
+  /// Anew, so that a file that was moved away is let go.
+  void open_filelog();
   [[nodiscard]] bool has_ended(base::Instant now) const;
   void perform_actions(base::Instant now);
   void perform(ike::Transmit& action, base::Instant now);
@@ -164,6 +168,7 @@ class App final : public control::Daemon {
   Options options_;
   crypto::Choice crypto_;
   LogSink log_;
+  CharonLog charon_log_;
   EventLimiter limiter_;
   io::OsRng rng_;
   io::Loop loop_;

@@ -35,8 +35,10 @@ io::Io<void> App::open_vici(const config::DaemonConfig& config) {
   std::string path = options_.vici;
   if (path.empty()) path = config.vici.value_or(options_.run_dir + "/charon.vici");
   if (path.empty()) return {};
-  vici_side_ = TRY(ViciSide::open({path, std::string{control_group}, started_}, gateway_, *this,
-                                  crypto_.provider(), pki_, loaded_.get(), loop_));
+  vici_side_ = TRY(ViciSide::open(
+      {path, std::string{control_group}, started_,
+       [this](const gateway::SaChange& change) { charon_log_.write(change, &pki_); }},
+      gateway_, *this, crypto_.provider(), pki_, loaded_.get(), loop_));
   return {};
 }
 

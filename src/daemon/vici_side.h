@@ -1,6 +1,7 @@
 #pragma once
 // strongSwan's control interface: its socket, and what its server needs to know of the host.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,7 @@ class ViciSide final : public vici::Host {
     std::string path;
     std::string group;
     base::Instant started;
+    std::function<void(const gateway::SaChange&)> changed{};  ///< told of every change too
   };
 
   /// Everything referred to must outlive the object. `loaded`: null where nothing can be.
@@ -47,6 +49,9 @@ class ViciSide final : public vici::Host {
   [[nodiscard]] const pki::PkiProvider* pki() const override { return &pki_; }
   [[nodiscard]] vici::Store& store() override;
   void settle(base::Instant now) override;
+  void handle_change(const gateway::SaChange& change) override {
+    if (options_.changed) options_.changed(change);
+  }
 
  private:
   ViciSide(const Options& options, gateway::Gateway& gateway, control::Daemon& daemon,

@@ -258,7 +258,9 @@ void IkeSa::give_up(const InFlight& request, Instant now) {
   if (handshake_ && handshake_->refusal) {
     text += fmt::format("; an unprotected {} came", describe(*handshake_->refusal));
   }
-  report(EventKind::ike_timeout, std::move(text));
+  base::Event event = make_event(EventKind::ike_timeout, std::move(text));
+  event.fields.emplace_back("retransmits", std::to_string(request.repeats));
+  shared_.report(std::move(event));
   die(state_ == IkeState::deleting ? farewell_reason_ : EndReason::timeout, now, false);
 }
 

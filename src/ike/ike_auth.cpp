@@ -227,7 +227,7 @@ bool IkeSa::heed_auth_refusal(const Payloads& payloads, Instant now) {
   if (!is_auth_due && is_about_child(error->type)) return false;
   const bool is_auth = error->type == NotifyType::authentication_failed;
   const auto& expected = peer_round().identity;
-  report(
+  base::Event event = make_event(
       is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
       fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
                   !is_auth ? ""
@@ -237,6 +237,8 @@ bool IkeSa::heed_auth_refusal(const Payloads& payloads, Instant now) {
                   own_round().identity.to_string(),
                   expected ? fmt::format(" and want {}", expected->to_string()) : "") +
           announced());
+  event.fields.emplace_back("notify", wire::name_of(error->type));
+  shared_.report(std::move(event));
   die(is_auth ? EndReason::authentication : EndReason::peer_refused, now, false);
   return true;
 }

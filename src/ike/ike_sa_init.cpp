@@ -259,10 +259,13 @@ void IkeSa::accept_refusal(Instant now) {
   shared_.answered.push_back(id_);
   const wire::NotifyPayload refusal = *handshake_->refusal;
   if (refusal.type == NotifyType::no_proposal_chosen) {
-    report(EventKind::ike_no_proposal,
-           fmt::format("{}: the peer accepts none of our proposals, or does not know us "
-                       "(NO_PROPOSAL_CHOSEN): {}",
-                       who(), policy::to_string(policy::to_wire(connection_->offers, {}, true))));
+    base::Event event = make_event(
+        EventKind::ike_no_proposal,
+        fmt::format("{}: the peer accepts none of our proposals, or does not know us "
+                    "(NO_PROPOSAL_CHOSEN): {}",
+                    who(), policy::to_string(policy::to_wire(connection_->offers, {}, true))));
+    event.fields.emplace_back("notify", wire::name_of(refusal.type));
+    shared_.report(std::move(event));
     return die(EndReason::no_proposal, now, false);
   }
   report(EventKind::ike_failed,

@@ -113,9 +113,12 @@ std::optional<EndReason> IkeSa::heed_notifies(const Payloads& payloads) {
     //= rfc7296#2.21.4-9 rfc7296#3.10.1-2..3
     if (notify == nullptr || !wire::is_error(notify->type)) continue;
     if (notify->type == NotifyType::authentication_failed) {
-      report(EventKind::ike_auth_failed,
-             fmt::format("{}: the peer does not accept our AUTH as {}", who(),
-                         connection_->own_rounds.back().identity.to_string()));
+      base::Event event =
+          make_event(EventKind::ike_auth_failed,
+                     fmt::format("{}: the peer does not accept our AUTH as {}", who(),
+                                 connection_->own_rounds.back().identity.to_string()));
+      event.fields.emplace_back("notify", wire::name_of(notify->type));
+      shared_.report(std::move(event));
       return EndReason::authentication;
     }
     const bool is_fatal = notify->type == NotifyType::invalid_syntax ||

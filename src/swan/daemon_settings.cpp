@@ -69,6 +69,36 @@ void read_charon(const Section& charon, DaemonSettings& to, Report& report) {
   }
 }
 
+/// The first file; what else is written goes to the daemon's own log.
+void read_filelog(const Section& charon, DaemonSettings& to, Report& report) {
+  const Section* const logs = charon.find_section("filelog");
+  if (logs == nullptr) return;
+  bool has_one = false;
+  for (const Section& log : logs->sections) {
+    const std::string path = fmt::format("charon.filelog.{}", log.name);
+    const std::string_view own = log.text_of("path");
+    const std::string file{own.empty() ? std::string_view{log.name} : own};
+    if (file == "stdout" || file == "stderr") {
+      report.note(log.where, path, "what is told there is in the log of the daemon");
+      continue;
+    }
+    if (has_one || !file.starts_with('/')) {
+      report.warn(log.where, path,
+                  has_one ? "is not written: there is one such file here"
+                          : "is not written: its path is not from the root");
+      continue;
+    }
+    has_one = true;
+    const Origin at{log.where, path};
+    if (to.daemon.empty()) to.daemon.table("daemon", {log.where, "charon"});
+    to.daemon.add_text("filelog", file, at);
+    to.daemon.add_text("filelog_time", log.text_of("time_format"), at);
+    if (!parse_boolean(log.text_of("append")).value_or(true)) {
+      report.warn(log.where, path + ".append", "has no effect: the file is never emptied");
+    }
+  }
+}
+
 /// What each tunnel has for itself here.
 void read_common(const Section& charon, DaemonSettings& to, Report& report) {
   if (const Value* const size = charon.find("fragment_size")) {
@@ -172,6 +202,7 @@ DaemonSettings read_daemon_settings(const Section& root, Report& report) {
     if (charon == nullptr) continue;
     read_charon(*charon, settings, report);
     read_common(*charon, settings, report);
+    read_filelog(*charon, settings, report);
     if (const Section* const plugins = charon->find_section("plugins")) {
       read_plugins(*plugins, settings, report);
     }

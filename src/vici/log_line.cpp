@@ -53,6 +53,12 @@ std::string closing_text(const gateway::ChildChange& child) {
       join(child.sa.remote));
 }
 
+std::string field_of(const base::Event& event, std::string_view name) {
+  const auto found =
+      std::ranges::find(event.fields, name, [](const auto& field) { return field.first; });
+  return found == event.fields.end() ? std::string{} : found->second;
+}
+
 }  // namespace
 
 std::optional<LogLine> log_line(const base::Event& event) {
@@ -65,15 +71,39 @@ std::optional<LogLine> log_line(const base::Event& event) {
     case child_down: return std::nullopt;
     default: break;
   }
-  LogLine line{group_of(event.kind),
-               level_of(base::info_of(event.kind).severity),
-               event.peer,
-               {},
-               event.text};
-  for (const auto& [key, value] : event.fields) {
-    if (key == "sa") line.unique_id = value;
+  return LogLine{group_of(event.kind), level_of(base::info_of(event.kind).severity), event.peer,
+                 field_of(event, "sa"), event.text};
+}
+
+std::vector<LogLine> known_lines(const base::Event& event) {
+  using enum base::EventKind;
+  std::vector<LogLine> lines;
+  const std::string sa = field_of(event, "sa");
+  const auto say = [&](std::string text) {
+    lines.push_back({"IKE", 1, event.peer, sa, std::move(text)});
+  };
+  const std::string notify = field_of(event, "notify");
+  switch (event.kind) {
+    case ike_auth_failed:
+    case ike_failed:
+      if (!notify.empty()) say(fmt::format("received {} notify error", notify));
+      break;
+    case ike_no_proposal:
+      say(notify.empty() ? "received proposals unacceptable"
+                         : fmt::format("received {} notify error", notify));
+      break;
+    case ike_peer_unknown:
+      say(sa.empty() ? "no IKE config found, sending NO_PROPOSAL_CHOSEN"
+                     : "no matching peer config found");
+      break;
+    case ike_timeout:
+      if (const std::string count = field_of(event, "retransmits"); !count.empty()) {
+        say(fmt::format("giving up after {} retransmits", count));
+      }
+      break;
+    default: break;
   }
-  return line;
+  return lines;
 }
 
 std::vector<LogLine> log_lines(const gateway::SaChange& change, const pki::PkiProvider* pki) {
@@ -112,12 +142,25 @@ std::vector<LogLine> log_lines(const gateway::SaChange& change, const pki::PkiPr
       }
       break;
     case Kind::child_failed:
+      if (change.reason == ike::EndReason::selectors) {
+        say(1, "received TS_UNACCEPTABLE notify, no CHILD_SA built");
+      }
+      if (change.reason == ike::EndReason::no_proposal) {
+        say(1, "received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built");
+      }
       say(1, fmt::format("establishing CHILD_SA '{}' failed ({})", change.child_name,
                          ike::name_of(change.reason)));
       break;
     case Kind::ike_moved: break;
   }
   return lines;
+}
+
+std::string file_line(std::string_view time, const LogLine& line) {
+  const bool is_named = !line.connection.empty() && !line.unique_id.empty();
+  return fmt::format("{}{}01[{}] {}{}\n", time, time.empty() ? "" : " ", line.group,
+                     is_named ? fmt::format("<{}|{}> ", line.connection, line.unique_id) : "",
+                     line.text);
 }
 
 std::string log_message(const LogLine& line, bool with_thread) {

@@ -20,6 +20,8 @@ struct LogLine {
   std::string text;
 };
 
+/// What strongSwan says of the same, where people look for those very words; may be nothing.
+[[nodiscard]] std::vector<LogLine> known_lines(const base::Event& event);
 /// Empty: a change that comes with it says the same.
 [[nodiscard]] std::optional<LogLine> log_line(const base::Event& event);
 /// What administrators look for in the logs of strongSwan.
@@ -27,5 +29,7 @@ struct LogLine {
                                              const pki::PkiProvider* pki);
 /// The content of log, or of control-log, which names no thread.
 [[nodiscard]] std::string log_message(const LogLine& line, bool with_thread);
+/// As charon writes it into a file: "Nov 22 22:08:12 01[IKE] <gw|1> ...", and a newline.
+[[nodiscard]] std::string file_line(std::string_view time, const LogLine& line);
 
 }  // namespace caponier::vici

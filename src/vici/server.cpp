@@ -209,6 +209,7 @@ void Server::Impl::pump_list(ClientId id, Client& client, base::Instant now) {
 // ---- Time and change
 
 void Server::Impl::handle_event(const base::Event& event) {
+  for (const LogLine& line : known_lines(event)) tell(line);
   if (const auto line = log_line(event)) tell(*line);
   if (event.kind == base::EventKind::ike_timeout || event.kind == base::EventKind::ike_failed ||
       event.kind == base::EventKind::ike_auth_failed ||
@@ -227,6 +228,7 @@ void Server::Impl::take_changes(base::Instant now) {
     described_.clear();
   }
   while (const auto change = gateway_.poll_change()) {
+    host_.handle_change(*change);
     raise_events(*change, now);
     for (const LogLine& line : log_lines(*change, host_.pki())) tell(line);
     for (const auto* sa : {&change->sa, &change->old_sa}) {

@@ -55,6 +55,8 @@ class Host {
   [[nodiscard]] virtual Store& store() = 0;
   /// What was loaded counts from now on, for a command that needs it.
   virtual void settle(base::Instant now) = 0;
+  /// Whoever else wants to know of changes: they are fetched here.
+  virtual void handle_change(const gateway::SaChange& /*change*/) {}
 };
 
 using ClientId = std::uint64_t;

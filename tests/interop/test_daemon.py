@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -691,7 +692,37 @@ def updown_firewall(lab, options):
     wait_until(lambda: listed() == before, 5, f"the rules to go:\n{listed()}\n{pair.a.log}")
 
 
-CASES = [updown, updown_hangs, updown_firewall, clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
+def filelog(lab, options):
+    """What strongSwan's administrators look for is in a file of strongSwan's form."""
+    log = lab.folder / "charon.log"
+    pair = Pair(lab, options, extra_a=f'\n[daemon]\nfilelog = "{log}"\n').up()
+    found = lambda words: any(words in line for line in log.read_text().splitlines())  # noqa: E731
+    ends = f"{pair.net.OUTER_A}[{pair.net.OUTER_A}]...{pair.net.OUTER_B}[{pair.net.OUTER_B}]"
+    wait_until(lambda: found(f"[1] established between {ends}") or
+               found(f"[2] established between {ends}"), 5, "the IKE SA in the file")
+    wait_until(lambda: found("{1} established with SPIs "), 5, "the Child SA in the file")
+    expect(found("TS 10.1.0.0/24 === 10.2.0.0/24"), log.read_text())
+    line = next(line for line in log.read_text().splitlines() if "IKE_SA office[" in line)
+    expect(re.match(r"^[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d 01\[IKE\] <office\|\d+> ", line), line)
+    log.rename(lab.folder / "charon.log.1")
+    pair.a.cli("reload")
+    pair.a.cli("down", "office")
+    wait_until(lambda: log.exists() and found("deleting IKE_SA office["), 5, "the new file")
+    expect(found("closing CHILD_SA office{"), log.read_text())
+
+
+def filelog_failures(lab, options):
+    """And so is why a tunnel does not come up; also where strongSwan's interface is not served."""
+    log = lab.folder / "charon.log"
+    pair = Pair(lab, options, psk_b=OTHER_PSK,
+                extra_a=f'\n[daemon]\nfilelog = "{log}"\nvici = ""\n')
+    pair.b.start()
+    pair.a.start()
+    wait_until(lambda: log.exists() and "received AUTHENTICATION_FAILED notify error"
+               in log.read_text(), 10, "the reason")
+
+
+CASES = [filelog, filelog_failures, updown, updown_hangs, updown_firewall, clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
          command_line, metrics,

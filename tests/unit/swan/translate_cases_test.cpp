@@ -179,5 +179,24 @@ TEST(TranslateCases, what_strongswan_has_for_all_each_tunnel_has_for_itself) {
   EXPECT_EQ(result.words, "");
 }
 
+TEST(TranslateCases, strongswans_log_file_is_written_on) {
+  Parts parts;
+  parts.strongswan_conf =
+      "charon {\nfilelog {\ncharon {\npath = /var/log/charon.log\ntime_format = %b %e %T\n"
+      "default = 1\n}\nstderr {\nike = 2\n}\n}\n}\n";
+  const Translated result = translated(parts);
+  ASSERT_NE(result.config, nullptr) << result.words;
+  EXPECT_EQ(result.config->daemon.filelog, "/var/log/charon.log");
+  EXPECT_EQ(result.config->daemon.filelog_time, "%b %e %T");
+  EXPECT_TRUE(has(result.words, "in the log of the daemon"));
+  // As old files have it; without a form of the time there is none.
+  parts.strongswan_conf = "charon {\nfilelog {\n/var/log/old.log {\nappend = no\n}\n}\n}\n";
+  const Translated old = translated(parts);
+  ASSERT_NE(old.config, nullptr) << old.words;
+  EXPECT_EQ(old.config->daemon.filelog, "/var/log/old.log");
+  EXPECT_EQ(old.config->daemon.filelog_time, "");
+  EXPECT_TRUE(has(old.words, "never emptied"));
+}
+
 }  // namespace
 }  // namespace caponier::swan
