@@ -206,8 +206,9 @@ io::Io<void> App::open_drivers(const Options& options, const config::Config& all
       gateway_.handle_lookup(answer.connection, answer.addresses, io::monotonic_now());
     }
   });
-  TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
+  // Whoever is answered on the first finds the other.
   TRY_VOID(open_vici(config));
+  TRY_VOID(open_control_socket(options.run_dir + "/control.sock"));
   TRY_VOID(open_metrics(config));
   for (std::string& notice : notices) warn(std::move(notice));
   plane_->start();

@@ -344,6 +344,7 @@ def many(lab, options):
     b = Caponier(lab, net.gw_b, sites("b", "false"), {"net": PSK}, options.bin).start()
     a = Caponier(lab, net.gw_a, sites("a", "true"), {"net": PSK}, options.bin).start()
     path = a.folder / "run" / "charon.vici"
+    wait_until(path.exists, 10, "the socket")
     threads = [Poller(path, 1.0) for _ in range(pollers)]
     for thread in threads:
         thread.start()

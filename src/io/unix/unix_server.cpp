@@ -13,7 +13,7 @@
 namespace caponier::io {
 namespace {
 
-constexpr int backlog = 16;
+constexpr int backlog = 128;  // so many may come at once
 constexpr std::size_t read_size = 16384;
 
 /// Stops accepting for this round when the process runs out of descriptors.
