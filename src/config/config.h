@@ -285,6 +285,8 @@ struct PeerConfig {
   std::uint16_t remote_port = 500;
   std::optional<base::IpAddress> local;      ///< our outer address, when fixed
   std::optional<policy::Identity> local_id;  ///< default: our outer address
+  /// Of a distinguished name: the same, however the peer encodes it.
+  std::optional<policy::IdentityPattern> local_names;
   /// Null: any identity that proves the key.
   std::optional<policy::IdentityPattern> remote_id;
   SharedSecret psk;               ///< null when another process has it

@@ -296,9 +296,11 @@ void read_remote(Section& section, const Node& table, PeerDraft& draft) {
   }
 }
 
-void read_identities(Section& section, PeerDraft& draft) {
-  auto local_id = section.text("local_id", parse_identity);
-  auto remote_id = section.text("remote_id", parse_identity_pattern);
+void read_identities(Section& section, PeerDraft& draft, const PkiFiles& files) {
+  auto local_id = section.text(
+      "local_id", [&](std::string_view text) { return parse_own_identity(text, files); });
+  auto remote_id = section.text(
+      "remote_id", [&](std::string_view text) { return parse_peer_identity(text, files); });
   draft.ids_known = local_id.has_value() == section.has("local_id") &&
                     remote_id.has_value() == section.has("remote_id");
   if (local_id) draft.peer.local_id = std::move(local_id->value);
@@ -480,7 +482,7 @@ PeerDraft read_peer(PeerKind kind, const Entry& entry, Secrets& secrets, PkiFile
   }
   peer.child().name = peer.name;
   read_remote(section, entry.value, draft);
-  read_identities(section, draft);
+  read_identities(section, draft, files);
   read_psk(section, draft, secrets);
   const auto written = section.text("compat", parse_compat);
   const policy::Compat compat = written ? written->value : policy::Compat::none;

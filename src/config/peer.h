@@ -89,6 +89,11 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
                                                                   const std::string& basename = {});
 [[nodiscard]] Parsed<std::string> parse_file_name(std::string_view text);
 [[nodiscard]] Parsed<std::string> parse_user(std::string_view text);
+/// As parse_identity() and parse_identity_pattern(), and distinguished names as text.
+[[nodiscard]] Parsed<policy::Identity> parse_own_identity(std::string_view text,
+                                                          const PkiFiles& files);
+[[nodiscard]] Parsed<policy::IdentityPattern> parse_peer_identity(std::string_view text,
+                                                                  const PkiFiles& files);
 [[nodiscard]] Parsed<pki::PublicKey> parse_peer_key(std::string_view text, const PkiFiles& files);
 
 /// [[site.NAME.local_rounds]] and remote_rounds (RFC 4739), after read_proof().

@@ -173,6 +173,19 @@ void read_credential(Section& section, PeerDraft& draft, Secrets& secrets, PkiFi
   if (auto url = section.text("cert_url", parse_url)) peer.proof.cert_url = std::move(url->value);
 }
 
+/// OpenSSL, other libraries and people write the same name in different octets.
+void settle_own_name(PeerConfig& peer, const pki::PkiProvider& pki) {
+  if (!peer.local_id || peer.local_id->type != wire::IdType::der_asn1_dn) return;
+  const pki::Credential* const own = peer.proof.credential.get();
+  //= rfc4945#3.1.5-1
+  if (own != nullptr && !own->chain.empty() &&
+      pki.is_same_name(own->chain.front().subject, peer.local_id->data)) {
+    peer.local_id->data = own->chain.front().subject;
+  }
+  auto names = pki.name_pattern(pki.name_text(peer.local_id->data));
+  if (names) peer.local_names = *std::move(names);
+}
+
 void read_trust(Section& section, PeerDraft& draft, PkiFiles& files) {
   ProofConfig& proof = draft.peer.proof;
   for (auto& name : section.list("ca", parse_file_name)) {
@@ -237,6 +250,33 @@ Parsed<std::string> parse_file_name(std::string_view text) {
 Parsed<std::string> parse_user(std::string_view text) {
   if (!text.empty() && text.size() <= identity_size_max) return std::string{text};
   return std::unexpected{Fault{"no user name", "write 1 to 255 characters"}};
+}
+
+namespace {
+
+constexpr std::string_view name_fix =
+    "write attributes as in the certificate, such as \"C=CH, O=Example, CN=gw\"; of a peer a value "
+    "may "
+    "be \"*\", and \", *\" at the end stands for any others";
+
+}  // namespace
+
+Parsed<policy::Identity> parse_own_identity(std::string_view text, const PkiFiles& files) {
+  if (!is_name_text(text)) return parse_identity(text);
+  if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
+  auto name = files.provider()->parse_name(text);
+  if (name && !text.contains('*')) return *std::move(name);
+  const std::string why = name ? "our own identity has no pattern" : name.error();
+  return std::unexpected{Fault{fmt::format("{}: {}", quoted(text), why), std::string{name_fix}}};
+}
+
+Parsed<policy::IdentityPattern> parse_peer_identity(std::string_view text, const PkiFiles& files) {
+  if (!is_name_text(text)) return parse_identity_pattern(text);
+  if (files.provider() == nullptr) return std::unexpected{Fault{std::string{here_are_none}, ""}};
+  auto pattern = files.provider()->name_pattern(text);
+  if (pattern) return *std::move(pattern);
+  return std::unexpected{
+      Fault{fmt::format("{}: {}", quoted(text), pattern.error()), std::string{name_fix}}};
 }
 
 Parsed<pki::PublicKey> parse_peer_key(std::string_view text, const PkiFiles& files) {
@@ -309,6 +349,7 @@ void read_proof(Section& section, const Node& table, PeerDraft& draft, Secrets& 
   const bool is_server = peer.kind == PeerKind::server;
   read_credential(section, draft, secrets, files,
                   is_server && peer.local_id ? "certs/" + peer.local_id->to_string() : "");
+  if (files.provider() != nullptr) settle_own_name(peer, *files.provider());
   read_trust(section, draft, files);
   // Whoever the authority certifies could pose as the gateway otherwise.
   const bool is_named = peer.proof.peer_key || peer.remote_any || peer.remote_id;

@@ -105,7 +105,9 @@ LocalRound Reader::read_local(const Node& table, std::size_t index) const {
   Section section{table, fmt::format("{} {}, round {}", outer.title(), local_key, index + 1),
                   local_keys, outer.errors()};
   read_word(section, "auth", auth_words, round.auth);
-  if (auto id = section.text("id", parse_identity)) round.id = std::move(id->value);
+  if (auto id = section.text(
+          "id", [&](std::string_view text) { return parse_own_identity(text, files); }))
+    round.id = std::move(id->value);
   const std::string held = held_name(peer, true, index);
   read_psk(section, held, round.psk, round.psk_fingerprint);
   round.credential = read_own_key(section, peer.name, held, secrets, files);
@@ -137,7 +139,9 @@ RemoteRound Reader::read_remote(const Node& table, std::size_t index) const {
   Section section{table, fmt::format("{} {}, round {}", outer.title(), remote_key, index + 1),
                   remote_keys, outer.errors()};
   read_word(section, "auth", auth_words, round.auth);
-  if (auto id = section.text("id", parse_identity_pattern)) round.id = std::move(id->value);
+  if (auto id = section.text(
+          "id", [&](std::string_view text) { return parse_peer_identity(text, files); }))
+    round.id = std::move(id->value);
   read_psk(section, held_name(peer, false, index), round.psk, round.psk_fingerprint);
   for (auto& name : section.list("ca", parse_file_name)) {
     auto added = files.add(name.value, PkiFiles::Use::anchor);

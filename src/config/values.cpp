@@ -226,6 +226,15 @@ Parsed<policy::Identity> parse_identity(std::string_view text) {
   return policy::Identity::parse(text);
 }
 
+bool is_name_text(std::string_view text) {
+  const std::size_t end = text.find('=');
+  if (end == std::string_view::npos || end == 0) return false;
+  return std::ranges::all_of(text.substr(0, end), [](char one) {
+    return (one >= 'a' && one <= 'z') || (one >= 'A' && one <= 'Z') || (one >= '0' && one <= '9') ||
+           one == '.' || one == ' ';
+  });
+}
+
 Parsed<policy::IdentityPattern> parse_identity_pattern(std::string_view text) {
   const std::size_t end = text.find_first_of("-/");
   if (end != std::string_view::npos && base::IpAddress::parse(text.substr(0, end))) {

@@ -38,6 +38,8 @@ inline constexpr std::size_t name_identity_size_max = 4096;  ///< "dn:" and hexa
 [[nodiscard]] Parsed<policy::Identity> parse_identity(std::string_view text);
 /// The same, or "*.example.org", "*@example.org", a prefix, a range of addresses.
 [[nodiscard]] Parsed<policy::IdentityPattern> parse_identity_pattern(std::string_view text);
+/// Whether it is written as a distinguished name: "C=CH, O=Example, CN=gw".
+[[nodiscard]] bool is_name_text(std::string_view text);
 [[nodiscard]] Parsed<PortRule> parse_port_rule(std::string_view text);
 /// The same as text; empty when it cannot be said so.
 [[nodiscard]] std::string to_text(const PortRule& rule);

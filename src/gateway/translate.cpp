@@ -188,9 +188,10 @@ void set_rounds(ike::ConnectionConfig& connection, const config::PeerConfig& pee
   connection.own_rounds.clear();
   for (std::size_t i = 0; i < config::local_rounds(peer); ++i) {
     const auto round = config::local_round(peer, i);
-    connection.own_rounds.push_back(
-        {auth_of(round->auth),
-         round->id ? *round->id : policy::Identity::from_address(*outer.local)});
+    ike::OwnRound own{auth_of(round->auth),
+                      round->id ? *round->id : policy::Identity::from_address(*outer.local)};
+    if (round->id == peer.local_id) own.names = peer.local_names;
+    connection.own_rounds.push_back(std::move(own));
   }
   connection.peer_rounds.clear();
   for (std::size_t i = 0; i < config::remote_rounds(peer); ++i) {

@@ -50,6 +50,11 @@ enum class AuthKind : std::uint8_t {
 struct OwnRound {
   AuthKind kind = AuthKind::shared_key;
   policy::Identity identity;
+  /// What the peer may call us as well: the same name, encoded otherwise.
+  std::optional<policy::IdentityPattern> names{};
+  [[nodiscard]] bool is_called(const policy::Identity& wanted) const {
+    return policy::is_same(identity, wanted) || (names && names->matches(wanted));
+  }
 };
 
 /// How the peer has to prove once who it is.

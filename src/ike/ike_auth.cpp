@@ -57,7 +57,7 @@ ConnectionPtr best_of(const std::vector<ConnectionPtr>& candidates, const Payloa
     if (kind != AuthKind::eap && remote && !remote->matches(peer)) continue;
     const OwnRound& own = candidate->own_rounds.front();
     if (wanted != nullptr && own.kind != AuthKind::null &&
-        !policy::is_same(own.identity, policy::Identity::from_wire(*wanted))) {
+        !own.is_called(policy::Identity::from_wire(*wanted))) {
       continue;
     }
     if (remote && remote->only() != nullptr) return candidate;

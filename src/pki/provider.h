@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "pki/certificate.h"
 #include "pki/trust.h"
+#include "policy/identity_pattern.h"
 
 namespace caponier::pki {
 
@@ -107,6 +108,11 @@ class PkiProvider {
   /// joins those of one RDN, a backslash escapes one character or two hexadecimal digits; a type is
   /// its short name or a dotted OID. A sentence when it is not that.
   [[nodiscard]] virtual std::expected<policy::Identity, std::string> parse_name(
+      std::string_view text) const = 0;
+  /// Which names are meant by such a text: a value "*" is any, and "*" at the end of the list
+  /// stands for any attributes besides. Without that, all attributes are given, in order. Values
+  /// are compared without regard to case, encoding and repeated spaces (RFC 5280 s7.1).
+  [[nodiscard]] virtual std::expected<policy::IdentityPattern, std::string> name_pattern(
       std::string_view text) const = 0;
   /// The inverse; hexadecimal when it is not a Name.
   [[nodiscard]] virtual std::string name_text(Bytes name) const = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <utility>
 
 #include "base/event.h"
@@ -16,10 +17,24 @@ IdentityPattern IdentityPattern::range(const base::IpAddress& first, const base:
   return pattern;
 }
 
+IdentityPattern IdentityPattern::names(std::string text, Identity name, bool is_only,
+                                       std::shared_ptr<const NameRule> rule) {
+  IdentityPattern pattern{is_only ? Kind::name : Kind::names, std::move(name)};
+  pattern.text_ = std::move(text);
+  pattern.rule_ = std::move(rule);
+  return pattern;
+}
+
+std::strong_ordering operator<=>(const IdentityPattern& a, const IdentityPattern& b) {
+  return std::tie(a.kind_, a.identity_, a.last_, a.text_) <=>
+         std::tie(b.kind_, b.identity_, b.last_, b.text_);
+}
+
 //= rfc4301#4.4.3.1-3..4
 bool IdentityPattern::matches(const Identity& identity) const {
   if (kind_ == Kind::only) return is_same(identity_, identity);
   if (identity.type != identity_.type) return false;
+  if (rule_ != nullptr) return rule_->matches(identity.data);
   if (kind_ == Kind::range) {
     if (identity.data.size() != identity_.data.size()) return false;
     const auto address = base::IpAddress::from_bytes(identity.data);
@@ -36,6 +51,8 @@ std::string IdentityPattern::to_string() const {
     case Kind::only: return identity_.to_string();
     case Kind::below: return "*" + base::printable(base::as_text(identity_.data));
     case Kind::range: return fmt::format("{}-{}", identity_.to_string(), last_.to_string());
+    case Kind::name:
+    case Kind::names: return text_;
   }
   return {};
 }

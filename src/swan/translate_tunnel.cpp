@@ -183,25 +183,26 @@ void Translator::add_ends(Table& table) {
 std::optional<std::string> Translator::identity_text(const Who& who, const Origin& at,
                                                      std::string_view key) {
   if (who.kind == Who::Kind::any) return std::nullopt;
-  if (who.kind == Who::Kind::regex || who.kind == Who::Kind::name_pattern) {
+  if (who.kind == Who::Kind::regex) {
     refuse(at, key,
            {fmt::format("{}: such patterns cannot be configured here", config::quoted(who.text)),
-            "write one identity, *.example.org or *@example.org"});
+            "write one identity, *.example.org, *@example.org or a distinguished name with \"*\""});
     return std::nullopt;
   }
   std::optional<policy::IdentityPattern> pattern = who.pattern;
-  if (who.kind == Who::Kind::name) {
-    const auto name =
-        credentials_.pki() == nullptr
-            ? std::expected<policy::Identity, std::string>{std::unexpected{"no certificates"}}
-            : credentials_.pki()->parse_name(who.text);
+  if (who.kind == Who::Kind::name || who.kind == Who::Kind::name_pattern) {
+    const auto name = credentials_.pki() == nullptr
+                          ? std::expected<policy::IdentityPattern, std::string>{std::unexpected{
+                                "no certificates"}}
+                          : credentials_.pki()->name_pattern(who.text);
     if (!name) {
       refuse(at, key,
              {fmt::format("{}: {}", config::quoted(who.text), name.error()),
               "write a distinguished name such as \"C=CH, O=Example, CN=gw\""});
       return std::nullopt;
     }
-    return "dn:" + base::to_hex(name->data);
+    // strongSwan has no ", *" at the end; what it has is said in the same way here.
+    return who.text;
   }
   std::string text = pattern->to_string();
   if (const policy::Identity* const one = pattern->only()) {

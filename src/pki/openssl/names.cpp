@@ -57,6 +57,11 @@ struct Attribute {
   bool joins_previous = false;  ///< the same RDN
 };
 
+/// OpenSSL knows the sizes that values of some attributes have; "*" is a pattern, and has none.
+int string_kind(const Attribute& attribute) {
+  return attribute.value == "*" ? V_ASN1_UTF8STRING : MBSTRING_UTF8;
+}
+
 std::optional<unsigned> hex_digit(char c) {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
   if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
@@ -159,6 +164,26 @@ bool is_any(const X509_NAME_ENTRY* entry) {
   return base::as_text(bytes_of(X509_NAME_ENTRY_get_data(entry))) == "*";
 }
 
+bool is_same_entry(const X509_NAME_ENTRY* given, const X509_NAME_ENTRY* wanted) {
+  if (OBJ_cmp(X509_NAME_ENTRY_get_object(given), X509_NAME_ENTRY_get_object(wanted)) != 0) {
+    return false;
+  }
+  if (is_any(wanted)) return true;
+  const Name left = alone(given);
+  const Name right = alone(wanted);
+  return left != nullptr && right != nullptr && X509_NAME_cmp(left.get(), right.get()) == 0;
+}
+
+/// Every attribute, in order.
+bool is_same_but_for_any(const X509_NAME* given, const X509_NAME* wanted) {
+  const int count = X509_NAME_entry_count(wanted);
+  if (X509_NAME_entry_count(given) != count) return false;
+  for (int i = 0; i < count; ++i) {
+    if (!is_same_entry(X509_NAME_get_entry(given, i), X509_NAME_get_entry(wanted, i))) return false;
+  }
+  return true;
+}
+
 bool has_entry(const X509_NAME* name, const X509_NAME_ENTRY* wanted) {
   const ASN1_OBJECT* const type = X509_NAME_ENTRY_get_object(wanted);
   const Name only_wanted = alone(wanted);
@@ -208,8 +233,8 @@ std::expected<Name, std::string> parse_name_text(std::string_view text) {
     const std::unique_ptr<ASN1_OBJECT, Freed<ASN1_OBJECT_free>> oid{OBJ_txt2obj(type.c_str(), 0)};
     const Bytes value = base::as_bytes(attribute.value);
     if (name == nullptr || oid == nullptr ||
-        X509_NAME_add_entry_by_OBJ(name.get(), oid.get(), MBSTRING_UTF8, raw(value), size_of(value),
-                                   -1, attribute.joins_previous ? -1 : 0) != 1) {
+        X509_NAME_add_entry_by_OBJ(name.get(), oid.get(), string_kind(attribute), raw(value),
+                                   size_of(value), -1, attribute.joins_previous ? -1 : 0) != 1) {
       return std::unexpected{
           fmt::format("'{}' is no value for {} (a country has two letters, a common name at most "
                       "64 characters)",
@@ -228,6 +253,48 @@ namespace caponier::pki {
 std::expected<policy::Identity, std::string> OpensslPki::parse_name(std::string_view text) const {
   const ossl::Name name = TRY(ossl::parse_name_text(text));
   return policy::Identity{wire::IdType::der_asn1_dn, ossl::der_of(name.get(), i2d_X509_NAME)};
+}
+
+namespace {
+
+bool is_star(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(' ');
+  return first != std::string_view::npos && text[first] == '*' &&
+         text.find_first_not_of(' ', first + 1) == std::string_view::npos;
+}
+
+class WrittenName final : public policy::NameRule {
+ public:
+  WrittenName(ByteVec pattern, bool is_open) : pattern_(std::move(pattern)), is_open_(is_open) {}
+  [[nodiscard]] bool matches(Bytes name) const override {
+    if (is_open_) return OpensslPki{}.matches_name(pattern_, name);
+    const ossl::ErrorScope errors;
+    const ossl::Name given = ossl::parse_name_der(name);
+    const ossl::Name wanted = ossl::parse_name_der(pattern_);
+    return given != nullptr && wanted != nullptr &&
+           ossl::is_same_but_for_any(given.get(), wanted.get());
+  }
+
+ private:
+  ByteVec pattern_;
+  bool is_open_;
+};
+
+}  // namespace
+
+std::expected<policy::IdentityPattern, std::string> OpensslPki::name_pattern(
+    std::string_view text) const {
+  const std::size_t comma = text.rfind(',');
+  const bool is_open = comma != std::string_view::npos && is_star(text.substr(comma + 1));
+  const ossl::Name name = TRY(ossl::parse_name_text(is_open ? text.substr(0, comma) : text));
+  bool has_any = is_open;
+  for (int i = 0; i < X509_NAME_entry_count(name.get()); ++i) {
+    has_any = has_any || ossl::is_any(X509_NAME_get_entry(name.get(), i));
+  }
+  ByteVec der = ossl::der_of(name.get(), i2d_X509_NAME);
+  auto rule = std::make_shared<WrittenName>(der, is_open);
+  return policy::IdentityPattern::names(
+      std::string{text}, {wire::IdType::der_asn1_dn, std::move(der)}, !has_any, std::move(rule));
 }
 
 std::string OpensslPki::name_text(Bytes name) const {

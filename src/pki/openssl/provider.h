@@ -22,6 +22,8 @@ class OpensslPki final : public PkiProvider {
       const SignatureClaim& claim) const override;
   [[nodiscard]] std::expected<policy::Identity, std::string> parse_name(
       std::string_view text) const override;
+  [[nodiscard]] std::expected<policy::IdentityPattern, std::string> name_pattern(
+      std::string_view text) const override;
   [[nodiscard]] std::string name_text(Bytes name) const override;
   [[nodiscard]] bool is_same_name(Bytes a, Bytes b) const override;
   [[nodiscard]] bool matches_name(Bytes pattern, Bytes name) const override;

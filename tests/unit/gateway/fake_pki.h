@@ -203,6 +203,10 @@ class FakePki : public pki::PkiProvider {
   }
   std::string name_text(base::Bytes) const override { return {}; }
   bool is_same_name(base::Bytes, base::Bytes) const override { return false; }
+  std::expected<policy::IdentityPattern, std::string> name_pattern(
+      std::string_view) const override {
+    return std::unexpected{"no names here"};
+  }
   bool matches_name(base::Bytes, base::Bytes) const override { return false; }
 };
 

@@ -322,5 +322,40 @@ TEST(Name, matches_a_pattern_of_some_of_its_attributes) {
   EXPECT_FALSE(pki.matches_name({}, name));
 }
 
+//= rfc4945#3.1.5-4 type=test
+TEST(NamePattern, a_star_is_any_value_and_at_the_end_any_attributes) {
+  const OpensslPki pki;
+  const auto der = [&](const char* text) { return pki.parse_name(text).value(); };
+  const auto matches = [&](const char* pattern, const char* name) {
+    return pki.name_pattern(pattern).value().matches(der(name));
+  };
+  const char* const anna = "C=CH, O=Example, OU=Sales, CN=anna";
+  EXPECT_TRUE(matches("C=CH, O=Example, OU=Sales, CN=anna", anna));
+  EXPECT_TRUE(matches("C=CH, O=EXAMPLE, OU=sales, CN=anna", anna)) << "as X.509 compares";
+  EXPECT_TRUE(matches("C=CH, O=Example, OU=*, CN=*", anna));
+  EXPECT_TRUE(matches("C=*, O=Example, OU=Sales, CN=anna", anna));
+  EXPECT_FALSE(matches("C=CH, O=Example, CN=*", anna)) << "one more than was said";
+  EXPECT_FALSE(matches("C=CH, OU=Sales, O=Example, CN=*", anna)) << "another order";
+  EXPECT_FALSE(matches("C=CH, O=Other, OU=*, CN=*", anna));
+  EXPECT_TRUE(matches("O=Example, OU=Sales, *", anna));
+  EXPECT_TRUE(matches("CN=anna, O=Example,*", anna));
+  EXPECT_FALSE(matches("O=Example, OU=East, *", anna));
+  EXPECT_FALSE(pki.name_pattern("*"));
+  EXPECT_FALSE(pki.name_pattern("O=Example, *, CN=anna"));
+}
+
+TEST(NamePattern, one_name_is_one_identity_and_a_pattern_is_none) {
+  const OpensslPki pki;
+  const auto one = pki.name_pattern("C=CH, CN=anna").value();
+  ASSERT_NE(one.only(), nullptr);
+  EXPECT_EQ(*one.only(), pki.parse_name("C=CH, CN=anna").value());
+  EXPECT_EQ(one.to_string(), "C=CH, CN=anna");
+  EXPECT_EQ(pki.name_pattern("C=CH, CN=*").value().only(), nullptr);
+  EXPECT_EQ(pki.name_pattern("C=CH, *").value().only(), nullptr);
+  EXPECT_EQ(one, pki.name_pattern("C=CH, CN=anna").value());
+  EXPECT_NE(one, pki.name_pattern("C=CH, CN=*").value());
+  EXPECT_FALSE(one.matches(policy::Identity::parse("anna")));
+}
+
 }  // namespace
 }  // namespace caponier::pki
