@@ -1,6 +1,7 @@
 #include "swan/connection.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -253,6 +254,14 @@ Round read_round(const Section& section, const std::string& path, bool is_local,
   return round;
 }
 
+/// Those of the same number stay in the order of the file.
+void put_in_order(std::vector<Round>& rounds) {
+  std::multimap<std::uint64_t, Round> sorted;
+  for (Round& round : rounds) sorted.emplace(round.order, std::move(round));
+  rounds.clear();
+  for (auto& [order, round] : sorted) rounds.push_back(std::move(round));
+}
+
 void read_sections(Reader& in, Connection& connection) {
   for (const Section& inner : in.section().sections) {
     const std::string path = fmt::format("{}.{}", in.path(), inner.name);
@@ -276,7 +285,7 @@ void read_sections(Reader& in, Connection& connection) {
     }
   }
   for (std::vector<Round>* const rounds : {&connection.local, &connection.remote}) {
-    std::ranges::stable_sort(*rounds, {}, &Round::order);
+    put_in_order(*rounds);
     if (!rounds->empty()) continue;
     Round round;
     round.is_local = rounds == &connection.local;
