@@ -293,11 +293,13 @@ class Caponier:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self):
+    def start(self, source=None):
+        """`source`: options that say where the configuration is, instead of --config."""
         self.process = self.host.start(
             f"caponierd-{self.host.name}",
-            [*self.wrapper, str(self.bin / "caponierd"), "--config", str(self.config), "--run-dir",
-             str(self.folder / "run"), "--state-dir", str(self.folder / "state"), "--foreground"],
+            [*self.wrapper, str(self.bin / "caponierd"),
+             *(source or ["--config", str(self.config)]), "--run-dir", str(self.folder / "run"),
+             "--state-dir", str(self.folder / "state"), "--foreground"],
             log=self.folder / "log")
         wait_until(lambda: self.process.poll() is not None
                    or self.cli("status", check=False).returncode != 6, 20,

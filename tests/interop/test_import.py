@@ -112,16 +112,7 @@ def in_place(lab, options):
 
 
 def start(pair):
-    """As Caponier.start(), but from the folder."""
-    ours = pair.ours
-    ours.process = ours.host.start(
-        "caponierd-swanctl",
-        [f"{pair.options.bin}/caponierd", "--swanctl", str(pair.folder), "--run-dir",
-         str(ours.folder / "run"), "--state-dir", str(ours.folder / "state"), "--foreground"],
-        log=ours.folder / "log")
-    wait_until(lambda: ours.process.poll() is not None
-               or ours.cli("status", check=False).returncode != 6, 20, "caponierd to answer")
-    expect(ours.process.poll() is None, f"caponierd ended:\n{ours.log}")
+    pair.ours.start(["--swanctl", str(pair.folder)])
 
 
 def several_children(lab, options):

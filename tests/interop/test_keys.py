@@ -304,6 +304,29 @@ def eap_tls_token(lab, options):
     come_in(server, user)
 
 
+def swanctl_key_stays_apart(lab, options):
+    """The same of a daemon that runs on a swanctl folder, once it has read it."""
+    net, authority = TwoGateways(lab), Authority()
+    charon(lab, net, authority, options.kind)
+    ours = Caponier(lab, net.gw_a, "", {}, options.bin)
+    certificate, key = authority.issue(OURS, options.kind, server=True)
+    folder = ours.folder / "swanctl"
+    put(folder / "x509/gw.pem", certificate)
+    put(folder / "x509ca/ca.pem", authority.pem)
+    put(folder / "private/gw.key", key, private=True)
+    put(folder / "swanctl.conf",
+        f"connections {{\n peer {{\n  local_addrs = {net.OUTER_A}\n  remote_addrs = {net.OUTER_B}\n"
+        f"  local {{\n   auth = pubkey\n   certs = gw.pem\n   id = {OURS}\n  }}\n"
+        f"  remote {{\n   auth = pubkey\n   id = {THEIRS}\n  }}\n  children {{\n   net {{\n"
+        "    local_ts = 10.1.0.0/24\n    remote_ts = 10.2.0.0/24\n    start_action = start\n"
+        "   }\n  }\n }\n}\n", private=True)
+    ours.start(["--swanctl", str(folder)])
+    ours.wait_up("peer")
+    traces = traces_of(serialization.load_pem_private_key(key.encode(), None))
+    check(memory_holds(key_process_of(ours), traces), "the key is nowhere")
+    check(not memory_holds(ours.process.pid, traces), "the daemon has the key", ours)
+
+
 def key_process_killed(lab, options):
     """Tunnels go on; who wants to authenticate is told why not; it is there again by itself."""
     net, daemon, _ = two_caponiers(lab, options, "psk")
@@ -441,7 +464,7 @@ def key_processes_of(config):
 
 
 CASES = [pkcs11, tpm, in_background, psk_stays_apart, private_key_stays_apart,
-         eap_tls_key_stays_apart, eap_tls_token, key_process_killed]
+         eap_tls_key_stays_apart, eap_tls_token, swanctl_key_stays_apart, key_process_killed]
 
 
 def main():
