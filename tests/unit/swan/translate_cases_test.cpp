@@ -190,10 +190,10 @@ TEST(TranslateCases, strongswans_log_file_is_written_on) {
   EXPECT_EQ(result.config->daemon.filelog_time, "%b %e %T");
   EXPECT_TRUE(has(result.words, "in the log of the daemon"));
   // As old files have it; without a form of the time there is none.
-  parts.strongswan_conf = "charon {\nfilelog {\n/var/log/old.log {\nappend = no\n}\n}\n}\n";
+  parts.strongswan_conf = "charon {\nfilelog {\n/var/log/old {\nappend = no\n}\n}\n}\n";
   const Translated old = translated(parts);
   ASSERT_NE(old.config, nullptr) << old.words;
-  EXPECT_EQ(old.config->daemon.filelog, "/var/log/old.log");
+  EXPECT_EQ(old.config->daemon.filelog, "/var/log/old");
   EXPECT_EQ(old.config->daemon.filelog_time, "");
   EXPECT_TRUE(has(old.words, "never emptied"));
 }
