@@ -110,7 +110,7 @@ void write_traffic(MetricsWriter& out, const gateway::Traffic& traffic) {
        &ipsec::SaCounters::packets_out);
 }
 
-void write_drops(MetricsWriter& out, base::DropCounters drops) {
+void write_drops(MetricsWriter& out, const base::DropCounters& drops) {
   out.family("caponier_drops_total", "counter",
              "Packets and IKE messages that were discarded, by reason.");
   for (std::size_t i = 0; i < base::drop_reason_count; ++i) {

@@ -81,7 +81,7 @@ io::Io<void> KeySide::spawn() {
   ::posix_spawn_file_actions_init(&actions);
   if (theirs.get() == child_fd) {
     const io::Fd taken = std::move(theirs);
-    theirs.reset(::dup(taken.get()));
+    theirs = io::Fd{::dup(taken.get())};
   }
   ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), child_fd);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {

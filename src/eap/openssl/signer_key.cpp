@@ -36,6 +36,11 @@ struct SignerKey {
   Pkey public_key;
 };
 
+/// What stands in the parameter.
+struct Given {
+  const SignerKey* key = nullptr;
+};
+
 SignerKey* key_of(void* object) { return static_cast<SignerKey*>(object); }
 const SignerKey* key_of(const void* object) { return static_cast<const SignerKey*>(object); }
 
@@ -44,13 +49,13 @@ void free_key(void* object) { delete key_of(object); }
 
 int import_key(void* object, int /*selection*/, const OSSL_PARAM parameters[]) {
   const OSSL_PARAM* const given = OSSL_PARAM_locate_const(parameters, key_parameter);
-  const SignerKey* from = nullptr;
+  Given from;
   if (given == nullptr || given->data_size != sizeof from) return 0;
   std::memcpy(&from, given->data, sizeof from);
   SignerKey& key = *key_of(object);
-  key.signer = from->signer;
-  if (EVP_PKEY_up_ref(from->public_key.get()) != 1) return 0;
-  key.public_key.reset(from->public_key.get());
+  key.signer = from.key->signer;
+  if (EVP_PKEY_up_ref(from.key->public_key.get()) != 1) return 0;
+  key.public_key.reset(from.key->public_key.get());
   return 1;
 }
 
@@ -298,7 +303,7 @@ Pkey make_signer_key(std::shared_ptr<pki::Signer> signer) {
   const PkeyCtx context{
       EVP_PKEY_CTX_new_from_name(signer_context(), openssl_name(known.kind), "provider=caponier")};
   if (key.public_key == nullptr || context == nullptr) return nullptr;
-  SignerKey* given = &key;
+  Given given{&key};
   std::array parameters{OSSL_PARAM_construct_octet_string(key_parameter, &given, sizeof given),
                         OSSL_PARAM_construct_end()};
   EVP_PKEY* made = nullptr;

@@ -39,7 +39,7 @@ std::string library_error() {
   int flags = 0;
   const unsigned long code = ERR_get_error_all(nullptr, nullptr, nullptr, &said, &flags);
   const bool is_ours = ERR_GET_LIB(code) == ERR_LIB_USER && (flags & ERR_TXT_STRING) != 0;
-  const std::string ours = is_ours ? said : "";
+  std::string ours = is_ours ? said : "";
   ERR_clear_error();
   if (!ours.empty()) return ours;
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
@@ -306,7 +306,8 @@ bool set_issuers(SSL_CTX* ctx, const std::vector<ByteVec>& names) {
 
 }  // namespace
 
-std::expected<std::unique_ptr<TlsContext>, std::string> make_tls_context(TlsSettings settings) {
+std::expected<std::unique_ptr<TlsContext>, std::string> make_tls_context(
+    const TlsSettings& settings) {
   ERR_clear_error();
   OSSL_LIB_CTX* const library = signer_context();
   if (library == nullptr) {

@@ -13,6 +13,6 @@ namespace caponier::eap {
 
 /// A sentence when the certificate and the key are no pair or OpenSSL does not want them.
 [[nodiscard]] std::expected<std::unique_ptr<TlsContext>, std::string> make_tls_context(
-    TlsSettings settings);
+    const TlsSettings& settings);
 
 }  // namespace caponier::eap
