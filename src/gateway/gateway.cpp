@@ -51,6 +51,8 @@ void Gateway::Impl::add_peer(const config::PeerConfig& config, const Peer* old, 
 void Gateway::Impl::remove_peer(const std::string& name, base::Instant now) {
   peers_.erase(name);
   touched_.erase(name);
+  due_.set(name, std::nullopt);
+  turns_.give_back(name);
   command(ike::DeleteIke{name}, now);
 }
 
@@ -144,14 +146,14 @@ void Gateway::Impl::handle_lookup(const std::string& connection,
                                   const std::vector<base::IpAddress>& addresses,
                                   base::Instant now) {
   if (Peer* peer = find(connection)) peer->handle_lookup(addresses, now);
-  pump(now);
+  pump_after_actions(now);
 }
 
 void Gateway::Impl::handle_source_address(const std::string& connection,
                                           std::optional<base::IpAddress> address,
                                           base::Instant now) {
   if (Peer* peer = find(connection)) peer->handle_source_address(address, now);
-  pump(now);
+  pump_after_actions(now);
 }
 
 void Gateway::Impl::handle_stream_closed(const base::Path& path, base::Instant now) {
@@ -180,11 +182,8 @@ void Gateway::Impl::handle_deadline(base::Instant now) {
   }
   for (const IdleGroup& idle : groups_.handle_deadline(now, workers_)) end_idle(idle, now);
   if (!shutting_down_ && peer_deadline_ && peer_deadline_->at <= now) {
-    for (auto& [name, peer] : peers_) {
-      const auto deadline = peer.poll_deadline();
-      if (!deadline || deadline->at > now) continue;
-      peer.handle_deadline(now);
-      touched_.insert(name);
+    for (const std::string& name : due_.until(now)) {
+      if (Peer* peer = find(name)) peer->handle_deadline(now);
     }
   }
   pump(now);
@@ -314,6 +313,8 @@ void Gateway::Impl::shutdown(base::Instant now) {
   groups_.end_all();
   peers_.clear();
   touched_.clear();
+  due_ = {};
+  turns_ = {};
   set_policies({});
   set_routes({});
   forget_inner();
@@ -326,7 +327,14 @@ bool Gateway::Impl::is_idle() const {
          (!endpoint_ || !endpoint_->poll_deadline().has_value());
 }
 
+/// Thousands of peers ask for addresses at once, and each answer may change all policies.
+void Gateway::Impl::pump_after_actions(base::Instant now) {
+  if (actions_.empty()) return pump(now);
+  pump_due_ = now;
+}
+
 std::optional<Action> Gateway::Impl::poll_action() {
+  if (actions_.empty() && pump_due_) pump(*std::exchange(pump_due_, {}));
   if (actions_.empty()) return std::nullopt;
   std::optional<Action> action{std::move(actions_.front())};
   actions_.pop_front();
@@ -338,6 +346,7 @@ std::optional<base::Deadline> Gateway::Impl::poll_deadline() const {
   const auto consider = [&](const std::optional<base::Deadline>& other) {
     if (other && (!earliest || other->at < earliest->at)) earliest = other;
   };
+  if (const auto turn = turns_.poll_deadline()) consider(base::Deadline{*turn, "the next turn"});
   consider(path_mtus_.poll_deadline());
   consider(sessions_.poll_deadline());
   consider(groups_.poll_deadline());

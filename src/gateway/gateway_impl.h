@@ -9,11 +9,13 @@
 #include "gateway/address_pools.h"
 #include "gateway/changes.h"
 #include "gateway/child_groups.h"
+#include "gateway/due_list.h"
 #include "gateway/gateway.h"
 #include "gateway/inspection.h"
 #include "gateway/key_tables.h"
 #include "gateway/peer.h"
 #include "gateway/totals.h"
+#include "gateway/turns.h"
 #include "gateway/workers.h"
 
 namespace caponier::gateway {
@@ -39,6 +41,8 @@ class Gateway::Impl {
   [[nodiscard]] Workers& workers() { return workers_; }
   /// Carries everything between endpoint, workers and peers until all are quiet.
   void pump(base::Instant now);
+  /// The same when the driver has fetched what waits for it.
+  void pump_after_actions(base::Instant now);
   void handle_too_big(const OuterTooBig& error, base::Instant now);
   void handle_auth_reply(ike::AuthReply reply, base::Instant now);
   void handle_eap_reply(ike::EapReply reply, base::Instant now);
@@ -112,6 +116,7 @@ class Gateway::Impl {
   void knock(const base::Path& path, base::Bytes message, base::Instant now);
 
   void pump_peers(base::Instant now);
+  void read_requests(base::Instant now);
   void refresh();
   /// What no policy names does not pass.
   [[nodiscard]] bool is_closed() const {
@@ -174,6 +179,8 @@ class Gateway::Impl {
   std::map<std::string, Peer> peers_;
   /// Peers with requests to be read, or whose deadline may have changed.
   std::set<std::string> touched_;
+  DueList due_;  ///< of peers
+  Turns turns_;
   std::map<base::Prefix, AddRoute> routes_;
   /// As last told; a driver may find those of a process before us in force.
   std::optional<SetClearFilter> clear_filter_;
@@ -187,6 +194,7 @@ class Gateway::Impl {
   std::vector<base::IpAddress> local_addresses_;
   std::optional<KeyTableLog> keys_;
   std::deque<Action> actions_;
+  std::optional<base::Instant> pump_due_;  ///< when actions_ is empty
   base::DropCounters drops_;
   std::optional<base::Deadline> peer_deadline_;
   std::optional<std::size_t> tunnel_mtu_;  ///< null: something has changed

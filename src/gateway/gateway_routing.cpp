@@ -68,13 +68,23 @@ void Gateway::Impl::pump(base::Instant now) {
 }
 
 void Gateway::Impl::pump_peers(base::Instant now) {
-  const Overloaded carry{
-      [&](const ike::Command& request) { command(request, now); },
-      [&](Lookup& request) { emit(std::move(request)); },
-      [&](FindSource& request) { emit(std::move(request)); },
-      [&](const Refresh&) { refresh_due_ = true; },
-  };
+  for (;;) {
+    read_requests(now);
+    const auto next = turns_.poll(now);
+    if (!next) return;
+    if (Peer* peer = find(*next)) peer->handle_turn(now);
+  }
+}
+
+void Gateway::Impl::read_requests(base::Instant now) {
   for (const std::string& name : std::exchange(touched_, {})) {
+    const Overloaded carry{
+        [&](const ike::Command& request) { command(request, now); },
+        [&](Lookup& request) { emit(std::move(request)); },
+        [&](FindSource& request) { emit(std::move(request)); },
+        [&](const AskTurn& request) { turns_.ask(name, request.remote); },
+        [&](const Refresh&) { refresh_due_ = true; },
+    };
     const auto found = peers_.find(name);
     if (found == peers_.end()) continue;
     while (auto request = found->second.poll_request()) {
@@ -82,6 +92,9 @@ void Gateway::Impl::pump_peers(base::Instant now) {
       if (refresh_due_ && std::holds_alternative<ike::Command>(*request)) refresh();
       std::visit(carry, *request);
     }
+    if (!found->second.needs_turn()) turns_.give_back(name);
+    const auto deadline = found->second.poll_deadline();
+    due_.set(name, deadline ? std::optional{deadline->at} : std::nullopt);
   }
 }
 
@@ -150,12 +163,8 @@ void Gateway::Impl::set_routes(std::map<base::Prefix, AddRoute> wanted) {
 void Gateway::Impl::update_deadline() {
   peer_deadline_.reset();
   if (shutting_down_) return;
-  for (const auto& [name, peer] : peers_) {
-    const auto deadline = peer.poll_deadline();
-    if (deadline && (!peer_deadline_ || deadline->at < peer_deadline_->at)) {
-      peer_deadline_ = deadline;
-    }
-  }
+  const auto first = peers_.find(due_.first());
+  if (first != peers_.end()) peer_deadline_ = first->second.poll_deadline();
 }
 
 void Gateway::Impl::route(ike::Action action, base::Instant now) {

@@ -302,7 +302,8 @@ void Peer::reconcile(base::Instant now) {
   if (is_off_) return note_state(now);
   if (phase_ != Phase::waiting && phase_deadline_ <= now) {
     switch (phase_) {
-      case Phase::waiting: break;
+      case Phase::waiting:
+      case Phase::queued: break;
       case Phase::resolving:
         fail(fmt::format("the name {} was not resolved in time", config_.remote), now);
         break;
@@ -348,7 +349,17 @@ void Peer::find_source_or_initiate(const base::IpAddress& target, base::Instant 
 }
 
 void Peer::initiate(base::Instant now) {
+  requests_.emplace_back(AskTurn{*target_});
+  enter(Phase::queued, now);
+}
+
+void Peer::handle_turn(base::Instant now) {
+  if (phase_ != Phase::queued) return;
   if (!connection_) return fail("our address and the peer's are of two families", now);
+  if (!is_wanted()) {
+    attempt_started_.reset();
+    return enter(Phase::waiting, now);
+  }
   phase_deadline_ = now + negotiation_timeout;
   ladder_.begin();
   rungs_out_ = 0;
@@ -423,6 +434,7 @@ std::optional<base::Deadline> Peer::poll_deadline() const {
   const auto consider = [&](std::optional<base::Instant> at, std::string_view reason) {
     if (at && (!earliest || *at < earliest->at)) earliest = base::Deadline{*at, reason};
   };
+  if (phase_ == Phase::queued) return std::nullopt;
   if (phase_ != Phase::waiting) {
     consider(phase_deadline_, "an attempt's time is up");
     if (phase_ == Phase::negotiating) consider(ladder_.climb_at(), "another way to the peer");

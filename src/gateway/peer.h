@@ -42,7 +42,11 @@ inline constexpr base::Duration restart_patience{std::chrono::seconds{10}};
 
 /// Connections, policies or routes of this peer are to be read again.
 struct Refresh {};
-using PeerRequest = std::variant<ike::Command, Lookup, FindSource, Refresh>;
+/// A negotiation with this address is to begin: handle_turn(), when it may.
+struct AskTurn {
+  base::IpAddress remote;
+};
+using PeerRequest = std::variant<ike::Command, Lookup, FindSource, AskTurn, Refresh>;
 
 class Peer {
  public:
@@ -76,6 +80,12 @@ class Peer {
 
   void handle_lookup(const std::vector<base::IpAddress>& addresses, base::Instant now);
   void handle_source_address(std::optional<base::IpAddress> address, base::Instant now);
+  /// AskTurn is granted.
+  void handle_turn(base::Instant now);
+  /// From AskTurn on, until the negotiation has ended.
+  [[nodiscard]] bool needs_turn() const {
+    return phase_ == Phase::queued || phase_ == Phase::negotiating;
+  }
   /// This host has other addresses than before: what failed from the old ones is tried at once.
   void handle_local_addresses(base::Instant now);
   /// Somebody at path.remote wants to negotiate with us at path.local. True when that changed us.
@@ -127,7 +137,7 @@ class Peer {
   [[nodiscard]] std::optional<base::Instant> attempt_started() const { return attempt_started_; }
 
  private:
-  enum class Phase : std::uint8_t { waiting, resolving, finding_source, negotiating };
+  enum class Phase : std::uint8_t { waiting, resolving, finding_source, queued, negotiating };
 
   /// What was negotiated for one SA.
   struct Reach {

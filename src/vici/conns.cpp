@@ -110,8 +110,8 @@ const config::PeerConfig* find_conn(const config::Config& config, const std::str
   for (const config::PeerConfig& peer : config.peers) {
     if (!name.empty() && peer.name != name) continue;
     if (child.empty()) return &peer;
-    const auto children = children_of(peer);
-    if (std::ranges::find(children, child, &ConfiguredChild::name) != children.end()) return &peer;
+    const auto has = [&](const config::ChildConfig& one) { return one.name == child; };
+    if (std::ranges::any_of(peer.children, has)) return &peer;
   }
   return nullptr;
 }

@@ -41,8 +41,9 @@ const Described* Server::Impl::describe(ike::IkeSaId id, base::Instant now) {
     return nullptr;
   }
   return &described_
-              .insert_or_assign(id, Described{section_name(status->ike), status->ike.path,
-                                              describer_.list_sa(*status, {}, now), now})
+              .insert_or_assign(
+                  id, Described{section_name(status->ike), status->ike.connection.empty(),
+                                status->ike.path, describer_.list_sa(*status, {}, now), now})
               .first->second;
 }
 

@@ -225,6 +225,11 @@ Server::Impl::Selected Server::Impl::select(const Message& request) {
   const std::vector<ike::IkeSaId> ids =
       by.ike_id ? std::vector{ike::IkeSaId{*by.ike_id}} : gateway_.sa_ids();
   for (const ike::IkeSaId id : ids) {
+    // Most of many are known to be of other connections without a look at them.
+    const auto known = by.ike.empty() ? described_.end() : described_.find(id);
+    const bool is_another = known != described_.end() && !known->second.is_nameless &&
+                            known->second.connection != by.ike;
+    if (is_another) continue;
     const auto status = gateway_.find_sa(id);
     if (!status || status->ike.connection.empty()) continue;
     const ike::IkeSaInfo& sa = status->ike;

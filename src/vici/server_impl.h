@@ -74,6 +74,7 @@ struct Client {
 /// What list-sa says of one SA, kept for all who ask.
 struct Described {
   std::string connection;
+  bool is_nameless = false;  ///< it is not yet of a connection
   base::Path path;
   std::string message;
   base::Instant made;

@@ -692,6 +692,36 @@ def updown_firewall(lab, options):
     wait_until(lambda: listed() == before, 5, f"the rules to go:\n{listed()}\n{pair.a.log}")
 
 
+def updown_iptables(lab, options):
+    """The same of a firewall by iptables, for a tunnel and for one that is narrowed to a port."""
+    if not shutil.which("iptables"):
+        print("skipped: no iptables")
+        sys.exit(77)
+    script = Path(__file__).resolve().parent.parent.parent / "share" / "updown"
+    # Where scripts find programs is the daemon's to say; iptables may be elsewhere.
+    path = os.environ["PATH"]
+    pair = Pair(lab, options, extra_a=f'updown = "/usr/bin/env PATH={path} {script} iptables"\n')
+    host = pair.a.host
+    host.run("iptables", "-P", "FORWARD", "DROP")
+    listed = lambda: host.run("iptables", "-S").stdout  # noqa: E731
+    before = listed()
+    pair.up()
+    wait_until(lambda: listed().count("--comment \"caponier office 1\" -j ACCEPT") == 2, 5, listed())
+    pair.expect_traffic()
+    pair.a.cli("down", "office")
+    wait_until(lambda: listed() == before, 5, f"the rules to go:\n{listed()}\n{pair.a.log}")
+    narrow = {"PLUTO_CONNECTION": "office", "PLUTO_REQID": "2", "PLUTO_INTERFACE": "caponier0",
+              "PLUTO_MY_CLIENT": "10.1.0.0/24", "PLUTO_PEER_CLIENT": "10.2.0.0/24",
+              "PLUTO_MY_PROTOCOL": "6", "PLUTO_MY_PORT": "0", "PLUTO_PEER_PORT": "443",
+              "PLUTO_HOST_ACCESS": "1"}
+    words = [f"{key}={value}" for key, value in narrow.items()]
+    host.run("env", *words, "PLUTO_VERB=up-client", str(script), "iptables")
+    rule = "-A OUTPUT -s 10.1.0.0/24 -d 10.2.0.0/24 -o caponier0 -p tcp -m tcp --dport 443"
+    expect(rule in listed() and listed().count("caponier office 2") == 4, listed())
+    host.run("env", *words, "PLUTO_VERB=down-client", str(script), "iptables")
+    expect(listed() == before, listed())
+
+
 def filelog(lab, options):
     """What strongSwan's administrators look for is in a file of strongSwan's form."""
     log = lab.folder / "charon.log"
@@ -722,7 +752,7 @@ def filelog_failures(lab, options):
                in log.read_text(), 10, "the reason")
 
 
-CASES = [filelog, filelog_failures, updown, updown_hangs, updown_firewall, clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
+CASES = [filelog, filelog_failures, updown, updown_hangs, updown_firewall, updown_iptables, clean_shutdown, no_leaks, second_daemon, many_instances, no_tun_device, no_capability,
          port_in_use, bad_configuration, reload, killed, garbage, wrong_psk, no_common_algorithm,
          impossible_selectors, unknown_peer, fails_closed, trap, shunts, everything, ipv6, host_mode,
          command_line, metrics,

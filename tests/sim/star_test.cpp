@@ -30,6 +30,45 @@ TEST(Star, fifty_gateways_come_up_around_one_and_reach_it) {
       60s));
 }
 
+/// One more of these on each side, with identities and networks of its own.
+void add_twin(Node& node, std::size_t number, bool is_a) {
+  config::PeerConfig more = node.peers.front();
+  const std::string ends[] = {"a" + std::to_string(number), "b" + std::to_string(number)};
+  more.name += std::to_string(number);
+  more.local_id = policy::Identity::parse("@" + ends[is_a ? 0 : 1]);
+  more.remote_id = policy::Identity::parse("@" + ends[is_a ? 1 : 0]);
+  const auto net = [number](int side) {
+    return config::Reach::of({*base::Prefix::parse("10." + std::to_string(side) + "." +
+                                                   std::to_string(number) + ".0/24")});
+  };
+  more.child().name = more.name;
+  more.child().local = net(is_a ? 101 : 102);
+  more.child().remote = net(is_a ? 102 : 101);
+  node.peers.push_back(std::move(more));
+}
+
+TEST(Star, hundred_tunnels_between_two_addresses_come_up_without_one_ignored_request) {
+  TestWorld w{seed_from_env(1)};
+  w.network().set_quality({.delay = 5ms});
+  Node& a = w.add();
+  Node& b = w.add();
+  Tunnel tunnel = psk_tunnel();
+  tunnel.named_ids = true;
+  w.connect(a, b, tunnel);
+  for (std::size_t i = 1; i < 100; ++i) {
+    add_twin(a, i, true);
+    add_twin(b, i, false);
+  }
+  for (config::PeerConfig& peer : a.peers) peer.child().start = config::Start::at_once;
+  b.start();
+  a.start();
+  EXPECT_TRUE(w.run_until([&] { return b.status().associations == 100; }, 5s))
+      << b.status().associations;
+  EXPECT_LE(b.status().half_open, 1u);
+  EXPECT_FALSE(b.has_event(base::EventKind::ike_cookie_demanded));
+  w.run_until_idle();
+}
+
 /// A well-formed IKE_SA_INIT request of a stranger who never goes on.
 base::ByteVec stranger_request(const base::ByteVec& genuine, std::uint64_t spi) {
   base::ByteVec request = genuine;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "gateway/turns.h"
 #include "sim/sim_test.h"
 #include "unit/gateway/fake_pki.h"
 
@@ -316,9 +317,8 @@ base::Duration p99_beside_stuck_users(std::size_t stuck) {
   for (int i = 0; i < 8; ++i) w.add_radius(server).is_silent = true;
   server.start();
   for (Node* site : sites) site->start();
-  // As many behind each address as there may be behind a NAT, and all before the first loses
-  // patience and tries another way.
-  constexpr std::size_t per_address = 50;
+  // All before the first loses patience and tries another way; from one address they take turns.
+  constexpr std::size_t per_address = 2 * gateway::turns_per_address_max;
   std::vector<Node*> users;
   for (std::size_t i = 0; i < stuck; i += per_address) {
     users.push_back(&w.add_user(server, {}));
@@ -329,7 +329,7 @@ base::Duration p99_beside_stuck_users(std::size_t stuck) {
       w.run_for(5ms);
     }
   }
-  w.run_for(1s);
+  w.run_for(gateway::turn_time + 1s);
   EXPECT_EQ(server.eap_conversations(), stuck);
   const base::Duration found = p99_of_handshakes(w, server, sites);
   EXPECT_EQ(server.eap_conversations(), stuck) << "they are no longer stuck";

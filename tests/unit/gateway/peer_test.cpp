@@ -20,23 +20,32 @@ struct Driven {
 
   explicit Driven(config::PeerConfig config) : peer(std::move(config), {500, 4500, 6}, rng, now) {}
 
+  /// Whoever asks for a turn gets it.
+  std::optional<PeerRequest> next_request() {
+    auto next = peer.poll_request();
+    if (next && std::holds_alternative<AskTurn>(*next)) peer.handle_turn(now);
+    return next;
+  }
+
   /// Until its next deadline, which is then handled.
   void advance() {
+    peer.handle_turn(now);
     const auto deadline = peer.poll_deadline();
     ASSERT_TRUE(deadline.has_value());
     now = std::max(now, deadline->at);
     peer.handle_deadline(now);
+    peer.handle_turn(now);
   }
   template <class T>
   std::optional<T> request() {
-    while (auto next = peer.poll_request()) {
+    while (auto next = next_request()) {
       if (auto* found = std::get_if<T>(&*next)) return *found;
     }
     return std::nullopt;
   }
   template <class T>
   std::optional<T> command() {
-    while (auto next = peer.poll_request()) {
+    while (auto next = next_request()) {
       const auto* found = std::get_if<ike::Command>(&*next);
       if (found == nullptr) continue;
       if (const auto* wanted = std::get_if<T>(found)) return *wanted;
@@ -81,6 +90,27 @@ TEST(Peer, a_started_tunnel_is_initiated_at_once) {
   ASSERT_TRUE(initiate.has_value());
   EXPECT_EQ(initiate->path.local, (base::Endpoint{address("192.0.2.1"), 500}));
   EXPECT_EQ(initiate->path.remote, (base::Endpoint{address("192.0.2.2"), 500}));
+}
+
+TEST(Peer, nothing_is_begun_before_its_turn) {
+  Driven d{site_peer()};
+  d.peer.handle_deadline(d.now);
+  while (auto next = d.peer.poll_request()) {
+    EXPECT_FALSE(std::holds_alternative<ike::Command>(*next));
+  }
+  EXPECT_TRUE(d.peer.needs_turn());
+  EXPECT_FALSE(d.peer.poll_deadline().has_value());
+  d.peer.handle_turn(d.now);
+  EXPECT_TRUE(d.command<ike::Initiate>().has_value());
+}
+
+TEST(Peer, whoever_is_stopped_while_it_waits_does_not_take_its_turn) {
+  Driven d{site_peer()};
+  d.peer.handle_deadline(d.now);
+  ASSERT_TRUE(d.peer.stop(std::nullopt, d.now));
+  d.peer.handle_turn(d.now);
+  EXPECT_FALSE(d.command<ike::Initiate>().has_value());
+  EXPECT_FALSE(d.peer.needs_turn());
 }
 
 TEST(Peer, another_address_of_this_host_ends_a_long_wait) {

@@ -19,15 +19,21 @@ struct Redirected {
       : peer(std::move(config), {500, 4500, 6}, rng, now) {
     peer.handle_deadline(now);
   }
+  /// Whoever asks for a turn gets it.
+  std::optional<PeerRequest> next_request() {
+    auto next = peer.poll_request();
+    if (next && std::holds_alternative<AskTurn>(*next)) peer.handle_turn(now);
+    return next;
+  }
   template <class T>
   std::optional<T> request() {
-    while (auto next = peer.poll_request()) {
+    while (auto next = next_request()) {
       if (auto* found = std::get_if<T>(&*next)) return *found;
     }
     return std::nullopt;
   }
   std::optional<ike::Initiate> initiation() {
-    while (auto next = peer.poll_request()) {
+    while (auto next = next_request()) {
       const auto* command = std::get_if<ike::Command>(&*next);
       const auto* found = command == nullptr ? nullptr : std::get_if<ike::Initiate>(command);
       if (found != nullptr) return *found;
