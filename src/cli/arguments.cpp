@@ -38,13 +38,25 @@ std::string to_interval(std::string& text) {
   return error;
 }
 
-std::string is_profile_kind(const std::string& text) {
+std::string export_words() {
   std::string names;
-  for (const profile::KindName& kind : profile::kinds) {
-    if (kind.name == text) return {};
-    names += (names.empty() ? "" : ", ") + std::string{kind.name};
+  for (const profile::KindName& kind : profile::kinds) names += std::string{kind.name} + ", ";
+  names += "and of tunnels ";
+  for (const dialect::TargetName& target : dialect::all_targets()) {
+    names += std::string{target.word} + ", ";
   }
-  return "'" + text + "' is none of " + names;
+  return names.substr(0, names.size() - 2);
+}
+
+std::optional<decltype(ExportVerb::as)> export_as(std::string_view word) {
+  const auto kind = std::ranges::find(profile::kinds, word, &profile::KindName::name);
+  if (kind != profile::kinds.end()) return kind->kind;
+  if (const auto target = dialect::target_by_word(word)) return *target;
+  return std::nullopt;
+}
+
+std::string is_export_word(const std::string& text) {
+  return export_as(text) ? std::string{} : "'" + text + "' is none of " + export_words();
 }
 
 struct Parsed {
@@ -202,15 +214,18 @@ void add_setup_verbs(CLI::App& app, Parsed& in) {
   imported->add_option("--out", in.imported.out, "Where to (stdout); secrets go beside it");
   imported->callback([&in] { in.verb = in.imported; });
 
-  auto* exported = app.add_subcommand("export", "What a user's device needs, as a file");
-  exported->add_option("NAME", in.exported.name, "The user")->required();
-  exported->add_option("--as", in.kind, "apple, windows, android, strongswan or caponier")
-      ->required()
-      ->check(is_profile_kind);
+  auto* exported = app.add_subcommand(
+      "export", "What a user's device needs, or a tunnel's peer, as a file of its kind");
+  exported->add_option("NAME", in.exported.name, "The user, or the site or host")->required();
+  exported->add_option("--as", in.kind, export_words())->required()->check(is_export_word);
   exported->add_option("-o,--output", in.exported.output, "A path, or - for stdout");
-  exported->add_flag("--qr", in.exported.qr, "As a QR code on the terminal");
+  exported->add_flag("--qr", in.exported.qr, "Of a user: as a QR code on the terminal");
+  exported->add_option("--address", in.exported.address,
+                       "Of a tunnel: ours, as the peer reaches it");
+  exported->add_flag("--with-secret", in.exported.with_secret,
+                     "Of a tunnel: with the pre-shared key in it");
   exported->callback([&in] {
-    in.exported.kind = std::ranges::find(profile::kinds, in.kind, &profile::KindName::name)->kind;
+    in.exported.as = *export_as(in.kind);
     in.verb = in.exported;
   });
 }

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "dialect/names.h"
 #include "profile/profile.h"
 
 namespace caponier::cli {
@@ -98,9 +99,11 @@ struct ImportVerb {
 };
 struct ExportVerb {
   std::string name;
-  profile::Kind kind{};
-  std::string output;  ///< a path, "-" for stdout; empty: named after the user
-  bool qr = false;
+  std::variant<profile::Kind, dialect::Target> as;  ///< of a user, or the peer of a tunnel
+  std::string output;     ///< a path, "-" for stdout; empty: named after the user, or stdout
+  bool qr = false;        ///< user
+  std::string address{};  ///< tunnel: ours, as the peer reaches it; empty: found out
+  bool with_secret = false;
 };
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,

@@ -42,5 +42,7 @@ void print_json(const Json& result, int indent = 2);
 [[nodiscard]] Outcome<ExitCode> run_join(const Session& session, const JoinVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_import(const Session& session, const ImportVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_export(const Session& session, const ExportVerb& verb);
+[[nodiscard]] Outcome<ExitCode> run_export_peer(const Session& session, const ExportVerb& verb,
+                                                dialect::Target target);
 
 }  // namespace caponier::cli

@@ -112,9 +112,28 @@ Outcome<void> sign(const Places& places, const CertificateAuthority& authority,
   return {};
 }
 
-Outcome<Exported> make_export(const Session& session, const ExportVerb& verb) {
+/// A tunnel's name is no user's.
+Outcome<void> check_user(const Setup& setup, const std::string& name) {
+  TRY_VOID(check_name(name));
+  const Places& places = setup.places();
+  for (const std::string& path : {places.user_certificate(name), places.user_password(name)}) {
+    const auto content = io::read_file(path);
+    if (!content) return std::unexpected{failure_of(content.error())};
+    if (*content) return {};
+  }
+  const std::string kind = TRY(setup.tunnel_kind(name));
+  if (kind.empty()) return {};
+  std::string words;
+  for (const dialect::TargetName& target : dialect::all_targets()) {
+    words += (words.empty() ? "" : ", ") + std::string{target.word};
+  }
+  return std::unexpected{refusal(ExitCode::usage, fmt::format("{} is a {}, no user", name, kind),
+                                 "its peer's side is exported --as one of " + words)};
+}
+
+Outcome<Exported> make_export(const Session& session, const ExportVerb& verb, Kind kind) {
   Setup setup = TRY(Setup::open(session));
-  TRY_VOID(check_name(verb.name));
+  TRY_VOID(check_user(setup, verb.name));
   const auto server = TRY(setup.server());
   if (!server) {
     return std::unexpected{refusal(ExitCode::configuration, "there is no [server] here",
@@ -124,12 +143,11 @@ Outcome<Exported> make_export(const Session& session, const ExportVerb& verb) {
   Exported out;
   const auto client = TRY(make_client(setup, authority, *server, verb.name, out.password));
   io::OsRng rng;
-  out.files = profile::make_profile(verb.kind, client, rng);
-  if (verb.kind == Kind::apple) {
+  out.files = profile::make_profile(kind, client, rng);
+  if (kind == Kind::apple) {
     TRY_VOID(sign(setup.places(), authority, server->name, out.files.front()));
   }
-  const bool holds_pkcs12 =
-      verb.kind == Kind::apple || verb.kind == Kind::windows || verb.kind == Kind::android;
+  const bool holds_pkcs12 = kind == Kind::apple || kind == Kind::windows || kind == Kind::android;
   if (!holds_pkcs12) out.password = {};
   return out;
 }
@@ -172,11 +190,15 @@ Outcome<std::vector<std::string>> write_files(const Session& session, const Expo
 }  // namespace
 
 Outcome<ExitCode> run_export(const Session& session, const ExportVerb& verb) {
-  Exported exported = TRY(make_export(session, verb));
+  if (const auto* target = std::get_if<dialect::Target>(&verb.as)) {
+    return run_export_peer(session, verb, *target);
+  }
+  const Kind kind = std::get<Kind>(verb.as);
+  Exported exported = TRY(make_export(session, verb, kind));
   const std::string password{base::as_text(exported.password.reveal())};
   Json result{{"name", verb.name}};
   if (!password.empty()) result["certificate_password"] = password;
-  const bool to_stdout = verb.output == "-" || (verb.output.empty() && verb.kind == Kind::caponier);
+  const bool to_stdout = verb.output == "-" || (verb.output.empty() && kind == Kind::caponier);
   if (to_stdout && exported.files.size() > 1) {
     return std::unexpected{
         refusal(ExitCode::usage, "these are several files", "name a folder for them: -o FOLDER")};

@@ -158,6 +158,18 @@ Outcome<std::optional<Server>> Setup::server() const {
   return std::nullopt;
 }
 
+Outcome<std::string> Setup::tunnel_kind(const std::string& name) const {
+  for (const auto& [file, text] : texts_) {
+    const auto root = config::parse_document(file, text);
+    if (!root) return std::unexpected{failure_of(root.error())};
+    for (const std::string_view kind : {"site", "host", "client"}) {
+      const config::Entry* const sections = root->find(kind);
+      if (sections != nullptr && sections->value.find(name) != nullptr) return std::string{kind};
+    }
+  }
+  return std::string{};
+}
+
 Outcome<void> Setup::judge() const {
   Planned source{places_, texts_, changes_};
   const auto loaded = config::load(places_.config(), source);

@@ -37,6 +37,8 @@ class Setup {
   void replace(const std::string& file, std::string text);
   /// Null when there is no [server].
   [[nodiscard]] Outcome<std::optional<Server>> server() const;
+  /// "site", "host" or "client" of a tunnel of this name; empty: there is none.
+  [[nodiscard]] Outcome<std::string> tunnel_kind(const std::string& name) const;
   [[nodiscard]] io::FileChanges& changes() { return changes_; }
 
   /// Judges the configuration as it would be, then does everything and has the daemon read it, or

@@ -1,9 +1,6 @@
 // `add site`, `add host` and `rm` of both.
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -11,10 +8,10 @@
 
 #include "base/base64.h"
 #include "base/error.h"
+#include "cli/setup/own_address.h"
 #include "cli/setup/setup.h"
 #include "config/strength.h"
 #include "config/values.h"
-#include "io/os/fd.h"
 #include "io/os/rng.h"
 
 namespace caponier::cli {
@@ -24,44 +21,10 @@ constexpr std::size_t psk_octets = 32;
 constexpr mode_t secret_mode = 0600;
 constexpr mode_t secret_folder_mode = 0700;
 
-/// The address we would send from. No packet is sent.
-std::optional<base::IpAddress> source_towards(const base::IpAddress& remote) {
-  sockaddr_storage address{};
-  socklen_t size = 0;
-  if (remote.is_v4()) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(500);
-    std::memcpy(&to.sin_addr, remote.bytes().data(), sizeof to.sin_addr);
-    std::memcpy(&address, &to, size = sizeof to);
-  } else {
-    sockaddr_in6 to{};
-    to.sin6_family = AF_INET6;
-    to.sin6_port = htons(500);
-    std::memcpy(&to.sin6_addr, remote.bytes().data(), sizeof to.sin6_addr);
-    std::memcpy(&address, &to, size = sizeof to);
-  }
-  const io::Fd fd{::socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  void* const at = &address;
-  if (::connect(fd.get(), static_cast<const sockaddr*>(at), size) != 0) return std::nullopt;
-  size = sizeof address;
-  if (::getsockname(fd.get(), static_cast<sockaddr*>(at), &size) != 0) return std::nullopt;
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const char* const octets = static_cast<const char*>(at);
-  const std::size_t offset =
-      remote.is_v4() ? offsetof(sockaddr_in, sin_addr) : offsetof(sockaddr_in6, sin6_addr);
-  if (::inet_ntop(address.ss_family, octets + offset, text.data(), text.size()) == nullptr) {
-    return std::nullopt;
-  }
-  return base::IpAddress::parse(text.data());
-}
-
 /// What the other side calls us by.
 Outcome<std::string> own_address(const AddPeerVerb& verb, const config::Remote& remote) {
   if (!verb.address.empty()) return TRY(argument(config::parse_remote(verb.address))).text;
-  // Any address beyond the default route will do (RFC 5737).
-  const auto towards = remote.address ? remote.address : base::IpAddress::parse("192.0.2.1");
-  if (const auto source = source_towards(*towards)) return source->to_string();
+  if (const auto source = source_towards(remote.address)) return source->to_string();
   return std::unexpected{refusal(ExitCode::network, "this host has no address towards the peer",
                                  "say by which one it is reached: --address 198.51.100.1")};
 }

@@ -64,8 +64,16 @@ TEST(SetupArguments, name_what_is_added) {
   EXPECT_EQ(verb_of<RemoveVerb>({"rm", "host", "db"}).what, RemoveVerb::What::host);
   EXPECT_EQ(verb_of<InitVerb>({"init", "--server", "vpn"}).pool,
             std::vector<std::string>{"10.9.0.0/24"});
-  EXPECT_EQ(verb_of<ExportVerb>({"export", "alice", "--as", "windows"}).kind,
+  EXPECT_EQ(std::get<profile::Kind>(verb_of<ExportVerb>({"export", "alice", "--as", "windows"}).as),
             profile::Kind::windows);
+}
+
+TEST(SetupArguments, of_export_name_a_kind_of_device_or_the_product_of_a_peer) {
+  const auto verb = verb_of<ExportVerb>(
+      {"export", "branch", "--as", "junos", "--address", "198.51.100.1", "--with-secret"});
+  EXPECT_EQ(std::get<dialect::Target>(verb.as), dialect::Target::junos);
+  EXPECT_EQ(verb.address, "198.51.100.1");
+  EXPECT_TRUE(verb.with_secret);
 }
 
 TEST(SetupArguments, that_are_missing_or_wrong_are_told) {
