@@ -77,6 +77,7 @@ struct Parsed {
   TraceVerb trace;
   TopVerb top;
   BenchVerb bench;
+  ReportVerb report;
   InitVerb init;
   AddPeerVerb site;
   AddPeerVerb host{true, {}, {}, {}, {}, {}, {}};
@@ -249,6 +250,12 @@ void add_debug_verbs(CLI::App& app, Parsed& in) {
   trace->add_option("--count", in.trace.count, "Stop after so many; else with Ctrl-C")
       ->check(CLI::Range(std::uint64_t{1}, control::trace_number_max));
   trace->callback([&in] { in.verb = in.trace; });
+
+  auto* report = debug->add_subcommand(
+      "report", "One text for whoever helps: configuration, state, host; without secrets");
+  report->add_option("-o,--output", in.report.output, "A path, or - for stdout");
+  report->add_flag("--hide-addresses", in.report.hide_addresses, "Numbers instead of addresses");
+  report->callback([&in] { in.verb = in.report; });
 
   auto* bench = debug->add_subcommand(
       "bench", "What this machine's engine does on one core, by cipher and packet size");

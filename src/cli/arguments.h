@@ -61,6 +61,10 @@ struct BenchVerb {
   std::uint64_t seconds = 6;  ///< all in all
 };
 struct AlgsVerb {};
+struct ReportVerb {
+  std::string output;  ///< a path, "-" for stdout; empty: named after the time
+  bool hide_addresses = false;
+};
 struct VersionVerb {};
 
 struct InitVerb {
@@ -108,8 +112,8 @@ struct ExportVerb {
 
 using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
                           MetricsVerb, ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb,
-                          AlgsVerb, InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb, ExportVerb,
-                          ImportVerb, JoinVerb, VersionVerb>;
+                          AlgsVerb, ReportVerb, InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb,
+                          ExportVerb, ImportVerb, JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

@@ -223,6 +223,10 @@ Outcome<ExitCode> run(const Session& session, const BenchVerb& verb) {
 
 Outcome<ExitCode> run(const Session& session, const AlgsVerb&) { return run_algs(session); }
 
+Outcome<ExitCode> run(const Session& session, const ReportVerb& verb) {
+  return run_report(session, verb);
+}
+
 Outcome<ExitCode> run(const Session& session, const InitVerb& verb) {
   return run_init(session, verb);
 }

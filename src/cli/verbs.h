@@ -34,6 +34,7 @@ void print_json(const Json& result, int indent = 2);
 [[nodiscard]] Outcome<ExitCode> run_top(const Session& session, const TopVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_bench(const Session& session, const BenchVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_algs(const Session& session);
+[[nodiscard]] Outcome<ExitCode> run_report(const Session& session, const ReportVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_init(const Session& session, const InitVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_add_peer(const Session& session, const AddPeerVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_add_user(const Session& session, const AddUserVerb& verb);

@@ -76,6 +76,12 @@ TEST(SetupArguments, of_export_name_a_kind_of_device_or_the_product_of_a_peer) {
   EXPECT_TRUE(verb.with_secret);
 }
 
+TEST(DebugArguments, of_a_report_say_where_to_and_whether_addresses_are_hidden) {
+  const auto verb = verb_of<ReportVerb>({"debug", "report", "-o", "-", "--hide-addresses"});
+  EXPECT_EQ(verb.output, "-");
+  EXPECT_TRUE(verb.hide_addresses);
+}
+
 TEST(SetupArguments, that_are_missing_or_wrong_are_told) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(std::get<int>(parse({"add"})), 2);
