@@ -17,7 +17,7 @@ namespace {
 base::ByteVec head_and_body(const HttpRequest& request, const HttpUrl& url) {
   const bool is_post = !request.body.empty();
   std::string head = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: caponier\r\nAccept: */*\r\n"
+      "{} {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: caponier\r\nAccept: */*\r\n"
       "Accept-Encoding: identity\r\nConnection: close\r\n",
       is_post ? "POST" : "GET", url.target, url.authority());
   if (is_post) {

@@ -25,11 +25,16 @@ std::string describe(const error_code& error) {
 
 }  // namespace
 
+/// Beast 1.81 ends the process at a chunk's head such as "0\n\r\n". We ask as HTTP/1.0 does, and
+/// nobody may answer that with chunks (RFC 9112 s6.1).
+constexpr std::string_view in_chunks = "the server answers in chunks, which HTTP/1.0 does not have";
+
 struct HttpResponse::Impl {
   explicit Impl(const Limits& wanted) : limits(wanted) {
     parser.header_limit(static_cast<std::uint32_t>(wanted.header_size_max));
     parser.body_limit(wanted.body_size_max);
-    parser.eager(true);
+    // The head alone at first.
+    parser.eager(false);
   }
   Progress fail(std::string why) {
     failure = std::move(why);
@@ -58,11 +63,12 @@ HttpResponse::Progress HttpResponse::Impl::parse() {
     if (error == http::error::need_more) error = {};
     if (error) return fail(describe(error));
     if (parser.is_header_done() && parser.get().result_int() != status_ok) return Progress::done;
+    if (parser.is_header_done() && parser.chunked()) return fail(std::string{in_chunks});
     if (taken == 0) break;
   }
   pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(used));
   if (parser.is_done()) return Progress::done;
-  // A head, or the head of a chunk, that never ends.
+  // A head that never ends.
   if (pending.size() > limits.header_size_max) {
     return fail("the head of the server's answer is too large");
   }

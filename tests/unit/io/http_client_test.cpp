@@ -99,7 +99,7 @@ TEST(HttpClient, gets_a_document_by_name) {
   EXPECT_EQ(line.asked.at(0).to_string(), "192.0.2.7:8080");
   line.connect();
   EXPECT_TRUE(
-      line.sent.at(0).starts_with("GET /ca.crl?x=1 HTTP/1.1\r\nHost: crl.example.org:8080\r\n"));
+      line.sent.at(0).starts_with("GET /ca.crl?x=1 HTTP/1.0\r\nHost: crl.example.org:8080\r\n"));
   line.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
   EXPECT_TRUE(line.answers.empty());
   line.say("llo");
@@ -113,17 +113,22 @@ TEST(HttpClient, posts_what_there_is_a_body_of) {
   line.get("http://[2001:db8::1]", base::to_vec(octets("request")));
   EXPECT_EQ(line.asked.at(0).to_string(), "[2001:db8::1]:80");
   line.connect();
-  EXPECT_TRUE(line.sent.at(0).starts_with("POST / HTTP/1.1\r\nHost: [2001:db8::1]\r\n"));
+  EXPECT_TRUE(line.sent.at(0).starts_with("POST / HTTP/1.0\r\nHost: [2001:db8::1]\r\n"));
   EXPECT_TRUE(line.sent.at(0).ends_with(
       "Content-Type: application/ocsp-request\r\nContent-Length: 7\r\n\r\nrequest"));
 }
 
-TEST(HttpClient, takes_chunks_and_documents_that_end_with_the_stream) {
-  Line chunks;
-  chunks.get_connected();
-  chunks.say(
-      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
-  EXPECT_EQ(chunks.content(), "abcde");
+// Its second head made Beast 1.81 end the process.
+TEST(HttpClient, chunks_are_refused_before_they_are_read) {
+  for (const char* body : {"3\r\nabc\r\n0\r\n\r\n", "0\n\r\n", ""}) {
+    Line line;
+    line.get_connected();
+    line.say(std::string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chuNked\r\n\r\n"} + body);
+    EXPECT_EQ(line.failure(), "the server answers in chunks, which HTTP/1.0 does not have");
+  }
+}
+
+TEST(HttpClient, takes_documents_that_end_with_the_stream) {
   Line stream;
   stream.get_connected();
   stream.say("HTTP/1.0 200 OK\r\n\r\nabc");
@@ -135,8 +140,7 @@ TEST(HttpClient, takes_chunks_and_documents_that_end_with_the_stream) {
 TEST(HttpClient, octet_by_octet_is_the_same) {
   Line line;
   line.get_connected();
-  for (const char c : std::string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                  "3;x=y\r\nabc\r\n0\r\nTrailer: 1\r\n\r\n"}) {
+  for (const char c : std::string{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"}) {
     line.say({&c, 1});
   }
   EXPECT_EQ(line.content(), "abc");
@@ -207,22 +211,18 @@ TEST(HttpClient, a_hundred_megabytes_are_refused_when_they_are_announced) {
 }
 
 TEST(HttpClient, a_hundred_megabytes_that_are_not_announced_end_at_the_limit) {
-  for (const char* head : {"HTTP/1.1 200 OK\r\n\r\n",
-                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6400000\r\n"}) {
-    Line line;
-    line.get_connected();
-    line.say(head);
-    const std::string some(100, 'x');
-    int count = 0;
-    while (line.answers.empty() && ++count < 100) line.say(some);
-    EXPECT_LE(count, 11);
-    EXPECT_EQ(line.failure(), "the server's answer is too large");
-  }
+  Line line;
+  line.get_connected();
+  line.say("HTTP/1.1 200 OK\r\n\r\n");
+  const std::string some(100, 'x');
+  int count = 0;
+  while (line.answers.empty() && ++count < 100) line.say(some);
+  EXPECT_LE(count, 11);
+  EXPECT_EQ(line.failure(), "the server's answer is too large");
 }
 
 TEST(HttpClient, a_head_without_end_is_refused) {
-  for (const char* head : {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ",
-                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x="}) {
+  for (const char* head : {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 "}) {
     Line line;
     line.get_connected();
     line.say(head);
@@ -265,7 +265,7 @@ TEST(HttpClient, follows_a_redirect_to_another_host) {
   line.say("HTTP/1.1 302 X\r\nLocation: http://192.0.2.9/b\r\n\r\n");
   EXPECT_EQ(line.asked.back().to_string(), "192.0.2.9:80");
   line.connect();
-  EXPECT_TRUE(line.sent.back().starts_with("GET /b HTTP/1.1\r\nHost: 192.0.2.9\r\n"));
+  EXPECT_TRUE(line.sent.back().starts_with("GET /b HTTP/1.0\r\nHost: 192.0.2.9\r\n"));
   line.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   EXPECT_EQ(line.content(), "ok");
 }
