@@ -312,6 +312,7 @@ void EapDesk::answer(ike::IkeSaId sa, const Conversation& conversation, eap::Ste
         reply.outcome = EapReply::Outcome::failure;
         reply.packet = std::move(failure.packet);
         reply.why = std::move(failure.sentence);
+        reply.fault = eap::name_of(failure.reason);
         reply.is_peers_end = conversation.has_peer_ended;
         return true;
       },

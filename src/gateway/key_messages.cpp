@@ -188,6 +188,7 @@ void put(Writer& out, const ike::AuthReply& reply) {
     put_octets(out, certificate.data);
   });
   put_text(out, reply.why);
+  put_text(out, reply.fault);
 }
 
 void put(Writer& out, const SignReply& reply) {
@@ -262,6 +263,7 @@ Wire<KeyNews> take_auth_reply(Reader& in) {
   reply.certificates =
       TRY(take_list<wire::CertPayload>(in, "reply.certificates", take_certificate));
   reply.why = TRY(take_text(in, "reply.why"));
+  reply.fault = TRY(take_text(in, "reply.fault"));
   return reply;
 }
 

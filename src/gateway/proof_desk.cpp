@@ -98,6 +98,7 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
     }
     if (const auto* const refused = std::get_if<pki::Refused>(&verdict)) {
       reply.why = refused->text;
+      reply.fault = pki::name_of(refused->reason);
       return reply;
     }
     const auto& trusted = std::get<pki::Trusted>(verdict);
@@ -112,6 +113,7 @@ ProofDesk::Decision ProofDesk::decide(const AuthRequest& request, bool may_fetch
     reply.outcome = AuthOutcome::right;
   } else {
     reply.why = scheme.error().text;
+    reply.fault = "signature";
   }
   return reply;
 }

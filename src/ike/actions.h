@@ -17,6 +17,7 @@
 #include "crypto/registry.h"
 #include "ike/redirect.h"
 #include "policy/child_sa.h"
+#include "policy/evidence.h"
 #include "policy/identity.h"
 #include "policy/trigger.h"
 #include "policy/user_grant.h"
@@ -90,6 +91,7 @@ struct AuthReply {
   base::ByteVec auth{};
   std::vector<wire::CertPayload> certificates{};  ///< that go with it, ours first
   std::string why{};                              ///< for people, when it is wrong or unavailable
+  std::string fault{};                            ///< likewise, a word: policy::Evidence::fault
   policy::UserGrant grant{};  ///< when it is right; comes back with LeaseRequest
 };
 
@@ -118,6 +120,7 @@ struct EapReply {
   std::string identity{};     ///< with success, of the server: who the peer is
   policy::UserGrant grant{};  ///< likewise; comes back with LeaseRequest
   std::string why{};          ///< with failure, for people
+  std::string fault{};        ///< likewise, a word: policy::Evidence::fault
   bool is_peers_end = false;  ///< with failure, of a client: the server has ended it
 };
 
@@ -248,11 +251,11 @@ struct KeysExported {
   base::SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Action =
-    std::variant<Transmit, CloseStream, policy::ExpectSa, policy::InstallSa, policy::SwitchSa,
-                 policy::RemoveSa, policy::MoveSa, policy::SkipSa, AuthRequest, EapRequest,
-                 EapEnded, LeaseRequest, LeaseEnded, Configured, IkeAnswered, IkeUp, IkeDown,
-                 Redirected, ChildUp, ChildDown, PathProbed, KeysExported, base::Event>;
+using Action = std::variant<Transmit, CloseStream, policy::ExpectSa, policy::InstallSa,
+                            policy::SwitchSa, policy::RemoveSa, policy::MoveSa, policy::SkipSa,
+                            AuthRequest, EapRequest, EapEnded, LeaseRequest, LeaseEnded, Configured,
+                            IkeAnswered, IkeUp, IkeDown, Redirected, ChildUp, ChildDown, PathProbed,
+                            KeysExported, policy::Evidence, base::Event>;
 
 /// Negotiate an IKE SA and its first child with this peer. Ignored while one for the same
 /// connection is being negotiated or is up.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/key_slips.h"
 #include "ike/keys.h"
 #include "ike/messages.h"
 
@@ -126,7 +127,12 @@ AuthReply answer_by_shared_key(const AuthRequest& request, const crypto::CryptoP
   }
   const bool is_right = base::equal_constant_time(auth.reveal(), request.proof->auth);
   reply.outcome = is_right ? AuthOutcome::right : AuthOutcome::wrong;
-  if (!is_right) reply.why = "the secrets differ";
+  if (is_right) return reply;
+  reply.why = "the secrets differ";
+  if (const KeySlip* const slip = find_key_slip(request, crypto, key)) {
+    reply.fault = slip->word;
+    reply.why = fmt::format("the peer's key is ours, but {}", slip->sentence);
+  }
   return reply;
 }
 

@@ -8,6 +8,7 @@
 #include "ike/auth_methods.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -84,7 +85,7 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
   handshake.step = step;
   handshake.auth_request = shared_.new_request();
   base::ByteVec octets = octets_to_sign(step);
-  if (octets.empty()) return fail_auth_locally("the PRF failed", now);
+  if (octets.empty()) return fail_auth_locally({.sa = id_, .why = "the PRF failed"}, now);
   const bool is_own = step == AuthStep::own;
   const bool is_initiators = is_own == is_initiator_;
   base::SecretBytes made;
@@ -111,13 +112,16 @@ void IkeSa::request_auth(AuthStep step, Instant now) {
     shared_.emit(std::move(request));
     return;
   }
-  if (made.empty()) return fail_auth_locally("the PRF failed", now);
+  if (made.empty()) return fail_auth_locally({.sa = id_, .why = "the PRF failed"}, now);
   if (is_own) {
     const AuthKind kind = handshake.eap ? AuthKind::eap : own_round().kind;
     return settle_own({method_of(kind), base::to_vec(made.reveal())}, now);
   }
   const bool is_right = base::equal_constant_time(made.reveal(), handshake.proof.auth);
-  settle_peer(is_right, "it does not prove the keys of this exchange", now);
+  settle_peer({.sa = id_,
+               .outcome = is_right ? AuthOutcome::right : AuthOutcome::wrong,
+               .why = "it does not prove the keys of this exchange"},
+              now);
 }
 
 bool IkeSa::handle_reply(AuthReply& reply, Instant now) {
@@ -136,11 +140,10 @@ bool IkeSa::handle_reply(AuthReply& reply, Instant now) {
     case AuthOutcome::wrong:
       if (is_own) break;
       handshake_->grant = std::move(reply.grant);
-      settle_peer(reply.outcome == AuthOutcome::right, reply.why, now);
+      settle_peer(reply, now);
       return true;
   }
-  fail_auth_locally(
-      reply.why.empty() ? "the keyholder has no secret for this connection" : reply.why, now);
+  fail_auth_locally(reply, now);
   return true;
 }
 
@@ -158,14 +161,18 @@ void IkeSa::settle_own(OwnProof proof, Instant now) {
   is_last_answer() ? answer_auth(&proof, now) : answer_round(&proof, now);
 }
 
-void IkeSa::settle_peer(bool is_right, const std::string& why, Instant now) {
+void IkeSa::settle_peer(const AuthReply& verdict, Instant now) {
   handshake_->step = AuthStep::none;
   handshake_->auth_request = 0;
   //= rfc7296#1.2-2
-  if (!is_right) {
+  if (verdict.outcome != AuthOutcome::right) {
     const std::string sentence =
-        fmt::format("the peer's AUTH as {} is wrong: {}", remote_id_->to_string(), why);
-    return is_initiator_ ? distrust(sentence, now) : refuse_auth(sentence, now);
+        fmt::format("the peer's AUTH as {} is wrong: {}", remote_id_->to_string(), verdict.why);
+    auto evidence = Witness{*this}.saw_identities(policy::Symptom::auth_proof_wrong);
+    evidence.theirs.methods = words_of({remote_kind_});
+    evidence.fault = verdict.fault;
+    return is_initiator_ ? distrust(sentence, std::move(evidence), now)
+                         : refuse_auth(sentence, std::move(evidence), now);
   }
   is_initiator_ ? settle_responder(now) : settle_initiator(now);
 }

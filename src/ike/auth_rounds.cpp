@@ -14,11 +14,13 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
 using base::EventKind;
 using base::Instant;
+using policy::Symptom;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
@@ -92,30 +94,38 @@ void IkeSa::note_proof(const Payloads& payloads) {
 void IkeSa::take_peer_round(const Payloads& payloads, Instant now) {
   const auto* const auth = wire::find<wire::AuthPayload>(payloads);
   if (auth == nullptr && !is_in_eap_round()) {
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_method_unwanted);
+    evidence.theirs.methods = words_of({AuthKind::eap});
     return distrust(
         fmt::format("the peer wants EAP; we are configured for {}", describe(own_round().kind)),
-        now);
+        std::move(evidence), now);
   }
   // RFC 7619 s2
   const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
   if (!kind || (auth != nullptr && !accepts(peer_round(), *kind))) {
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_method_unwanted);
+    evidence.ours.methods = words_of(peer_round().kinds);
+    evidence.theirs.methods.clear();
+    if (kind) evidence.theirs.methods = words_of({*kind});
     return distrust(fmt::format("the peer authenticates by {}, we expect {}",
                                 describe(auth->method), describe(peer_round().kinds)),
-                    now);
+                    std::move(evidence), now);
   }
   const wire::IdPayload& id = *wire::find_id(payloads, false);
   note_peer(id, *kind);
   if (handshake_->is_resumed && id != handshake_->resumes->state.id_r) {
-    return distrust("the peer resumes under another identity", now);
+    return distrust("the peer resumes under another identity",
+                    Witness{*this}.saw_identities(Symptom::auth_identity_other), now);
   }
   const auto& expected = peer_round().identity;
   if (expected && !expected->matches(*remote_id_)) {
     return distrust(fmt::format("the peer says it is {}, we expect {}", remote_id_->to_string(),
                                 expected->to_string()),
-                    now);
+                    Witness{*this}.saw_identities(Symptom::auth_identity_other), now);
   }
   if (is_in_eap_round() && wire::find<wire::EapPayload>(payloads) == nullptr) {
-    return distrust("the peer does not begin EAP, which we are configured for", now);
+    return distrust("the peer does not begin EAP, which we are configured for",
+                    Witness{*this}.saw_identities(Symptom::auth_method_unwanted), now);
   }
   move_to(IkeState::auth_pending);
   half_open_until_ = now + shared_.limits().half_open_timeout;
@@ -124,7 +134,8 @@ void IkeSa::take_peer_round(const Payloads& payloads, Instant now) {
     return request_auth(AuthStep::peer, now);
   }
   if (!connection_->eap_only || handshake_->auth.peers > 0) {
-    return distrust("the peer has not proved who it is before EAP", now);
+    return distrust("the peer has not proved who it is before EAP",
+                    Witness{*this}.saw_identities(Symptom::auth_method_unwanted), now);
   }
   handshake_->auth.is_peers_due = false;
   continue_auth_response(now);
@@ -170,7 +181,7 @@ void IkeSa::continue_auth_response(Instant now) {
   if (rounds.is_peers_due) return send_round(nullptr, now);
   if (const auto missing =
           missing_in(rounds, *connection_, remote_id_->to_string(), support_.multiple_auth))
-    return distrust(*missing, now);
+    return distrust(*missing, Witness{*this}.saw_identities(Symptom::auth_unsupported), now);
   conclude_auth(now);
   conclude_reauthentication(now);
 }
@@ -188,7 +199,7 @@ void IkeSa::settle_responder(Instant now) {
     rounds.is_peers_due = rounds.is_another_told;
   }
   if (const auto excess = excess_in(rounds, *connection_, remote_id_->to_string()))
-    return distrust(*excess, now);
+    return distrust(*excess, Witness{*this}.saw_identities(Symptom::auth_unsupported), now);
   continue_auth_response(now);
 }
 
@@ -234,17 +245,22 @@ void IkeSa::continue_auth_request(const Payloads& payloads, Instant now) {
   }
   const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
   if (!kind || !accepts(peer_round(), *kind)) {
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_method_unwanted);
+    evidence.ours.methods = words_of(peer_round().kinds);
+    if (kind) evidence.theirs.methods = words_of({*kind});
     return refuse_auth(fmt::format("{} authenticates by {} in round {}, we expect {}",
                                    describe(*id), auth != nullptr ? describe(auth->method) : "EAP",
                                    handshake_->auth.peers + 1, describe(peer_round().kinds)),
-                       now);
+                       std::move(evidence), now);
   }
   const auto& expected = peer_round().identity;
   if (*kind != AuthKind::eap && expected && !expected->matches(policy::Identity::from_wire(*id))) {
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_identity_other);
+    evidence.theirs.identity = policy::Identity::from_wire(*id);
     return refuse_auth(
         fmt::format("the peer says in round {} that it is {}, we expect {}",
                     handshake_->auth.peers + 1, describe(*id), expected->to_string()),
-        now);
+        std::move(evidence), now);
   }
   begin_peer_round(payloads, *kind, false, now);
 }
@@ -254,10 +270,10 @@ void IkeSa::settle_initiator(Instant now) {
   ++rounds.peers;
   rounds.is_peers_due = rounds.is_another_told;
   if (const auto excess = excess_in(rounds, *connection_, remote_id_->to_string()))
-    return refuse_auth(*excess, now);
+    return refuse_auth(*excess, Witness{*this}.saw_identities(Symptom::auth_unsupported), now);
   if (const auto missing =
           missing_in(rounds, *connection_, remote_id_->to_string(), support_.multiple_auth))
-    return refuse_auth(*missing, now);
+    return refuse_auth(*missing, Witness{*this}.saw_identities(Symptom::auth_unsupported), now);
   answer_or_admit(now);
 }
 

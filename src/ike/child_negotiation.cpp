@@ -16,8 +16,12 @@ using wire::NotifyType;
 
 namespace {
 
-ChildRefusal refuse(NotifyType type, EndReason reason, std::string sentence) {
-  return {make_notify(type), reason, std::move(sentence)};
+/// Of what both sides are to blame for.
+using Observed = std::shared_ptr<const policy::Evidence>;
+
+ChildRefusal refuse(NotifyType type, EndReason reason, std::string sentence,
+                    Observed observed = {}) {
+  return {make_notify(type), reason, std::move(sentence), std::move(observed)};
 }
 
 /// s2.23.1: the addresses a NAT hides mean nothing to the other side.
@@ -124,6 +128,41 @@ Seen as_seen(TrafficSelectors local, TrafficSelectors remote, bool is_transport,
   return {std::move(local), std::move(remote)};
 }
 
+policy::Evidence observe(policy::Symptom symptom, const ChildConfig& child) {
+  policy::Evidence evidence;
+  evidence.symptom = symptom;
+  evidence.child = child.name;
+  evidence.ours.mode = child.mode;
+  return evidence;
+}
+
+Observed observe_offers(const ChildConfig& child, const policy::Offers& ours,
+                        const wire::SaPayload& theirs, const ChildScene& scene) {
+  policy::Evidence evidence = observe(policy::Symptom::child_no_proposal, child);
+  evidence.has_key_exchange = !scene.in_ike_auth;
+  evidence.our_offers = ours;
+  evidence.their_offers = policy::kept_part(theirs);
+  return std::make_shared<const policy::Evidence>(std::move(evidence));
+}
+
+Observed observe_selectors(const ChildConfig& child, const TrafficSelectors& local,
+                           const TrafficSelectors& remote, const Seen& theirs) {
+  policy::Evidence evidence = observe(policy::Symptom::child_no_selectors, child);
+  evidence.ours.local = local;
+  evidence.ours.remote = remote;
+  evidence.theirs.local = theirs.local;
+  evidence.theirs.remote = theirs.remote;
+  return std::make_shared<const policy::Evidence>(std::move(evidence));
+}
+
+Observed observe_mode(const ChildConfig& child, const ChildPayloads& theirs) {
+  policy::Evidence evidence = observe(policy::Symptom::child_mode, child);
+  evidence.theirs.mode = theirs.wants_transport ? SaMode::transport
+                         : theirs.wants_beet    ? SaMode::beet
+                                                : SaMode::tunnel;
+  return std::make_shared<const policy::Evidence>(std::move(evidence));
+}
+
 struct Candidate {
   ChildAgreement agreement;
   /// 2: all that was asked for; 1: the peer's first choices (s2.9); 0: a part.
@@ -168,7 +207,8 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("child {} has {} === {}, the peer asks for {} === {}", child->name,
                            policy::to_string(local), policy::to_string(remote),
-                           policy::to_string(asked.local), policy::to_string(asked.remote)))};
+                           policy::to_string(asked.local), policy::to_string(asked.remote)),
+               observe_selectors(*child, local, remote, asked))};
   }
   candidate.fit = fit_of(agreement, asked);
   // s1.3.1: a peer that asks for tunnel mode cannot be given another one.
@@ -178,7 +218,8 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
                fmt::format("child {} is in {} mode, the peer asks for {} mode", child->name,
                            policy::name_of(child->mode),
                            request.wants_transport ? "transport"
-                                                   : (request.wants_beet ? "BEET" : "tunnel")))};
+                                                   : (request.wants_beet ? "BEET" : "tunnel")),
+               observe_mode(*child, request))};
   }
   if (child->mode == SaMode::beet && !(is_host(agreement.local) && is_host(agreement.remote))) {
     return std::unexpected{
@@ -197,7 +238,8 @@ CandidateVerdict try_child(const ChildPayloads& request, crypto::KeGroup ke_grou
   if (!choice) {
     return std::unexpected{
         refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
-               fmt::format("child {}: {}", child->name, describe(choice.error())))};
+               fmt::format("child {}: {}", child->name, describe(choice.error())),
+               observe_offers(*child, possible_offers(*child, scene), *request.sa, scene))};
   }
   const auto spi = child_spi(choice->peer_spi);
   if (!spi) {
@@ -314,7 +356,8 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
   if (!choice) {
     return std::unexpected{
         refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
-               "the peer chose what we did not offer: " + describe(choice.error()))};
+               "the peer chose what we did not offer: " + describe(choice.error()),
+               observe_offers(child, offer.offers, *response.sa, scene))};
   }
   const auto spi = child_spi(choice->peer_spi);
   const bool is_other_group =
@@ -327,10 +370,12 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
     if (child.mode == SaMode::tunnel) {
       return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::protocol_error,
                                     fmt::format("the peer chose {} mode unasked",
-                                                response.wants_transport ? "transport" : "BEET"))};
+                                                response.wants_transport ? "transport" : "BEET"),
+                                    observe_mode(child, response))};
     }
     return std::unexpected{refuse(NotifyType::no_proposal_chosen, EndReason::no_proposal,
-                                  "the peer insists on tunnel mode")};
+                                  "the peer insists on tunnel mode",
+                                  observe_mode(child, response))};
   }
   Seen answered = as_seen(policy::from_wire(*response.ts_i), policy::from_wire(*response.ts_r),
                           child.mode == SaMode::transport, scene);
@@ -341,7 +386,8 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("we asked for {} === {}, the peer answered {} === {}",
                            policy::to_string(offer.local), policy::to_string(offer.remote),
-                           policy::to_string(answered.local), policy::to_string(answered.remote)))};
+                           policy::to_string(answered.local), policy::to_string(answered.remote)),
+               observe_selectors(child, offer.local, offer.remote, answered))};
   }
   if (offer.is_in_use && !(policy::contains(answered.local, offer.local) &&
                            policy::contains(answered.remote, offer.remote))) {
@@ -349,7 +395,8 @@ ChildVerdict accept_child_sa(const ChildPayloads& response, const ChildOffer& of
         refuse(NotifyType::ts_unacceptable, EndReason::selectors,
                fmt::format("{} === {} is in use, the peer narrows it to {} === {}",
                            policy::to_string(offer.local), policy::to_string(offer.remote),
-                           policy::to_string(answered.local), policy::to_string(answered.remote)))};
+                           policy::to_string(answered.local), policy::to_string(answered.remote)),
+               observe_selectors(child, offer.local, offer.remote, answered))};
   }
   if (child.mode == SaMode::beet && !(is_host(answered.local) && is_host(answered.remote))) {
     return std::unexpected{refuse(NotifyType::ts_unacceptable, EndReason::selectors,

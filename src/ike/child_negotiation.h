@@ -62,6 +62,8 @@ struct ChildRefusal {
   wire::NotifyPayload notify;
   EndReason reason{};
   std::string sentence;
+  /// Of our side and the peer's, as far as the two are to blame; null: neither is.
+  std::shared_ptr<const policy::Evidence> seen{};
 };
 
 /// An SA that the new one shall be like: of the same child and selectors, as it replaces it

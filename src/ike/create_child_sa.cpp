@@ -10,6 +10,7 @@
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
 #include "ike/resource_sas.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -170,6 +171,7 @@ void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::Noti
     return postpone(
         WantChild{offer.child->name, offer.ke_group, creation.retries, {}, offer.trigger}, now);
   }
+  Witness{*this}.note_child_refused(offer, error, false);
   fail_child(offer.child->name, reason_of(error.type),
              fmt::format("the peer refuses with {}; we asked for {} === {} with {}",
                          describe(error), policy::to_string(offer.local),
@@ -204,7 +206,10 @@ void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloa
     return undo(EndReason::protocol_error, "the answer is malformed: " + *fault);
   }
   const auto verdict = accept_child_sa(ChildPayloads::of(payloads), offer, scene(false));
-  if (!verdict) return undo(verdict.error().reason, verdict.error().sentence);
+  if (!verdict) {
+    Witness{*this}.note_refusal(verdict.error(), &offer);
+    return undo(verdict.error().reason, verdict.error().sentence);
+  }
   if (std::ranges::find(creation.deleted, verdict->spi_out) != creation.deleted.end()) {
     settle(EndReason::peer_deleted, "the peer has deleted it again before its answer came");
     if (creation.replaces) retry_rekey(*creation.replaces, now);
@@ -268,9 +273,17 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
   if (!verdict) return refuse_child(verdict.error());
   //= rfc7296#1.3-6 rfc7296#3.4-4
   if (verdict->suite.ke != crypto::KeGroup::none && verdict->suite.ke != group) {
+    policy::Evidence seen;
+    seen.symptom = policy::Symptom::child_group;
+    seen.child = verdict->child->name;
+    seen.our_offers = verdict->child->offers;
+    seen.their_offers = policy::kept_part(*sa);
+    seen.ours.group = verdict->suite.ke;
+    if (ke != nullptr) seen.theirs.group = group;
     return refuse_child({make_invalid_ke(verdict->suite.ke), EndReason::no_proposal,
                          fmt::format("the peer came with {}, we want {}", name_of(group),
-                                     name_of(verdict->suite.ke))});
+                                     name_of(verdict->suite.ke)),
+                         std::make_shared<const policy::Evidence>(std::move(seen))});
   }
   Replacement replacement;
   if (old != nullptr) {
@@ -286,6 +299,7 @@ void IkeSa::handle_child_request(const Payloads& payloads, Instant now) {
 void IkeSa::refuse_child(const ChildRefusal& refusal) {
   const bool is_put_off = refusal.notify.type == NotifyType::temporary_failure;
   const bool is_one_more = refusal.notify.type == NotifyType::ts_max_queue;
+  if (!is_one_more) Witness{*this}.note_refusal(refusal, nullptr);
   report(is_put_off    ? EventKind::ike_collision
          : is_one_more ? EventKind::child_resource
                        : EventKind::child_failed,

@@ -10,11 +10,13 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
 using base::EventKind;
 using base::Instant;
+using policy::Symptom;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
@@ -27,7 +29,9 @@ void IkeSa::ask_eap(std::optional<base::ByteVec> packet, Instant now) {
   if (++handshake_->eap->rounds > shared_.limits().eap_rounds_max) {
     const std::string why =
         fmt::format("EAP took more than {} rounds", shared_.limits().eap_rounds_max);
-    return is_initiator_ ? distrust(why, now) : refuse_auth(why, now);
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_eap_failed);
+    return is_initiator_ ? distrust(why, std::move(evidence), now)
+                         : refuse_auth(why, std::move(evidence), now);
   }
   const bool is_first_answer = is_initiator_ && handshake_->eap->rounds == 1;
   if (is_first_answer) shared_.emit(IkeAnswered{id_, connection_->name, path_, true});
@@ -59,6 +63,10 @@ bool IkeSa::handle_reply(EapReply& reply, Instant now) {
       const std::string why =
           fmt::format("{}: EAP with {} failed: {}", who(), remote_id_->to_string(),
                       base::printable(reply.why, eap_reason_size_max));
+      auto evidence = Witness{*this}.saw_identities(Symptom::auth_eap_failed);
+      evidence.fault = reply.fault;
+      evidence.text = why;
+      Witness{*this}.note_early(std::move(evidence), now);
       if (is_initiator_) {
         if (!reply.packet.empty()) {
           handshake_->eap->failure = why;
@@ -101,7 +109,8 @@ void IkeSa::conclude_eap(EapReply& reply, Instant now) {
   const bool is_proven = handshake_->auth.peers > 0;
   //= rfc5998#3-2
   if (!is_proven && !eap.is_mutual) {
-    return distrust("the EAP method does not prove who the server is, and nothing else did", now);
+    return distrust("the EAP method does not prove who the server is, and nothing else did",
+                    Witness{*this}.saw_identities(Symptom::auth_eap_failed), now);
   }
   request_auth(AuthStep::own, now);
 }
@@ -143,7 +152,7 @@ bool IkeSa::admit_to_pending(Instant now) {
     shared_.drops.add(base::DropReason::ike_half_open_limit);
     refuse_auth(fmt::format("too many are being authenticated: {}, {} of them from there",
                             counts.total(), counts.proven(remote)),
-                now);
+                Witness{*this}.saw(Symptom::overloaded), now);
     return false;
   }
   half_open_ = HalfOpenCounts::Slot{shared_.pending_counts, remote, true};
@@ -184,16 +193,19 @@ void IkeSa::continue_eap_response(const Payloads& payloads, Instant now) {
   move_to(IkeState::auth_pending);
   if (handshake_->eap && handshake_->eap->has_succeeded) {
     if (wire::find<wire::AuthPayload>(payloads) == nullptr) {
-      return distrust("AUTH is missing after EAP", now);
+      return distrust("AUTH is missing after EAP", Witness{*this}.saw(Symptom::protocol_error),
+                      now);
     }
     note_proof(payloads);
     half_open_until_ = now + shared_.limits().half_open_timeout;
     return request_auth(AuthStep::peer, now);
   }
   if (eap == nullptr) {
-    return distrust(handshake_->eap ? "EAP is missing"
-                                    : "the peer does not begin EAP, which we are configured for",
-                    now);
+    if (handshake_->eap) {
+      return distrust("EAP is missing", Witness{*this}.saw(Symptom::protocol_error), now);
+    }
+    return distrust("the peer does not begin EAP, which we are configured for",
+                    Witness{*this}.saw_identities(Symptom::auth_method_unwanted), now);
   }
   half_open_until_ = now + shared_.limits().eap_timeout;
   if (!handshake_->eap) handshake_->eap.emplace();

@@ -87,6 +87,18 @@ void IkeEndpoint::Impl::handle_datagram(const base::Path& path, base::Bytes mess
 void IkeEndpoint::Impl::refuse_version(const base::Path& path, const wire::IkeHeader& header,
                                        Instant now) {
   shared.drops.add(DropReason::ike_bad_version);
+  shared.note_stranger(now, [&] {
+    policy::Evidence evidence;
+    evidence.symptom = policy::Symptom::other_version;
+    evidence.we_asked = header.is_response() || shared.by_spi.contains(header.spi_i);
+    evidence.path = path;
+    evidence.spi_i = header.spi_i;
+    evidence.spi_r = header.spi_r;
+    const auto near = find_connections(shared.connections, path);
+    if (!near.empty()) evidence.connection = near.front()->name;
+    evidence.text = fmt::format("IKE version {}.{}", header.major_version, header.minor_version);
+    return evidence;
+  });
   report_stranger(
       path, EventKind::ike_malformed,
       [&] {
@@ -246,6 +258,15 @@ bool IkeEndpoint::Impl::has_solved(const HalfOpen& half_open,
 void IkeEndpoint::Impl::expire_half_open(Instant now) {
   while (const HalfOpen* const old =
              shared.half_open.find_older_than(now - shared.limits().half_open_timeout)) {
+    shared.note_stranger(now, [&] {
+      policy::Evidence evidence;
+      evidence.symptom = policy::Symptom::auth_missing;
+      evidence.path = old->path;
+      evidence.spi_r = old->spi_r;
+      const auto near = find_connections(shared.connections, old->path);
+      if (!near.empty()) evidence.connection = near.front()->name;
+      return evidence;
+    });
     report_stranger(
         old->path, EventKind::ike_timeout,
         [&] {

@@ -11,6 +11,7 @@
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
 #include "ike/twins.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -252,6 +253,7 @@ void IkeSa::give_up(const InFlight& request, Instant now) {
     (void)fall_back_to_init("no answer", now);
     return;
   }
+  Witness{*this}.note_unanswered(request);
   std::string text = fmt::format("{}: no answer to {} after {} transmissions in {:.1f} s", who(),
                                  wire::name_of(request.exchange), request.repeats + 1,
                                  base::seconds_of(now - request.sent_at));

@@ -12,11 +12,13 @@
 #include "ike/messages.h"
 #include "ike/twins.h"
 #include "ike/uniqueness.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
 using base::EventKind;
 using base::Instant;
+using policy::Symptom;
 using wire::NotifyType;
 using Payloads = std::vector<wire::Payload>;
 
@@ -67,6 +69,21 @@ ConnectionPtr best_of(const std::vector<ConnectionPtr>& candidates, const Payloa
   return one_of_several ? one_of_several : any_peer;
 }
 
+/// Nobody here is for it: who would have been taken, and who we are.
+void add_known(policy::Evidence& evidence, const std::vector<ConnectionPtr>& candidates,
+               const policy::Identity& peer) {
+  for (const ConnectionPtr& candidate : candidates) {
+    if (evidence.known.size() == policy::evidence_names_max) break;
+    const auto& wanted = candidate->peer_rounds.front().identity;
+    evidence.known.push_back(wanted ? wanted->to_string() : "");
+    // Its name would do, but not the one it has for us.
+    if (!wanted || wanted->matches(peer)) evidence.fault = "wanted";
+  }
+  if (!candidates.empty()) {
+    evidence.ours.identity = candidates.front()->own_rounds.front().identity;
+  }
+}
+
 }  // namespace
 
 // ---- Both roles
@@ -96,7 +113,13 @@ std::string IkeSa::announced() const {
   return "; it announces that it accepts " + describe(handshake_->peer_methods);
 }
 
-void IkeSa::fail_auth_locally(const std::string& why, Instant now) {
+void IkeSa::fail_auth_locally(const AuthReply& reply, Instant now) {
+  const std::string why =
+      reply.why.empty() ? "the keyholder has no secret for this connection" : reply.why;
+  auto evidence = Witness{*this}.saw_identities(Symptom::auth_proof_lacking);
+  evidence.fault = reply.fault;
+  evidence.text = why;
+  Witness{*this}.note_early(std::move(evidence), now);
   report(EventKind::local_fault, fmt::format("{}: cannot authenticate: {}", who(), why));
   if (!is_initiator_) {
     respond(make_notify(NotifyType::authentication_failed));
@@ -154,11 +177,17 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
   const ConnectionConfig& connection = *connection_;
   if (handshake_->eap || handshake_->auth.own > 0) return send_round(proof, now);
   if (const auto obstacle = unsupported_in(*connection_, support_.multiple_auth)) {
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_unsupported);
+    evidence.text = *obstacle;
+    Witness{*this}.note(std::move(evidence));
     report(EventKind::ike_failed, fmt::format("{}: {}", who(), *obstacle));
     return die(EndReason::peer_refused, now, false);
   }
   // RFC 6023 s3
   if (wants_childless() && !support_.childless) {
+    auto evidence = Witness{*this}.saw(Symptom::auth_unsupported);
+    evidence.text = "the connection has no child, and the peer knows no IKE SA without one";
+    Witness{*this}.note(std::move(evidence));
     report(EventKind::ike_failed,
            fmt::format("{}: the connection has no child, and the peer does not support an IKE SA "
                        "without one (RFC 6023)",
@@ -213,7 +242,9 @@ void IkeSa::send_auth(const OwnProof* proof, Instant now) {
 }
 
 /// s2.21.2: an initiator that does not believe the responder says so in its own exchange.
-void IkeSa::distrust(const std::string& why, Instant now) {
+void IkeSa::distrust(const std::string& why, policy::Evidence evidence, Instant now) {
+  evidence.text = why;
+  Witness{*this}.note(std::move(evidence));
   report(EventKind::ike_auth_failed, fmt::format("{}: {}", who(), why));
   begin_farewell({make_notify(NotifyType::authentication_failed)}, EndReason::authentication, now);
 }
@@ -227,6 +258,10 @@ bool IkeSa::heed_auth_refusal(const Payloads& payloads, Instant now) {
   if (!is_auth_due && is_about_child(error->type)) return false;
   const bool is_auth = error->type == NotifyType::authentication_failed;
   const auto& expected = peer_round().identity;
+  auto evidence = Witness{*this}.saw_identities(Symptom::auth_refused);
+  evidence.notify = error->type;
+  evidence.peer_status = peer_status_in(payloads);
+  Witness{*this}.note(std::move(evidence));
   base::Event event = make_event(
       is_auth ? EventKind::ike_auth_failed : EventKind::ike_failed,
       fmt::format("{}: the peer refuses IKE_AUTH with {}{}; we are {}{}", who(), describe(*error),
@@ -273,7 +308,10 @@ void IkeSa::handle_auth_response(const Payloads& payloads, Instant now) {
   if (heed_auth_refusal(payloads, now)) return;
   const bool is_eaps_end = handshake_->eap && handshake_->eap->has_succeeded;
   if (const auto fault = fault_in_auth_response(payloads)) {
-    if (handshake_->eap && !is_eaps_end) return distrust(*fault, now);
+    auto evidence = Witness{*this}.saw(Symptom::protocol_error);
+    if (handshake_->eap && !is_eaps_end) return distrust(*fault, std::move(evidence), now);
+    evidence.text = *fault;
+    Witness{*this}.note(std::move(evidence));
     report(EventKind::ike_malformed,
            fmt::format("{}: the IKE_AUTH response is malformed: {}", who(), *fault));
     return begin_farewell({make_notify(NotifyType::invalid_syntax)}, EndReason::protocol_error,
@@ -310,6 +348,7 @@ void IkeSa::conclude_auth(Instant now) {
   };
   //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
+    Witness{*this}.note_child_refused(offer, *error, false);
     settle(reason_of(error->type),
            fmt::format("the peer refuses with {}; we asked for {} === {}", describe(*error),
                        policy::to_string(offer.local), policy::to_string(offer.remote)));
@@ -323,6 +362,7 @@ void IkeSa::conclude_auth(Instant now) {
   }
   const auto verdict = accept_child_sa(child, offer, scene(true));
   if (!verdict) {
+    Witness{*this}.note_refusal(verdict.error(), &offer);
     settle(verdict.error().reason, verdict.error().sentence);
     return want(WantDeleteChild{offer.spi_in, std::nullopt, chosen_protocol(handshake.peer_auth)},
                 now);  // the peer has installed it
@@ -355,7 +395,10 @@ void IkeSa::note_peer(const wire::IdPayload& id, AuthKind kind) {
 
 // ---- Responder
 
-void IkeSa::refuse_auth(const std::string& why, Instant now) {
+void IkeSa::refuse_auth(const std::string& why, policy::Evidence evidence, Instant now) {
+  evidence.text = why;
+  evidence.we_asked = false;
+  Witness{*this}.note_early(std::move(evidence), now);
   report_early(EventKind::ike_auth_failed, fmt::format("{}: {}", who(), why), now);
   respond(make_notify(NotifyType::authentication_failed));
   die(EndReason::authentication, now, true);
@@ -369,11 +412,15 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   const wire::IdPayload& id = *wire::find_id(payloads, true);
   const auto kind = auth != nullptr ? kind_of(auth->method) : AuthKind::eap;
   if (!is_kind_wanted(kind)) {
-    return refuse_auth(
-        fmt::format("{} authenticates by {}, we expect {}", describe(id),
-                    auth != nullptr ? describe(auth->method) : "EAP",
-                    describe(handshake_->candidates.front()->peer_rounds.front().kinds)),
-        now);
+    const ConnectionConfig& wanted = *handshake_->candidates.front();
+    auto evidence = Witness{*this}.saw_identities(Symptom::auth_method_unwanted);
+    evidence.ours.methods = words_of(wanted.peer_rounds.front().kinds);
+    evidence.theirs.identity = policy::Identity::from_wire(id);
+    if (kind) evidence.theirs.methods = words_of({*kind});
+    return refuse_auth(fmt::format("{} authenticates by {}, we expect {}", describe(id),
+                                   auth != nullptr ? describe(auth->method) : "EAP",
+                                   describe(wanted.peer_rounds.front().kinds)),
+                       std::move(evidence), now);
   }
   ConnectionPtr chosen = choose_connection(payloads);
   if (!chosen) {
@@ -382,7 +429,14 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
                  fmt::format("{}: no connection is for {} as the peer{}", who(), describe(id),
                              wanted == nullptr ? "" : " and " + describe(*wanted) + " as us"),
                  now);
-    return refuse_auth(fmt::format("unknown identity {}", describe(id)), now);
+    auto evidence = Witness{*this}.saw(Symptom::auth_identity_unknown);
+    evidence.theirs.identity = policy::Identity::from_wire(id);
+    if (kind) evidence.theirs.methods = words_of({*kind});
+    if (wanted != nullptr) {
+      evidence.theirs.expects = policy::Identity::from_wire(*wanted).to_string();
+    }
+    add_known(evidence, handshake_->candidates, policy::Identity::from_wire(id));
+    return refuse_auth(fmt::format("unknown identity {}", describe(id)), std::move(evidence), now);
   }
   // RFC 6023 s3
   if (chosen->childless == Childless::never && !ChildPayloads::of(payloads).is_complete()) {
@@ -390,8 +444,9 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
   }
   connection_ = std::move(chosen);
   support_.multiple_auth = wire::find_notify(payloads, NotifyType::multiple_auth_supported);
-  if (const auto obstacle = unsupported_in(*connection_, support_.multiple_auth))
-    return refuse_auth(*obstacle, now);
+  if (const auto obstacle = unsupported_in(*connection_, support_.multiple_auth)) {
+    return refuse_auth(*obstacle, Witness{*this}.saw_identities(Symptom::auth_unsupported), now);
+  }
   note_auth_methods(payloads, now);
   handshake_->certificate_wishes = find_certificate_wishes(payloads);
   const bool is_eap_only =
@@ -405,7 +460,8 @@ void IkeSa::handle_auth_request(Payloads payloads, Instant now) {
 void IkeSa::admit(Instant now) {
   if (is_unwelcome()) {
     return refuse_auth(
-        fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()), now);
+        fmt::format("{} has an IKE SA already, and unique = keep", remote_id_->to_string()),
+        Witness{*this}.saw_identities(Symptom::auth_unwelcome), now);
   }
   if (wants_lease()) return ask_lease();
   prove(now);
@@ -466,6 +522,7 @@ void IkeSa::answer_auth(const OwnProof* proof, Instant now) {
   const auto verdict = choose_child_sa(ChildPayloads::of(request), crypto::KeGroup::none,
                                        *connection_, connection_, scene(true));
   if (!verdict) {
+    Witness{*this}.note_refusal(verdict.error(), nullptr);
     report(EventKind::child_failed,
            fmt::format("{}: refused a Child SA with {}: {}", who(),
                        describe(verdict.error().notify), verdict.error().sentence));

@@ -9,6 +9,7 @@
 #include "ike/transitions.h"
 #include "ike/twins.h"
 #include "ike/uniqueness.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -272,6 +273,9 @@ void IkeSa::handle_deadline(Instant now) {
   }
   if (state_ == IkeState::dead) return;
   if (half_open_until_ && now >= *half_open_until_) {
+    if (!is_initiator_) {
+      Witness{*this}.note_early(Witness{*this}.saw(policy::Symptom::auth_missing), now);
+    }
     report_early(EventKind::ike_timeout,
                  fmt::format("{}: IKE_AUTH was not completed in time; state {}", who(),
                              ike::name_of(state_)),

@@ -131,6 +131,7 @@ class IkeSa {
  private:
   friend class ResourceSas;
   friend class Twins;
+  friend class Witness;
   /// How long both twins of a simultaneous initiation, or both of a reauthentication, carry traffic
   /// (no RFC number).
   static constexpr base::Duration retire_delay = std::chrono::seconds{2};
@@ -161,8 +162,7 @@ class IkeSa {
 
   // streams.cpp
   void set_path(const base::Path& path);
-  /// set_path() for an established SA, whose children come along.
-  void relocate(const base::Path& path);
+  void relocate(const base::Path& path);  ///< likewise, of an established SA with its children
   /// What arrives along `path` and is authentic moves the SA there.
   [[nodiscard]] bool may_follow(const base::Path& path) const;
   /// How long a request that is repeated after `wait` waits on the present path.
@@ -322,7 +322,7 @@ class IkeSa {
   [[nodiscard]] std::optional<base::Bytes> key_at_hand(AuthStep step) const;
   [[nodiscard]] PeerProof proof_of(const Payloads& payloads) const;
   void settle_own(OwnProof proof, base::Instant now);
-  void settle_peer(bool is_right, const std::string& why, base::Instant now);
+  void settle_peer(const AuthReply& verdict, base::Instant now);
   void append_certificate_request(Payloads& payloads) const;
 
   // auth_rounds.cpp: RFC 4739
@@ -375,8 +375,8 @@ class IkeSa {
   [[nodiscard]] bool is_kind_wanted(std::optional<AuthKind> kind) const;
   void note_auth_methods(const Payloads& payloads, base::Instant now);
   [[nodiscard]] std::string announced() const;
-  void fail_auth_locally(const std::string& why, base::Instant now);
-  /// Null: the peer is to learn by EAP who we are.
+  void fail_auth_locally(const AuthReply& reply, base::Instant now);
+  /// Null: by EAP.
   void send_auth(const OwnProof* proof, base::Instant now);
   void admit(base::Instant now);
   void handle_auth_request(Payloads payloads, base::Instant now);
@@ -386,8 +386,8 @@ class IkeSa {
   void handle_auth_response(const Payloads& payloads, base::Instant now);
   void answer_auth(const OwnProof* proof, base::Instant now);
   void conclude_auth(base::Instant now);
-  void refuse_auth(const std::string& why, base::Instant now);
-  void distrust(const std::string& why, base::Instant now);
+  void refuse_auth(const std::string& why, policy::Evidence evidence, base::Instant now);
+  void distrust(const std::string& why, policy::Evidence evidence, base::Instant now);
   void establish(bool initial_contact, base::Instant now);
 
   // create_child_sa.cpp

@@ -13,6 +13,7 @@
 #include "ike/ike_session_resume.h"
 #include "ike/messages.h"
 #include "ike/nat_detection.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -193,6 +194,10 @@ void IkeSa::handle_init_response(const base::Path& path, base::Bytes datagram, I
   const auto choice =
       policy::accept_ike(*wire::find<wire::SaPayload>(message->payloads), connection_->offers);
   if (!choice) {
+    Witness{*this}.note_early(
+        Witness{*this}.saw_offers(policy::Symptom::init_answer_foreign,
+                                  wire::find<wire::SaPayload>(message->payloads)),
+        now);
     report_early(EventKind::ike_no_proposal,
                  fmt::format("{}: the peer's answer is not among our proposals: {}", who(),
                              describe(choice.error())),
@@ -258,6 +263,10 @@ bool IkeSa::handle_init_notify(const wire::IkeMessage& message, Instant now) {
 void IkeSa::accept_refusal(Instant now) {
   shared_.answered.push_back(id_);
   const wire::NotifyPayload refusal = *handshake_->refusal;
+  auto evidence = Witness{*this}.saw_offers(policy::Symptom::init_refused, nullptr);
+  evidence.notify = refusal.type;
+  if (refusal.type == NotifyType::invalid_ke_payload) evidence.theirs.group = wanted_group(refusal);
+  Witness{*this}.note(std::move(evidence));
   if (refusal.type == NotifyType::no_proposal_chosen) {
     base::Event event = make_event(
         EventKind::ike_no_proposal,

@@ -47,6 +47,9 @@ class Judge {
   InitVerdict choose(std::vector<wire::Payload> payloads, base::Bytes datagram);
   template <class MakeText>
   void report(EventKind kind, MakeText make_text, const std::string& peer = {});
+  /// `connection`: the one that came nearest; null: none has these addresses.
+  void note(policy::Symptom symptom, const std::vector<wire::Payload>& payloads,
+            const ConnectionConfig* connection);
 
   Shared& shared_;
   CookieJar& cookies_;
@@ -63,6 +66,24 @@ void Judge::report(EventKind kind, MakeText make_text, const std::string& peer) 
     base::Event event{kind, peer, make_text(), {}};
     event.fields.emplace_back("remote", path_.remote.to_string());
     return event;
+  });
+}
+
+void Judge::note(policy::Symptom symptom, const std::vector<wire::Payload>& payloads,
+                 const ConnectionConfig* connection) {
+  shared_.note_stranger(now_, [&] {
+    policy::Evidence evidence;
+    evidence.symptom = symptom;
+    evidence.path = path_;
+    evidence.spi_i = header_.spi_i;
+    evidence.product = policy::recognize(payloads);
+    evidence.their_offers = policy::kept_part(*wire::find<wire::SaPayload>(payloads));
+    evidence.theirs.group = crypto::KeGroup{wire::find<wire::KePayload>(payloads)->group};
+    if (connection != nullptr) {
+      evidence.connection = connection->name;
+      evidence.our_offers = connection->offers;
+    }
+    return evidence;
   });
 }
 
@@ -227,6 +248,7 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
       return fmt::format("{} wants an IKE SA with {}, but no connection has these addresses",
                          path_.remote.to_string(), path_.local.to_string());
     });
+    note(policy::Symptom::init_peer_unknown, payloads, nullptr);
     return reject(make_notify(NotifyType::no_proposal_chosen));
   }
   const auto& sa = *wire::find<wire::SaPayload>(payloads);
@@ -271,6 +293,7 @@ InitVerdict Judge::choose(std::vector<wire::Payload> payloads, base::Bytes datag
     accepted.solved = solved_;
     return accepted;
   }
+  note(policy::Symptom::init_no_proposal, payloads, candidates.front().get());
   report(
       EventKind::ike_no_proposal,
       [&] {

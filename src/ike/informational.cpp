@@ -9,6 +9,7 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -113,6 +114,10 @@ std::optional<EndReason> IkeSa::heed_notifies(const Payloads& payloads) {
     //= rfc7296#2.21.4-9 rfc7296#3.10.1-2..3
     if (notify == nullptr || !wire::is_error(notify->type)) continue;
     if (notify->type == NotifyType::authentication_failed) {
+      auto evidence = Witness{*this}.saw_identities(policy::Symptom::auth_refused);
+      evidence.notify = notify->type;
+      evidence.peer_status = peer_status_in(payloads);
+      Witness{*this}.note(std::move(evidence));
       base::Event event =
           make_event(EventKind::ike_auth_failed,
                      fmt::format("{}: the peer does not accept our AUTH as {}", who(),

@@ -7,6 +7,7 @@
 
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -128,7 +129,8 @@ bool IkeSa::handle_reply(LeaseReply& reply, Instant now) {
   has_lease_ = !reply.addresses.empty();
   inner_ = reply.addresses;
   if (reply.is_refused) {
-    refuse_auth(fmt::format("{} may not come in: {}", remote_id_->to_string(), reply.why), now);
+    refuse_auth(fmt::format("{} may not come in: {}", remote_id_->to_string(), reply.why),
+                Witness{*this}.saw_identities(policy::Symptom::auth_unwelcome), now);
     return true;
   }
   networks_ = std::move(reply.networks);
@@ -143,6 +145,11 @@ std::optional<wire::NotifyPayload> IkeSa::append_configuration(Payloads& payload
                                                                const Handshake& handshake) {
   if (!connection_->gives_leases) return std::nullopt;
   const auto fail = [&](wire::NotifyType type, std::string_view why) {
+    auto evidence = Witness{*this}.saw_identities(policy::Symptom::address_refused);
+    evidence.we_asked = false;
+    evidence.notify = type;
+    evidence.text = why;
+    Witness{*this}.note(std::move(evidence));
     report(EventKind::child_failed,
            fmt::format("{}: no inner address for {}: {}", who(), remote_id_->to_string(), why));
     return make_notify(type);

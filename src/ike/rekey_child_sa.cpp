@@ -12,6 +12,7 @@
 
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -117,6 +118,7 @@ void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload&
     return postpone(WantChild{name, creation.offer.ke_group, creation.retries, creation.replaces},
                     now);
   }
+  Witness{*this}.note_child_refused(creation.offer, error, true);
   report(EventKind::child_failed,
          fmt::format("{}: cannot rekey Child SA {}: the peer refuses with {}; we asked for {} === "
                      "{} with {}",

@@ -15,6 +15,7 @@
 #include "ike/extensions.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/witness.h"
 
 namespace caponier::ike {
 
@@ -154,6 +155,13 @@ void IkeSa::handle_ike_rekey_refusal(const IkeCreation& creation, const wire::No
     wishes_.due.push_front(WantIkeRekey{*group, creation.retries + 1});
     return;
   }
+  auto evidence = Witness{*this}.saw_offers(policy::Symptom::ike_rekey_refused, nullptr);
+  evidence.we_asked = true;
+  evidence.is_rekey = true;
+  evidence.notify = error.type;
+  evidence.theirs.group = wanted_group(error);
+  evidence.ours.group = creation.group;
+  Witness{*this}.note(std::move(evidence));
   fail_ike_rekey("the peer refuses with " + describe(error), now);
 }
 

@@ -32,7 +32,9 @@ Shared::Shared(EndpointConfig endpoint_config, base::Rng& random,
       exports_keys(config.export_keys),
       redirect(config.redirect),
       stranger_events_(config.limits.stranger_events_burst_max,
-                       config.limits.stranger_event_interval, now) {}
+                       config.limits.stranger_event_interval, now),
+      stranger_evidence_(config.limits.stranger_events_burst_max,
+                         config.limits.stranger_event_interval, now) {}
 
 Shared::~Shared() = default;
 
@@ -62,6 +64,10 @@ void Shared::report(base::Event event) {
     return;
   }
   actions_.emplace_back(std::move(event));
+}
+
+void Shared::note(policy::Evidence evidence) {
+  if (!is_full()) actions_.emplace_back(std::move(evidence));
 }
 
 bool Shared::admits_stranger_event(base::Instant now) {

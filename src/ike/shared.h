@@ -65,6 +65,13 @@ class Shared {
   void transmit(const base::Path& path, base::Bytes message, bool dont_fragment = false);
   void transmit_keepalive(const base::Path& path);
   void report(base::Event event);
+  /// For explanation; dropped when the action queue is full.
+  void note(policy::Evidence evidence);
+  /// Likewise of a stranger, at the rate that they may cause events.
+  template <class MakeEvidence>
+  void note_stranger(base::Instant now, MakeEvidence make_evidence) {
+    if (stranger_evidence_.take(now)) note(make_evidence());
+  }
   /// An event a stranger caused, made only when the limits allow it: a flood stays cheap.
   template <class MakeEvent>
   void report_stranger(base::Instant now, MakeEvent make_event) {
@@ -144,6 +151,7 @@ class Shared {
 
   std::deque<Action> actions_;
   RateLimit stranger_events_;
+  RateLimit stranger_evidence_;
   std::uint64_t suppressed_events_ = 0;
   std::uint64_t last_sa_id_ = 0;
   std::uint64_t last_child_id_ = 0;
