@@ -66,6 +66,7 @@ struct Parsed {
   bool json = false;
   bool dry_run = false;
   StatusVerb status;
+  WhyVerb why;
   UpVerb up;
   DownVerb down;
   LogVerb log;
@@ -95,6 +96,19 @@ void add_daily_verbs(CLI::App& app, Parsed& in) {
   status->add_option("NAME", in.status.name, "All about this peer");
   status->add_flag("-w,--watch", in.status.watch, "Again every two seconds");
   status->callback([&in] { in.verb = in.status; });
+
+  auto* why = app.add_subcommand("why", "Why a tunnel is not up, or carries nothing");
+  auto* why_name = why->add_option("NAME", in.why.name, "The peer");
+  auto* unknown =
+      why->add_flag("--unknown", in.why.unknown, "Those that no tunnel is configured for");
+  why_name->excludes(unknown);
+  why->add_flag("-a,--all", in.why.all, "What failed before, too");
+  why->callback([&in] {
+    if (in.why.name.empty() && !in.why.unknown) {
+      throw CLI::RequiredError("NAME, or --unknown,");
+    }
+    in.verb = in.why;
+  });
 
   auto* up = app.add_subcommand("up", "Bring a tunnel up, now and for ever");
   up->add_option("NAME", in.up.name, "The peer")->required();

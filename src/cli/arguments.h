@@ -15,6 +15,11 @@ struct StatusVerb {
   std::string name;
   bool watch = false;
 };
+struct WhyVerb {
+  std::string name;
+  bool unknown = false;
+  bool all = false;  ///< what failed before, too
+};
 struct UpVerb {
   std::string name;
   std::uint64_t wait_milliseconds = 0;
@@ -110,10 +115,10 @@ struct ExportVerb {
   bool with_secret = false;
 };
 
-using Verb = std::variant<StatusVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb, LeasesVerb,
-                          MetricsVerb, ReloadVerb, CaptureVerb, TraceVerb, TopVerb, BenchVerb,
-                          AlgsVerb, ReportVerb, InitVerb, AddPeerVerb, AddUserVerb, RemoveVerb,
-                          ExportVerb, ImportVerb, JoinVerb, VersionVerb>;
+using Verb = std::variant<StatusVerb, WhyVerb, UpVerb, DownVerb, LogVerb, PingVerb, RedirectVerb,
+                          LeasesVerb, MetricsVerb, ReloadVerb, CaptureVerb, TraceVerb, TopVerb,
+                          BenchVerb, AlgsVerb, ReportVerb, InitVerb, AddPeerVerb, AddUserVerb,
+                          RemoveVerb, ExportVerb, ImportVerb, JoinVerb, VersionVerb>;
 
 struct Arguments {
   bool json = false;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cli/why.h"
 
 namespace caponier::cli {
 namespace {
@@ -49,6 +50,33 @@ Outcome<ExitCode> run(const Session& session, const StatusVerb& verb) {
     ::sleep(watch_seconds);
     if (is_interrupted()) return ExitCode::ok;
   }
+}
+
+/// By the kind of what is wrong; a tunnel that is up is fine, whatever failed before.
+ExitCode code_of(const Json& result) {
+  const Json& current = at(result, "current");
+  const Json& health = at(result, "health");
+  const Json& found = current.is_object() ? current : health.empty() ? current : health.front();
+  if (found.is_object()) return static_cast<ExitCode>(static_cast<int>(number(found, "exit_code")));
+  return text(result, "state") == "down" ? ExitCode::degraded : ExitCode::ok;
+}
+
+Outcome<ExitCode> run(const Session& session, const WhyVerb& verb) {
+  auto connection = TRY(Connection::open(session.socket));
+  Json arguments = name_argument(verb.name);
+  if (verb.unknown) arguments["unknown"] = true;
+  const Json answer = TRY(connection.ask("why", std::move(arguments)));
+  const Json& result = at(answer, "result");
+  if (session.json) {
+    print_json(result);
+  } else if (verb.unknown) {
+    print(why_unknown_text(result, session.style));
+  } else {
+    print(why_text(result, session.style));
+    if (verb.all) print(failure_list(at(result, "failures")));
+  }
+  if (verb.unknown) return at(result, "failures").empty() ? ExitCode::ok : ExitCode::configuration;
+  return code_of(result);
 }
 
 Outcome<ExitCode> run(const Session& session, const UpVerb& verb) {

@@ -179,6 +179,9 @@ Json peer_json(const gateway::PeerStatus& peer, base::Instant now) {
   out["state"] = gateway::name_of(peer.state);
   out["since_seconds"] = seconds_json(now - peer.since);
   out["note"] = peer.note;
+  out["why"] = peer.diagnosis ? Json{{"code", explain::text_of(peer.diagnosis->code)},
+                                     {"cause", peer.diagnosis->cause}}
+                              : Json{};
   out["remote"] = peer.remote;
   out["local_endpoint"] = peer.ike ? Json(peer.ike->path.local.to_string()) : Json{};
   out["remote_endpoint"] = peer.ike ? Json(peer.ike->path.remote.to_string()) : Json{};

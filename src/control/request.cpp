@@ -79,6 +79,12 @@ using Reader = Result (*)(Arguments&);
 
 Result read_status(Arguments& in) { return StatusRequest{TRY(in.text("name", false))}; }
 Result read_traffic(Arguments&) { return TrafficRequest{}; }
+Result read_why(Arguments& in) {
+  WhyRequest request;
+  request.unknown = TRY(in.flag("unknown"));
+  request.name = TRY(in.text("name", !request.unknown));
+  return request;
+}
 Result read_up(Arguments& in) {
   UpRequest request;
   request.name = TRY(in.text("name", true));
@@ -133,7 +139,7 @@ constexpr std::array verbs{
     Verb{"redirect", read_redirect}, Verb{"keys", read_keys},     Verb{"capture", read_capture},
     Verb{"trace", read_trace},       Verb{"stop", read_stop},     Verb{"version", read_version},
     Verb{"traffic", read_traffic},   Verb{"logout", read_logout}, Verb{"leases", read_leases},
-    Verb{"metrics", read_metrics}};
+    Verb{"metrics", read_metrics},   Verb{"why", read_why}};
 
 }  // namespace
 

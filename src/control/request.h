@@ -21,6 +21,10 @@ struct StatusRequest {
   std::string name;  ///< empty: every peer
 };
 struct TrafficRequest {};
+struct WhyRequest {
+  std::string name;      ///< empty: of unknown peers
+  bool unknown = false;  ///< of those that no tunnel is configured for
+};
 struct UpRequest {
   std::string name;
   std::uint64_t wait_milliseconds = 0;
@@ -63,10 +67,10 @@ struct TraceVerbRequest {
 struct StopRequest {};
 struct VersionRequest {};
 
-using Request =
-    std::variant<StatusRequest, TrafficRequest, UpRequest, DownRequest, LogRequest, PingRequest,
-                 RedirectRequest, LogoutRequest, LeasesRequest, MetricsRequest, ReloadRequest,
-                 KeysRequest, CaptureRequest, TraceVerbRequest, StopRequest, VersionRequest>;
+using Request = std::variant<StatusRequest, TrafficRequest, WhyRequest, UpRequest, DownRequest,
+                             LogRequest, PingRequest, RedirectRequest, LogoutRequest, LeasesRequest,
+                             MetricsRequest, ReloadRequest, KeysRequest, CaptureRequest,
+                             TraceVerbRequest, StopRequest, VersionRequest>;
 
 [[nodiscard]] std::expected<Request, Refusal> parse_request(std::string_view line);
 

@@ -7,6 +7,7 @@
 #include "config/values.h"
 #include "control/metrics.h"
 #include "control/server_impl.h"
+#include "control/why.h"
 
 namespace caponier::control {
 namespace {
@@ -135,6 +136,7 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const TrafficRequest&) const {
       server.succeed(id, traffic_json(server.gateway_.traffic(), server.daemon_, now));
     }
+    void operator()(const WhyRequest& r) const { server.why(id, r, now); }
     void operator()(const UpRequest& r) const { server.up(id, r, now); }
     void operator()(const DownRequest& r) const { server.down(id, r, now); }
     void operator()(const LogRequest& r) const { server.log(id, r); }
@@ -205,6 +207,11 @@ bool Server::Impl::is_known(ClientId id, std::string_view name) {
 void Server::Impl::status(ClientId id, const StatusRequest& request, base::Instant now) {
   if (!request.name.empty() && !is_known(id, request.name)) return;
   succeed(id, status_json(gateway_.status(now), daemon_, request.name));
+}
+
+void Server::Impl::why(ClientId id, const WhyRequest& request, base::Instant now) {
+  if (request.unknown) return succeed(id, why_unknown_json(gateway_, now));
+  if (is_known(id, request.name)) succeed(id, why_json(gateway_, request.name, now));
 }
 
 void Server::Impl::up(ClientId id, const UpRequest& request, base::Instant now) {

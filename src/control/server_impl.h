@@ -81,6 +81,7 @@ class Server::Impl {
   void handle_line(ClientId id, std::string_view line, base::Instant now);
   void handle_request(ClientId id, const Request& request, base::Instant now);
   void status(ClientId id, const StatusRequest& request, base::Instant now);
+  void why(ClientId id, const WhyRequest& request, base::Instant now);
   void up(ClientId id, const UpRequest& request, base::Instant now);
   void down(ClientId id, const DownRequest& request, base::Instant now);
   void log(ClientId id, const LogRequest& request);

@@ -53,6 +53,7 @@ void Gateway::Impl::remove_peer(const std::string& name, base::Instant now) {
   touched_.erase(name);
   due_.set(name, std::nullopt);
   turns_.give_back(name);
+  history_.note_change(name);
   command(ike::DeleteIke{name}, now);
 }
 
@@ -75,6 +76,7 @@ void Gateway::Impl::apply(std::shared_ptr<const config::Config> config, base::In
   for (const std::string& name : diff.removed) {
     remove_peer(name, now);
     totals_.forget(name);
+    history_.forget(name);
     endpoint_->counters().forget(name);
   }
   for (const config::PeerConfig& peer : config_->peers) {
@@ -464,6 +466,7 @@ void Gateway::reset_counters(const std::string& connection) {
 void Gateway::watch_changes(bool on) { impl_->changes().set_on(on); }
 std::optional<SaChange> Gateway::poll_change() { return impl_->changes().poll(); }
 std::uint64_t Gateway::changes_lost() const { return impl_->changes().lost(); }
+const explain::History& Gateway::history() const { return impl_->history(); }
 std::shared_ptr<const config::Config> Gateway::config() const { return impl_->config(); }
 std::size_t Gateway::tunnel_mtu() const { return impl_->tunnel_mtu(); }
 std::optional<KeyTables> Gateway::key_tables() const { return impl_->key_tables(); }

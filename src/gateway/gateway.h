@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
+#include "explain/history.h"
 #include "gateway/address_pools.h"
 #include "gateway/changes.h"
 #include "gateway/clear_filter.h"
@@ -124,6 +125,7 @@ struct ChildStatus {
   ike::ChildSaInfo sa;
   ipsec::SaCounters counters;
   std::size_t inner_mtu = 0;
+  std::size_t path_mtu = 0;  ///< of the outer packets, as far as it was found out
 };
 
 struct PeerStatus {
@@ -137,7 +139,9 @@ struct PeerStatus {
   std::vector<ike::IkeSaInfo> users;         ///< of a server: those that are in
   std::map<ike::IkeSaId, Session> sessions;  ///< of them
   std::string note;                          ///< why it is down, in one line
-  unsigned attempts = 0;                     ///< failed ones since it was last up
+  /// Why it is not as it should be, as far as anything has failed since it last was.
+  std::optional<explain::Diagnosis> diagnosis;
+  unsigned attempts = 0;  ///< failed ones since it was last up
   std::optional<base::Instant> next_attempt;
 };
 
@@ -288,6 +292,8 @@ class Gateway {
   void watch_changes(bool on);
   [[nodiscard]] std::optional<SaChange> poll_change();
   [[nodiscard]] std::uint64_t changes_lost() const;
+  /// What has failed, and why.
+  [[nodiscard]] const explain::History& history() const;
   [[nodiscard]] std::shared_ptr<const config::Config> config() const;
   /// The largest inner MTU of all children (1500 when none is up): senders who use another tunnel
   /// are told its own.

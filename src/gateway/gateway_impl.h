@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "explain/history.h"
 #include "gateway/address_pools.h"
 #include "gateway/changes.h"
 #include "gateway/child_groups.h"
@@ -101,6 +102,7 @@ class Gateway::Impl {
     return endpoint_ ? &endpoint_->counters() : nullptr;
   }
   [[nodiscard]] Changes& changes() { return changes_; }
+  [[nodiscard]] const explain::History& history() const { return history_; }
 
  private:
   [[nodiscard]] static std::vector<WorkerPorts> with_default(std::vector<WorkerPorts> ports,
@@ -149,6 +151,7 @@ class Gateway::Impl {
   /// What is told of peers that have no inner addresses any more.
   void forget_inner();
   void on_event(base::Event event);
+  void note_failure(policy::Evidence seen, base::Instant now);
   [[nodiscard]] std::optional<ChildChange> describe(const ike::IkeSaInfo& sa,
                                                     policy::ChildSaId id) const;
   void note_change(const ike::IkeUp& up);
@@ -187,6 +190,7 @@ class Gateway::Impl {
   std::map<policy::ChildSaId, std::string> children_;  ///< in the engines, with their peer
   Totals totals_;
   Changes changes_;
+  explain::History history_;
   AddressPools pools_;
   Sessions sessions_;
   ChildGroups groups_;

@@ -83,6 +83,7 @@ void Gateway::Impl::read_requests(base::Instant now) {
         [&](Lookup& request) { emit(std::move(request)); },
         [&](FindSource& request) { emit(std::move(request)); },
         [&](const AskTurn& request) { turns_.ask(name, request.remote); },
+        [&](policy::Evidence& seen) { note_failure(std::move(seen), now); },
         [&](const Refresh&) { refresh_due_ = true; },
     };
     const auto found = peers_.find(name);
@@ -221,9 +222,15 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
                  },
                  [&](const ike::PathProbed& probed) { path_mtus_.handle_probed(probed, now); },
                  [&](const ike::KeysExported& keys) { export_keys(keys); },
+                 [&](policy::Evidence& seen) { note_failure(std::move(seen), now); },
                  [&](base::Event& event) { on_event(std::move(event)); },
              },
              action);
+}
+
+void Gateway::Impl::note_failure(policy::Evidence seen, base::Instant now) {
+  const Peer* const peer = find(seen.connection);
+  history_.note(std::move(seen), peer == nullptr ? nullptr : &peer->config(), config_.get(), now);
 }
 
 void Gateway::Impl::route(Worker::News news, base::Instant now) {
@@ -404,6 +411,7 @@ void Gateway::Impl::on_ike_up(const ike::IkeUp& up, base::Instant now) {
   Peer* peer = find(up.connection);
   if (peer == nullptr) return command(ike::DeleteIke{up.connection}, now);
   peer->handle(up, sa ? sa->path : base::Path{}, now);
+  if (!peer->config().server) history_.note_success(up.connection, {}, up.replaces.has_value());
 }
 
 void Gateway::Impl::on_ike_down(const ike::IkeDown& down, base::Instant now) {
@@ -419,6 +427,8 @@ void Gateway::Impl::on_child_up(const ike::ChildUp& up, base::Instant now) {
   if (peer == nullptr) return;
   const bool is_first = !peer->has_sa(up.child);
   const auto useless = peer->handle(up, now);
+  if (!peer->config().server)
+    history_.note_success(up.connection, up.child, up.replaces.has_value());
   note_group(up, *peer, now);
   if (useless) {
     return emit(

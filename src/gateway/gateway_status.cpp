@@ -27,6 +27,10 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
   status.state = peer.state();
   status.since = peer.since();
   status.note = peer.note();
+  const explain::Failure* const failure = history_.current(status.name);
+  if (failure != nullptr && status.kind != config::PeerKind::server) {
+    status.diagnosis = failure->diagnosis;
+  }
   status.attempts = peer.attempts();
   if (const auto next = peer.next_attempt()) status.next_attempt = std::max(*next, now);
   for (const ike::IkeSaInfo* sa : sas) {
@@ -39,9 +43,9 @@ PeerStatus Gateway::Impl::describe(const Peer& peer, const std::vector<const ike
       }
     }
     for (const ike::ChildSaInfo& child : sa->children) {
-      ChildStatus entry{child, {}, {}};
-      entry.inner_mtu =
-          workers_.inner_mtu(child.id, path_mtus_.mtu_of(child.id, ipsec::path_mtu_default));
+      ChildStatus entry{child, {}, {}, {}};
+      entry.path_mtu = path_mtus_.mtu_of(child.id, ipsec::path_mtu_default);
+      entry.inner_mtu = workers_.inner_mtu(child.id, entry.path_mtu);
       if (const auto counters = workers_.counters(child.id)) entry.counters = *counters;
       const auto& heard = entry.counters.last_in;
       if (status.state == PeerState::idle && heard && now - *heard < traffic_memory) {

@@ -105,6 +105,7 @@ void Peer::handle_lookup(const std::vector<base::IpAddress>& addresses, base::In
     return find_source_or_initiate(addresses.front(), now);
   }
   if (addresses.empty()) {
+    tell(policy::Symptom::name_unresolved);
     return fail(fmt::format("the name {} does not resolve", config_.remote), now);
   }
   set_remote(addresses);
@@ -123,7 +124,10 @@ void Peer::set_remote(std::vector<base::IpAddress> addresses) {
 
 void Peer::handle_source_address(std::optional<base::IpAddress> address, base::Instant now) {
   if (phase_ != Phase::finding_source) return;
-  if (!address) return fail(fmt::format("no route to {}", target_->to_string()), now);
+  if (!address) {
+    tell(policy::Symptom::no_source);
+    return fail(fmt::format("no route to {}", target_->to_string()), now);
+  }
   OuterAddresses outer = outer_;
   outer.local = address;
   set_outer(std::move(outer));
@@ -305,6 +309,7 @@ void Peer::reconcile(base::Instant now) {
       case Phase::waiting:
       case Phase::queued: break;
       case Phase::resolving:
+        tell(policy::Symptom::name_unresolved);
         fail(fmt::format("the name {} was not resolved in time", config_.remote), now);
         break;
       case Phase::finding_source: fail("no source address was found in time", now); break;
@@ -378,6 +383,16 @@ void Peer::climb(base::Instant now) {
   }
   requests_.emplace_back(ike::Command{std::move(command)});
   ++rungs_out_;
+}
+
+/// What no IKE SA has seen, as there is none.
+void Peer::tell(policy::Symptom symptom) {
+  policy::Evidence evidence;
+  evidence.symptom = symptom;
+  evidence.we_asked = true;
+  evidence.connection = config_.name;
+  if (target_) evidence.path.remote = {*target_, config_.remote_port};
+  requests_.emplace_back(std::move(evidence));
 }
 
 void Peer::fail(std::string note, base::Instant now) {

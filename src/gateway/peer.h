@@ -46,7 +46,8 @@ struct Refresh {};
 struct AskTurn {
   base::IpAddress remote;
 };
-using PeerRequest = std::variant<ike::Command, Lookup, FindSource, AskTurn, Refresh>;
+using PeerRequest =
+    std::variant<ike::Command, Lookup, FindSource, AskTurn, Refresh, policy::Evidence>;
 
 class Peer {
  public:
@@ -208,6 +209,7 @@ class Peer {
   void end_rung(ike::EndReason reason, base::Instant now);
   void note_way(const ike::IkeUp& up, const base::Path& path, base::Instant now);
   void retry_udp(base::Instant now);
+  void tell(policy::Symptom symptom);
   void fail(std::string note, base::Instant now);
   void set_outer(OuterAddresses outer);
   /// These, and those that are configured besides.

@@ -70,6 +70,19 @@ inline pki::Credential fake_credential(const std::string& name, const std::strin
   return credential;
 }
 
+/// "refuse=weak_key": the rule that a certificate of this text breaks.
+inline std::optional<pki::Refusal> refusal_in(const std::vector<std::string>& words) {
+  for (std::string word : words) {
+    if (!word.starts_with("refuse=")) continue;
+    word.erase(0, 7);
+    std::ranges::replace(word, '_', ' ');
+    for (int i = 0; i <= static_cast<int>(pki::Refusal::internal); ++i) {
+      if (pki::name_of(static_cast<pki::Refusal>(i)) == word) return static_cast<pki::Refusal>(i);
+    }
+  }
+  return std::nullopt;
+}
+
 /// Whoever is called "stranger" has no path to an anchor. A URL that ends in "ocsp" is one of OCSP.
 class FakeStore final : public pki::CertificateStore {
  public:
@@ -82,6 +95,13 @@ class FakeStore final : public pki::CertificateStore {
     const auto words = words_of(leaf->data);
     if (words.empty() || words.front() == "stranger") {
       return pki::Refused{pki::Refusal::unknown_authority, "it is a stranger's"};
+    }
+    const auto reason = refusal_in(words);
+    const bool is_of_status = reason == pki::Refusal::revocation_unknown ||
+                              reason == pki::Refusal::revocation_outdated;
+    if (reason && !(is_of_status && request.revocation == pki::Revocation::relaxed)) {
+      return pki::Refused{*reason, "the certificate of " + words.front() +
+                                       " breaks a rule: " + std::string{pki::name_of(*reason)}};
     }
     pki::NeedsFetch needs;
     bool is_good = std::ranges::any_of(request.certs, [](const wire::CertPayload& one) {
