@@ -43,25 +43,23 @@ Diagnosis selectors(const Evidence& seen, const Context& context) {
   const std::string_view which = is_local && is_remote ? "neither end"
                                  : is_local            ? "our end"
                                                        : "the peer's end";
-  diagnosis.cause = is_local && is_remote
-                        ? "the networks of both ends differ from what the peer asks for"
-                        : fmt::format(
-                              "the networks at {} have nothing in common with what the "
-                              "peer asks for",
-                              which);
+  const std::string_view theirs_are =
+      seen.we_asked ? "what the peer has" : "what the peer asks for";
+  diagnosis.cause =
+      is_local && is_remote
+          ? fmt::format("the networks of both ends differ from {}", theirs_are)
+          : fmt::format("the networks at {} have nothing in common with {}", which, theirs_are);
   diagnosis.values = {{"networks at our end", policy::to_string(seen.ours.local),
                        policy::to_string(seen.theirs.local)},
                       {"networks at the peer's end", policy::to_string(seen.ours.remote),
                        policy::to_string(seen.theirs.remote)}};
   auto ours = network_settings(is_local ? seen.theirs.local : policy::TrafficSelectors{},
                                is_remote ? seen.theirs.remote : policy::TrafficSelectors{});
-  diagnosis.fixes.push_back(
-      fix_our_child(context, seen.child, "take what the peer asks for", std::move(ours)));
+  diagnosis.fixes.push_back(fix_our_child(context, seen.child, "take the peer's", std::move(ours)));
   // The peer sees the same from the other end.
   auto theirs = network_settings(is_remote ? seen.ours.remote : policy::TrafficSelectors{},
                                  is_local ? seen.ours.local : policy::TrafficSelectors{});
-  diagnosis.fixes.push_back(
-      fix_theirs(seen, "or let the peer ask for what we have", std::move(theirs)));
+  diagnosis.fixes.push_back(fix_theirs(seen, "or let the peer take ours", std::move(theirs)));
   return diagnosis;
 }
 
@@ -195,7 +193,9 @@ Diagnosis diagnose_child(const Evidence& seen, const Context& context) {
     case Symptom::child_refused: return refused(seen, context);
     case Symptom::child_no_proposal: {
       Diagnosis diagnosis{Code::child_proposals, Certainty::proven, {}, {}, {}, {}};
-      diagnosis.cause = "none of the peer's proposals for the tunnel is one of ours";
+      diagnosis.cause = seen.we_asked
+                            ? "none of our proposals for the tunnel is one of the peer's"
+                            : "none of the peer's proposals for the tunnel is one of ours";
       compare_offers(seen, context, true, diagnosis);
       const bool is_group =
           diagnosis.values.size() == 1 && diagnosis.values.front().what == "key exchange";

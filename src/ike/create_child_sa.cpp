@@ -9,6 +9,7 @@
 #include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/reason.h"
 #include "ike/resource_sas.h"
 #include "ike/witness.h"
 
@@ -159,19 +160,20 @@ bool IkeSa::retry_child(const ChildCreation& creation, const wire::NotifyPayload
   return true;
 }
 
-void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,
+void IkeSa::handle_child_refusal(const ChildCreation& creation, const Payloads& answer,
                                  Instant now) {
+  const wire::NotifyPayload& error = *find_error(answer);
   const ChildOffer& offer = creation.offer;
   shared_.release(offer.spi_in);
   if (state_ != IkeState::established) return;
-  if (creation.replaces) return fail_rekey(creation, error, now);
+  if (creation.replaces) return fail_rekey(creation, answer, now);
   if (retry_child(creation, error)) return;
   if (creation.is_additional()) return ResourceSas{*this}.handle_refusal(creation, error, now);
   if (error.type == NotifyType::temporary_failure) {
     return postpone(
         WantChild{offer.child->name, offer.ke_group, creation.retries, {}, offer.trigger}, now);
   }
-  Witness{*this}.note_child_refused(offer, error, false);
+  Witness{*this}.note_child_refused(offer, answer, false);
   fail_child(offer.child->name, reason_of(error.type),
              fmt::format("the peer refuses with {}; we asked for {} === {} with {}",
                          describe(error), policy::to_string(offer.local),
@@ -180,9 +182,7 @@ void IkeSa::handle_child_refusal(const ChildCreation& creation, const wire::Noti
 
 void IkeSa::handle_child_response(ChildCreation creation, const Payloads& payloads, Instant now) {
   //= rfc7296#3.10.1-1
-  if (const wire::NotifyPayload* const error = find_error(payloads)) {
-    return handle_child_refusal(creation, *error, now);
-  }
+  if (find_error(payloads) != nullptr) return handle_child_refusal(creation, payloads, now);
   const ChildOffer& offer = creation.offer;
   const auto settle = [&](EndReason reason, const std::string& why) {
     shared_.release(offer.spi_in);
@@ -306,7 +306,15 @@ void IkeSa::refuse_child(const ChildRefusal& refusal) {
          fmt::format("{}: refused {} with {}: {}", who(),
                      is_put_off ? "a request for now" : "a Child SA", describe(refusal.notify),
                      refusal.sentence));
-  respond(refusal.notify);
+  Payloads answer{refusal.notify};
+  append_reason(answer, refusal);
+  respond(answer);
+}
+
+/// To one of our own kind, that has proved who it is.
+void IkeSa::append_reason(Payloads& answer, const ChildRefusal& refusal) const {
+  if (product() != policy::Product::caponier || !established_at_) return;
+  if (auto reason = make_reason(refusal)) answer.emplace_back(std::move(*reason));
 }
 
 void IkeSa::answer_child(const ChildAgreement& agreement, const Payloads& payloads,

@@ -348,7 +348,7 @@ void IkeSa::conclude_auth(Instant now) {
   };
   //= rfc7296#2.21.2-4
   if (const wire::NotifyPayload* const error = find_error(handshake.peer_auth)) {
-    Witness{*this}.note_child_refused(offer, *error, false);
+    Witness{*this}.note_child_refused(offer, handshake.peer_auth, false);
     settle(reason_of(error->type),
            fmt::format("the peer refuses with {}; we asked for {} === {}", describe(*error),
                        policy::to_string(offer.local), policy::to_string(offer.remote)));
@@ -527,6 +527,7 @@ void IkeSa::answer_auth(const OwnProof* proof, Instant now) {
            fmt::format("{}: refused a Child SA with {}: {}", who(),
                        describe(verdict.error().notify), verdict.error().sentence));
     answer.emplace_back(verdict.error().notify);
+    append_reason(answer, verdict.error());
     return respond(answer);
   }
   const base::Spi spi_in = shared_.allocate_spi();

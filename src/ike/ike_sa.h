@@ -398,7 +398,7 @@ class IkeSa {
   void answer_child(const ChildAgreement& agreement, const Payloads& payloads,
                     const Replacement& replacement, base::Instant now);
   void handle_child_response(ChildCreation creation, const Payloads& payloads, base::Instant now);
-  void handle_child_refusal(const ChildCreation& creation, const wire::NotifyPayload& error,
+  void handle_child_refusal(const ChildCreation& creation, const Payloads& answer,
                             base::Instant now);
   [[nodiscard]] bool retry_child(const ChildCreation& creation, const wire::NotifyPayload& error);
   void fail_child(const std::string& child, EndReason reason, const std::string& why);
@@ -437,8 +437,8 @@ class IkeSa {
   /// False when the keys could not be made.
   [[nodiscard]] bool conclude_child(const ChildCreation& creation, const ChildAgreement& agreement,
                                     base::Bytes g_ir, base::Bytes nonce_r, base::Instant now);
-  void fail_rekey(const ChildCreation& creation, const wire::NotifyPayload& error,
-                  base::Instant now);
+  void fail_rekey(const ChildCreation& creation, const Payloads& answer, base::Instant now);
+  void append_reason(Payloads& answer, const ChildRefusal& refusal) const;
   void retry_rekey(policy::ChildSaId old, base::Instant now);
 
   // rekey_ike_sa.cpp

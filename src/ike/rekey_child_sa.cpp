@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
 #include "ike/witness.h"
@@ -92,8 +93,8 @@ bool IkeSa::conclude_child(const ChildCreation& creation, const ChildAgreement& 
   return true;
 }
 
-void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload& error,
-                       Instant now) {
+void IkeSa::fail_rekey(const ChildCreation& creation, const Payloads& answer, Instant now) {
+  const wire::NotifyPayload& error = *find_error(answer);
   const std::string& name = creation.offer.child->name;
   Child* const old = find_child(creation.replaces);
   if (creation.rival && find_child(creation.rival->made) != nullptr) {
@@ -118,7 +119,7 @@ void IkeSa::fail_rekey(const ChildCreation& creation, const wire::NotifyPayload&
     return postpone(WantChild{name, creation.offer.ke_group, creation.retries, creation.replaces},
                     now);
   }
-  Witness{*this}.note_child_refused(creation.offer, error, true);
+  Witness{*this}.note_child_refused(creation.offer, answer, true);
   report(EventKind::child_failed,
          fmt::format("{}: cannot rekey Child SA {}: the peer refuses with {}; we asked for {} === "
                      "{} with {}",

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "ike/auth_methods.h"
+#include "ike/exchanges.h"
 #include "ike/ike_sa.h"
 #include "ike/messages.h"
+#include "ike/reason.h"
 
 namespace caponier::ike {
 
@@ -162,14 +164,22 @@ void Witness::note_refusal(const ChildRefusal& refusal, const ChildOffer* offer)
   note(std::move(evidence));
 }
 
-void Witness::note_child_refused(const ChildOffer& offer, const wire::NotifyPayload& error,
+void Witness::note_child_refused(const ChildOffer& offer, const std::vector<wire::Payload>& answer,
                                  bool is_rekey) const {
   Evidence evidence = saw_offer(Symptom::child_refused, offer);
   evidence.is_authenticated = true;
   evidence.is_rekey = is_rekey;
-  evidence.notify = error.type;
-  if (error.type == wire::NotifyType::invalid_ke_payload) {
-    evidence.theirs.group = wanted_group(error);
+  evidence.has_key_exchange = offer.ke_group != crypto::KeGroup::none;
+  if (const wire::NotifyPayload* const error = find_error(answer)) {
+    evidence.notify = error->type;
+    if (error->type == wire::NotifyType::invalid_ke_payload) {
+      evidence.theirs.group = wanted_group(*error);
+    }
+  }
+  if (auto reason = read_reason(answer)) {
+    evidence.symptom = reason->symptom;
+    evidence.theirs = std::move(reason->theirs);
+    evidence.their_offers = std::move(reason->their_offers);
   }
   note(std::move(evidence));
 }

@@ -37,8 +37,8 @@ class Witness {
   void note_unanswered(const InFlight& request) const;
   /// We refuse a Child SA, or what the peer answered to our offer of one.
   void note_refusal(const ChildRefusal& refusal, const ChildOffer* offer) const;
-  /// The peer refuses one.
-  void note_child_refused(const ChildOffer& offer, const wire::NotifyPayload& error,
+  /// The peer refuses one, with an error notify and perhaps with its reason (ike/reason.h).
+  void note_child_refused(const ChildOffer& offer, const std::vector<wire::Payload>& answer,
                           bool is_rekey) const;
 
  private:

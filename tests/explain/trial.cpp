@@ -72,7 +72,6 @@ std::string Trial::toml_of(const Node& node, const Half& half, bool begins) cons
   Keys keys{{"remote", fmt::format("\"{}\"", other.address().to_string())},
             {"local", fmt::format("\"{}\"", node.address().to_string())},
             {"psk", "\"@far\""},
-            {"encap", "\"native\""},
             {"start", begins ? "true" : "false"}};
   if (half.table == "site") {
     keys.emplace("local_nets", net(node));
