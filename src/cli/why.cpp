@@ -120,10 +120,9 @@ std::string seen_text(const Json& failure) {
   std::string line = fmt::format("{:.0f} time{}, last {} ago", times, times == 1 ? "" : "s",
                                  human_age(number(failure, "last_seconds")));
   if (text(failure, "spi_i") == no_spi && text(failure, "spi_r") == no_spi) return line;
-  return line + fmt::format(", {} asked; {}; SPIs {} {}",
-                            text(failure, "asked_by") == "us" ? "we" : "they",
-                            text(failure, "remote"), text(failure, "spi_i"),
-                            text(failure, "spi_r"));
+  return line + fmt::format(
+                    ", {} asked; {}; SPIs {} {}", text(failure, "asked_by") == "us" ? "we" : "they",
+                    text(failure, "remote"), text(failure, "spi_i"), text(failure, "spi_r"));
 }
 
 std::string head_of(const Json& result) {

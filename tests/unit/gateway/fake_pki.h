@@ -97,8 +97,8 @@ class FakeStore final : public pki::CertificateStore {
       return pki::Refused{pki::Refusal::unknown_authority, "it is a stranger's"};
     }
     const auto reason = refusal_in(words);
-    const bool is_of_status = reason == pki::Refusal::revocation_unknown ||
-                              reason == pki::Refusal::revocation_outdated;
+    const bool is_of_status =
+        reason == pki::Refusal::revocation_unknown || reason == pki::Refusal::revocation_outdated;
     if (reason && !(is_of_status && request.revocation == pki::Revocation::relaxed)) {
       return pki::Refused{*reason, "the certificate of " + words.front() +
                                        " breaks a rule: " + std::string{pki::name_of(*reason)}};
