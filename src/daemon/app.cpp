@@ -75,8 +75,7 @@ App::App(const Options& options, const config::DaemonConfig& config, crypto::Cho
       pki_(pki),
       gateway_(gateway_options(), crypto_.provider(), rng_, io::monotonic_now()),
       keys_(keys),
-      loaded_(options.config.empty() ? std::make_unique<LoadedSide>(pki, crypto_.provider())
-                                     : nullptr),
+      loaded_(options.config.empty() ? std::make_unique<LoadedSide>(pki, keys) : nullptr),
       server_(gateway_, *this) {}
 
 App::~App() {
@@ -305,11 +304,7 @@ void App::apply(LoadedConfig loaded, base::Instant now) {
   file_watch_.watch({files_.pki.begin(), files_.pki.end()});
   next_file_look_ = now + file_watch_interval;
   if (is_first) update_local_addresses(now);
-  if (loaded_) {
-    loaded_->commit();
-  } else {
-    keys_.commit();
-  }
+  keys_.commit();
   proof_side_->apply(config_, now);
   user_side_->apply(config_, now);
   gateway_.apply(config_, now);
@@ -415,11 +410,7 @@ void App::perform(ike::AuthRequest& action, base::Instant now) {
     proof_side_->handle(std::move(action), now);
   } else {
     proof_side_->note(action, now);
-    if (loaded_) {
-      loaded_->handle(action);
-    } else {
-      keys_.handle(action);
-    }
+    keys_.handle(action);
   }
   while (auto reply = poll_key_reply()) proof_side_->complete(std::move(*reply), now);
   while (auto reply = proof_side_->poll_reply()) {

@@ -117,9 +117,7 @@ class App final : public control::Daemon {
   [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> take_loaded(
       base::Instant now);
   /// An answer from where the keys are.
-  [[nodiscard]] std::optional<ike::AuthReply> poll_key_reply() {
-    return loaded_ ? loaded_->poll_reply() : keys_.poll_reply();
-  }
+  [[nodiscard]] std::optional<ike::AuthReply> poll_key_reply() { return keys_.poll_reply(); }
   /// Certificates, keys and CRLs that are others now are taken, or, with a mistake in them, the
   /// ones before stay.
   void watch_files(base::Instant now);

@@ -10,6 +10,7 @@
 
 #include "crypto/choice/choice.h"
 #include "daemon/confinement.h"
+#include "daemon/loads.h"
 #include "daemon/service.h"
 #include "gateway/key_server.h"
 #include "io/os/file_source.h"
@@ -39,7 +40,16 @@ class Files final : public gateway::KeyFiles {
     const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
     if (folder != nullptr) credentials_folder_ = folder;
   }
-  [[nodiscard]] config::Source& open(bool renews) override {
+  [[nodiscard]] Loaded load(bool renews) override {
+    return config::load(config_path_, open(renews));
+  }
+  void keep() override { in_force_ = swanctl_ ? swanctl_->files_read() : source_->files_read(); }
+  [[nodiscard]] std::expected<base::ByteVec, std::string> take(const gateway::LoadOrder&) override {
+    return std::unexpected{std::string{"a file says here what there is"}};
+  }
+
+ private:
+  [[nodiscard]] config::Source& open(bool renews) {
     if (io::is_swanctl(config_path_)) {
       io::SwanctlSource& source = swanctl_.emplace(config_path_, pki_);
       if (renews && in_force_) source.use_configs_of(*in_force_);
@@ -49,9 +59,7 @@ class Files final : public gateway::KeyFiles {
     if (renews && in_force_) source.use_configs_of(*in_force_);
     return source;
   }
-  void keep() override { in_force_ = swanctl_ ? swanctl_->files_read() : source_->files_read(); }
 
- private:
   std::string config_path_;
   std::string credentials_folder_;
   const pki::PkiProvider* pki_;
@@ -72,7 +80,9 @@ int run_key_process(int socket, const std::string& config_path) {
   const pki::pkcs11::Tokens tokens;
   const pki::OpensslPki pki{&tokens};
   Files files{config_path, pki};
-  gateway::KeyServer server{config_path, files, crypto->provider()};
+  Loads loads{pki};
+  gateway::KeyFiles& source = config_path.empty() ? static_cast<gateway::KeyFiles&>(loads) : files;
+  gateway::KeyServer server{source, crypto->provider()};
   base::ByteVec buffer(gateway::key_message_size_max + 1);
   for (;;) {
     const ssize_t size = ::recv(socket, buffer.data(), buffer.size(), 0);

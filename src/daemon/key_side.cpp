@@ -108,6 +108,7 @@ io::Io<void> KeySide::spawn() {
     return std::unexpected{spawn_error("posix_spawn", error)};
   }
   socket_ = std::move(ours);
+  ++generation_;
   started_ = io::monotonic_now();
   if (loop_ != nullptr) loop_->on_readable(socket_.get(), [this] { receive(); });
   return {};
@@ -146,8 +147,14 @@ void KeySide::flush() {
       return;
     }
     if (size < 0) return lose();
-    unsent_.reset();
+    forget_unsent();
   }
+}
+
+/// There may be a secret in it.
+void KeySide::forget_unsent() {
+  if (unsent_) base::wipe(*unsent_);
+  unsent_.reset();
 }
 
 void KeySide::receive() {
@@ -176,7 +183,7 @@ void KeySide::take_reloaded() {
 void KeySide::lose() {
   if (loop_ != nullptr && socket_.is_open()) loop_->forget(socket_.get());
   end_process();
-  unsent_.reset();
+  forget_unsent();
   is_reloading_ = false;
   client_.handle_lost();
   const base::Instant now = io::monotonic_now();
@@ -246,6 +253,23 @@ std::expected<base::ByteVec, pki::SignError> KeySide::sign_now(gateway::SignRequ
     break;
   }
   return std::unexpected{pki::SignError::key_unusable};
+}
+
+std::expected<base::ByteVec, std::string> KeySide::order(std::string_view name, base::Bytes message,
+                                                         base::SecretBytes secret) {
+  constexpr std::string_view ended =
+      "the process that has our keys has ended, or gives no answer; load it again";
+  const base::Instant until = io::monotonic_now() + order_patience;
+  if (!socket_.is_open()) handle_deadline(restart_at_.value_or(until));
+  if (!client_.order(name, message, std::move(secret))) {
+    return std::unexpected{std::string{"it is larger than what is taken here (128 KiB)"}};
+  }
+  flush();
+  while (socket_.is_open()) {
+    if (auto answer = client_.take_answer()) return std::move(answer->answer);
+    if (!wait(until)) lose();
+  }
+  return std::unexpected{std::string{ended}};
 }
 
 gateway::KeyClient::Loaded KeySide::load(bool renews) {

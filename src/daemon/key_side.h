@@ -24,6 +24,8 @@ class KeySide {
   /// did not come.
   static constexpr base::Duration sign_patience = std::chrono::milliseconds{500};
   static constexpr base::Duration sign_pause = std::chrono::seconds{30};
+  /// For one thing that a client has loaded: the other process reads it at once.
+  static constexpr base::Duration order_patience = std::chrono::seconds{10};
   static constexpr base::Duration restart_patience_max = std::chrono::seconds{60};
 
   /// `pki` must outlive the object. `keeps_stderr`: for the words of tokens' modules; whoever goes
@@ -39,6 +41,12 @@ class KeySide {
   /// Waits for what the configuration holds now; see KeyClient::load().
   [[nodiscard]] gateway::KeyClient::Loaded load(bool renews = false);
   void commit();
+  /// One thing that a client has loaded, for that process alone; its answer, or why not.
+  [[nodiscard]] std::expected<base::ByteVec, std::string> order(std::string_view name,
+                                                                base::Bytes message,
+                                                                base::SecretBytes secret);
+  /// Another number is another process, which knows nothing of what was ordered.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
   /// From here on `loop`, which must outlive the object or detach(), tells what arrives.
   void attach(io::Loop& loop);
@@ -63,12 +71,14 @@ class KeySide {
   void take_reloaded();
   void lose();
   void end_process();
+  void forget_unsent();
 
   std::string config_path_;
   bool keeps_stderr_;
   gateway::KeyClient client_;
   io::Fd socket_;
   pid_t process_ = -1;
+  std::uint64_t generation_ = 0;
   io::Loop* loop_ = nullptr;
   std::optional<base::ByteVec> unsent_;
   bool is_reloading_ = false;  ///< after a restart, for nobody who waits

@@ -21,6 +21,12 @@ std::set<std::string> lacking(const swan::Report& report,
   return names;
 }
 
+constexpr std::string_view keys_are_lost =
+    "the process that has our keys was started again, and the private keys and pre-shared keys "
+    "that "
+    "clients had loaded are gone; load them again (swanctl --load-creds): until then nobody is "
+    "authenticated with them";
+
 const config::PeerConfig* find_peer(const config::Config& config, const std::string& name) {
   const auto found = std::ranges::find(config.peers, name, &config::PeerConfig::name);
   return found == config.peers.end() ? nullptr : &*found;
@@ -28,21 +34,32 @@ const config::PeerConfig* find_peer(const config::Config& config, const std::str
 
 }  // namespace
 
-LoadedSide::LoadedSide(const pki::PkiProvider& pki, const crypto::CryptoProvider& crypto)
-    : assembly_(&pki, disk_), store_(assembly_, &pki), keyholder_(crypto) {}
+LoadedSide::LoadedSide(const pki::PkiProvider& pki, KeySide& keys)
+    : assembly_(&pki, disk_),
+      store_(assembly_, &pki),
+      keys_(keys),
+      held_store_(assembly_, store_, keys) {}
 
 std::optional<base::Instant> LoadedSide::poll_deadline() const {
   const auto changes = store_.changes();
+  if (held_store_.is_behind()) return base::Instant{};
   if (!changes) return std::nullopt;
   return std::min(changes->last + patience, changes->first + patience_max);
 }
 
 LoadedSide::Taken LoadedSide::take(const config::Config& before) {
-  const swan::Assembly::Made made = assembly_.make(nullptr);
+  std::vector<std::string> remarks;
+  if (held_store_.is_behind()) {
+    held_store_.catch_up();
+    remarks.emplace_back(keys_are_lost);
+  }
   store_.forget_changes();
-  Taken taken{made.config, new_remarks(made.report)};
+  const auto held = keys_.load();
+  if (!held) return {nullptr, std::move(remarks)};
+  const swan::Assembly::Made made = assembly_.make(&*held);
+  std::ranges::move(new_remarks(made.report), std::back_inserter(remarks));
+  Taken taken{made.config, std::move(remarks)};
   if (!made.config) return taken;
-  complete_ = made.config;
   auto kept = std::make_shared<config::Config>(*made.config);
   for (const std::string& name : lacking(made.report, assembly_.connections())) {
     const config::PeerConfig* const old = find_peer(before, name);

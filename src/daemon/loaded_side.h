@@ -1,6 +1,5 @@
 #pragma once
-// A daemon without a configuration file: what clients have loaded over VICI is its configuration,
-// and its keys are in this process, where they came in.
+// A daemon without a configuration file: what clients have loaded over VICI is its configuration.
 
 #include <memory>
 #include <optional>
@@ -8,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/keyholder.h"
+#include "daemon/held_store.h"
 #include "io/os/swan_files.h"
 #include "swan/assembly.h"
 #include "vici/assembly_store.h"
@@ -23,12 +22,14 @@ class LoadedSide {
   static constexpr base::Duration patience_max = std::chrono::seconds{2};
 
   /// Both must outlive the object.
-  LoadedSide(const pki::PkiProvider& pki, const crypto::CryptoProvider& crypto);
+  LoadedSide(const pki::PkiProvider& pki, KeySide& keys);
   LoadedSide(const LoadedSide&) = delete;
   LoadedSide& operator=(const LoadedSide&) = delete;
 
-  [[nodiscard]] vici::Store& store() { return store_; }
-  [[nodiscard]] bool has_changed() const { return store_.changes().has_value(); }
+  [[nodiscard]] vici::Store& store() { return held_store_; }
+  [[nodiscard]] bool has_changed() const {
+    return store_.changes().has_value() || held_store_.is_behind();
+  }
   /// When what was loaded is to be taken.
   [[nodiscard]] std::optional<base::Instant> poll_deadline() const;
 
@@ -36,14 +37,10 @@ class LoadedSide {
     std::shared_ptr<const config::Config> config;  ///< null: nothing of it can be used
     std::vector<std::string> remarks;              ///< that have not been made before
   };
-  /// Everything loaded as a configuration. A connection that has lost its keys or certificates
-  /// stays as it is in `before`, so that its tunnel does, but nobody is authenticated for it.
+  /// Everything loaded as a configuration, whose keys count from KeySide::commit() on. A connection
+  /// that has lost its keys or certificates stays as it is in `before`, so that its tunnel does,
+  /// but nobody is authenticated for it.
   [[nodiscard]] Taken take(const config::Config& before);
-  /// The keys that take() has found count from now on.
-  void commit() { keyholder_.apply(complete_); }
-
-  void handle(const ike::AuthRequest& request) { keyholder_.handle(request); }
-  [[nodiscard]] std::optional<ike::AuthReply> poll_reply() { return keyholder_.poll_reply(); }
 
  private:
   [[nodiscard]] std::vector<std::string> new_remarks(const swan::Report& report);
@@ -51,8 +48,8 @@ class LoadedSide {
   io::SwanFiles disk_;
   swan::Assembly assembly_;
   vici::AssemblyStore store_;
-  gateway::Keyholder keyholder_;
-  std::shared_ptr<const config::Config> complete_;  ///< without what is kept
+  KeySide& keys_;
+  HeldStore held_store_;
   std::set<std::string> told_;
 };
 

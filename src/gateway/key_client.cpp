@@ -154,9 +154,28 @@ void KeyClient::take(SignReply reply) {
   signature_ = std::move(reply);
 }
 
+bool KeyClient::order(std::string_view name, base::Bytes message, base::SecretBytes secret) {
+  ordering_.reset();
+  answer_.reset();
+  LoadOrder order{++last_order_, std::string{name}, base::to_vec(message), std::move(secret)};
+  auto octets = encode(KeyCommand{std::move(order)});
+  if (!octets) return false;
+  messages_.push_back(std::move(*octets));
+  ordering_ = last_order_;
+  return true;
+}
+
+void KeyClient::take(LoadAnswer answer) {
+  if (ordering_ != answer.ticket) return;
+  ordering_.reset();
+  answer_ = std::move(answer);
+}
+
 void KeyClient::handle_lost() {
   has_keys_ = false;
   signing_.reset();
+  ordering_.reset();
+  for (base::ByteVec& message : messages_) base::wipe(message);
   messages_.clear();
   for (const auto& asked : std::exchange(waiting_, {})) refuse(asked, std::string{gone});
 }

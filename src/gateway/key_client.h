@@ -37,7 +37,7 @@ class KeyClient {
 
   void handle(const ike::AuthRequest& request);
   [[nodiscard]] std::optional<ike::AuthReply> poll_reply();
-  /// To be sent, in this order.
+  /// To be sent, in this order, and then wiped: there may be a secret in it.
   [[nodiscard]] std::optional<base::ByteVec> poll_message();
 
   /// Reads the configuration there, or, `renews`, only the files that the one in force names. It
@@ -48,6 +48,12 @@ class KeyClient {
   [[nodiscard]] bool ask_signature(SignRequest request);
   [[nodiscard]] std::optional<SignReply> take_signature() {
     return std::exchange(signature_, std::nullopt);
+  }
+
+  /// The same of one thing that a client has loaded.
+  [[nodiscard]] bool order(std::string_view name, base::Bytes message, base::SecretBytes secret);
+  [[nodiscard]] std::optional<LoadAnswer> take_answer() {
+    return std::exchange(answer_, std::nullopt);
   }
 
   /// Set once, when a load has ended: what the keys are, or every mistake.
@@ -67,6 +73,7 @@ class KeyClient {
   void take(LoadDone done);
   void take(ike::AuthReply reply);
   void take(SignReply reply);
+  void take(LoadAnswer answer);
   void refuse(std::pair<ike::IkeSaId, std::uint64_t> asked, std::string why);
   [[nodiscard]] std::optional<pki::Credential> credential_of(const std::string& name,
                                                              const HeldCredential& held) const;
@@ -83,6 +90,9 @@ class KeyClient {
   std::optional<std::uint64_t> signing_;  ///< the ticket of what is asked for
   std::uint64_t last_signing_ = 0;
   std::optional<SignReply> signature_;
+  std::optional<std::uint64_t> ordering_;  ///< likewise of order()
+  std::uint64_t last_order_ = 0;
+  std::optional<LoadAnswer> answer_;
   std::deque<base::ByteVec> messages_;
   std::deque<ike::AuthReply> replies_;
 };

@@ -26,6 +26,8 @@ enum class Kind : std::uint8_t {
   auth_reply = 7,
   sign_request = 8,
   sign_reply = 9,
+  load_order = 10,
+  load_answer = 11,
 };
 
 void put_octets(Writer& out, Bytes octets) {
@@ -104,6 +106,26 @@ void put(Writer& out, const SignRequest& request) {
   put_octets(out, request.octets);
 }
 
+/// But for the octets of the secret, which are the last: what is written here grows, and leaves
+/// copies behind.
+void put(Writer& out, const LoadOrder& order) {
+  out.u8(static_cast<std::uint8_t>(Kind::load_order));
+  out.u64(order.ticket);
+  put_text(out, order.name);
+  put_octets(out, order.message);
+  if (order.secret.size() > key_message_size_max) return out.fail();
+  out.u32(static_cast<std::uint32_t>(order.secret.size()));
+}
+
+Wire<KeyCommand> take_load_order(Reader& in) {
+  LoadOrder order;
+  order.ticket = TRY(in.u64("order.ticket"));
+  order.name = TRY(take_text(in, "order.name"));
+  order.message = TRY(take_octets(in, "order.message"));
+  const auto size = TRY(in.u32("order.secret"));
+  order.secret = base::SecretBytes{TRY(in.take(size, "order.secret"))};
+  return order;
+}
 Wire<KeyCommand> take_sign_request(Reader& in) {
   SignRequest request;
   request.ticket = TRY(in.u64("sign.ticket"));
@@ -199,6 +221,24 @@ void put(Writer& out, const SignReply& reply) {
   out.u8(static_cast<std::uint8_t>(reply.signature.error()));
 }
 
+void put(Writer& out, const LoadAnswer& load) {
+  out.u8(static_cast<std::uint8_t>(Kind::load_answer));
+  out.u64(load.ticket);
+  out.u8(load.answer ? 1 : 0);
+  if (load.answer) return put_octets(out, *load.answer);
+  put_text(out, load.answer.error());
+}
+
+Wire<KeyNews> take_load_answer(Reader& in) {
+  LoadAnswer load;
+  load.ticket = TRY(in.u64("load.ticket"));
+  if (TRY(take_flag(in, "load.is_done"))) {
+    load.answer = TRY(take_octets(in, "load.answer"));
+  } else {
+    load.answer = std::unexpected{TRY(take_text(in, "load.why"))};
+  }
+  return load;
+}
 Wire<KeyNews> take_sign_reply(Reader& in) {
   SignReply reply;
   reply.ticket = TRY(in.u64("signature.ticket"));
@@ -289,7 +329,18 @@ Wire<Message> decode_any(Bytes octets, Take take) {
 
 }  // namespace
 
-std::optional<ByteVec> encode(const KeyCommand& command) { return encode_any(command); }
+std::optional<ByteVec> encode(const KeyCommand& command) {
+  auto message = encode_any(command);
+  const auto* const order = std::get_if<LoadOrder>(&command);
+  if (!message || order == nullptr) return message;
+  const std::size_t size = message->size() + order->secret.size();
+  if (size > key_message_size_max) return std::nullopt;
+  ByteVec whole;
+  whole.reserve(size);
+  base::append(whole, *message);
+  base::append(whole, order->secret.reveal());
+  return whole;
+}
 std::optional<ByteVec> encode(const KeyNews& news) { return encode_any(news); }
 
 Wire<KeyCommand> decode_key_command(Bytes message) {
@@ -299,11 +350,13 @@ Wire<KeyCommand> decode_key_command(Bytes message) {
       case Kind::commit: return CommitKeys{TRY(in.u64("commit.ticket"))};
       case Kind::auth_request: return take_auth_request(in);
       case Kind::sign_request: return take_sign_request(in);
+      case Kind::load_order: return take_load_order(in);
       case Kind::peer:
       case Kind::fault:
       case Kind::done:
       case Kind::auth_reply:
-      case Kind::sign_reply: break;
+      case Kind::sign_reply:
+      case Kind::load_answer: break;
     }
     return std::unexpected{in.error(WireFault::out_of_range, "message.kind")};
   });
@@ -317,10 +370,12 @@ Wire<KeyNews> decode_key_news(Bytes message) {
       case Kind::done: return LoadDone{TRY(in.u64("done.ticket"))};
       case Kind::auth_reply: return take_auth_reply(in);
       case Kind::sign_reply: return take_sign_reply(in);
+      case Kind::load_answer: return take_load_answer(in);
       case Kind::load:
       case Kind::commit:
       case Kind::auth_request:
-      case Kind::sign_request: break;
+      case Kind::sign_request:
+      case Kind::load_order: break;
     }
     return std::unexpected{in.error(WireFault::out_of_range, "message.kind")};
   });

@@ -39,9 +39,17 @@ struct SignRequest {
   pki::SignatureScheme scheme{};
   base::ByteVec octets;
 };
+/// Where clients load what a file would say (VICI): one thing of theirs, for who keeps it there.
+/// The answer is LoadAnswer.
+struct LoadOrder {
+  std::uint64_t ticket = 0;
+  std::string name;          ///< "load-key"
+  base::ByteVec message;     ///< as it came, without the secret
+  base::SecretBytes secret;  ///< empty: there is none in it
+};
 /// Of an AuthRequest goes over what Keyholder looks at: neither the peer's identity and
 /// certificates nor its wishes.
-using KeyCommand = std::variant<LoadKeys, CommitKeys, ike::AuthRequest, SignRequest>;
+using KeyCommand = std::variant<LoadKeys, CommitKeys, ike::AuthRequest, SignRequest, LoadOrder>;
 
 /// The public part of a credential.
 struct HeldCredential {
@@ -70,9 +78,14 @@ struct SignReply {
   std::uint64_t ticket = 0;
   std::expected<base::ByteVec, pki::SignError> signature;
 };
-using KeyNews = std::variant<HeldPeer, LoadFault, LoadDone, ike::AuthReply, SignReply>;
+struct LoadAnswer {
+  std::uint64_t ticket = 0;
+  std::expected<base::ByteVec, std::string> answer;  ///< a message, or why it was refused
+};
+using KeyNews = std::variant<HeldPeer, LoadFault, LoadDone, ike::AuthReply, SignReply, LoadAnswer>;
 
-/// Empty when it is larger than key_message_size_max.
+/// Empty when it is larger than key_message_size_max. What is made of a secret is the caller's to
+/// wipe, and there is no other copy of it.
 [[nodiscard]] std::optional<base::ByteVec> encode(const KeyCommand& command);
 [[nodiscard]] std::optional<base::ByteVec> encode(const KeyNews& news);
 [[nodiscard]] base::Wire<KeyCommand> decode_key_command(base::Bytes message);

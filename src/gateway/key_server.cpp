@@ -29,7 +29,7 @@ bool KeyServer::handle(base::Bytes message, Answers& answers) {
 }
 
 void KeyServer::perform(const LoadKeys& load, Answers& answers) {
-  auto config = config::load(config_path_, files_.open(load.renews));
+  auto config = files_.load(load.renews);
   loaded_.reset();
   if (config) {
     for (const config::PeerConfig& peer : (*config)->peers) {
@@ -103,6 +103,14 @@ void KeyServer::perform(const ike::AuthRequest& request, Answers& answers) {
 void KeyServer::perform(const SignRequest& request, Answers& answers) {
   add(answers, SignReply{request.ticket, keyholder_.sign(request.name, request.spki, request.scheme,
                                                          request.octets)});
+}
+
+void KeyServer::perform(const LoadOrder& order, Answers& answers) {
+  auto message = encode(KeyNews{LoadAnswer{order.ticket, files_.take(order)}});
+  if (!message) {
+    message = encode(KeyNews{LoadAnswer{order.ticket, std::unexpected{std::string{"too long"}}}});
+  }
+  if (message) answers.push_back(std::move(*message));
 }
 
 }  // namespace caponier::gateway

@@ -13,19 +13,24 @@ namespace caponier::gateway {
 /// Where the configuration comes from.
 class KeyFiles {
  public:
+  using Loaded =
+      std::expected<std::shared_ptr<const config::Config>, std::vector<config::ConfigError>>;
+
   virtual ~KeyFiles() = default;
   /// Everything as it is now; `renews`: but the configuration's own text as it was at keep(), if
-  /// that has ever been. Valid until the next call.
-  [[nodiscard]] virtual config::Source& open(bool renews) = 0;
-  /// What was opened last is in force.
+  /// that has ever been.
+  [[nodiscard]] virtual Loaded load(bool renews) = 0;
+  /// What was loaded last is in force.
   virtual void keep() = 0;
+  /// What a client has loaded, from then on part of the configuration; the answer, or why not.
+  [[nodiscard]] virtual std::expected<base::ByteVec, std::string> take(const LoadOrder& order) = 0;
 };
 
 class KeyServer {
  public:
   /// All must outlive the object.
-  KeyServer(std::string config_path, KeyFiles& files, const crypto::CryptoProvider& crypto)
-      : config_path_(std::move(config_path)), files_(files), crypto_(crypto), keyholder_(crypto) {}
+  KeyServer(KeyFiles& files, const crypto::CryptoProvider& crypto)
+      : files_(files), crypto_(crypto), keyholder_(crypto) {}
 
   /// What is to be sent, in this order. False, and nothing, when the message makes no sense:
   /// whoever sent it is not to be served any more.
@@ -37,11 +42,11 @@ class KeyServer {
   void perform(const CommitKeys& commit, Answers& answers);
   void perform(const ike::AuthRequest& request, Answers& answers);
   void perform(const SignRequest& request, Answers& answers);
+  void perform(const LoadOrder& order, Answers& answers);
   [[nodiscard]] HeldPeer describe(const std::string& name, const config::SharedSecret& psk,
                                   const std::shared_ptr<const pki::Credential>& shown,
                                   const LoadKeys& load) const;
 
-  std::string config_path_;
   KeyFiles& files_;
   const crypto::CryptoProvider& crypto_;
   Keyholder keyholder_;

@@ -236,9 +236,22 @@ Assembly::Loaded Assembly::load_key(base::Bytes data) {
       id = base::to_hex(all->front().key_hash);
     }
   }
-  key_paths_[id] = path;
+  keys_[id] = {path, spki, false};
   has_changed_ = true;
   return id;
+}
+
+base::ByteVec Assembly::public_half(std::string_view id) const {
+  const auto known = keys_.find(id);
+  return known == keys_.end() ? base::ByteVec{} : known->second.spki;
+}
+
+Assembly::Answer Assembly::note_key(const std::string& id, base::Bytes spki) {
+  const std::string path = files_.add(folder("private"), spki);
+  if (path.empty()) return std::unexpected{std::string{full}};
+  keys_[id] = {path, base::to_vec(spki), true};
+  has_changed_ = true;
+  return {};
 }
 
 Assembly::Loaded Assembly::load_token(const Section& token) {
@@ -254,18 +267,37 @@ Assembly::Loaded Assembly::load_token(const Section& token) {
 }
 
 Assembly::Answer Assembly::unload_key(std::string_view id) {
-  const auto known = key_paths_.find(std::string{id});
-  if (known == key_paths_.end()) {
+  const auto known = keys_.find(id);
+  if (known == keys_.end()) {
     return std::unexpected{fmt::format("there is no key {}", config::quoted(id))};
   }
-  files_.remove(known->second);
-  key_paths_.erase(known);
+  files_.remove(known->second.path);
+  keys_.erase(known);
   has_changed_ = true;
   return {};
 }
 
 Assembly::Answer Assembly::load_shared(std::string_view id, std::string_view type, base::Bytes data,
                                        const std::vector<std::string>& owners) {
+  Secret secret;
+  secret.value = std::make_shared<const base::SecretBytes>(data);
+  return add_shared(std::move(secret), id, type, owners);
+}
+
+Assembly::Answer Assembly::note_shared(std::string_view id, std::string_view type, unsigned bits,
+                                       const std::vector<std::string>& owners) {
+  Secret secret;
+  secret.held_bits = bits;
+  return add_shared(std::move(secret), id, type, owners);
+}
+
+bool Assembly::is_key(std::string_view type) {
+  const auto kind = kind_of(type);
+  return kind == Secret::Kind::ike || kind == Secret::Kind::ppk;
+}
+
+Assembly::Answer Assembly::add_shared(Secret secret, std::string_view id, std::string_view type,
+                                      const std::vector<std::string>& owners) {
   const auto kind = kind_of(type);
   if (!kind) {
     return std::unexpected{
@@ -273,11 +305,9 @@ Assembly::Answer Assembly::load_shared(std::string_view id, std::string_view typ
                     "PPK",
                     config::quoted(type))};
   }
-  Secret secret;
   secret.name = id.empty() ? fmt::format("#{}", all_.secrets.size()) : std::string{id};
   secret.kind = *kind;
   secret.type = type;
-  secret.value = std::make_shared<const base::SecretBytes>(data);
   for (const std::string& owner : owners) {
     auto who = parse_who(owner);
     if (!who) return std::unexpected{who.error().message};
@@ -294,9 +324,20 @@ Assembly::Answer Assembly::unload_shared(std::string_view id) {
   return remove(all_.secrets, id, "secret");
 }
 
+void Assembly::forget_held() {
+  std::erase_if(all_.secrets, [](const Secret& secret) {
+    return secret.held_bits.has_value() || secret.kind == Secret::Kind::token;
+  });
+  for (const auto& [id, key] : keys_) {
+    if (key.is_held) files_.remove(key.path);
+  }
+  std::erase_if(keys_, [](const auto& entry) { return entry.second.is_held; });
+  has_changed_ = true;
+}
+
 void Assembly::clear_credentials() {
   all_.secrets.clear();
-  key_paths_.clear();
+  keys_.clear();
   // What stands in connections and authorities is theirs.
   const std::set<std::string> used = used_paths();
   for (const std::string_view name : {"private", "x509", "x509ca", "x509crl", "pubkey"}) {
@@ -324,7 +365,7 @@ std::set<std::string> Assembly::used_paths() const {
 
 std::vector<std::string> Assembly::keys() const {
   std::vector<std::string> ids;
-  for (const auto& [id, path] : key_paths_) ids.push_back(id);
+  for (const auto& [id, key] : keys_) ids.push_back(id);
   return ids;
 }
 

@@ -40,10 +40,22 @@ class Assembly final {
   [[nodiscard]] Loaded load_key(base::Bytes data);
   [[nodiscard]] Loaded load_token(const Section& token);
   [[nodiscard]] Answer unload_key(std::string_view id);
+  /// The public half of a key that was loaded (SubjectPublicKeyInfo); empty when there is none.
+  [[nodiscard]] base::ByteVec public_half(std::string_view id) const;
+  /// One that another process has and calls so.
+  [[nodiscard]] Answer note_key(const std::string& id, base::Bytes spki);
   /// `type`: IKE, EAP, XAUTH, NTLM, PPK. Without an id it has none.
   [[nodiscard]] Answer load_shared(std::string_view id, std::string_view type, base::Bytes data,
                                    const std::vector<std::string>& owners);
+  /// One that another process has; `bits`: how hard it is to guess.
+  [[nodiscard]] Answer note_shared(std::string_view id, std::string_view type, unsigned bits,
+                                   const std::vector<std::string>& owners);
+  /// Whether what is loaded as `type` proves who we are, and is nothing for this process to know;
+  /// passwords are.
+  [[nodiscard]] static bool is_key(std::string_view type);
   [[nodiscard]] Answer unload_shared(std::string_view id);
+  /// What another process has had is lost.
+  void forget_held();
   void clear_credentials();
 
   [[nodiscard]] const std::vector<Connection>& connections() const { return all_.connections; }
@@ -89,13 +101,20 @@ class Assembly final {
   /// Octets of certificates and keys become paths.
   [[nodiscard]] Answer keep_blobs(Section& section);
   [[nodiscard]] Answer judge(const Connection& connection);
+  [[nodiscard]] Answer add_shared(Secret secret, std::string_view id, std::string_view type,
+                                  const std::vector<std::string>& owners);
   /// Of what connections and authorities name.
   [[nodiscard]] std::set<std::string> used_paths() const;
 
   const pki::PkiProvider* pki_;
   Blobs files_;
   Everything all_;
-  std::map<std::string, std::string> key_paths_;  ///< by id
+  struct Key {
+    std::string path;
+    base::ByteVec spki;
+    bool is_held = false;  ///< elsewhere; at `path` is the public half
+  };
+  std::map<std::string, Key, std::less<>> keys_;  ///< by id
   std::size_t token_number_ = 0;
   bool has_changed_ = true;
 };

@@ -183,6 +183,8 @@ struct Secret {
   Kind kind = Kind::ike;
   std::string type;  ///< "ike", "private", "pkcs12", ...
   std::shared_ptr<const base::SecretBytes> value;
+  /// Another process has the value, which is about so hard to guess.
+  std::optional<unsigned> held_bits = std::nullopt;
   std::vector<Who> owners;  ///< none: whoever
   std::string file;
   Object object;

@@ -83,6 +83,13 @@ std::vector<Credentials::Key> Credentials::keys() const {
   return found;
 }
 
+bool Credentials::is_public_of(base::Bytes key, base::Bytes certificate) const {
+  const auto half = pki_->public_key(key);
+  if (!half) return false;
+  const auto certs = pki_->load_certificates({"the certificate", certificate});
+  return certs && !certs->empty() && certs->front().key.spki == half->spki;
+}
+
 std::optional<Credentials::Key> Credentials::key_of(const std::string& certificate) const {
   std::vector<Key> all = keys();
   if (certificate.empty()) {
@@ -94,6 +101,7 @@ std::optional<Credentials::Key> Credentials::key_of(const std::string& certifica
   for (Key& key : all) {
     auto content = files_.read(key.path);
     if (!content) continue;
+    if (is_public_of(base::as_bytes(*content), base::as_bytes(*cert))) return std::move(key);
     pki::CredentialFiles wanted;
     wanted.key = {key.path, base::as_bytes(*content)};
     if (key.passphrase) wanted.passphrase = key.passphrase->reveal();
@@ -110,6 +118,8 @@ std::optional<Credentials::Key> Credentials::key_of_public(const std::string& te
   for (Key& key : keys()) {
     auto content = files_.read(key.path);
     if (!content) continue;
+    const auto half = pki_->public_key(base::as_bytes(*content));
+    if (half && pki::raw_key_text(*half) == text) return std::move(key);
     pki::CredentialFiles wanted;
     wanted.key = {key.path, base::as_bytes(*content)};
     if (key.passphrase) wanted.passphrase = key.passphrase->reveal();

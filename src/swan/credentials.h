@@ -62,6 +62,8 @@ class Credentials {
 
  private:
   [[nodiscard]] std::vector<Key> keys() const;
+  /// Of a key that another process has only its public half is here.
+  [[nodiscard]] bool is_public_of(base::Bytes key, base::Bytes certificate) const;
 
   Files& files_;
   const pki::PkiProvider* pki_;

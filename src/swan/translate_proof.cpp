@@ -215,7 +215,7 @@ std::vector<Connection> Translator::for_each_key(const Connection& connection) {
 void Translator::add_psk(Table& table, const Round& ours, const Round& peers) {
   const Connection& connection = table.connection;
   const SecretChoice choice = psk_of(connection, ours, peers);
-  if (choice.secret == nullptr || !choice.secret->value) {
+  if (choice.secret == nullptr || (!choice.secret->value && !choice.secret->held_bits)) {
     const Who own = or_address(ours.id, connection.local_addrs);
     const Who other = or_address(peers.id, connection.remote_addrs);
     return lack(table.at, "local.auth",
@@ -229,15 +229,16 @@ void Translator::add_psk(Table& table, const Round& ours, const Round& peers) {
                   {"several pre-shared keys suit peers that may come, and one tunnel has one here",
                    "make a connection for each peer, with its id, or write remote_ts = dynamic"});
   }
-  const base::SecretBytes& value = *choice.secret->value;
-  const unsigned bits = config::estimate_entropy_bits(value.reveal());
+  const SharedSecret& value = choice.secret->value;
+  const unsigned bits =
+      value ? config::estimate_entropy_bits(value->reveal()) : *choice.secret->held_bits;
   if (bits < config::psk_bits_min) {
     report_.warn(choice.secret->where, fmt::format("secrets.{}.secret", choice.secret->name),
                  fmt::format("the secret is weak: about {} bits of entropy, {} are needed", bits,
                              config::psk_bits_min),
                  "make a new one with `openssl rand -base64 32` and give the same to the peer");
   }
-  table.document.secrets.emplace(table.secret, as_file(value));
+  if (value) table.document.secrets.emplace(table.secret, as_file(*value));
   table.document.add_text("psk", "@" + table.secret, table.at);
 }
 

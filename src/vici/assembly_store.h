@@ -27,6 +27,7 @@ class AssemblyStore final : public Store {
   };
   [[nodiscard]] std::optional<Changes> changes() const { return changes_; }
   void forget_changes() { changes_.reset(); }
+  void note_change(base::Instant now) { changes_ = Changes{changes_ ? changes_->first : now, now}; }
 
   Answer load_conn(const Message& request, base::Instant now) override;
   Answer unload_conn(const Message& request, base::Instant now) override;
@@ -55,7 +56,6 @@ class AssemblyStore final : public Store {
  private:
   /// Of a certificate; empty when it cannot be read.
   [[nodiscard]] std::string subject_of(const std::string& path) const;
-  void note_change(base::Instant now) { changes_ = Changes{changes_ ? changes_->first : now, now}; }
 
   swan::Assembly& assembly_;
   const pki::PkiProvider* pki_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 namespace caponier::vici {
 namespace {
@@ -194,6 +195,13 @@ const std::vector<std::string>& Message::list(std::string_view name) const {
   static const std::vector<std::string> none;
   const Element* const found = find(name);
   return found == nullptr || found->kind != Element::Kind::list ? none : found->items;
+}
+
+void Message::wipe() {
+  for (Element& element : elements) {
+    base::wipe(std::as_writable_bytes(std::span{element.value}));
+    element.section.wipe();
+  }
 }
 
 Message& Message::add(std::string_view name, std::string_view value) {

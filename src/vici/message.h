@@ -72,6 +72,8 @@ struct Message {
   /// Empty when there is none.
   [[nodiscard]] const std::vector<std::string>& list(std::string_view name) const;
 
+  /// Overwrites all values, for they may have been secrets.
+  void wipe();
   Message& add(std::string_view name, std::string_view value);
   Message& add_list(std::string_view name, std::vector<std::string> items);
   Message& add_section(std::string_view name, Message section);

@@ -29,7 +29,7 @@ void Server::Impl::receive(ClientId id, std::string_view data, base::Instant now
   latest_ = now;
   const auto found = clients_.find(id);
   if (found == clients_.end() || found->second.closing) return;
-  found->second.input += data;
+  found->second.input.append(data);
   take_input(id, now);
   const auto after = clients_.find(id);
   if (after != clients_.end() && after->second.input.size() > input_size_max) cut(id);
@@ -39,7 +39,7 @@ void Server::Impl::take_input(ClientId id, base::Instant now) {
   Client& client = clients_.at(id);
   std::size_t done = 0;
   while (!client.closing) {
-    const auto segment = first_segment(std::string_view{client.input}.substr(done));
+    const auto segment = first_segment(client.input.text().substr(done));
     if (!segment) return cut(id);
     if (!*segment) break;
     const auto packet = Packet::decode(**segment);
@@ -47,7 +47,7 @@ void Server::Impl::take_input(ClientId id, base::Instant now) {
     if (!take_packet(id, *packet, now)) break;
     done += length_size + (*segment)->size();
   }
-  client.input.erase(0, done);
+  client.input.drop(done);
 }
 
 bool Server::Impl::take_packet(ClientId id, const Packet& packet, base::Instant now) {
@@ -68,11 +68,12 @@ bool Server::Impl::take_packet(ClientId id, const Packet& packet, base::Instant 
     say(id, make_packet(PacketType::cmd_unknown));
     return true;
   }
-  const auto request = Message::decode(base::as_bytes(packet.message));
+  auto request = Message::decode(base::as_bytes(packet.message));
   if (!request) {
     refuse(id, "malformed message: " + request.error().to_string());
   } else {
     (this->*command->second)(id, *request, now);
+    request->wipe();
   }
   return true;
 }

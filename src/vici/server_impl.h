@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "vici/describe.h"
+#include "vici/input.h"
 #include "vici/log_line.h"
 #include "vici/packet.h"
 #include "vici/server.h"
@@ -61,7 +62,7 @@ struct Waiting {
 };
 
 struct Client {
-  std::string input;
+  Input input;
   std::bitset<event_names.size()> events;
   std::variant<std::monostate, Listing, Waiting> command;
   std::size_t outstanding = 0;  ///< octets queued here or handed to the driver

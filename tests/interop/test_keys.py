@@ -8,6 +8,7 @@ gw-a is caponierd, gw-b strongSwan's charon, or another caponierd. Exit code 77 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 from authority import KINDS, Authority, pem_of_key, raw_key  # noqa: E402
 from lab import Caponier, Lab, LabError, TwoGateways, ping, wait_until  # noqa: E402
 from strongswan import InNamespace  # noqa: E402
+from vici_pair import Ours  # noqa: E402
 
 OURS, THEIRS = "gw-a.example.org", "gw-b.example.org"
 PIN = "48151623"
@@ -327,6 +329,72 @@ def swanctl_key_stays_apart(lab, options):
     check(not memory_holds(ours.process.pid, traces), "the daemon has the key", ours)
 
 
+def vici_side(lab, net, options):
+    """gw-a, which is given all it has by swanctl: a certificate's key, and a pre-shared key."""
+    authority = Authority()
+    charon(lab, net, authority, options.kind)
+    ours = Ours(lab, net.gw_a, options.bin)
+    certificate, key = authority.issue(OURS, options.kind, server=True)
+    put(ours.etc / "x509/gw.pem", certificate)
+    put(ours.etc / "x509ca/lab.pem", authority.pem)
+    put(ours.etc / "private/gw.key", key, private=True)
+    start = "start_action = start"
+    conf = (
+        f"connections {{\n peer {{\n  version = 2\n  local_addrs = {net.OUTER_A}\n"
+        f"  remote_addrs = {net.OUTER_B}\n  local {{\n   auth = pubkey\n   certs = gw.pem\n"
+        f"   id = {OURS}\n  }}\n  remote {{\n   auth = pubkey\n   id = {THEIRS}\n  }}\n"
+        f"  children {{\n   net {{\n    local_ts = 10.1.0.0/24\n    remote_ts = 10.2.0.0/24\n"
+        f"    {start}\n   }}\n  }}\n }}\n other {{\n  version = 2\n  local_addrs = {net.OUTER_A}\n"
+        "  remote_addrs = 198.51.100.77\n  local {\n   auth = psk\n  }\n  remote {\n   auth = psk\n"
+        "  }\n  children {\n   other {\n    remote_ts = 10.7.0.0/24\n   }\n  }\n }\n}\n"
+        f'secrets {{\n ike-other {{\n  id = 198.51.100.77\n  secret = "{PSK}"\n }}\n}}\n')
+    said = ours.load(conf)
+    check("successfully loaded 2 connections" in said, said, ours)
+    wait_until(lambda: [sa for sa in ours.sas() if sa["peer"]["child-sas"]], 15,
+               f"the tunnel\n{ours.log}")
+    traces = traces_of(serialization.load_pem_private_key(key.encode(), None))
+    return ours, traces + [PSK.encode()]
+
+
+def vici_keys_stay_apart(lab, options):
+    """What clients load comes in through the daemon, and is not in its memory afterwards."""
+    net = TwoGateways(lab)
+    ours, traces = vici_side(lab, net, options)
+    check(ping(net.client_a, "10.2.0.10")[0] == 3, "ping", ours)
+    found = memory_holds(key_process_of(ours), traces)
+    check(PSK.encode() in found and len(found) > 1, f"{len(found)} of the keys are anywhere", ours)
+    check(not memory_holds(ours.process.pid, traces), "the daemon has a key", ours)
+    session = ours.session()
+    ids = session.request("get-keys")["keys"]
+    check(len(ids) == 1 and len(ids[0]) == 40, f"the key is called {ids}", ours)
+    check(session.request("get-shared")["keys"] == ["ike-other"], "the shared key's name", ours)
+    certs = session.stream("list-certs", "list-cert")
+    check([cert for cert in certs if cert.get("has_privkey") == "yes"], "list-certs", ours)
+    # Loaded again, nothing changes; unloaded, nobody is authenticated with it.
+    before = ours.sas()[0]["peer"]["uniqueid"]
+    check("loading" not in ours.swanctl("--load-creds", "--noprompt"), "load-creds", ours)
+    check(session.request("get-keys")["keys"] == ids, "another name", ours)
+    check(ours.sas()[0]["peer"]["uniqueid"] == before, "the tunnel has been renewed", ours)
+    check(not memory_holds(ours.process.pid, traces), "the daemon has a key, loaded again", ours)
+
+
+def vici_key_process_killed(lab, options):
+    """What was loaded is lost with the process that had it; the tunnel is not, and swanctl helps."""
+    net = TwoGateways(lab)
+    ours, traces = vici_side(lab, net, options)
+    before = key_process_of(ours)
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: key_process_of(ours) not in (None, before), 20, "another process")
+    wait_until(lambda: "load them again" in ours.log, 15, f"a word\n{ours.log}")
+    check(ping(net.client_a, "10.2.0.10")[0] == 3, "ping", ours)
+    check(ours.session().request("get-keys")["keys"] == [], "the key is still said to be there")
+    check("loading" not in ours.swanctl("--load-creds", "--noprompt"), "load-creds", ours)
+    ours.terminate("peer")
+    said = ours.initiate("net")
+    check("initiate completed successfully" in said, said, ours)
+    check(not memory_holds(ours.process.pid, traces), "the daemon has a key", ours)
+
+
 def key_process_killed(lab, options):
     """Tunnels go on; who wants to authenticate is told why not; it is there again by itself."""
     net, daemon, _ = two_caponiers(lab, options, "psk")
@@ -464,7 +532,8 @@ def key_processes_of(config):
 
 
 CASES = [pkcs11, tpm, in_background, psk_stays_apart, private_key_stays_apart,
-         eap_tls_key_stays_apart, eap_tls_token, swanctl_key_stays_apart, key_process_killed]
+         eap_tls_key_stays_apart, eap_tls_token, swanctl_key_stays_apart, vici_keys_stay_apart,
+         vici_key_process_killed, key_process_killed]
 
 
 def main():

@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 
+#include "base/secret.h"
+
 namespace caponier::io {
 namespace {
 
@@ -87,6 +89,8 @@ void UnixServer::read_from(ClientId id) {
   const ssize_t size = ::recv(found->second.fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (size > 0) {
     handler_.received(id, {buffer.data(), static_cast<std::size_t>(size)});
+    // Clients load secrets.
+    base::wipe(std::as_writable_bytes(std::span{buffer}).first(static_cast<std::size_t>(size)));
   } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
     drop(id);
   }

@@ -65,6 +65,27 @@ TEST(KeyMessages, what_is_told_of_keys_arrives_as_it_was_sent) {
   EXPECT_EQ(made.why, "why");
 }
 
+TEST(KeyMessages, what_a_client_loads_arrives_as_it_was_sent) {
+  const KeyCommand sent{
+      LoadOrder{5, "load-shared", octets("id"), base::SecretBytes{base::as_bytes("a password")}}};
+  const auto message = encode(sent);
+  ASSERT_TRUE(message);
+  const auto command = decode_key_command(*message);
+  ASSERT_TRUE(command);
+  const auto& found = std::get<LoadOrder>(*command);
+  EXPECT_EQ(found.ticket, 5u);
+  EXPECT_EQ(found.name, "load-shared");
+  EXPECT_EQ(found.message, octets("id"));
+  EXPECT_EQ(base::as_text(found.secret.reveal()), "a password");
+  EXPECT_FALSE(decode_key_command(base::Bytes{*message}.first(message->size() - 1)));
+
+  const auto done = decode_key_news(*encode(KeyNews{LoadAnswer{5, octets("id")}}));
+  EXPECT_EQ(std::get<LoadAnswer>(*done).answer, octets("id"));
+  const auto refused =
+      decode_key_news(*encode(KeyNews{LoadAnswer{5, std::unexpected{std::string{"why"}}}}));
+  EXPECT_EQ(std::get<LoadAnswer>(*refused).answer.error(), "why");
+}
+
 TEST(KeyMessages, a_signature_is_asked_for_and_arrives) {
   const SignRequest asked{5, "branch", octets("spki"), pki::SignatureScheme::ed448, octets("this")};
   const auto command = decode_key_command(*encode(KeyCommand{asked}));

@@ -48,14 +48,20 @@ struct KeySource final : config::MemorySource {
 /// A configuration that may be edited; of which text was asked for.
 struct MemoryFiles : KeyFiles {
   explicit MemoryFiles(std::string_view text) : source(config::source_of(text)) {}
-  [[nodiscard]] config::Source& open(bool renews) override {
+  [[nodiscard]] Loaded load(bool renews) override {
     renewals.push_back(renews);
-    return source;
+    return config::load(std::string{config::main_file}, source);
   }
   void keep() override { ++kept; }
+  [[nodiscard]] std::expected<base::ByteVec, std::string> take(const LoadOrder& order) override {
+    if (order.name == "nonsense") return std::unexpected{std::string{"it makes no sense"}};
+    secrets.emplace_back(base::as_text(order.secret.reveal()));
+    return order.message;
+  }
 
   KeySource source;
   std::vector<bool> renewals;
+  std::vector<std::string> secrets;
   unsigned kept = 0;
 };
 
@@ -63,7 +69,7 @@ struct Ends {
   crypto::NullProvider crypto{nullptr};
   test::FakePki pki;
   MemoryFiles files{branch};
-  KeyServer server{std::string{config::main_file}, files, crypto};
+  KeyServer server{files, crypto};
   base::ByteVec salt = base::ByteVec(fingerprint_salt_size);
   bool is_silent = false;
   KeyClient client{pki, salt,
@@ -120,6 +126,29 @@ TEST(KeyProcess, what_is_renewed_keeps_the_text_that_is_in_force) {
   ends.carry();
   EXPECT_EQ(ends.files.renewals, (std::vector{false, true}));
   EXPECT_EQ(ends.files.kept, 1u) << "it is not in force yet";
+}
+
+TEST(KeyProcess, what_a_client_loads_goes_over_with_its_secret_and_is_answered) {
+  Ends ends;
+  const base::SecretBytes secret{base::as_bytes("a password")};
+  ASSERT_TRUE(ends.client.order("load-shared", base::as_bytes("message"), secret.duplicate()));
+  ends.carry();
+  const auto answer = ends.client.take_answer();
+  ASSERT_TRUE(answer && answer->answer);
+  EXPECT_EQ(base::as_text(*answer->answer), "message");
+  EXPECT_EQ(ends.files.secrets, std::vector<std::string>{"a password"});
+  ASSERT_TRUE(ends.client.order("nonsense", {}, {}));
+  ends.carry();
+  const auto refused = ends.client.take_answer();
+  ASSERT_TRUE(refused && !refused->answer);
+  EXPECT_EQ(refused->answer.error(), "it makes no sense");
+}
+
+TEST(KeyProcess, nothing_is_loaded_that_is_larger_than_a_message) {
+  Ends ends;
+  const base::ByteVec large(key_message_size_max / 2);
+  EXPECT_FALSE(ends.client.order("load-cert", large, base::SecretBytes{large}));
+  EXPECT_FALSE(ends.client.poll_message().has_value());
 }
 
 TEST(KeyProcess, nothing_it_says_holds_the_key) {

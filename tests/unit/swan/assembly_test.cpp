@@ -119,6 +119,44 @@ TEST_F(Assembling, certificates_and_keys_come_as_octets) {
   EXPECT_EQ(peers(), Names{});
 }
 
+TEST_F(Assembling, with_keys_in_another_process_it_makes_the_same_connections) {
+  Section by_key = conn("b", "192.0.2.2");
+  by_key.open("local-1").set("auth", "pubkey");
+  by_key.open("local-1").set_list("certs", {credential("a.pem")});
+  by_key.open("remote-1").set("auth", "pubkey");
+  by_key.open("remote-1").set_list("cacerts", {credential("ca.pem")});
+  Section by_psk = conn("c", "192.0.2.3");
+  by_psk.open("children").open("net").set_list("remote_ts", {"10.3.0.0/16"});
+  Assembly other{&pki, disk};
+  for (Assembly* one : {&assembly, &other}) {
+    ASSERT_TRUE(one->load_conn(by_key));
+    ASSERT_TRUE(one->load_conn(by_psk));
+  }
+  const auto id = other.load_key(base::as_bytes(credential("a.key")));
+  ASSERT_TRUE(id);
+  ASSERT_TRUE(other.load_shared("one", "IKE", base::as_bytes(psk), {}));
+  const Assembly::Made theirs = other.make(nullptr);
+  ASSERT_TRUE(theirs.config && theirs.config->peers.size() == 2);
+  config::HeldKeys held;
+  held.peers["b"].credential = theirs.config->peers[0].proof.credential;
+  held.peers["c"].psk_fingerprint = base::to_vec(base::as_bytes("print"));
+
+  ASSERT_TRUE(assembly.note_key(*id, other.public_half(*id)));
+  ASSERT_TRUE(assembly.note_shared("one", "IKE", 128, {}));
+  EXPECT_EQ(assembly.keys(), other.keys());
+  EXPECT_EQ(assembly.shared(), other.shared());
+  const Assembly::Made made = assembly.make(&held);
+  ASSERT_TRUE(made.config);
+  ASSERT_EQ(made.config->peers.size(), 2u) << complaints();
+  EXPECT_EQ(made.config->peers[1].psk, nullptr);
+  EXPECT_TRUE(made.document.secrets.empty());
+
+  assembly.forget_held();
+  EXPECT_EQ(assembly.keys(), Names{});
+  EXPECT_EQ(assembly.shared(), Names{});
+  EXPECT_EQ(peers(), Names{});
+}
+
 TEST_F(Assembling, octets_that_end_in_a_blank_stay_whole) {
   Section section = conn("b", "192.0.2.2");
   section.open("remote-1").set("auth", "pubkey");
