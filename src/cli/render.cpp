@@ -47,6 +47,13 @@ std::string age_or_dash(const Json& peer, const char* key) {
   return value.is_number() ? human_age(value.get<double>()) : "-";
 }
 
+/// Why it is not as it should be, with the code that `caponier why` tells more about.
+std::string note_of(const Json& peer) {
+  const Json& why = at(peer, "why");
+  if (!why.is_object()) return text(peer, "note");
+  return text(why, "code") + " " + text(why, "cause");
+}
+
 using Row = std::array<std::string, 8>;
 
 Row row_of(const Json& peer) {
@@ -64,7 +71,7 @@ Row row_of(const Json& peer) {
           negotiated ? human_bytes(number(peer, "bytes_in")) : "-",
           negotiated ? human_bytes(number(peer, "bytes_out")) : "-",
           age_or_dash(peer, "last_in_seconds"),
-          text(peer, "note")};
+          note_of(peer)};
 }
 
 std::string row_text(const Row& row, const std::array<std::size_t, 8>& widths) {
