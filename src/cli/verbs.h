@@ -29,6 +29,9 @@ void print_json(const Json& result, int indent = 2);
 
 [[nodiscard]] Outcome<ExitCode> run_verb(const Session& session, const Verb& verb);
 
+/// Whether two configurations, ours or strongSwan's, would agree.
+[[nodiscard]] Outcome<ExitCode> run_match(const Session& session, const std::string& ours,
+                                          const std::string& theirs);
 [[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_trace(const Session& session, const TraceVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_top(const Session& session, const TopVerb& verb);

@@ -180,6 +180,12 @@ std::string why_text(const Json& result, const Style&) {
   return page.text();
 }
 
+std::string diagnosis_text(const Json& diagnosis) {
+  Page page;
+  add_diagnosis(page, diagnosis, "differs");
+  return page.text();
+}
+
 std::string failure_list(const Json& failures) {
   std::string out;
   for (const Json& failure : failures) {

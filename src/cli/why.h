@@ -13,6 +13,8 @@ inline constexpr std::size_t why_columns_max = 100;
 
 /// `result`: control/why.h.
 [[nodiscard]] std::string why_text(const Json& result, const Style& style);
+/// One diagnosis by itself.
+[[nodiscard]] std::string diagnosis_text(const Json& diagnosis);
 /// One line for each failure, the newest first.
 [[nodiscard]] std::string failure_list(const Json& failures);
 /// Of strangers: each failure whole.
