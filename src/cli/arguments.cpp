@@ -73,6 +73,7 @@ struct Parsed {
   PingVerb ping;
   RedirectVerb redirect;
   LeasesVerb leases;
+  ReloadVerb reload;
   MetricsVerb metrics;
   CaptureVerb capture{"caponier-capture"};
   TraceVerb trace;
@@ -157,7 +158,14 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
 
   auto* reload = app.add_subcommand("reload", "Read the configuration again (also: apply)");
   reload->alias("apply");
-  reload->callback([&in] { in.verb = ReloadVerb{}; });
+  auto* check =
+      reload->add_flag("--check", in.reload.check,
+                       "Only tell its mistakes, what this host lacks, and what would change");
+  reload->add_option("FILE", in.reload.file, "To check instead of --config")->needs(check);
+  reload->callback([&in] {
+    in.reload.check = in.reload.check || in.dry_run;
+    in.verb = in.reload;
+  });
 
   auto* version = app.add_subcommand("version", "Versions of this program and of the daemon");
   version->callback([&in] { in.verb = VersionVerb{}; });

@@ -46,7 +46,10 @@ struct LeasesVerb {
 struct MetricsVerb {
   bool compat = false;  ///< also the series of exporters for strongSwan
 };
-struct ReloadVerb {};
+struct ReloadVerb {
+  bool check = false;  ///< only tell what would be
+  std::string file;    ///< to check; empty: the configuration
+};
 struct CaptureVerb {
   std::string folder;
   std::uint64_t seconds = 0;  ///< 0: until interrupted

@@ -214,7 +214,8 @@ Outcome<ExitCode> run(const Session& session, const MetricsVerb& verb) {
   return ExitCode::ok;
 }
 
-Outcome<ExitCode> run(const Session& session, const ReloadVerb&) {
+Outcome<ExitCode> run(const Session& session, const ReloadVerb& verb) {
+  if (verb.check) return run_check(session, verb.file);
   auto connection = TRY(Connection::open(session.socket));
   const Json answer = TRY(connection.ask("reload"));
   const Json& result = at(answer, "result");

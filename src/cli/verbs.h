@@ -32,6 +32,7 @@ void print_json(const Json& result, int indent = 2);
 /// Whether two configurations, ours or strongSwan's, would agree.
 [[nodiscard]] Outcome<ExitCode> run_match(const Session& session, const std::string& ours,
                                           const std::string& theirs);
+[[nodiscard]] Outcome<ExitCode> run_check(const Session& session, const std::string& file);
 [[nodiscard]] Outcome<ExitCode> run_capture(const Session& session, const CaptureVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_trace(const Session& session, const TraceVerb& verb);
 [[nodiscard]] Outcome<ExitCode> run_top(const Session& session, const TopVerb& verb);

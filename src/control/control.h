@@ -57,6 +57,9 @@ class Daemon {
   /// Reads the configuration again and applies it; the errors when it was refused.
   [[nodiscard]] virtual std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
       base::Instant now) = 0;
+  /// What that would change, with nothing changed.
+  [[nodiscard]] virtual std::expected<config::ConfigDiff, std::vector<config::ConfigError>>
+  check_reload() = 0;
   /// What the drivers discarded.
   [[nodiscard]] virtual base::DropCounters drops() const = 0;
   /// Those of drops() that belong to one worker of the data plane, in the gateway's order.

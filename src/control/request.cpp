@@ -114,7 +114,7 @@ Result read_redirect(Arguments& in) {
 Result read_logout(Arguments& in) { return LogoutRequest{TRY(in.text("user", true))}; }
 Result read_leases(Arguments& in) { return LeasesRequest{TRY(in.text("release", false))}; }
 Result read_metrics(Arguments& in) { return MetricsRequest{TRY(in.flag("compat"))}; }
-Result read_reload(Arguments&) { return ReloadRequest{}; }
+Result read_reload(Arguments& in) { return ReloadRequest{TRY(in.flag("check"))}; }
 Result read_keys(Arguments&) { return KeysRequest{}; }
 Result read_capture(Arguments& in) {
   return CaptureRequest{TRY(in.number("seconds", 0, 0, 86400))};

@@ -54,7 +54,9 @@ struct LeasesRequest {
 struct MetricsRequest {
   bool compat = false;
 };
-struct ReloadRequest {};
+struct ReloadRequest {
+  bool check = false;  ///< only tell what would change
+};
 struct KeysRequest {};
 struct CaptureRequest {
   std::uint64_t seconds = 0;  ///< 0: until stopped

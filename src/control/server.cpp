@@ -144,7 +144,7 @@ void Server::Impl::handle_request(ClientId id, const Request& request, base::Ins
     void operator()(const RedirectRequest& r) const { server.redirect(id, r, now); }
     void operator()(const LogoutRequest& r) const { server.logout(id, r, now); }
     void operator()(const LeasesRequest& r) const { server.leases(id, r, now); }
-    void operator()(const ReloadRequest&) const { server.reload(id, now); }
+    void operator()(const ReloadRequest& r) const { server.reload(id, r, now); }
     void operator()(const KeysRequest&) const { server.keys(id); }
     void operator()(const CaptureRequest& r) const { server.capture(id, r, now); }
     void operator()(const TraceVerbRequest& r) const { server.trace(id, r, now); }
@@ -299,9 +299,9 @@ void Server::Impl::leases(ClientId id, const LeasesRequest& request, base::Insta
   }
 }
 
-void Server::Impl::reload(ClientId id, base::Instant now) {
+void Server::Impl::reload(ClientId id, const ReloadRequest& request, base::Instant now) {
   if (!is_allowed(id)) return;
-  const auto done = daemon_.reload(now);
+  const auto done = request.check ? daemon_.check_reload() : daemon_.reload(now);
   if (done) return succeed(id, diff_json(*done));
   std::string message = "the configuration has errors; the running one stays";
   for (const config::ConfigError& error : done.error()) message += "\n" + error.to_string();

@@ -89,7 +89,7 @@ class Server::Impl {
   void redirect(ClientId id, const RedirectRequest& request, base::Instant now);
   void logout(ClientId id, const LogoutRequest& request, base::Instant now);
   void leases(ClientId id, const LeasesRequest& request, base::Instant now);
-  void reload(ClientId id, base::Instant now);
+  void reload(ClientId id, const ReloadRequest& request, base::Instant now);
   void keys(ClientId id);
   void capture(ClientId id, const CaptureRequest& request, base::Instant now);
   void trace(ClientId id, const TraceVerbRequest& request, base::Instant now);

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "daemon/service.h"
+#include "fitness/judge.h"
+#include "io/host/host_facts.h"
 #include "io/os/clock.h"
 #include "io/os/lasting_secret.h"
 
@@ -283,6 +285,13 @@ std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::reload(
   return diff;
 }
 
+std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::check_reload() {
+  if (loaded_) return config::ConfigDiff{};  // what is loaded is taken at once
+  const auto loaded = load_config(options_.config, pki_, keys_);
+  if (!loaded) return std::unexpected{loaded.error()};
+  return config::diff(*config_, *loaded->config);
+}
+
 std::expected<config::ConfigDiff, std::vector<config::ConfigError>> App::take_loaded(
     base::Instant now) {
   if (stop_at_) return config::ConfigDiff{};
@@ -320,11 +329,7 @@ void App::apply(LoadedConfig loaded, base::Instant now) {
 }
 
 void App::check_host() {
-  std::vector<base::Prefix> local_nets;
-  bool covers_a_peer = false;
   for (const config::PeerConfig& peer : config_->peers) {
-    for (const base::Prefix& net : peer.local_nets()) local_nets.push_back(net);
-    covers_a_peer = covers_a_peer || peer.kind == config::PeerKind::host;
     std::vector<const policy::Offers*> all{&peer.ike};
     for (const config::ChildConfig& child : peer.children) all.push_back(&child.esp);
     for (const policy::Offers* offers : all) {
@@ -336,11 +341,8 @@ void App::check_host() {
       }
     }
   }
-  for (std::string& finding : io::check_forwarding(local_nets)) warn(std::move(finding));
-  if (covers_a_peer && io::is_strict_reverse_path()) {
-    warn(
-        "net.ipv4.conf.all.rp_filter is 1 (strict), which drops what a [host] peer sends; "
-        "sysctl -w net.ipv4.conf.all.rp_filter=2");
+  for (const fitness::Finding& finding : fitness::judge(*config_, io::read_host_settings())) {
+    warn(finding.to_string());
   }
 }
 

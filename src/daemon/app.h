@@ -83,6 +83,8 @@ class App final : public control::Daemon {
   /// Returns when a signal has ended the daemon and the peers have been told.
   void run();
 
+  [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> check_reload()
+      override;
   [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> reload(
       base::Instant now) override;
   [[nodiscard]] base::DropCounters drops() const override;

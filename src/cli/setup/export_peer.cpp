@@ -6,11 +6,11 @@
 
 #include "base/error.h"
 #include "base/event.h"
-#include "cli/setup/own_address.h"
 #include "cli/setup/setup.h"
 #include "config/document.h"
 #include "config/values.h"
 #include "dialect/dialect.h"
+#include "io/host/host_facts.h"
 #include "io/os/file_source.h"
 #include "pki/openssl/provider.h"
 
@@ -103,7 +103,7 @@ std::string secret_place(const Setup& setup, const Section& section) {
 Outcome<dialect::Situation> situation_of(const ExportVerb& verb, const config::Config& config,
                                          const config::PeerConfig& peer) {
   dialect::Situation out;
-  const auto source = peer.local ? peer.local : source_towards(peer.remote_address);
+  const auto source = peer.local ? peer.local : io::source_towards(peer.remote_address);
   if (!verb.address.empty())
     out.reached_at = TRY(argument(config::parse_remote(verb.address))).text;
   if (out.reached_at.empty() && source) out.reached_at = source->to_string();

@@ -8,10 +8,10 @@
 
 #include "base/base64.h"
 #include "base/error.h"
-#include "cli/setup/own_address.h"
 #include "cli/setup/setup.h"
 #include "config/strength.h"
 #include "config/values.h"
+#include "io/host/host_facts.h"
 #include "io/os/rng.h"
 
 namespace caponier::cli {
@@ -24,7 +24,7 @@ constexpr mode_t secret_folder_mode = 0700;
 /// What the other side calls us by.
 Outcome<std::string> own_address(const AddPeerVerb& verb, const config::Remote& remote) {
   if (!verb.address.empty()) return TRY(argument(config::parse_remote(verb.address))).text;
-  if (const auto source = source_towards(remote.address)) return source->to_string();
+  if (const auto source = io::source_towards(remote.address)) return source->to_string();
   return std::unexpected{refusal(ExitCode::network, "this host has no address towards the peer",
                                  "say by which one it is reached: --address 198.51.100.1")};
 }

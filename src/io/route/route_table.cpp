@@ -25,13 +25,6 @@ bool interface_exists(std::uint32_t index) {
   return ::if_indextoname(index, name.data()) != nullptr;
 }
 
-std::optional<int> read_setting(const std::string& path) {
-  std::ifstream in{path};
-  int value = 0;
-  if (in >> value) return value;
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::uint32_t choose_route_table(const std::string& file, unsigned tun_index, Netlink& netlink) {
@@ -181,29 +174,5 @@ std::optional<base::IpAddress> RouteTable::find_source(const base::IpAddress& re
   }));
   return source;
 }
-
-std::vector<std::string> check_forwarding(const std::vector<base::Prefix>& local_nets) {
-  bool wants_v4 = false;
-  bool wants_v6 = false;
-  for (const base::Prefix& net : local_nets) {
-    // A single address is this host's own and needs no forwarding.
-    if (net.length == net.address.bit_count()) continue;
-    (net.address.is_v4() ? wants_v4 : wants_v6) = true;
-  }
-  std::vector<std::string> found;
-  if (wants_v4 && read_setting("/proc/sys/net/ipv4/ip_forward") == 0) {
-    found.emplace_back(
-        "this host does not forward IPv4 packets, so only it can use the tunnels, not the networks "
-        "behind it; sysctl -w net.ipv4.ip_forward=1");
-  }
-  if (wants_v6 && read_setting("/proc/sys/net/ipv6/conf/all/forwarding") == 0) {
-    found.emplace_back(
-        "this host does not forward IPv6 packets, so only it can use the tunnels, not the networks "
-        "behind it; sysctl -w net.ipv6.conf.all.forwarding=1");
-  }
-  return found;
-}
-
-bool is_strict_reverse_path() { return read_setting("/proc/sys/net/ipv4/conf/all/rp_filter") == 1; }
 
 }  // namespace caponier::io

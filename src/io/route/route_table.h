@@ -66,11 +66,4 @@ class RouteTable {
   std::map<base::Prefix, std::vector<base::Prefix>> routes_;
 };
 
-/// Settings of the kernel that keep a gateway from working, one sentence each with its cure. Only
-/// read, never changed.
-[[nodiscard]] std::vector<std::string> check_forwarding(
-    const std::vector<base::Prefix>& local_nets);
-/// Strict reverse-path filtering drops outer packets from a peer whose own address a tunnel covers.
-[[nodiscard]] bool is_strict_reverse_path();
-
 }  // namespace caponier::io

@@ -83,6 +83,10 @@ class Desk final : public Daemon {
     ++reloads;
     return reload_result;
   }
+  [[nodiscard]] std::expected<config::ConfigDiff, std::vector<config::ConfigError>> check_reload()
+      override {
+    return reload_result;
+  }
   [[nodiscard]] base::DropCounters drops() const override {
     base::DropCounters counters;
     counters.add(base::DropReason::io_send_failed, 3);
