@@ -189,12 +189,14 @@ void Parser::read_parameter(std::string_view line, const Place& where) {
 }
 
 void Parser::inherit(Section& conn, const Section& from, std::size_t depth) {
-  const Value* const also = from.find("also");
-  if (also == nullptr || depth > settings_depth_max) return;
-  for (const std::string& name : also->items) {
+  const Value* const found = from.find("also");
+  if (found == nullptr || depth > settings_depth_max) return;
+  // `from` may be `conn`, which grows here.
+  const Value also = *found;
+  for (const std::string& name : also.items) {
     const auto target = std::ranges::find(to_.conns, name, &Section::name);
     if (target == to_.conns.end()) {
-      errors_.add(also->where, fmt::format("there is no conn {}", quoted(name)),
+      errors_.add(also.where, fmt::format("there is no conn {}", quoted(name)),
                   "write the name of another conn behind also=");
       continue;
     }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "swan/connection.h"
 #include "unit/swan/memory_files.h"
 
@@ -217,6 +219,17 @@ TEST(IpsecConf, every_mistake_is_told_at_once) {
             "  fix: write key=value\n"
             "/etc/ipsec.conf:5:1: 'foo bar' opens no section\n"
             "  fix: write conn NAME, config setup or include FILE\n");
+}
+
+// fuzz_swan_ipsec: the list of names lay in what the first of them made grow.
+TEST(IpsecConf, a_second_name_behind_also_is_read_after_the_first_has_brought_much) {
+  std::string text = "conn a\n  also=b\n  also=c\n  left=1.2.3.4\nconn b\n  leftid=gw.example\n";
+  for (int i = 0; i < 40; ++i) text += fmt::format("  key{}=value\n", i);
+  text += "conn c\n  right=5.6.7.8\n";
+  const std::string all = shown_conn(text);
+  const std::string conn = all.substr(0, all.find("b{"));
+  EXPECT_NE(conn.find("gw.example"), std::string::npos) << conn;
+  EXPECT_NE(conn.find("5.6.7.8"), std::string::npos) << conn;
 }
 
 TEST(IpsecConf, conns_that_name_each_other_end) {
