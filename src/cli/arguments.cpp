@@ -161,9 +161,17 @@ void add_other_verbs(CLI::App& app, Parsed& in) {
   auto* check =
       reload->add_flag("--check", in.reload.check,
                        "Only tell its mistakes, what this host lacks, and what would change");
-  reload->add_option("FILE", in.reload.file, "To check instead of --config")->needs(check);
+  reload->add_option("FILE", in.reload.file, "To check or match instead of --config");
+  reload
+      ->add_option("--match", in.reload.match,
+                   "Only tell whether this configuration of the other end would agree: ours, or a "
+                   "swanctl.conf")
+      ->excludes(check);
   reload->callback([&in] {
-    in.reload.check = in.reload.check || in.dry_run;
+    in.reload.check = in.reload.check || (in.dry_run && in.reload.match.empty());
+    if (!in.reload.file.empty() && !in.reload.check && in.reload.match.empty()) {
+      throw CLI::RequiresError("FILE", "--check or --match");
+    }
     in.verb = in.reload;
   });
 

@@ -49,6 +49,7 @@ struct MetricsVerb {
 struct ReloadVerb {
   bool check = false;  ///< only tell what would be
   std::string file;    ///< to check; empty: the configuration
+  std::string match;   ///< the other end's configuration; empty: nothing is compared
 };
 struct CaptureVerb {
   std::string folder;

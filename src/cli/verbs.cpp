@@ -216,6 +216,9 @@ Outcome<ExitCode> run(const Session& session, const MetricsVerb& verb) {
 
 Outcome<ExitCode> run(const Session& session, const ReloadVerb& verb) {
   if (verb.check) return run_check(session, verb.file);
+  if (!verb.match.empty()) {
+    return run_match(session, verb.file.empty() ? session.config : verb.file, verb.match);
+  }
   auto connection = TRY(Connection::open(session.socket));
   const Json answer = TRY(connection.ask("reload"));
   const Json& result = at(answer, "result");

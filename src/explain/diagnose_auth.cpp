@@ -139,7 +139,7 @@ Diagnosis wrong_key(const Evidence& seen, const Context& context) {
   diagnosis.cause = fmt::format("the pre-shared key of {} is not the one we have for it", peer);
   diagnosis.values = {{"identities", text_of(seen.ours.identity), peer}};
   diagnosis.fixes = {
-      fix_ours(context, "write the same key on both sides; `caponier key psk` makes a good one"),
+      fix_ours(context, "write the same key on both sides; `openssl rand -base64 32` makes one"),
       fix_theirs(seen, "the peer may also have taken the key of another connection")};
   return diagnosis;
 }
