@@ -47,14 +47,11 @@ void History::note(policy::Evidence seen, const config::PeerConfig* peer,
 }
 
 void History::drop_oldest() {
-  Failures* oldest = nullptr;
-  for (auto& [name, failures] : records_) {
-    if (failures.empty()) continue;
-    if (oldest == nullptr || failures.back().last < oldest->back().last) oldest = &failures;
-  }
-  if (oldest == nullptr) return;
-  oldest->pop_back();
+  const auto oldest = std::ranges::min_element(
+      records_, {}, [](const auto& record) { return record.second.back().last; });
+  oldest->second.pop_back();
   --size_;
+  if (oldest->second.empty()) records_.erase(oldest);
 }
 
 void History::note_success(const std::string& peer, const std::string& child, bool is_renewal) {

@@ -230,6 +230,8 @@ void Gateway::Impl::route(ike::Action action, base::Instant now) {
 
 void Gateway::Impl::note_failure(policy::Evidence seen, base::Instant now) {
   const Peer* const peer = find(seen.connection);
+  // Of one that was configured until just now.
+  if (peer == nullptr && !seen.connection.empty()) return;
   history_.note(std::move(seen), peer == nullptr ? nullptr : &peer->config(), config_.get(), now);
 }
 
