@@ -84,7 +84,6 @@ const Rule* find_rule(std::string_view word) {
 }  // namespace
 
 Diagnosis diagnose_certificate(const Evidence& seen, const Context& context) {
-  const std::string peer = seen.theirs.identity ? seen.theirs.identity->to_string() : "the peer";
   const Rule* const rule = find_rule(seen.fault);
   if (rule == nullptr) {
     Diagnosis diagnosis{Code::signature_wrong, Certainty::proven, {}, {}, {}, {}};

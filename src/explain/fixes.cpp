@@ -83,14 +83,14 @@ std::string child_table_of(const config::PeerConfig& peer, std::string_view chil
 }
 
 Fix fix_ours(const Context& context, std::string sentence, std::vector<Setting> settings) {
-  if (context.peer == nullptr) settings.clear();
+  if (context.peer == nullptr) return {Side::ours, std::move(sentence), {}, {}};
   for (Setting& setting : settings) setting.table = table_of(*context.peer);
   return {Side::ours, std::move(sentence), std::move(settings), {}};
 }
 
 Fix fix_our_child(const Context& context, std::string_view child, std::string sentence,
                   std::vector<Setting> settings) {
-  if (context.peer == nullptr) settings.clear();
+  if (context.peer == nullptr) return {Side::ours, std::move(sentence), {}, {}};
   for (Setting& setting : settings) setting.table = child_table_of(*context.peer, child);
   return {Side::ours, std::move(sentence), std::move(settings), {}};
 }

@@ -53,8 +53,8 @@ class FileSource final : public config::Source {
 
   std::string secrets_folder_;
   std::string pki_folder_;
-  const pki::PkiProvider* pki_;
-  const config::HeldKeys* held_;
+  const pki::PkiProvider* pki_ = nullptr;
+  const config::HeldKeys* held_ = nullptr;
   std::string credentials_folder_;
   std::optional<FilesRead> frozen_;
   mutable FilesRead read_;
