@@ -125,7 +125,7 @@ class Gateway::Impl {
     return !shutting_down_ && config_->daemon.unmatched == config::Unmatched::discard;
   }
   void set_routes(std::map<base::Prefix, AddRoute> wanted);
-  void set_policies(std::vector<ipsec::Policy> policies);
+  void set_policies(const std::vector<ipsec::Policy>& policies);
   void update_deadline();
 
   void route(ike::Action action, base::Instant now);

@@ -132,12 +132,12 @@ void Gateway::Impl::refresh() {
     std::move(list->begin(), list->end(), std::back_inserter(policies));
   }
   if (endpoint_) endpoint_->set_connections(std::move(connections));
-  set_policies(std::move(policies));
+  set_policies(policies);
   set_routes(std::move(routes));
   forget_inner();
 }
 
-void Gateway::Impl::set_policies(std::vector<ipsec::Policy> policies) {
+void Gateway::Impl::set_policies(const std::vector<ipsec::Policy>& policies) {
   SetClearFilter filter =
       is_closed() ? make_closed_filter(policies) : SetClearFilter{make_clear_rules(policies), {}};
   if (clear_filter_ != filter) {
