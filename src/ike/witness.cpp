@@ -40,8 +40,12 @@ std::vector<std::string_view> words_of(const std::vector<AuthKind>& kinds) {
 }
 
 std::uint32_t peer_status_in(const std::vector<wire::Payload>& payloads) {
-  constexpr wire::NotifyType microsoft{12345};
-  const wire::NotifyPayload* const notify = wire::find_notify(payloads, microsoft);
+  constexpr std::uint16_t microsoft = 12345;
+  const wire::NotifyPayload* notify = nullptr;
+  for (const wire::Payload& payload : payloads) {
+    const auto* const one = std::get_if<wire::NotifyPayload>(&payload);
+    if (one != nullptr && static_cast<std::uint16_t>(one->type) == microsoft) notify = one;
+  }
   if (notify == nullptr || notify->data.size() < 4) return 0;
   base::Reader in{notify->data};
   return in.u32("Microsoft's status").value_or(0);
